@@ -1,0 +1,1 @@
+"""How a FashionEdit folder is made from images, annotations and differences."""

@@ -1,0 +1,1 @@
+"""How an editor is scored: protocols, editors, runs, scores, results."""

@@ -1,0 +1,1 @@
+"""The editors that come with the harness."""

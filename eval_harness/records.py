@@ -1,0 +1,128 @@
+"""What a run writes down: its identity, one record per finished round, and the outcomes that scoring reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+
+from .editing import Role, Status
+
+__all__ = ["EditorIdentity", "ImageRef", "InputImage", "OutputImage", "RoundOutcome", "RoundRecord", "RunIdentity"]
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EditorIdentity(_Stored):
+    """The editor's part of a run's identity; `supplied` marks images that somebody made elsewhere and imported."""
+
+    name: str
+    fingerprint: str
+    privileged: bool = False
+    supplied: bool = False
+
+
+class RunIdentity(_Stored):
+    """`run.json`: what makes two runs the same run. Immutable; nothing about when, where or how fast."""
+
+    schema_version: Literal[1] = 1
+    protocol_version: str
+    editor: EditorIdentity
+    dataset: str
+    split: str
+    samples: int
+    manifest: str
+    control_set: bool
+    protocols: tuple[str, ...]
+    rounds: int
+    reference: str = "detail"
+    size_policy: Literal["model", "base"] = "model"
+    seed: int = 0
+    params: dict[str, Any] = {}
+
+
+class InputImage(_Stored):
+    """One image that an editor was shown."""
+
+    role: Role
+    digest: str
+    size: tuple[int, int]
+
+
+class OutputImage(_Stored):
+    """The image that came back: digest of its decoded pixels, size in pixels (width, height), path in the run folder.
+
+    `returned_size` is what the editor gave, before `--size base` resized it.
+    """
+
+    digest: str
+    size: tuple[int, int]
+    path: str
+    returned_size: tuple[int, int]
+
+
+class RoundRecord(_Stored):
+    """One finished round on disk; its presence is the commit."""
+
+    schema_version: Literal[1] = 1
+    key: str
+    sample: str
+    protocol: str
+    round: int
+    status: Status
+    message: str = ""
+    instruction: str
+    inputs: tuple[InputImage, ...]
+    output: OutputImage | None = None
+    seed: int
+    params: dict[str, Any] = {}
+    effective_params: dict[str, Any] = {}
+    model_version: str | None = None
+    usage: dict[str, int] = {}
+    cost_usd: float | None = None
+    seconds: float | None = None
+    attempts: int = 1
+    state: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image that scoring can name without decoding it, and open when it must."""
+
+    digest: str
+    size: tuple[int, int]
+    open: Callable[[], Image.Image] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOutcome:
+    """What one round of one sample came to.
+
+    Args:
+        sample: The sample's id.
+        protocol: `draft`, `vanilla` or `bug`.
+        round: 0 for the draft, else 1, 2, 3.
+        status: How it ended; None where the round was never run.
+        current: The last good image: this round's own where `status` is ok, else an earlier round's, else the draft.
+        own: Whether `current` is this round's own image.
+        instruction: What the editor was asked.
+        message: Why there is no image.
+        seconds, cost_usd, attempts: As recorded.
+    """
+
+    sample: str
+    protocol: str
+    round: int
+    status: Status | None
+    current: ImageRef
+    own: bool
+    instruction: str = ""
+    message: str = ""
+    seconds: float | None = None
+    cost_usd: float | None = None
+    attempts: int = 0

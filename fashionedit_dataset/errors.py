@@ -1,0 +1,72 @@
+"""The errors a user can cause, as one tree.
+
+FashionEditError
+├── InvalidDataError (ValueError)      a value, row, file or folder is not what it must be
+│   ├── InvalidBoxError                a box outside 0..1000 or without area
+│   └── InvalidImageError              bytes that are no image, or an image that is too large
+├── UnknownNameError (ValueError)      no editor, protocol, metric, encoder or split has this name
+├── DatasetNotFoundError (FileNotFoundError)  no place that was looked at holds the dataset
+├── MissingExtraError (ImportError)    an optional dependency is not installed
+├── RunMismatchError (ValueError)      a run folder belongs to another run
+└── EditorError (TypeError)            an editor does not keep the contract
+
+Every message says what was found, what was wanted and what to do; the command prints it without a traceback.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DatasetNotFoundError",
+    "EditorError",
+    "FashionEditError",
+    "InvalidBoxError",
+    "InvalidDataError",
+    "InvalidImageError",
+    "MissingExtraError",
+    "RunMismatchError",
+    "UnknownNameError",
+]
+
+
+class FashionEditError(Exception):
+    """Anything a user of this package can cause and mend."""
+
+
+class InvalidDataError(FashionEditError, ValueError):
+    """A value, row, file or folder is not what it must be."""
+
+
+class InvalidBoxError(InvalidDataError):
+    """A box lies outside 0..1000 or has no area."""
+
+
+class InvalidImageError(InvalidDataError):
+    """Bytes are no image that can be read, or the image is too large."""
+
+
+class UnknownNameError(FashionEditError, ValueError):
+    """No editor, protocol, metric, encoder or split has this name."""
+
+
+class DatasetNotFoundError(FashionEditError, FileNotFoundError):
+    """No place that was looked at holds the dataset."""
+
+
+class MissingExtraError(FashionEditError, ImportError):
+    """An optional dependency is not installed.
+
+    Args:
+        extra: The name of the extra that brings it.
+        package: What could not be imported.
+    """
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'fashionedit[{extra}]'")
+
+
+class RunMismatchError(FashionEditError, ValueError):
+    """A run folder belongs to another run."""
+
+
+class EditorError(FashionEditError, TypeError):
+    """An editor does not keep the contract."""

@@ -1,0 +1,84 @@
+"""Reading, naming and cutting images: the only place where foreign bytes become pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import InvalidImageError
+
+if TYPE_CHECKING:
+    from .types import Box
+
+__all__ = ["MAX_PIXELS", "crop", "pixel_digest", "png_bytes", "read_image", "to_rgb"]
+
+MAX_PIXELS = 64_000_000
+"""The largest image that is decoded, in pixels (8,000 × 8,000); anything above is refused before it is unpacked."""
+
+
+def read_image(source: bytes | Path | str, *, name: str | None = None) -> Image.Image:
+    """Returns the decoded image in mode RGB, upright (EXIF orientation applied), transparency laid on white.
+
+    Args:
+        source: Encoded bytes, or the path of a file.
+        name: How messages call the image; the path by default.
+
+    Raises:
+        InvalidImageError: The file is missing, no image, truncated, animated beyond reading, or above `MAX_PIXELS`.
+    """
+    label = name or (str(source) if not isinstance(source, bytes) else "the image")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else Path(source)) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise InvalidImageError(
+                        f"{label} has {image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} that are read; "
+                        "make it smaller"
+                    )
+                image.load()
+                return to_rgb(ImageOps.exif_transpose(image))
+    except InvalidImageError:
+        raise
+    except FileNotFoundError:
+        raise InvalidImageError(f"{label} does not exist; check the path") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError) as error:
+        raise InvalidImageError(f"{label} can't be read as an image ({error}); replace the file") from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Returns the image in mode RGB, 8 bits a channel, transparency laid on white; RGB comes back as it is."""
+    if image.mode == "RGB":
+        return image
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def pixel_digest(image: Image.Image) -> str:
+    """Returns the SHA-256 of the decoded RGB pixels and the size, as 64 hex digits.
+
+    Two files with the same pixels have the same digest whatever their format, compression or metadata.
+    """
+    rgb = to_rgb(image)
+    digest = hashlib.sha256(f"RGB {rgb.width} {rgb.height}\n".encode())
+    digest.update(rgb.tobytes())
+    return digest.hexdigest()
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """Returns the image as PNG, lossless and without metadata."""
+    buffer = io.BytesIO()
+    to_rgb(image).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def crop(image: Image.Image, box: Box) -> Image.Image:
+    """Returns the part of the image inside the box (at least one pixel)."""
+    return image.crop(box.pixels(image.width, image.height))

@@ -1,0 +1,174 @@
+"""The values that everything speaks: a box, a difference, a sample."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from .errors import InvalidBoxError, InvalidDataError, UnknownNameError
+
+__all__ = ["DIFFERENCES_PER_SAMPLE", "SPLITS", "Box", "Difference", "Sample", "split_name"]
+
+DIFFERENCES_PER_SAMPLE = 3
+SPLITS = ("train", "validation")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_EDGE = 1e-3  # pixels; a box stored as float32 moves by at most 0.0005 px on an 8,000 px side
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on the original image, in thousandths of its height and width.
+
+    The order is the dataset's `box_2d` = `[ymin, xmin, ymax, xmax]`, 0..1000 (paper, section 2.3.1).
+
+    Raises:
+        InvalidBoxError: An edge is no finite number in 0..1000, or the box has no area.
+
+    >>> Box(250, 100, 500, 300).pixels(width=750, height=1101)
+    (75, 275, 225, 551)
+    """
+
+    ymin: float
+    xmin: float
+    ymax: float
+    xmax: float
+
+    def __post_init__(self) -> None:
+        for name in ("ymin", "xmin", "ymax", "xmax"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise InvalidBoxError(f"box edge {name} is {value!r}; it must be a number in 0..1000")
+            if not 0 <= value <= 1000:
+                raise InvalidBoxError(
+                    f"box edge {name} is {value:g}; it must lie in 0..1000 (thousandths of the image, "
+                    "[ymin, xmin, ymax, xmax])"
+                )
+        if self.ymin >= self.ymax or self.xmin >= self.xmax:
+            raise InvalidBoxError(
+                f"box {list(self.box_2d)} is empty; ymin must be below ymax and xmin below xmax "
+                "([ymin, xmin, ymax, xmax])"
+            )
+
+    @classmethod
+    def from_box_2d(cls, values: Iterable[float]) -> Box:
+        """Returns the box of `[ymin, xmin, ymax, xmax]`.
+
+        Raises:
+            InvalidBoxError: There are not four values, or they make no box.
+        """
+        edges = list(values)
+        if len(edges) != 4:
+            raise InvalidBoxError(f"a box has four numbers, [ymin, xmin, ymax, xmax]; found {len(edges)}")
+        return cls(*edges)
+
+    @classmethod
+    def from_pixels(cls, left: int, top: int, right: int, bottom: int, *, width: int, height: int) -> Box:
+        """Returns the box of a pixel rectangle (right and bottom exclusive) on an image of this size."""
+        return cls(top * 1000 / height, left * 1000 / width, bottom * 1000 / height, right * 1000 / width)
+
+    @property
+    def box_2d(self) -> tuple[float, float, float, float]:
+        """The four edges in the dataset's order."""
+        return (self.ymin, self.xmin, self.ymax, self.xmax)
+
+    @property
+    def area(self) -> float:
+        """The share of the image that the box covers, 0..1."""
+        return (self.ymax - self.ymin) * (self.xmax - self.xmin) / 1e6
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Returns (left, top, right, bottom) of the smallest pixel rectangle that covers the box."""
+        left, right = _cover(self.xmin, self.xmax, width)
+        top, bottom = _cover(self.ymin, self.ymax, height)
+        return (left, top, right, bottom)
+
+
+def _cover(low: float, high: float, size: int) -> tuple[int, int]:
+    start = min(math.floor(low * size / 1000 + _EDGE), size - 1)
+    return start, max(math.ceil(high * size / 1000 - _EDGE), start + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One edit to make: what the original has and the draft has not.
+
+    Args:
+        description: What the original shows there, in words.
+        box: Where, on the original.
+        reference: The crop of the original inside the box: the image prompt of the `bug` protocol.
+    """
+
+    description: str
+    box: Box
+    reference: Image.Image = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.description, str) or not self.description.strip():
+            raise InvalidDataError("a difference has no description; say in words what the original shows in the box")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row of FashionEdit: a photograph, its caption, the draft made from the caption, and three differences.
+
+    Args:
+        id: Safe as a file name: letters, digits, `.`, `_`, `-`, at most 200.
+        annotation: The caption that the draft was generated from.
+        draft: The text-to-image result that editing starts from (column `sd3_image`).
+        original: The photograph that results are compared with (column `original_image`).
+        differences: Exactly three, in the order of the rounds.
+        clip_score: Cosine similarity × 100 of draft and original at selection time, where known.
+        gender, category, garment_id, view: What the DeepFashion file name tells, where known. Standard errors are
+            clustered by `garment_id`; a sample without one is a garment of its own.
+
+    Raises:
+        InvalidDataError: The id is not path-safe, or there are not exactly three differences.
+    """
+
+    id: str
+    annotation: str
+    draft: Image.Image = field(repr=False, compare=False)
+    original: Image.Image = field(repr=False, compare=False)
+    differences: tuple[Difference, ...]
+    clip_score: float | None = None
+    gender: str | None = None
+    category: str | None = None
+    garment_id: str | None = None
+    view: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(self.id) or self.id.endswith("."):
+            raise InvalidDataError(
+                f"image_id {self.id!r} is no safe file name; use letters, digits, '.', '_' and '-', at most 200"
+            )
+        if len(self.differences) != DIFFERENCES_PER_SAMPLE:
+            raise InvalidDataError(
+                f"sample {self.id} has {len(self.differences)} differences; a sample has exactly "
+                f"{DIFFERENCES_PER_SAMPLE}"
+            )
+
+    @property
+    def garment(self) -> str:
+        """The cluster of the sample: gender-category-garment id where known, else the sample's own id."""
+        if self.garment_id is None:
+            return self.id
+        return "-".join(part for part in (self.gender, self.category, self.garment_id) if part)
+
+
+def split_name(name: str) -> str:
+    """Returns the split's name in the dataset: `val` and `validation` are one split.
+
+    Raises:
+        UnknownNameError: No split has this name.
+
+    >>> split_name("val")
+    'validation'
+    """
+    found = "validation" if name == "val" else name
+    if found not in SPLITS:
+        raise UnknownNameError(f"no split is called {name!r}; choose train or validation (val)")
+    return found
