@@ -1,0 +1,45 @@
+# demo: see it work · test: all checks and tests · bench: measure scoring · check: style and types only
+# Each target makes its own virtual environment in .venv from constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := fashionedit_dataset metrics builders eval_harness
+FILES := $(sort $(shell find $(PACKAGES) -type f -not -name '*.pyc'))
+
+.PHONY: demo test check bench clean FORCE
+
+demo: .venv/.demo .venv/.links
+	$(BIN)/fashionedit demo
+
+test: check
+	$(BIN)/python tests/browser.py || $(BIN)/python -m playwright install chromium
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: .venv/.dev .venv/.links
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.dev .venv/.links
+	$(BIN)/python benchmarks/scoring.py
+
+clean:
+	rm -rf .venv build *.egg-info
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fashionedit needs Python 3.11 or newer, found " + sys.version.split()[0] + "; run: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: setup.cfg pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline]'
+	@touch $@
+
+.venv/.dev: setup.cfg pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# A strict editable install links each file, so a file that is new or gone is linked anew.
+.venv/.links: FORCE | .venv/bin/python
+	@echo '$(FILES)' | cmp -s - $@ || { \
+	  test ! -e $@ || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .; \
+	  echo '$(FILES)' > $@; }
+FORCE:

@@ -1,0 +1,187 @@
+"""The package as it ships: rooms, imports, wheel."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = {
+    "fashionedit_dataset": "fashionedit",
+    "metrics": "fashionedit.metrics",
+    "builders": "fashionedit.builders",
+    "eval_harness": "fashionedit.eval_harness",
+}
+MAY_IMPORT = {
+    "fashionedit_dataset": set(),
+    "metrics": {"fashionedit_dataset"},
+    "builders": {"fashionedit_dataset", "metrics"},
+    "eval_harness": {"fashionedit_dataset", "metrics"},
+}
+COMPOSITION_ROOT = {"command.py"}
+
+
+def _modules(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def _setup() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+def _room_of(module: str) -> str | None:
+    parts = module.split(".")
+    if parts[0] != "fashionedit":
+        return None
+    for room, name in ROOMS.items():
+        if room != "fashionedit_dataset" and ".".join(parts[:2]) == name:
+            return room
+    return "fashionedit_dataset"
+
+
+def _absolute_imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.append(node.module)
+            found += [f"{node.module}.{alias.name}" for alias in node.names if node.module == "fashionedit"]
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_go_downstream_only(room: str) -> None:
+    wrong = []
+    for path in _modules(room):
+        if room == "fashionedit_dataset" and path.name in COMPOSITION_ROOT:
+            continue
+        for module in _absolute_imports(path):
+            target = _room_of(module)
+            if target and target != room and target not in MAY_IMPORT[room]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_are_relative_inside_a_room(room: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in _modules(room)
+        if not (room == "metrics" and path.parent != ROOT / room)  # evaluate runs the metric scripts from a copy
+        for module in _absolute_imports(path)
+        if _room_of(module) == room and not (room == "fashionedit_dataset" and path.parent != ROOT / room)
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", [path for room in ROOMS for path in _modules(room)], ids=lambda path: path.stem)
+def test_public_names_are_listed_and_sorted(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    listed = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "__all__" for target in node.targets)
+    ]
+    defined = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    }
+    if path.parent.parent == ROOT / "metrics":
+        return  # an evaluate script is loaded by its class, not imported from
+    if defined:
+        assert listed, "a module with public names has __all__"
+        assert defined <= set(listed[0]), f"missing from __all__: {sorted(defined - set(listed[0]))}"
+    if listed:
+        assert listed[0] == sorted(listed[0])
+
+
+def test_setup_lists_every_package() -> None:
+    options = _setup()["options"]
+    listed = set(options["packages"].split())
+    folders = {
+        ".".join([ROOMS[room], *path.parent.relative_to(ROOT / room).parts])
+        for room in ROOMS
+        for path in (ROOT / room).rglob("__init__.py")
+    }
+    mapped = {line.split("=")[0].strip() for line in options["package_dir"].splitlines() if line.strip()}
+    assert listed == folders == mapped
+
+
+def test_nothing_shadows_the_package() -> None:
+    assert not (ROOT / "fashionedit").exists()
+    assert not (ROOT / "fashionedit_dataset" / "fashionedit_dataset.py").exists()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy so that the checkout stays clean."""
+    import shutil
+
+    source = tmp_path_factory.mktemp("source")
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, source / name)
+    out = tmp_path_factory.mktemp("wheel")
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return next(out.glob("*.whl"))
+
+
+def test_wheel_holds_every_file_and_nothing_else(wheel: Path) -> None:
+    expected = {
+        "/".join([*ROOMS[room].split("."), *path.relative_to(ROOT / room).parts])
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
+        metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
+        assert "License-Expression: Apache-2.0" in archive.read(metadata).decode()
+    assert shipped == expected
+
+
+def test_installed_wheel_imports_fast_and_light(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); t = time.perf_counter(); import fashionedit; "
+        "t = time.perf_counter() - t; print(t, fashionedit.__file__, "
+        "sorted({'torch', 'datasets', 'evaluate', 'transformers', 'pyarrow', 'pandas'} & set(sys.modules)))"
+    )
+    runs = []
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "site")], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        seconds, file, heavy = done.stdout.split(maxsplit=2)
+        assert Path(file).is_relative_to(tmp_path / "site")
+        assert heavy.strip() == "[]"
+        runs.append(float(seconds))
+    assert min(runs) < 0.3
+
+
+def test_wheel_runs_the_command(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from fashionedit.command import main; main(['--version'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "site")], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("fashionedit")
