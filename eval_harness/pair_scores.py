@@ -1,0 +1,86 @@
+"""The values of one metric, pair by pair, on disk beside a run."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.files import append_line
+from fashionedit.metrics.fingerprint import fingerprint_hash
+
+__all__ = ["Pair", "PairScores"]
+
+Pair = tuple[str, str]
+"""The pixel digests of a result and of its original."""
+
+
+class PairScores:
+    """The values of one metric in one file: a header with the fingerprint, then one line per pair.
+
+    A line that a killed process left torn, or that holds no finite number, is passed over: its pair is scored again.
+    Where a pair stands twice the first value holds, so that a number never changes once it was printed.
+
+    Args:
+        folder: The run's `scores/`.
+        metric: `clip`, `cosine` or `psnr`.
+        fingerprint: All that the values depend on; its hash is part of the file's name.
+    """
+
+    def __init__(self, folder: Path, metric: str, fingerprint: Mapping[str, str]) -> None:
+        self.path = folder / f"{metric}-{fingerprint_hash(fingerprint)}.jsonl"
+        self._header = {"schema_version": 1, "metric": metric, "fingerprint": dict(fingerprint)}
+        self._values = dict(self._stored())
+
+    def __contains__(self, pair: Pair) -> bool:
+        return pair in self._values
+
+    def __getitem__(self, pair: Pair) -> float:
+        return self._values[pair]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, pair: Pair, value: float) -> None:
+        """Stores the value of a pair at once.
+
+        Raises:
+            InvalidDataError: The value is not finite.
+        """
+        if not math.isfinite(value):
+            raise InvalidDataError(
+                f"the {self._header['metric']} of image {pair[0][:12]} with original {pair[1][:12]} is {value}; a "
+                "score is a finite number, so look at the encoder's weights and precision"
+            )
+        if pair in self._values:
+            return
+        if not self.path.exists():
+            append_line(self.path, json.dumps(self._header, sort_keys=True))
+        append_line(self.path, json.dumps({"image": pair[0], "original": pair[1], "value": value}))
+        self._values[pair] = value
+
+    def _stored(self) -> Iterator[tuple[Pair, float]]:
+        if not self.path.exists():
+            return
+        seen: set[Pair] = set()
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                found = _pair_of(line)
+                if found and found[0] not in seen:
+                    seen.add(found[0])
+                    yield found
+
+
+def _pair_of(line: str) -> tuple[Pair, float] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict):
+        return None
+    image, original, value = entry.get("image"), entry.get("original"), entry.get("value")
+    if not isinstance(image, str) or not isinstance(original, str) or not isinstance(value, float):
+        return None
+    return ((image, original), value) if math.isfinite(value) else None

@@ -1,0 +1,100 @@
+"""What an editor is asked in each protocol, in the words of the reference scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fashionedit.errors import InvalidDataError, UnknownNameError
+from fashionedit.types import DIFFERENCES_PER_SAMPLE
+
+from .editing import Role
+
+__all__ = ["PROTOCOLS", "PROTOCOL_VERSION", "EditingProtocol", "find_protocol", "ordered_protocols"]
+
+PROTOCOL_VERSION = "1"
+"""Part of every key: wording, order of the images and the choice of base image belong to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditingProtocol:
+    """One way to ask for the differences of a sample.
+
+    Args:
+        name: How it is called on the command line and in records.
+        prompt: What Table 1 of the paper writes in its column "Prompt".
+        lead: The words before the description.
+        roles: The images an editor is shown, in this order.
+    """
+
+    name: str
+    prompt: str
+    lead: str
+    roles: tuple[Role, ...]
+
+    @property
+    def edits(self) -> bool:
+        """Whether an editor is asked at all; the draft is only looked at."""
+        return bool(self.lead)
+
+    def rounds(self, count: int) -> tuple[int, ...]:
+        """Returns the rounds of a run of `count` rounds: 1..count, or 0 alone for the draft.
+
+        Raises:
+            InvalidDataError: `count` is not in 1..3, the number of differences of a sample.
+        """
+        if not 1 <= count <= DIFFERENCES_PER_SAMPLE:
+            raise InvalidDataError(
+                f"a run of {count} rounds was asked for; a sample has {DIFFERENCES_PER_SAMPLE} differences, so give "
+                f"1 to {DIFFERENCES_PER_SAMPLE}"
+            )
+        return tuple(range(1, count + 1)) if self.edits else (0,)
+
+    def instruction(self, description: str) -> str:
+        """Returns the whole prompt: the lead and the description with nothing between them, not even a space.
+
+        Source: `TextEdit.py` and `TextImageEdit.py` of the reference implementation, which add the two strings.
+
+        >>> PROTOCOLS["vanilla"].instruction("The dress has a round neckline.")
+        'Please edit the image based on the following description:The dress has a round neckline.'
+        """
+        return self.lead + description if self.edits else ""
+
+
+PROTOCOLS: dict[str, EditingProtocol] = {
+    protocol.name: protocol
+    for protocol in (
+        EditingProtocol("draft", "–", "", ("base",)),
+        EditingProtocol("vanilla", "text", "Please edit the image based on the following description:", ("base",)),
+        EditingProtocol(
+            "bug",
+            "text+image",
+            "Please edit the first image based on the following description and the second reference image:",
+            ("base", "reference"),
+        ),
+    )
+}
+"""The protocols by name, in the order of every table. The reference image of `bug` is the detail crop."""
+
+
+def find_protocol(name: str) -> EditingProtocol:
+    """Returns the protocol of this name.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    if name not in PROTOCOLS:
+        raise UnknownNameError(f"no protocol is called {name!r}; choose {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def ordered_protocols(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns the names once each, in the order of the tables, so that the order of asking changes nothing.
+
+    Raises:
+        UnknownNameError: One of them is no protocol, or there is none at all.
+    """
+    wanted = {find_protocol(name).name for name in names}
+    if not wanted:
+        raise UnknownNameError(f"no protocol was asked for; choose {', '.join(PROTOCOLS)}")
+    return tuple(name for name in PROTOCOLS if name in wanted)

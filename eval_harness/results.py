@@ -1,0 +1,231 @@
+"""Results: a run's records, scored, as one value; several of them side by side; the file they live in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from pydantic import ValidationError
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.files import write_atomically
+
+from .aggregation import Method, rows_of
+from .editing import EditorInfo
+from .protocols import PROTOCOLS
+from .records import RoundOutcome, RunIdentity
+from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
+from .samples import SampleFacts, SampleSource
+from .scoring import ImageEmbedder, Progress, score
+
+__all__ = ["DescribedSample", "DescribedSource", "ScorableRun", "build_results", "read_results", "write_results"]
+
+_LABELS = {
+    "draft": "Draft (do nothing)",
+    "return-reference": "Return the reference",
+    "paste-reference": "Paste the reference",
+    "oracle": "Oracle (the original)",
+}
+_REFERENCES = {"detail": "text+image", "sketch": "text+sketch", "example": "text+example"}
+ORDER: tuple[Kind, ...] = ("floor", "editor", "baseline", "ceiling")
+
+
+class DescribedSample(SampleFacts, Protocol):
+    """What results and pages tell of a sample."""
+
+    @property
+    def annotation(self) -> str:
+        """The caption."""
+        ...
+
+    @property
+    def gender(self) -> str | None:
+        """`MEN` or `WOMEN`, where known."""
+        ...
+
+    @property
+    def category(self) -> str | None:
+        """The kind of garment, where known."""
+        ...
+
+    @property
+    def view(self) -> str | None:
+        """From where it was photographed, where known."""
+        ...
+
+
+class DescribedSource(SampleSource, Protocol):
+    """A dataset that can say what its samples show."""
+
+    def facts(self, id: str, /) -> DescribedSample:
+        """Returns the texts and boxes of the sample, without decoding."""
+        ...
+
+
+class ScorableRun(Protocol):
+    """What scoring needs of a run folder."""
+
+    @property
+    def path(self) -> Path:
+        """The folder; `scores/` is made in it."""
+        ...
+
+    @property
+    def identity(self) -> RunIdentity:
+        """What `run.json` says."""
+        ...
+
+    def outcomes(self, source: SampleSource, /) -> Iterator[RoundOutcome]:
+        """Yields what each round of each sample came to."""
+        ...
+
+
+def build_results(
+    run: ScorableRun,
+    source: DescribedSource,
+    embedder: ImageEmbedder,
+    *,
+    baselines: Iterable[tuple[EditorInfo, RoundOutcome]] | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Returns the scored run: its own rows between the floor, the leak baselines and the ceiling.
+
+    A pure function of the records, the dataset and the encoder: interrupted or not, the same records give the same
+    value. A baseline that is the run's own editor is not repeated.
+
+    Args:
+        baselines: The rows that every table has; by default `baseline_outcomes`, in both protocols, made in memory.
+        progress: Called with the pictures done and the pictures in all, while there are any to embed.
+
+    Raises:
+        RunMismatchError: The run was made on other samples.
+        InvalidDataError: The dataset has no samples, or an image of the run was altered.
+    """
+    if not source.ids:
+        raise InvalidDataError(f"{source.name} {source.split} has no samples; a table needs at least one")
+    source = _recent(source)
+    if baselines is None:
+        from .baselines import baseline_outcomes
+
+        baselines = baseline_outcomes(source, rounds=run.identity.rounds, size_policy=run.identity.size_policy)
+    editor = run.identity.editor
+    own: Kind = "baseline" if editor.privileged else "editor"
+    groups: dict[tuple[Method, str], dict[int, dict[str, RoundOutcome]]] = {}
+    for info, outcome in baselines:
+        kind = _kind(info, outcome)
+        if info.fingerprint == editor.fingerprint and kind != "floor":
+            own = kind
+            continue
+        label = _LABELS["draft"] if kind == "floor" else _LABELS.get(info.name, info.name)
+        method = Method(None, label, info.name, info.fingerprint, kind, info.privileged, supplied=False)
+        groups.setdefault((method, outcome.protocol), {}).setdefault(outcome.round, {})[outcome.sample] = outcome
+    label = editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
+    mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied)
+    for outcome in run.outcomes(source):
+        groups.setdefault((mine, outcome.protocol), {}).setdefault(outcome.round, {})[outcome.sample] = outcome
+    every = (one for by_round in groups.values() for found in by_round.values() for one in found.values())
+    scores = score(every, source, embedder, run.path, progress=progress)
+    rows: list[tuple[Row, RowSamples]] = []
+    for (method, protocol), rounds in groups.items():
+        prompt = _prompt(method, protocol, run.identity.reference)
+        rows += rows_of(method, protocol, prompt, rounds, source, scores)
+    rows.sort(key=lambda pair: ORDER.index(pair[0].kind))
+    return Results(
+        protocol_version=run.identity.protocol_version,
+        runs=(run.identity,),
+        dataset=_dataset(source),
+        metrics=scores.metrics,
+        rows=tuple(row for row, _ in rows),
+        samples=tuple(_sample(id, source.facts(id)) for id in source.ids),
+        row_samples=tuple(samples for _, samples in rows),
+    )
+
+
+class _RecentSamples:
+    """A source that keeps the few samples decoded last: baselines and scoring ask for one several times in a row."""
+
+    def __init__(self, source: DescribedSource) -> None:
+        self._source = source
+        self.sample = lru_cache(maxsize=4)(source.sample)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def _recent(source: DescribedSource) -> DescribedSource:
+    return cast(DescribedSource, _RecentSamples(source))
+
+
+def _kind(info: EditorInfo, outcome: RoundOutcome) -> Kind:
+    if outcome.protocol == "draft":
+        return "floor"
+    return "ceiling" if info.name == "oracle" else "baseline"
+
+
+def _prompt(method: Method, protocol: str, reference: str) -> str:
+    if method.kind in ("floor", "ceiling"):
+        return "–"
+    if protocol == "draft":
+        return "text"  # somebody's text-to-image model, as the SD2 and SD3 rows of Table 1
+    return _REFERENCES.get(reference, f"text+{reference}") if protocol == "bug" else PROTOCOLS[protocol].prompt
+
+
+def _sample(id: str, facts: DescribedSample) -> ScoredSample:
+    return ScoredSample(id=id, garment=facts.garment, category=facts.category, gender=facts.gender, view=facts.view)
+
+
+def _dataset(source: DescribedSource) -> DatasetFacts:
+    facts = [source.facts(id) for id in source.ids]
+    areas = [box.area for one in facts for box in one.boxes]
+    return DatasetFacts(
+        name=source.name,
+        split=source.split,
+        samples=len(source.ids),
+        garments=len({one.garment for one in facts}),
+        manifest=source.manifest_hash,
+        control_set=source.control_set,
+        mean_box_area=round(100 * math.fsum(areas) / len(areas), 6),
+        originals=f"as packed, {_sizes([source.digests(id).original_size for id in source.ids])}",
+    )
+
+
+def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
+    low, high = (tuple(choose(side) for side in zip(*sizes, strict=True)) for choose in (min, max))
+    return "×".join(map(str, low)) + ("" if low == high else " to " + "×".join(map(str, high))) + " pixels"
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Writes `results.json`, whole or not at all: sorted keys, lists of plain values on one line, no times."""
+    write_atomically(path, (_json(results.model_dump(mode="json"), "") + "\n").encode())
+
+
+def read_results(path: Path) -> Results:
+    """Returns what `write_results` wrote.
+
+    Raises:
+        InvalidDataError: There is no such file, or it was damaged or written by another version.
+    """
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InvalidDataError(f"{path} does not exist; run `fashionedit score` on its run first") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise InvalidDataError(
+            f"{path} can't be read ({place}: {first['msg']}); score the run again to have it written anew"
+        ) from None
+
+
+def _json(value: Any, indent: str) -> str:
+    deeper = indent + " "
+    if isinstance(value, dict) and any(isinstance(one, dict | list) for one in value.values()):
+        lines = [f"{deeper}{json.dumps(key)}: {_json(one, deeper)}" for key, one in sorted(value.items())]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+        return "[\n" + ",\n".join(deeper + _json(one, deeper) for one in value) + f"\n{indent}]"
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)

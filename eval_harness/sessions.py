@@ -1,0 +1,150 @@
+"""What is noted at each start of a run: versions, commit, machine, command. It never blocks a resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+__all__ = ["Session", "data_location", "git_state", "masked", "package_versions", "session_facts", "timestamp"]
+
+_PACKAGES = (
+    "fashionedit",
+    "pillow",
+    "numpy",
+    "pydantic",
+    "datasets",
+    "evaluate",
+    "torch",
+    "torchvision",
+    "transformers",
+    "diffusers",
+    "accelerate",
+    "safetensors",
+    "huggingface-hub",
+    "openai",
+)
+_SECRET = re.compile(r"(?i)((?:^|[-_.])(?:api[-_]?key|token|password|secret)[=:]).+")
+_SECRET_FLAG = re.compile(r"(?i)--?(?:[a-z-]+-)?(?:api-?key|token|password|secret)")
+
+
+class _SessionLog(Protocol):
+    def session(self, line: dict[str, Any]) -> None: ...
+
+
+class Session:
+    """One start of a run: a start line, and an end line if it ends in any way but being killed.
+
+    Args:
+        log: Where the lines go.
+        counts: The numbers of the end line.
+        data: Where the dataset was found, as the command line names it.
+
+    Attributes:
+        ended: What the end line says when nothing was raised: `finished` or `stopped`.
+    """
+
+    def __init__(self, log: _SessionLog, counts: Callable[[], dict[str, Any]], data: str | None = None) -> None:
+        self._log = log
+        self._counts = counts
+        self._data = data
+        self._id = os.urandom(6).hex()
+        self.ended = "finished"
+
+    def __enter__(self) -> Session:
+        self._log.session({"event": "start", "session": self._id, "data": self._data, **session_facts()})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        line = {"event": "end", "session": self._id, "time": timestamp(), "ended": self.ended, **self._counts()}
+        if error is not None:
+            line["ended"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            line["reason"] = f"{type(error).__name__}: {error}"
+        self._log.session(line)
+
+
+def data_location(path: Path) -> str | None:
+    """Returns where the latest session that told it found the dataset, None if none did.
+
+    Args:
+        path: A `sessions.jsonl`, which may end in half a line.
+    """
+    found = None
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            told = json.loads(line).get("data")
+        except json.JSONDecodeError:
+            continue
+        found = told or found
+    return found
+
+
+def session_facts() -> dict[str, Any]:
+    """Returns what a start line holds besides its id: time, Python, machine, command, packages, git."""
+    return {
+        "time": timestamp(),
+        "python": platform.python_version(),
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "command": masked(sys.argv),
+        "packages": package_versions(),
+        "git": git_state(Path.cwd()),
+    }
+
+
+def timestamp() -> str:
+    """Returns the time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def package_versions() -> dict[str, str]:
+    """Returns the installed versions of the packages that can change an image or a score."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Returns commit and whether tracked files differ from it; None outside a repository or without git."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def masked(arguments: Sequence[str]) -> list[str]:
+    """Returns the command line with the values of keys, tokens and passwords left out.
+
+    >>> masked(["run", "--param", "api_key=abc", "--token", "abc", "--seed", "1"])
+    ['run', '--param', 'api_key=***', '--token', '***', '--seed', '1']
+    """
+    shown, hide = [], False
+    for argument in arguments:
+        shown.append("***" if hide else _SECRET.sub(r"\1***", argument))
+        hide = _SECRET_FLAG.fullmatch(argument) is not None
+    return shown

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from toy_samples import ToySource
+
+from fashionedit.errors import UnknownNameError
+from fashionedit.eval_harness.baselines import baseline_outcomes
+from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.editors import resolve_editor
+from fashionedit.eval_harness.identity import SizePolicy
+from fashionedit.eval_harness.run_folder import RunFolder
+from fashionedit.eval_harness.runner import run
+from fashionedit.images import pixel_digest
+
+ROWS = {"identity": ["draft"], "return-reference": ["bug"], "paste-reference": ["bug"], "oracle": ["vanilla", "bug"]}
+
+
+@pytest.mark.parametrize("size_policy", ["model", "base"])
+@pytest.mark.parametrize("draft_size", [None, (40, 30)])
+def test_baselines_in_memory_are_what_runs_give(
+    tmp_path: Path, size_policy: SizePolicy, draft_size: tuple[int, int] | None
+) -> None:
+    source = ToySource(3, draft_size=draft_size)
+    made = {}
+    for info, outcome in baseline_outcomes(source, size_policy=size_policy):
+        assert info == resolve_editor(info.name).describe()
+        assert pixel_digest(outcome.current.open()) == outcome.current.digest
+        assert outcome.current.open().size == outcome.current.size
+        made[info.name, outcome.protocol, outcome.sample, outcome.round] = outcome
+    ran = {}
+    for name, protocols in ROWS.items():
+        out = tmp_path / name
+        run(resolve_editor(name), source, out, protocols=protocols, size_policy=size_policy)
+        for outcome in RunFolder.open(out).outcomes(source):
+            ran[name, outcome.protocol, outcome.sample, outcome.round] = outcome
+    assert made.keys() == ran.keys()
+    assert len(made) == 3 * (1 + 3 + 3 + 6)
+    for place, outcome in made.items():
+        for field in ("status", "own", "instruction", "message", "attempts"):
+            assert getattr(outcome, field) == getattr(ran[place], field)
+        assert outcome.status is Status.OK
+        assert (outcome.current.digest, outcome.current.size) == (ran[place].current.digest, ran[place].current.size)
+
+
+def test_samples_come_one_after_the_other_and_are_decoded_once() -> None:
+    source = ToySource(3)
+    order = [outcome.sample for _, outcome in baseline_outcomes(source)]
+    assert order == sorted(order)
+    assert source.opened == 3
+
+
+def test_images_opened_after_their_sample_has_passed_are_made_again() -> None:
+    source = ToySource(2)
+    kept = [outcome for _, outcome in baseline_outcomes(source)]
+    source.opened = 0
+    for outcome in kept:
+        assert pixel_digest(outcome.current.open()) == outcome.current.digest
+    assert source.opened > 0
+
+
+def test_rounds_and_protocols_are_those_of_the_table() -> None:
+    found = [
+        (info.name, o.protocol, o.round) for info, o in baseline_outcomes(ToySource(1), protocols=["vanilla"], rounds=2)
+    ]
+    assert found == [("identity", "draft", 0), ("oracle", "vanilla", 1), ("oracle", "vanilla", 2)]
+    with pytest.raises(UnknownNameError):
+        list(baseline_outcomes(ToySource(1), protocols=["bugs"]))

@@ -1,0 +1,280 @@
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scored_toys import (
+    DrawnRun,
+    MeanColours,
+    ScoredSource,
+    ToyEmbedder,
+    drawn_baselines,
+    drawn_sample,
+    stepped,
+)
+
+from fashionedit.errors import InvalidDataError, RunMismatchError
+from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.merging import merge
+from fashionedit.eval_harness.records import EditorIdentity
+from fashionedit.eval_harness.result_models import Results, Row
+from fashionedit.eval_harness.results import build_results, read_results, write_results
+from fashionedit.eval_harness.statistics import clustered_standard_error
+from fashionedit.eval_harness.timing import timing, write_timing
+
+
+@pytest.fixture
+def source() -> ScoredSource:
+    return ScoredSource([drawn_sample(number, garment=f"g{number // 2}") for number in range(6)])
+
+
+def build(run: DrawnRun, source: ScoredSource, **options: Any) -> Results:
+    return build_results(run, source, ToyEmbedder(), baselines=drawn_baselines(source), **options)
+
+
+def row_of(results: Results, protocol: str, round: int) -> Row:
+    return next(row for row in results.rows if row.run == 0 and (row.protocol, row.round) == (protocol, round))
+
+
+def cosine(one: Image.Image, other: Image.Image) -> float:
+    first, second = (MeanColours().vector(image).astype(np.float64) for image in (one, other))
+    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def failing(*places: tuple[str, int], status: Status | None = Status.REFUSED) -> Callable[..., Any]:
+    return lambda sample, protocol, round: status if (sample.id, round) in places else stepped(sample, round)
+
+
+def test_means_and_errors_are_those_of_the_samples(source: ScoredSource, tmp_path: Path) -> None:
+    row = row_of(build(DrawnRun(tmp_path, source), source), "vanilla", 2)
+    values = [100 * cosine(stepped(source.sample(id), 2), source.sample(id).original) for id in source.ids]
+    assert row.scores["cosine"].mean == pytest.approx(np.mean(values), abs=1e-5)
+    error = clustered_standard_error(values, [source.facts(id).garment for id in source.ids])
+    assert row.scores["cosine"].standard_error == pytest.approx(error, abs=1e-5)
+    assert row.scores["cosine_star"].mean == pytest.approx(100 * np.mean([value > 90 for value in values]), abs=1e-5)
+    assert (row.requested, row.ok, row.failures, row.completers) == (6, 6, {}, 6)
+
+
+def test_a_failure_is_a_miss_for_the_star(source: ScoredSource, tmp_path: Path) -> None:
+    row = row_of(build(DrawnRun(tmp_path, source, failing(("card-03", 3))), source), "bug", 3)
+    star = row.scores["cosine_star"]
+    assert star.mean == pytest.approx(100 * 5 / 6, abs=1e-5)
+    assert star.carry_forward == 100
+    assert (star.best, star.worst) == (100, star.mean)
+    assert (row.ok, row.failed, row.failures) == (5, 1, {"refused": 1})
+
+
+def test_refusing_never_pays(source: ScoredSource, tmp_path: Path) -> None:
+    """An editor whose every answer is worse than the draft gains nothing by refusing."""
+    spoil = Image.new("RGB", (60, 80), (0, 255, 0))
+    worse = row_of(build(DrawnRun(tmp_path / "a", source, lambda *_: spoil), source), "bug", 1)
+    refuses = row_of(build(DrawnRun(tmp_path / "b", source, lambda *_: Status.REFUSED), source), "bug", 1)
+    later = lambda sample, protocol, round: spoil if round == 1 else Status.REFUSED  # noqa: E731
+    stops = row_of(build(DrawnRun(tmp_path / "c", source, later), source), "bug", 2)
+    drafts = [100 * cosine(source.sample(id).draft, source.sample(id).original) for id in source.ids]
+    assert refuses.scores["cosine"].mean == pytest.approx(np.mean(drafts), abs=1e-5)
+    assert refuses.scores["cosine_star"].mean == 0
+    assert stops.scores["cosine"].mean == worse.scores["cosine"].mean
+    assert stops.scores["psnr"].mean == worse.scores["psnr"].mean
+
+
+def test_a_failure_after_a_good_round_falls_back_to_the_draft(source: ScoredSource, tmp_path: Path) -> None:
+    """The last good image is better than the draft here, so the draft is what counts."""
+    row = row_of(build(DrawnRun(tmp_path, source, failing(("card-00", 2))), source), "vanilla", 2)
+    values = [cosine(stepped(source.sample(id), 2), source.sample(id).original) for id in source.ids]
+    first = source.sample("card-00")
+    headline = [cosine(first.draft, first.original), *values[1:]]
+    carried = [cosine(stepped(first, 1), first.original), *values[1:]]
+    assert row.scores["cosine"].mean == pytest.approx(100 * np.mean(headline), abs=1e-5)
+    assert row.scores["cosine"].carry_forward == pytest.approx(100 * np.mean(carried), abs=1e-5)
+    assert row.scores["cosine"].completers == pytest.approx(100 * np.mean(values[1:]), abs=1e-5)
+
+
+def test_completers_finished_every_round_so_far(source: ScoredSource, tmp_path: Path) -> None:
+    results = build(DrawnRun(tmp_path, source, failing(("card-00", 1), ("card-01", 2))), source)
+    rows = [row_of(results, "vanilla", round) for round in (1, 2, 3)]
+    assert [row.completers for row in rows] == [5, 4, 4]
+    assert [row.ok for row in rows] == [5, 5, 6]
+
+
+def test_a_round_that_was_never_run_counts_as_a_failure(source: ScoredSource, tmp_path: Path) -> None:
+    row = row_of(build(DrawnRun(tmp_path, source, failing(("card-05", 3), status=None)), source), "bug", 3)
+    assert row.failures == {"not_run": 1}
+    assert row.scores["cosine_star"].mean == pytest.approx(100 * 5 / 6, abs=1e-5)
+
+
+def test_a_sample_without_any_outcome_was_not_run(source: ScoredSource, tmp_path: Path) -> None:
+    run = DrawnRun(tmp_path, source)
+    everything = list(run.outcomes(source))
+    run.outcomes = lambda source: iter(one for one in everything if one.sample != "card-02")  # type: ignore[method-assign]
+    row = row_of(build(run, source), "bug", 3)
+    assert (row.requested, row.failures) == (6, {"not_run": 1})
+
+
+def test_nobody_completed_is_no_zero(source: ScoredSource, tmp_path: Path) -> None:
+    row = row_of(build(DrawnRun(tmp_path, source, lambda *_: Status.NO_IMAGE), source), "bug", 3)
+    assert row.completers == 0
+    assert row.scores["psnr"].completers is None
+
+
+def test_the_ceiling_is_the_psnr_of_identical_images(source: ScoredSource, tmp_path: Path) -> None:
+    results = build(DrawnRun(tmp_path, source), source)
+    ceiling = next(row for row in results.rows if row.kind == "ceiling")
+    expected = 20 * math.log10(255 / np.finfo(float).eps)
+    assert ceiling.scores["psnr"].mean == pytest.approx(expected, abs=1e-6)
+    assert ceiling.scores["cosine"].mean == 100
+    assert ceiling.identical == 6
+    assert row_of(results, "vanilla", 1).identical == 0
+
+
+def test_rows_go_from_floor_to_ceiling(source: ScoredSource, tmp_path: Path) -> None:
+    kinds = [row.kind for row in build(DrawnRun(tmp_path, source), source).rows]
+    assert kinds == ["floor"] + ["editor"] * 6 + ["ceiling"] * 3
+
+
+def test_the_shared_rows_are_there_without_being_asked_for(source: ScoredSource, tmp_path: Path) -> None:
+    results = build_results(DrawnRun(tmp_path, source), source, ToyEmbedder())
+    found = {(row.kind, row.editor, row.privileged) for row in results.rows if row.run is None}
+    assert found == {
+        ("floor", "identity", False),
+        ("baseline", "return-reference", False),
+        ("baseline", "paste-reference", True),
+        ("ceiling", "oracle", True),
+    }
+
+
+def test_a_run_of_a_baseline_is_not_shown_twice(source: ScoredSource, tmp_path: Path) -> None:
+    oracle = EditorIdentity(name="oracle", fingerprint="oracle 1", privileged=True)
+    run = DrawnRun(tmp_path, source, lambda sample, protocol, round: sample.original, editor=oracle)
+    rows = build(run, source).rows
+    assert [row.run for row in rows] == [None, *[0] * 6]
+    assert {row.kind for row in rows[1:]} == {"ceiling"}
+
+
+def test_what_is_told_the_answer_is_a_baseline(source: ScoredSource, tmp_path: Path) -> None:
+    editor = EditorIdentity(name="stepper", fingerprint="s", privileged=True)
+    rows = build(DrawnRun(tmp_path, source, editor=editor), source).rows
+    assert {(row.kind, row.privileged) for row in rows if row.run == 0} == {("baseline", True)}
+
+
+def test_draft_runs_are_rows_of_a_text_to_image_model(source: ScoredSource, tmp_path: Path) -> None:
+    editor = EditorIdentity(name="sd2", fingerprint="f", supplied=True)
+    run = DrawnRun(tmp_path, source, lambda sample, *_: sample.original, editor=editor, protocols=("draft",))
+    row = row_of(build(run, source), "draft", 0)
+    assert (row.kind, row.prompt, row.supplied, row.scores["cosine"].mean) == ("editor", "text", True, 100)
+
+
+def test_dataset_facts(source: ScoredSource, tmp_path: Path) -> None:
+    facts = build(DrawnRun(tmp_path, source), source).dataset
+    areas = [box.area for id in source.ids for box in source.facts(id).boxes]
+    assert (facts.samples, facts.garments, facts.originals) == (6, 3, "as packed, 60×80 pixels")
+    assert facts.mean_box_area == pytest.approx(100 * np.mean(areas), abs=1e-6)
+
+
+def test_an_empty_dataset_gives_no_table(tmp_path: Path) -> None:
+    empty = ScoredSource([])
+    with pytest.raises(InvalidDataError, match="has no samples"):
+        build(DrawnRun(tmp_path, empty), empty)
+
+
+def test_the_file_has_the_same_bytes_for_the_same_records(source: ScoredSource, tmp_path: Path) -> None:
+    written = []
+    for name in ("one", "two"):
+        results = build(DrawnRun(tmp_path / name, source, failing(("card-01", 2))), source)
+        write_results(results, tmp_path / name / "results.json")
+        written.append((tmp_path / name / "results.json").read_bytes())
+    assert written[0] == written[1]
+    assert read_results(tmp_path / "one" / "results.json") == results
+
+
+def test_the_file_is_sorted_json_without_times(source: ScoredSource, tmp_path: Path) -> None:
+    write_results(build(DrawnRun(tmp_path, source), source), tmp_path / "results.json")
+    text = (tmp_path / "results.json").read_text()
+    found = json.loads(text)
+    assert list(found) == sorted(found)
+    assert found["schema_version"] == 1
+    assert not {"seconds", "time", "sessions"} & set(text.replace('"', " ").split())
+
+
+def test_every_headline_can_be_recomputed_from_the_file(source: ScoredSource, tmp_path: Path) -> None:
+    results = build(DrawnRun(tmp_path, source, failing(("card-01", 2), ("card-04", 3))), source)
+    floor = results.row_samples[0].values["cosine"]
+    for row, samples in zip(results.rows, results.row_samples, strict=True):
+        values = samples.values["cosine"]
+        ok = [status == "ok" for status in samples.status]
+        headline = [value if good else min(value, draft) for value, draft, good in zip(values, floor, ok, strict=True)]
+        assert row.scores["cosine"].mean == pytest.approx(np.mean(headline), abs=1e-5)
+        hits = [good and value > 90 for value, good in zip(values, ok, strict=True)]
+        assert row.scores["cosine_star"].mean == pytest.approx(100 * np.mean(hits), abs=1e-5)
+
+
+@pytest.mark.parametrize(("text", "says"), [("{}", "protocol_version"), ("{", "the file")])
+def test_a_damaged_file_gets_one_sentence(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(InvalidDataError, match=says):
+        read_results(tmp_path / "results.json")
+    with pytest.raises(InvalidDataError, match="does not exist"):
+        read_results(tmp_path / "other.json")
+
+
+def test_merged_runs_share_floor_and_ceiling(source: ScoredSource, tmp_path: Path) -> None:
+    parts = [build(DrawnRun(tmp_path / name, source, name=name), source) for name in ("one", "two")]
+    merged = merge(parts)
+    assert [row.kind for row in merged.rows] == ["floor"] + ["editor"] * 12 + ["ceiling"] * 3
+    assert [row.run for row in merged.rows if row.run is not None] == [0] * 6 + [1] * 6
+    assert [run.editor.name for run in merged.runs] == ["one", "two"]
+    assert len(merged.row_samples) == len(merged.rows)
+    assert merge([merge(parts[:1]), parts[1]]) == merged
+
+
+def test_a_merged_baseline_run_takes_the_place_of_the_shared_row(source: ScoredSource, tmp_path: Path) -> None:
+    oracle = EditorIdentity(name="oracle", fingerprint="oracle 1", privileged=True)
+    parts = [
+        build(DrawnRun(tmp_path / "a", source), source),
+        build(DrawnRun(tmp_path / "b", source, lambda sample, *_: sample.original, editor=oracle), source),
+    ]
+    assert {row.run for row in merge(parts).rows if row.kind == "ceiling"} == {1}
+
+
+def test_runs_of_one_name_are_told_apart(source: ScoredSource, tmp_path: Path) -> None:
+    parts = [
+        build(DrawnRun(tmp_path / str(seed), source, seed=seed, params={"steps": 4 + seed}), source) for seed in (0, 1)
+    ]
+    methods = {row.method for row in merge(parts).rows if row.run is not None}
+    assert methods == {"toy-editor (seed 0, params steps=4)", "toy-editor (seed 1, params steps=5)"}
+    same = {row.method for row in merge([parts[0], parts[0]]).rows if row.run is not None}
+    assert same == {"toy-editor (run 1)", "toy-editor (run 2)"}
+
+
+def test_what_may_not_stand_in_one_table_is_named_field_by_field(source: ScoredSource, tmp_path: Path) -> None:
+    one = build(DrawnRun(tmp_path / "a", source), source)
+    other = ScoredSource([drawn_sample(9)], name="others")
+    with pytest.raises(RunMismatchError, match="dataset manifest: manifest of 6 drawn against manifest of 1 others"):
+        merge([one, build(DrawnRun(tmp_path / "b", other), other)])
+    encoder = ToyEmbedder(MeanColours({"model": "mean-colours", "revision": "2"}))
+    scored = build_results(DrawnRun(tmp_path / "c", source), source, encoder, baselines=drawn_baselines(source))
+    with pytest.raises(RunMismatchError, match="cosine fingerprint revision: 1 against 2"):
+        merge([one, scored])
+    clip = ToyEmbedder(MeanColours(is_clip=True))
+    scored = build_results(DrawnRun(tmp_path / "d", source), source, clip, baselines=drawn_baselines(source))
+    with pytest.raises(RunMismatchError, match="metrics: cosine, cosine_star, psnr against clip, clip_star, psnr"):
+        merge([one, scored])
+    with pytest.raises(RunMismatchError, match="protocol version: 1 against 2"):
+        merge([one, one.model_copy(update={"protocol_version": "2"})])
+    with pytest.raises(InvalidDataError, match="no results"):
+        merge([])
+
+
+def test_times_and_sessions_stand_in_a_file_of_their_own(source: ScoredSource, tmp_path: Path) -> None:
+    run = DrawnRun(tmp_path, source, failing(("card-01", 2), status=None))
+    (tmp_path / "sessions.jsonl").write_text('{"machine": "m"}\n{"torn')
+    write_timing(run, source, tmp_path / "timing.json")
+    found = json.loads((tmp_path / "timing.json").read_text())
+    assert found == timing(run, source)
+    assert found["sessions"] == [{"machine": "m"}]
+    assert [one["edits"] for one in found["rounds"]] == [6, 5, 6, 6, 5, 6]
+    assert found["rounds"][0]["seconds"] is None

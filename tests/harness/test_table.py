@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+from scored_toys import DrawnRun, MeanColours, ScoredSource, ToyEmbedder, drawn_baselines, drawn_sample, stepped
+
+from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.records import EditorIdentity
+from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.results import build_results
+from fashionedit.eval_harness.table import to_console, to_markdown
+
+
+def results(tmp_path: Path, *, clip: bool = True, control_set: bool = False, **options: object) -> Results:
+    source = ScoredSource([drawn_sample(number) for number in range(4)], control_set=control_set)
+    run = DrawnRun(tmp_path, source, **options)
+    embedder = ToyEmbedder(MeanColours(is_clip=clip))
+    return build_results(run, source, embedder, baselines=drawn_baselines(source))
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_markdown_is_shaped_like_table_1(tmp_path: Path) -> None:
+    found = results(tmp_path)
+    lines = [line for line in to_markdown(found).splitlines() if line.startswith("|")]
+    assert cells(lines[0]) == ["Method", "Prompt", "Round", "CLIP", "CLIP\\*", "PSNR", "n", "failed"]
+    assert [cells(line)[:3] for line in lines[2:]] == [
+        ["Draft (do nothing)", "–", "–"],
+        *[["toy-editor", "text", str(round)] for round in (1, 2, 3)],
+        *[["toy-editor", "text+image", str(round)] for round in (1, 2, 3)],
+        ["Oracle (the original)†", "–", "–"],
+    ]
+    first = cells(lines[3])
+    score = found.rows[1].scores["clip"]
+    assert first[3] == f"{score.mean:.2f} ± {score.standard_error:.2f}"
+    assert first[6:] == ["4", "0"]
+
+
+def test_every_line_of_the_console_table_is_aligned(tmp_path: Path) -> None:
+    text = to_console(results(tmp_path))
+    lines = text.splitlines()
+    top = next(number for number, line in enumerate(lines) if line.startswith("Method"))
+    table = [line for line in lines[top : lines.index("", len(lines) - 8)] if line]
+    ends = {line.rindex(line.split()[-1]) + len(line.split()[-1]) for line in table[:9]}
+    assert len(ends) == 1
+    assert table[1].replace(" ", "").strip("─") == ""
+
+
+@pytest.mark.parametrize("width", [66, 80, 100])
+def test_a_narrow_terminal_gets_a_narrow_table(tmp_path: Path, width: int) -> None:
+    text = to_console(results(tmp_path, name="an-editor-with-a-name-that-goes-on-for-ever"), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "an-editor-wi" in text
+
+
+def test_caption_says_what_was_scored_against(tmp_path: Path) -> None:
+    text = to_markdown(results(tmp_path, control_set=True))
+    assert text.startswith("drawn validation, n = 4 (4 garments); encoder: Mean colours; mean box area")
+    assert "control set: rendered garments, not photographs" in text.splitlines()[0]
+    assert "control set" not in to_markdown(results(tmp_path))
+
+
+def test_another_encoder_is_never_called_clip(tmp_path: Path) -> None:
+    table = "\n".join(line for line in to_markdown(results(tmp_path, clip=False)).splitlines() if line.startswith("|"))
+    assert "CLIP" not in table
+    assert "Cosine (Mean colours)" in table
+
+
+def test_marks_have_footnotes(tmp_path: Path) -> None:
+    editor = EditorIdentity(name="made-elsewhere", fingerprint="f", supplied=True)
+    text = to_console(results(tmp_path, editor=editor))
+    assert "made-elsewhere‡" in text
+    assert "‡ images made elsewhere" in text
+    assert "† is told the answer" in text
+    assert "‡" not in to_console(results(tmp_path / "other"))
+
+
+def test_failures_are_listed_by_status_with_the_other_readings(tmp_path: Path) -> None:
+    def does(sample, protocol, round):
+        if (sample.id, round) == ("card-01", 2):
+            return Status.REFUSED
+        return Status.TIMEOUT if (sample.id, round) == ("card-02", 2) else stepped(sample, round)
+
+    text = to_console(results(tmp_path, does=does))
+    assert "toy-editor, text, round 2: 1 refused, 1 timeout of 4. Carry-forward: CLIP" in text
+    assert "Completers only (n = 2)" in text
+    assert "CLIP* lies between 50.00 and 100.00" in text
+    assert "Completers" not in to_console(results(tmp_path / "other"))
+
+
+def test_identical_pairs_are_counted(tmp_path: Path) -> None:
+    text = to_console(results(tmp_path))
+    assert "PSNR of identical images is 361.2 dB" in text
+    assert "toy-editor, text, round 3: 4" in text
+
+
+def test_names_can_neither_break_the_table_nor_drive_the_terminal(tmp_path: Path) -> None:
+    found = results(tmp_path, name="a|b\x1b[2J\n**c** <img>")
+    assert "\x1b" not in to_console(found) + to_markdown(found)
+    lines = [line for line in to_markdown(found).splitlines() if line.startswith("|")]
+    assert len(lines) == 10
+    assert r"a\|b \[2J \*\*c\*\* \<img>" in lines[3]

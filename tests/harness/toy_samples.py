@@ -1,0 +1,86 @@
+"""A small dataset drawn on the spot, with the surface that the harness needs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from fashionedit.images import crop, pixel_digest
+from fashionedit.types import Box, Difference, Sample
+
+WIDTH, HEIGHT = 32, 48
+RECTANGLES = ((2, 2, 14, 12), (16, 14, 30, 26), (4, 30, 20, 44))  # left, top, right, bottom; disjoint
+
+
+@dataclass(frozen=True)
+class ToyDigests:
+    original: str
+    draft: str
+    references: tuple[str, ...]
+    original_size: tuple[int, int]
+    draft_size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ToyFacts:
+    descriptions: tuple[str, ...]
+    boxes: tuple[Box, ...]
+    garment: str
+
+
+class ToySource:
+    """Samples whose draft differs from the original inside three boxes alone."""
+
+    def __init__(
+        self, count: int = 3, *, seed: int = 0, draft_size: tuple[int, int] | None = None, name: str = "toy"
+    ) -> None:
+        self.name = name
+        self.split = "validation"
+        self.control_set = draft_size is None
+        self.opened = 0
+        self._samples = {f"toy-{index:02d}": _draw(index, seed, draft_size) for index in range(count)}
+        self.ids = tuple(self._samples)
+        self._digests = {id: _digests(sample) for id, sample in self._samples.items()}
+        self.manifest_hash = hashlib.sha256(repr(self._digests).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def sample(self, id: str) -> Sample:
+        self.opened += 1
+        return self._samples[id]
+
+    def digests(self, id: str) -> ToyDigests:
+        return self._digests[id]
+
+    def facts(self, id: str) -> ToyFacts:
+        differences = self._samples[id].differences
+        return ToyFacts(tuple(d.description for d in differences), tuple(d.box for d in differences), id)
+
+
+def _draw(index: int, seed: int, draft_size: tuple[int, int] | None) -> Sample:
+    random = np.random.default_rng([seed, index])
+    original = Image.fromarray(random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
+    draft = original.copy()
+    differences = []
+    for number, (left, top, right, bottom) in enumerate(RECTANGLES, 1):
+        colour = tuple(int(value) for value in random.integers(0, 256, 3))
+        draft.paste(colour, (left, top, right, bottom))
+        box = Box.from_pixels(left, top, right, bottom, width=WIDTH, height=HEIGHT)
+        differences.append(Difference(f"Detail {number} of toy {index}.", box, crop(original, box)))
+    if draft_size is not None:
+        draft = draft.resize(draft_size, Image.Resampling.BICUBIC)
+    return Sample(f"toy-{index:02d}", f"Toy {index}.", draft, original, tuple(differences))
+
+
+def _digests(sample: Sample) -> ToyDigests:
+    return ToyDigests(
+        original=pixel_digest(sample.original),
+        draft=pixel_digest(sample.draft),
+        references=tuple(pixel_digest(item.reference) for item in sample.differences),
+        original_size=sample.original.size,
+        draft_size=sample.draft.size,
+    )
