@@ -1,5 +1,81 @@
-"""FashionEdit: the dataset, the metrics and the harness of fine-grained fashion image editing."""
+"""FashionEdit: the dataset, the metrics and the harness of fine-grained fashion image editing.
 
+Importing this teaches `datasets` the name `fashionedit` and `evaluate` the names of our metrics (see `aliases`), and
+imports neither of them: every name below is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import aliases
 from ._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from .data import load, open_data
+    from .errors import (
+        DatasetNotFoundError,
+        EditorError,
+        EncoderNotFoundError,
+        FashionEditError,
+        InvalidBoxError,
+        InvalidDataError,
+        InvalidImageError,
+        MissingExtraError,
+        RunBusyError,
+        RunMismatchError,
+        UnknownNameError,
+    )
+    from .folder import FashionEditFolder, open_folder
+    from .types import Box, Difference, Sample
+    from .writing import write_folder
+
+__all__ = [
+    "Box",
+    "DatasetNotFoundError",
+    "Difference",
+    "EditorError",
+    "EncoderNotFoundError",
+    "FashionEditError",
+    "FashionEditFolder",
+    "InvalidBoxError",
+    "InvalidDataError",
+    "InvalidImageError",
+    "MissingExtraError",
+    "RunBusyError",
+    "RunMismatchError",
+    "Sample",
+    "UnknownNameError",
+    "__version__",
+    "load",
+    "open_data",
+    "open_folder",
+    "write_folder",
+]
+
+_HOMES = {
+    "data": ("load", "open_data"),
+    "folder": ("FashionEditFolder", "open_folder"),
+    "types": ("Box", "Difference", "Sample"),
+    "writing": ("write_folder",),
+    "errors": tuple(name for name in __all__ if name.endswith("Error")),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if os.environ.get("FASHIONEDIT_NO_ALIASES", "") in ("", "0"):
+    aliases.install()

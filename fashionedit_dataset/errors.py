@@ -6,8 +6,10 @@ FashionEditError
 │   └── InvalidImageError              bytes that are no image, or an image that is too large
 ├── UnknownNameError (ValueError)      no editor, protocol, metric, encoder or split has this name
 ├── DatasetNotFoundError (FileNotFoundError)  no place that was looked at holds the dataset
+├── EncoderNotFoundError (FileNotFoundError)  the weights of an image encoder can't be had
 ├── MissingExtraError (ImportError)    an optional dependency is not installed
 ├── RunMismatchError (ValueError)      a run folder belongs to another run
+├── RunBusyError (BlockingIOError)     another process is writing to the run folder
 └── EditorError (TypeError)            an editor does not keep the contract
 
 Every message says what was found, what was wanted and what to do; the command prints it without a traceback.
@@ -18,11 +20,13 @@ from __future__ import annotations
 __all__ = [
     "DatasetNotFoundError",
     "EditorError",
+    "EncoderNotFoundError",
     "FashionEditError",
     "InvalidBoxError",
     "InvalidDataError",
     "InvalidImageError",
     "MissingExtraError",
+    "RunBusyError",
     "RunMismatchError",
     "UnknownNameError",
 ]
@@ -52,6 +56,10 @@ class DatasetNotFoundError(FashionEditError, FileNotFoundError):
     """No place that was looked at holds the dataset."""
 
 
+class EncoderNotFoundError(FashionEditError, FileNotFoundError):
+    """The weights of an image encoder can't be had: no such repository or revision, or no network."""
+
+
 class MissingExtraError(FashionEditError, ImportError):
     """An optional dependency is not installed.
 
@@ -66,6 +74,10 @@ class MissingExtraError(FashionEditError, ImportError):
 
 class RunMismatchError(FashionEditError, ValueError):
     """A run folder belongs to another run."""
+
+
+class RunBusyError(FashionEditError, BlockingIOError):
+    """Another process is writing to the run folder."""
 
 
 class EditorError(FashionEditError, TypeError):

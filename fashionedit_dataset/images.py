@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,10 @@ from .errors import InvalidImageError
 if TYPE_CHECKING:
     from .types import Box
 
-__all__ = ["MAX_PIXELS", "crop", "pixel_digest", "png_bytes", "read_image", "to_rgb"]
+__all__ = ["FORMATS", "MAX_PIXELS", "crop", "pixel_digest", "png_bytes", "read_image", "to_rgb"]
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""What is read. Pillow knows many more, some of which hand the file to other programs."""
 
 MAX_PIXELS = 64_000_000
 """The largest image that is decoded, in pixels (8,000 × 8,000); anything above is refused before it is unpacked."""
@@ -33,28 +35,38 @@ def read_image(source: bytes | Path | str, *, name: str | None = None) -> Image.
     """
     label = name or (str(source) if not isinstance(source, bytes) else "the image")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else Path(source)) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise InvalidImageError(
-                        f"{label} has {image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} that are read; "
-                        "make it smaller"
-                    )
-                image.load()
-                return to_rgb(ImageOps.exif_transpose(image))
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InvalidImageError(
+                    f"{label} has {image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} that are read; "
+                    "make it smaller"
+                )
+            image.load()
+            return to_rgb(ImageOps.exif_transpose(image))  # a copy, free of the file it came from
     except InvalidImageError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InvalidImageError(
+            f"{label} has more than the {MAX_PIXELS:,} pixels that are read; make it smaller"
+        ) from None
     except FileNotFoundError:
         raise InvalidImageError(f"{label} does not exist; check the path") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError) as error:
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
         raise InvalidImageError(f"{label} can't be read as an image ({error}); replace the file") from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Returns the image in mode RGB, 8 bits a channel, transparency laid on white; RGB comes back as it is."""
+    """Returns the image in mode RGB, 8 bits a channel, transparency laid on white; RGB comes back as it is.
+
+    Raises:
+        InvalidImageError: The image has more than 8 bits a channel, which Pillow would clip to white.
+    """
     if image.mode == "RGB":
         return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise InvalidImageError(
+            f"an image of mode {image.mode} has more than 8 bits a channel; scale it to 0..255 and convert it to RGB"
+        )
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

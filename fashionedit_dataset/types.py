@@ -11,7 +11,7 @@ from PIL import Image
 
 from .errors import InvalidBoxError, InvalidDataError, UnknownNameError
 
-__all__ = ["DIFFERENCES_PER_SAMPLE", "SPLITS", "Box", "Difference", "Sample", "split_name"]
+__all__ = ["DIFFERENCES_PER_SAMPLE", "SPLITS", "Box", "Difference", "Sample", "check_id", "split_name", "split_names"]
 
 DIFFERENCES_PER_SAMPLE = 3
 SPLITS = ("train", "validation")
@@ -141,10 +141,7 @@ class Sample:
     view: str | None = None
 
     def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id) or self.id.endswith("."):
-            raise InvalidDataError(
-                f"image_id {self.id!r} is no safe file name; use letters, digits, '.', '_' and '-', at most 200"
-            )
+        check_id(self.id)
         if len(self.differences) != DIFFERENCES_PER_SAMPLE:
             raise InvalidDataError(
                 f"sample {self.id} has {len(self.differences)} differences; a sample has exactly "
@@ -157,6 +154,18 @@ class Sample:
         if self.garment_id is None:
             return self.id
         return "-".join(part for part in (self.gender, self.category, self.garment_id) if part)
+
+
+def check_id(value: str) -> None:
+    """Returns if the id is safe as a file name.
+
+    Raises:
+        InvalidDataError: It is not.
+    """
+    if not _ID.fullmatch(value) or value.endswith("."):
+        raise InvalidDataError(
+            f"image_id {value!r} is no safe file name; use letters, digits, '.', '_' and '-', at most 200"
+        )
 
 
 def split_name(name: str) -> str:
@@ -172,3 +181,16 @@ def split_name(name: str) -> str:
     if found not in SPLITS:
         raise UnknownNameError(f"no split is called {name!r}; choose train or validation (val)")
     return found
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Returns the splits that a text like `train+validation` names, each once, in the dataset's order.
+
+    Raises:
+        UnknownNameError: No split has one of the names.
+
+    >>> split_names("val+train")
+    ('train', 'validation')
+    """
+    asked = {split_name(part.strip()) for part in text.split("+")}
+    return tuple(split for split in SPLITS if split in asked)

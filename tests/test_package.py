@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import re
 import subprocess
 import sys
 import zipfile
@@ -75,16 +76,15 @@ def test_imports_go_downstream_only(room: str) -> None:
 def test_imports_are_relative_inside_a_room(room: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {module}"
-        for path in _modules(room)
-        if not (room == "metrics" and path.parent != ROOT / room)  # evaluate runs the metric scripts from a copy
+        for path in (ROOT / room).glob("*.py")  # a folder inside a room reaches its parent by the absolute name
         for module in _absolute_imports(path)
-        if _room_of(module) == room and not (room == "fashionedit_dataset" and path.parent != ROOT / room)
+        if _room_of(module) == room and path.name not in COMPOSITION_ROOT
     ]
     assert not wrong
 
 
 @pytest.mark.parametrize("path", [path for room in ROOMS for path in _modules(room)], ids=lambda path: path.stem)
-def test_public_names_are_listed_and_sorted(path: Path) -> None:
+def test_public_names_are_listed(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     listed = [
         ast.literal_eval(node.value)
@@ -95,14 +95,13 @@ def test_public_names_are_listed_and_sorted(path: Path) -> None:
         node.name
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        if not any("cli.command" in ast.unparse(decorator) for decorator in node.decorator_list)  # a verb, not a name
     }
     if path.parent.parent == ROOT / "metrics":
         return  # an evaluate script is loaded by its class, not imported from
     if defined:
         assert listed, "a module with public names has __all__"
         assert defined <= set(listed[0]), f"missing from __all__: {sorted(defined - set(listed[0]))}"
-    if listed:
-        assert listed[0] == sorted(listed[0])
 
 
 def test_setup_lists_every_package() -> None:
@@ -153,7 +152,7 @@ def test_wheel_holds_every_file_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
         metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
-        assert "License-Expression: Apache-2.0" in archive.read(metadata).decode()
+        assert re.search("^License(-Expression)?: Apache-2.0$", archive.read(metadata).decode(), re.MULTILINE)
     assert shipped == expected
 
 
@@ -168,7 +167,11 @@ def test_installed_wheel_imports_fast_and_light(wheel: Path, tmp_path: Path) -> 
     runs = []
     for _ in range(3):
         done = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "site")], cwd=tmp_path, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code, str(tmp_path / "site")],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         seconds, file, heavy = done.stdout.split(maxsplit=2)
         assert Path(file).is_relative_to(tmp_path / "site")

@@ -1,0 +1,197 @@
+"""The builder behind `load_dataset("fashionedit", ...)`: a loading script that lives in an installed package.
+
+Imported by `aliases` and by `fashionedit.load`, never with the package itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import datasets.table
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .errors import InvalidDataError
+from .folder import split_files
+from .parquet import conform
+from .rendered import synthetic_folder
+from .schema import COLUMNS, features
+from .sources import DEFAULT_SAMPLES, LocalFolder, Repository, Source, SyntheticSet, find_source
+from .types import SPLITS
+
+__all__ = ["CODE_HASH", "FashionEdit", "FashionEditConfig"]
+
+_CODE = ("builder.py", "parquet.py", "schema.py")
+CODE_HASH = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in _CODE)).hexdigest()
+"""Part of the name of the copy that `datasets` keeps: other code, other copy."""
+
+
+@dataclass
+class FashionEditConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets has no types
+    """What `load_dataset` may be given beside its own arguments.
+
+    Args:
+        samples: Of each split of the synthetic set.
+        seed: Of the synthetic set.
+        revision: Of a Hub repository.
+        source: The fingerprint of the data, set by the builder, so that the copy in the cache is never a stale one.
+    """
+
+    samples: int = DEFAULT_SAMPLES
+    seed: int = 0
+    revision: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _RowGroup:
+    """A part of a local file: what one process reads when several share the work."""
+
+    path: str
+    group: int
+
+    def tables(self) -> Iterator[pa.Table]:
+        with pq.ParquetFile(self.path) as file:
+            yield file.read_row_group(self.group)
+
+
+@dataclass(frozen=True, slots=True)
+class _RemoteFile:
+    """A file on the Hub, read in pieces as they are needed."""
+
+    path: str
+    token: str | bool | None
+
+    def tables(self) -> Iterator[pa.Table]:
+        from huggingface_hub import HfFileSystem
+
+        with HfFileSystem(token=self.token).open(self.path, "rb") as stream, pq.ParquetFile(stream) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """A synthetic split that is rendered when the first row is asked for."""
+
+    source: SyntheticSet
+    split: str
+
+    def tables(self) -> Iterator[pa.Table]:
+        folder = synthetic_folder(self.source.samples, (self.split,), seed=self.source.seed)
+        for part in _row_groups(folder)[self.split]:
+            yield from part.tables()
+
+
+_Part = _RowGroup | _RemoteFile | _Rendered
+
+
+class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets has no types
+    """FashionEdit for `datasets`: configuration `default` (the full set) and `synthetic` (the control set).
+
+    Args:
+        config_name: `default` or `synthetic`.
+        data_dir: A FashionEdit folder or a Hub repository (`org/name[@revision]`), for `default`; else the places that
+            `sources.find_source` looks at.
+        token: For the Hub.
+        arguments: What every builder takes, and the fields of `FashionEditConfig`.
+
+    Raises:
+        DatasetNotFoundError: No place that was looked at holds the data.
+        InvalidDataError: An argument does not go with the configuration.
+    """
+
+    BUILDER_CONFIG_CLASS = FashionEditConfig
+    BUILDER_CONFIGS = [  # noqa: RUF012  # datasets reads it from the class
+        FashionEditConfig(name="default", description="The full set, from a folder or a Hub repository."),
+        FashionEditConfig(name="synthetic", description="The control set, rendered on this machine."),
+    ]
+    DEFAULT_CONFIG_NAME = "default"
+
+    def __init__(
+        self,
+        *,
+        config_name: str | None = None,
+        data_dir: str | Path | None = None,
+        token: str | bool | None = None,
+        **arguments: Any,
+    ) -> None:
+        if arguments.get("data_files"):
+            raise InvalidDataError("fashionedit takes no data_files=; give the whole folder as data_dir=")
+        self._origin = _origin(config_name or self.DEFAULT_CONFIG_NAME, data_dir, arguments)
+        if isinstance(self._origin, Repository):
+            self._fingerprint = self._origin.fingerprint(token)
+        else:
+            self._fingerprint = self._origin.fingerprint()
+        super().__init__(
+            config_name=config_name,
+            data_dir=str(data_dir) if data_dir is not None else None,
+            token=token,
+            source=self._fingerprint,
+            **arguments,
+        )
+
+    def _info(self) -> Any:
+        return datasets.DatasetInfo(
+            description="Fine-grained fashion image editing: originals, drafts, three differences each, and crops.",
+            features=features(),
+            homepage="https://arxiv.org/abs/2509.09324",
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[Any]:
+        parts = self._parts(streaming=dl_manager.is_streaming)
+        return [datasets.SplitGenerator(name=split, gen_kwargs={"parts": found}) for split, found in parts.items()]
+
+    def _parts(self, *, streaming: bool) -> dict[str, list[_Part]]:
+        origin = self._origin
+        if isinstance(origin, LocalFolder):
+            return _row_groups(origin.path)
+        if isinstance(origin, Repository):
+            if not streaming:
+                return _row_groups(Repository(origin.id, self._fingerprint).snapshot(self.token))
+            remote = origin.remote_files(self._fingerprint, self.token)
+            return {split: [_RemoteFile(path, self.token) for path in paths] for split, paths in remote.items()}
+        if streaming:
+            return {split: [_Rendered(origin, split)] for split in SPLITS}
+        folders = {split: synthetic_folder(origin.samples, (split,), seed=origin.seed) for split in SPLITS}
+        return {split: _row_groups(folder)[split] for split, folder in folders.items()}
+
+    def _generate_tables(self, parts: list[_Part]) -> Iterator[tuple[str, pa.Table]]:
+        for number, part in enumerate(parts):
+            for piece, table in enumerate(part.tables()):
+                whole = conform(table, COLUMNS, name=getattr(part, "path", "the synthetic set"))
+                yield f"{number}_{piece}", datasets.table.table_cast(whole, self.info.features.arrow_schema)
+
+
+def _origin(config_name: str, data_dir: str | Path | None, arguments: dict[str, Any]) -> Source:
+    own = {"synthetic": ("samples", "seed"), "default": ("revision",)}
+    for name in ("samples", "seed", "revision"):
+        if arguments.get(name) is not None and config_name in own and name not in own[config_name]:
+            other = "synthetic" if name in own["synthetic"] else "default"
+            raise InvalidDataError(f"{name}= belongs to the configuration {other}, not to {config_name}")
+    if config_name == "synthetic":
+        if data_dir is not None:
+            raise InvalidDataError("the configuration synthetic takes no data_dir=; it is rendered on this machine")
+        given = {name: arguments[name] for name in own["synthetic"] if arguments.get(name) is not None}
+        return SyntheticSet(**given)
+    source = find_source(data_dir, revision=arguments.get("revision"))
+    if isinstance(source, SyntheticSet):
+        raise InvalidDataError(
+            "data_dir= names a folder or a Hub repository; for the control set load the configuration synthetic"
+        )
+    return source
+
+
+def _row_groups(folder: Path) -> dict[str, list[_Part]]:
+    parts: dict[str, list[_Part]] = {}
+    for split, names in split_files(folder).items():
+        paths = [folder / name for name in names]
+        parts[split] = [
+            _RowGroup(str(path), group) for path in paths for group in range(pq.ParquetFile(path).num_row_groups)
+        ]
+    return parts

@@ -1,0 +1,207 @@
+"""The dataset card: the README of a folder, which every version of `datasets` and the Hub's viewer read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .errors import InvalidDataError, UnknownNameError
+from .schema import features_for_card
+from .types import split_name
+
+__all__ = ["CARD_FILE", "SplitSize", "card_text", "data_files"]
+
+CARD_FILE = "README.md"
+_FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+
+_USUAL = {
+    split: [f"{folder}{name}{end}" for folder in ("data/", "") for name in names for end in ("-*.parquet", ".parquet")]
+    for split, names in {"train": ("train",), "validation": ("validation", "val")}.items()
+}
+
+_CONTROL_SET = """\
+> **This is a control set.** Its pictures were rendered by code ({renderer}) to test the harness; they are not the
+> photographs of the benchmark, and every table made from them has to say so.
+
+"""
+
+_BODY = """\
+# {name}
+
+{notice}Fine-grained fashion image editing, as in *Fine-Grained Customized Fashion Design with Image-into-Prompt
+Benchmark and Dataset from LMM* (arXiv 2509.09324). A row is an original image, its caption, the draft that was made
+from the caption, and three differences between the two. Editing starts at the draft; round *k* applies difference *k*.
+
+| split | rows |
+|---|---|
+{splits}
+
+## Columns
+
+| column | type | what it is |
+|---|---|---|
+| `image_id` | string | unique, safe as a file name |
+| `original_image` | image | the photograph that results are compared with |
+| `annotation` | string | the caption that the draft was generated from |
+| `sd3_image` | image | the draft, where editing starts |
+| `differences` | list of {{`description`, `box_2d`}} | three edits: what the original shows, and where |
+| `crops` | list of images | the original inside each box, in the order of `differences` |
+| `clip_score` | float64 | cosine similarity × 100 of draft and original at selection time, or null |
+| `gender`, `category`, `garment_id`, `view` | string | what the source's file name tells, or null |
+
+**Boxes.** `box_2d` is `[ymin, xmin, ymax, xmax]` on the **original**, in thousandths of its height and width (0..1000).
+In pixels: `left = xmin / 1000 * width`, `top = ymin / 1000 * height`.
+
+## Loading
+
+```python
+from datasets import load_dataset
+
+dataset = load_dataset("path/to/this/folder", split="{split}")  # or the repository's id
+dataset[0]["original_image"], dataset[0]["sd3_image"]
+```
+
+With `fashionedit` installed, `fashionedit.open_folder("path/to/this/folder")` gives samples, and
+`fashionedit run EDITOR --data path/to/this/folder --out RUN` scores an editor on them.
+
+## Licence
+
+{licence}
+"""
+
+_LICENCE_UNKNOWN = """\
+No licence is stated. Photographs, and captions, crops and boxes made from them, keep the terms of the collection that
+they come from; read those before you pass this folder on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSize:
+    """How large a split is: rows, and bytes of images."""
+
+    rows: int
+    image_bytes: int
+
+
+def card_text(
+    name: str,
+    splits: Mapping[str, SplitSize],
+    *,
+    licence: str | None = None,
+    licence_note: str | None = None,
+    renderer: str | None = None,
+    control_set: bool = False,
+) -> str:
+    """Returns the card: YAML with the data files and the columns, then a page for people.
+
+    Args:
+        name: The title.
+        splits: What there is, by the name of the split.
+        licence: The Hub's short name of a licence, such as `apache-2.0`; none is claimed by default.
+        licence_note: What people should read about it.
+        renderer: What drew the pictures of a control set.
+        control_set: Whether they were drawn.
+    """
+    import yaml
+
+    title = " ".join(name.split())
+    rows = sum(size.rows for size in splits.values())
+    total = sum(size.image_bytes for size in splits.values())
+    head: dict[str, Any] = {
+        **({"license": licence} if licence else {}),
+        "pretty_name": title,
+        "task_categories": ["image-to-image"],
+        "language": ["en"],
+        "tags": ["fashion", "image-editing", "fashionedit", *(["control-set"] if control_set else [])],
+        "size_categories": [_size_category(rows)],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits],
+            }
+        ],
+        "dataset_info": {
+            "features": features_for_card(),
+            "splits": [
+                {"name": split, "num_bytes": size.image_bytes, "num_examples": size.rows}
+                for split, size in splits.items()
+            ],
+            "download_size": total,
+            "dataset_size": total,
+        },
+    }
+    front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000)
+    body = _BODY.format(
+        name=title,
+        notice=_CONTROL_SET.format(renderer=renderer or "renderer not named") if control_set else "",
+        splits="\n".join(f"| `{split}` | {size.rows:,} |" for split, size in splits.items()),
+        split=next(iter(splits)),
+        licence=licence_note or (f"`{licence}`" if licence else _LICENCE_UNKNOWN),
+    )
+    return f"---\n{front}---\n\n{body}"
+
+
+def _size_category(rows: int) -> str:
+    for limit, label in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")):
+        if rows < limit:
+            return label
+    return "100K<n<1M"
+
+
+def data_files(card: str | None, names: Iterable[str], *, place: str) -> dict[str, list[str]]:
+    """Returns the Parquet files of each split, by the card's `configs`, else by their usual names.
+
+    Args:
+        card: The text of the README, if there is one.
+        names: The files there are, relative to the folder, with `/`.
+        place: How messages call the folder or repository.
+
+    Raises:
+        InvalidDataError: The card's YAML can't be read, or it names files that are not there.
+    """
+    files = sorted(names)
+    configured = _configured(card, place)
+    wanted = configured or _USUAL
+    found = {
+        split: [file for file in files if any(fnmatchcase(file, pattern) for pattern in wanted[split])]
+        for split in sorted(wanted)  # train before validation
+    }
+    missing = [split for split, matches in found.items() if not matches]
+    if configured and missing:
+        raise InvalidDataError(
+            f"{place}/{CARD_FILE} names {', '.join(wanted[missing[0]])} for the split {missing[0]}, and no such file "
+            "is there; complete the folder"
+        )
+    return {split: matches for split, matches in found.items() if matches}
+
+
+def _configured(card: str | None, place: str) -> dict[str, list[str]]:
+    """Returns the patterns by split of the card's default configuration; nothing where it has none."""
+    import yaml
+
+    match = _FRONT.match(card or "")
+    if match is None:
+        return {}
+    try:
+        head = yaml.safe_load(match.group(1))
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InvalidDataError(f"{place}/{CARD_FILE} has YAML that can't be read ({reason}); mend its head") from error
+    configs = head.get("configs") if isinstance(head, dict) else None
+    entries = [entry for entry in configs if isinstance(entry, dict)] if isinstance(configs, list) else []
+    if not entries:
+        return {}
+    chosen = next((e for e in entries if e.get("config_name") == "default" or e.get("default")), entries[0])
+    patterns: dict[str, list[str]] = {}
+    for item in chosen.get("data_files") or []:
+        if not isinstance(item, dict) or "split" not in item or "path" not in item:
+            raise InvalidDataError(f"{place}/{CARD_FILE} has data_files without split and path; give both for each")
+        paths = item["path"] if isinstance(item["path"], list) else [item["path"]]
+        try:
+            split = split_name(str(item["split"]))
+        except UnknownNameError:
+            continue  # a split of another kind is none of ours
+        patterns.setdefault(split, []).extend(str(path).removeprefix("./") for path in paths)
+    return patterns

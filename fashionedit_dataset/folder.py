@@ -1,0 +1,259 @@
+"""A FashionEdit folder on disk, opened: one split (or both) as samples, with random access."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import pyarrow as pa
+from PIL import Image
+
+from .card import CARD_FILE, data_files
+from .encoded import EncodedImage
+from .errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
+from .images import read_image
+from .manifest import StoredImage, manifest_hash, read_manifest
+from .parallel import map_in_order
+from .parquet import conform, open_parquet
+from .rows import IMAGE_NAMES, SampleFacts, image_bytes, sample_of_row
+from .schema import COLUMNS, IMAGE_COLUMNS
+from .types import Sample, split_name
+from .writing import write_folder
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+__all__ = ["FashionEditFolder", "SampleDigests", "SampleFacts", "open_folder", "split_files", "write_folder"]
+
+_GROUPS_KEPT = 2  # in memory: the one in use, and the last one, for several threads near a border
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDigests:
+    """The pixel digests of a sample's images, and the sizes (width, height) of the two large ones."""
+
+    original: str
+    draft: str
+    references: tuple[str, ...]
+    original_size: tuple[int, int]
+    draft_size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a row is."""
+
+    file: int
+    group: int
+    row: int
+
+
+class FashionEditFolder(Sequence[Sample]):
+    """The samples of a folder in the order of its files; images are decoded when a sample is asked for.
+
+    Opening reads the texts of all rows and no image. Safe to use from several threads, and to send to processes.
+
+    Args:
+        path: The folder.
+        split: `train`, `validation` (`val`), or `train+validation`.
+
+    Raises:
+        DatasetNotFoundError: There is no such folder, or it holds no FashionEdit files.
+        UnknownNameError: The folder has no such split.
+        InvalidDataError: A file, column or row is not what it must be; the message names it.
+    """
+
+    def __init__(self, path: Path | str, split: str = "validation") -> None:
+        self.path = Path(path)
+        parts = [split_name(part.strip()) for part in split.split("+")]
+        self.split = "+".join(parts)
+        self._manifest = read_manifest(self.path)
+        self.name = self._manifest.name or self.path.resolve().name
+        self.control_set = self._manifest.control_set
+        available = split_files(self.path)
+        for part in parts:
+            if part not in available:
+                raise UnknownNameError(f"{self.path} has no split {part}; it has {' and '.join(available)}")
+        self._names = [name for part in parts for name in available[part]]
+        self._files: list[ParquetFile] = []
+        self._places: dict[str, _Place] = {}
+        self._facts: dict[str, SampleFacts] = {}
+        self._lock = threading.Lock()
+        self._groups: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
+        self._digests: dict[str, SampleDigests] = {}
+        for number in range(len(self._names)):
+            self._index(number)
+        self.ids = tuple(self._facts)
+
+    def _index(self, number: int) -> None:
+        name = str(self.path / self._names[number])
+        file = open_parquet(self.path / self._names[number], name=name)
+        self._files.append(file)
+        texts = [column for column in COLUMNS if column not in IMAGE_COLUMNS]
+        present = [column for column in texts if column in file.schema_arrow.names]
+        seen = 0
+        for group in range(file.num_row_groups):
+            rows = conform(_read(file, group, present, name), texts, name=name).to_pylist()
+            for offset, row in enumerate(rows):
+                seen += 1
+                try:
+                    facts = SampleFacts.of_row(row)
+                except InvalidDataError as error:
+                    raise InvalidDataError(f"{name}, row {seen}: {error}") from error
+                if facts.id in self._facts:
+                    raise InvalidDataError(f"{name}, row {seen}: image_id {facts.id} appears twice; ids are unique")
+                self._facts[facts.id] = facts
+                self._places[facts.id] = _Place(number, group, offset)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(index, slice):
+            return tuple(self.sample(key) for key in self.ids[index])
+        return self.sample(self.ids[index])
+
+    def __repr__(self) -> str:
+        return f"FashionEditFolder({str(self.path)!r}, {self.split!r}, {len(self)} samples)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (FashionEditFolder, (self.path, self.split))
+
+    def sample(self, key: str) -> Sample:
+        """Returns the sample with this id, its five images decoded.
+
+        Raises:
+            KeyError: There is none.
+            InvalidImageError: An image can't be decoded.
+        """
+        return sample_of_row(self._row(key), self._facts[key])
+
+    def facts(self, key: str) -> SampleFacts:
+        """Returns all of the sample but its images, without touching them.
+
+        Raises:
+            KeyError: There is no such sample.
+        """
+        return self._facts[key]
+
+    def original(self, key: str) -> Image.Image:
+        """Returns the sample's original, decoded, and decodes nothing else."""
+        return self._image(key, 0)
+
+    def draft(self, key: str) -> Image.Image:
+        """Returns the sample's draft, decoded, and decodes nothing else."""
+        return self._image(key, 1)
+
+    def digests(self, key: str) -> SampleDigests:
+        """Returns the pixel digests of the sample's images.
+
+        They come from the manifest, looked up by the hash of the bytes that are really there; what it does not know is
+        decoded.
+        """
+        found = self._digests.get(key)
+        if found is None:
+            found = self._digests[key] = self._digest((key, self._images(key)))
+        return found
+
+    @cached_property
+    def manifest_hash(self) -> str:
+        """The identity of the data (`manifest.manifest_hash`); reads every image's bytes once."""
+        missing = [key for key in self.ids if key not in self._digests]
+        found = map_in_order(self._digest, ((key, self._images(key)) for key in missing))
+        self._digests.update(zip(missing, found, strict=True))
+        return manifest_hash(
+            (self._facts[key], (digests.original, digests.draft, *digests.references))
+            for key, digests in self._digests.items()
+        )
+
+    def _digest(self, item: tuple[str, tuple[bytes, ...]]) -> SampleDigests:
+        key, encoded = item
+        images = []
+        for name, data in zip(IMAGE_NAMES, encoded, strict=True):
+            known = self._manifest.images.get(hashlib.sha256(data).hexdigest())
+            if known is None:
+                decoded = EncodedImage.read(data, name=f"the {name} of sample {key}")
+                known = StoredImage(pixels=decoded.digest, size=decoded.size)
+            images.append(known)
+        original, draft, *crops = images
+        return SampleDigests(
+            original.pixels, draft.pixels, tuple(crop.pixels for crop in crops), original.size, draft.size
+        )
+
+    def _image(self, key: str, number: int) -> Image.Image:
+        return read_image(self._images(key)[number], name=f"the {IMAGE_NAMES[number]} of sample {key}")
+
+    def _images(self, key: str) -> tuple[bytes, ...]:
+        row = self._row(key)
+        try:
+            return image_bytes(row)
+        except InvalidDataError as error:
+            raise InvalidDataError(f"{self._name(key)}, sample {key}: {error}") from error
+
+    def _row(self, key: str) -> dict[str, Any]:
+        place = self._places[key]
+        name = self._name(key)
+        with self._lock:
+            group = self._groups.pop((place.file, place.group), None)
+            if group is None:
+                file = self._files[place.file]
+                group = _read(file, place.group, file.schema_arrow.names, name)
+            self._groups[place.file, place.group] = group
+            while len(self._groups) > _GROUPS_KEPT:
+                self._groups.popitem(last=False)
+        row: dict[str, Any] = conform(group.slice(place.row, 1), COLUMNS, name=name).to_pylist()[0]
+        return row
+
+    def _name(self, key: str) -> str:
+        return str(self.path / self._names[self._places[key].file])
+
+
+def _read(file: ParquetFile, group: int, columns: Sequence[str], name: str) -> pa.Table:
+    try:
+        return file.read_row_group(group, columns=[column for column in columns if column in COLUMNS])
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidDataError(f"{name} is damaged ({reason}); fetch or write it again") from error
+
+
+def split_files(path: Path) -> dict[str, list[str]]:
+    """Returns the Parquet files of each split of a folder, relative to it.
+
+    Raises:
+        DatasetNotFoundError: There is no such folder, or it holds no FashionEdit files.
+        InvalidDataError: Its card can't be read.
+    """
+    if not path.is_dir():
+        raise DatasetNotFoundError(f"{path} {'is no folder' if path.exists() else 'does not exist'}; check the path")
+    card = path / CARD_FILE
+    text = card.read_text("utf-8", errors="replace") if card.is_file() else None
+    names = [file.relative_to(path).as_posix() for file in path.rglob("*.parquet") if file.is_file()]
+    if found := data_files(text, names, place=str(path)):
+        return found
+    raise DatasetNotFoundError(
+        f"{path} holds no data/train-*.parquet or data/validation-*.parquet; give a FashionEdit folder, or make one "
+        "with: fashionedit pack FOLDER"
+    )
+
+
+def open_folder(path: Path | str, split: str = "validation") -> FashionEditFolder:
+    """Returns the folder's samples of a split: `train`, `validation` (or `val`), `train+validation`.
+
+    Raises:
+        DatasetNotFoundError: There is no such folder, or it holds no FashionEdit files.
+        UnknownNameError: The folder has no such split.
+        InvalidDataError: A file, column or row is not what it must be; the message names it.
+    """
+    return FashionEditFolder(path, split)

@@ -1,0 +1,183 @@
+"""Where the data comes from: what a user names, and what the bare name `fashionedit` stands for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .card import CARD_FILE, data_files
+from .errors import DatasetNotFoundError, InvalidDataError
+from .folder import split_files
+from .manifest import MANIFEST_FILE
+from .rendered import renderer_key
+from .settings import registered_folder
+
+__all__ = ["DEFAULT_SAMPLES", "LocalFolder", "Repository", "Source", "SyntheticSet", "find_source"]
+
+DEFAULT_SAMPLES = 24
+_REPOSITORY = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*?)(?:@([^@\s]+))?")
+_SYNTHETIC = re.compile(r"synthetic(?::(.*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFolder:
+    """A FashionEdit folder on this machine."""
+
+    path: Path
+
+    def fingerprint(self) -> str:
+        """Returns what changes when a file of the folder does: its name, size or time."""
+        names = sorted({name for files in split_files(self.path).values() for name in files})
+        digest = hashlib.sha256()
+        for name in (*names, CARD_FILE, MANIFEST_FILE):
+            if (file := self.path / name).is_file():
+                state = file.stat()
+                digest.update(f"{name} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticSet:
+    """The control set, rendered on this machine."""
+
+    samples: int = DEFAULT_SAMPLES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("samples", self.samples, 1), ("seed", self.seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InvalidDataError(f"{name} is {value!r}; the synthetic set needs a whole number from {least} on")
+
+    def fingerprint(self) -> str:
+        """Returns what changes when the renderer does."""
+        return renderer_key()
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A dataset repository on the Hugging Face Hub."""
+
+    id: str
+    revision: str | None = None
+
+    def fingerprint(self, token: str | bool | None = None) -> str:
+        """Returns the commit that the revision stands for; the one fetched last where the Hub can't be reached.
+
+        Raises:
+            DatasetNotFoundError: The repository does not exist, is closed to us, or can't be reached.
+        """
+        return self._fetch(token, [CARD_FILE]).name
+
+    def snapshot(self, token: str | bool | None = None) -> Path:
+        """Returns the folder with the repository's files in the Hub's own cache, fetched where they are not there yet.
+
+        Raises:
+            DatasetNotFoundError: The repository does not exist, is closed to us, or can't be reached.
+        """
+        return self._fetch(token, ["data/*.parquet", CARD_FILE, MANIFEST_FILE])
+
+    def _fetch(self, token: str | bool | None, patterns: list[str]) -> Path:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            return Path(
+                snapshot_download(
+                    self.id, repo_type="dataset", revision=self.revision, token=token, allow_patterns=patterns
+                )
+            )
+        except (OSError, HFValidationError) as error:
+            raise self._not_found(error) from error
+
+    def remote_files(self, commit: str, token: str | bool | None = None) -> dict[str, list[str]]:
+        """Returns the Parquet files of each split, as paths for `HfFileSystem`.
+
+        Raises:
+            DatasetNotFoundError: The repository can't be reached, or holds no FashionEdit files.
+        """
+        from huggingface_hub import HfApi
+
+        card = self._fetch(token, [CARD_FILE]) / CARD_FILE
+        try:
+            names = HfApi(token=token).list_repo_files(self.id, revision=commit, repo_type="dataset")
+        except OSError as error:
+            raise self._not_found(error) from error
+        text = card.read_text("utf-8", errors="replace") if card.is_file() else None
+        parquet = [name for name in names if name.endswith(".parquet")]
+        found = data_files(text, parquet, place=self.id)
+        if not found:
+            raise DatasetNotFoundError(
+                f"the Hub repository {self.id} holds no data/train-*.parquet or "
+                "data/validation-*.parquet; check the name"
+            )
+        return {split: [f"datasets/{self.id}@{commit}/{name}" for name in files] for split, files in found.items()}
+
+    def _not_found(self, error: BaseException) -> DatasetNotFoundError:
+        at = f" at revision {self.revision}" if self.revision else ""
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return DatasetNotFoundError(
+            f"there is no folder {self.id} here, and the Hub repository {self.id}{at} can't be fetched ({reason}); "
+            "check the name, the network and your token"
+        )
+
+
+Source = LocalFolder | Repository | SyntheticSet
+
+
+def find_source(spec: str | Path | None = None, *, revision: str | None = None) -> Source:
+    """Returns the source that `spec` names.
+
+    Args:
+        spec: A FashionEdit folder; `synthetic` or `synthetic:N`; a Hub repository `org/name[@revision]`. None or
+            `fashionedit` is the full set: `$FASHIONEDIT_DATA`, else the folder registered with `fashionedit use
+            FOLDER`, else the Hub repository `$FASHIONEDIT_REPO`.
+        revision: Of a Hub repository, where `spec` gives none.
+
+    Raises:
+        DatasetNotFoundError: Nothing is found there; the message names the ways to give one.
+        InvalidDataError: `synthetic:N` without a number, or the settings can't be read.
+    """
+    if spec is None or (str(spec) == "fashionedit" and not Path("fashionedit").is_dir()):
+        return _full_set(revision)
+    text = str(spec)
+    if isinstance(spec, str) and (match := _SYNTHETIC.fullmatch(text)):
+        return SyntheticSet(_number(match.group(1), text))
+    if (path := Path(spec).expanduser()).is_dir() and text:
+        return LocalFolder(path)
+    if isinstance(spec, str) and not path.exists() and (match := _REPOSITORY.fullmatch(text)):
+        return Repository(match.group(1), match.group(2) or revision)
+    raise DatasetNotFoundError(
+        f"{text} is no folder, no Hub repository (org/name or org/name@revision) and not synthetic[:N]; check the "
+        "data's name"
+    )
+
+
+def _full_set(revision: str | None) -> Source:
+    if path := os.environ.get("FASHIONEDIT_DATA"):
+        if not Path(path).is_dir():
+            raise DatasetNotFoundError(f"$FASHIONEDIT_DATA names {path}, which is no folder; correct or unset it")
+        return LocalFolder(Path(path))
+    if folder := registered_folder():
+        if not folder.is_dir():
+            raise DatasetNotFoundError(f"the registered folder {folder} is gone; run: fashionedit use FOLDER")
+        return LocalFolder(folder)
+    if name := os.environ.get("FASHIONEDIT_REPO"):
+        match = _REPOSITORY.fullmatch(name)
+        if match is None:
+            raise DatasetNotFoundError(f"$FASHIONEDIT_REPO is {name!r}; write it as org/name or org/name@revision")
+        return Repository(match.group(1), match.group(2) or revision)
+    raise DatasetNotFoundError(
+        "no FashionEdit data is known on this machine; give data_dir=FOLDER, set $FASHIONEDIT_DATA, run `fashionedit "
+        "use FOLDER`, or set $FASHIONEDIT_REPO to a Hub repository; the configuration 'synthetic' needs none of them"
+    )
+
+
+def _number(text: str | None, spec: str) -> int:
+    if text is None:
+        return DEFAULT_SAMPLES
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise InvalidDataError(f"{spec} has no number of samples; write synthetic:N with N from 1 on")
+    return int(text)

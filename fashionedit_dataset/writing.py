@@ -1,0 +1,122 @@
+"""Writing a FashionEdit folder: the whole of it appears at its place, or nothing does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from .card import CARD_FILE, SplitSize, card_text
+from .errors import InvalidDataError
+from .files import write_atomically
+from .manifest import MANIFEST_FILE, Manifest, StoredImage
+from .parallel import map_in_order
+from .parquet import SHARD_BYTES, ShardWriter
+from .rows import EncodedSample
+from .types import SPLITS, Sample, split_name
+
+__all__ = ["new_folder", "write_folder"]
+
+
+def write_folder(
+    out: Path | str,
+    splits: Mapping[str, Iterable[Sample | EncodedSample]],
+    *,
+    name: str | None = None,
+    licence: str | None = None,
+    licence_note: str | None = None,
+    control_set: bool = False,
+    renderer: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+    workers: int | None = None,
+) -> dict[str, SplitSize]:
+    """Writes Parquet shards, manifest and card; returns the size of each split.
+
+    Rows are taken one at a time, so the set may be larger than memory. Everything is written into a folder beside `out`
+    whose name starts with a dot and ends with `.part`, which is renamed at the end and removed on an error; one that a
+    killed process left can be deleted.
+
+    Args:
+        out: The new folder; it must not exist, or be empty.
+        splits: Rows by split (`train`, `validation` or `val`). Images of a `Sample` are stored as PNG.
+        name: The dataset's name; the folder's by default.
+        licence: The Hub's short name of a licence; none is claimed by default.
+        licence_note: What the card says about it.
+        control_set: Marks pictures that were drawn to test the harness.
+        renderer: What drew them.
+        shard_bytes: No Parquet file is larger, unless a single row is.
+        workers: Threads that encode images.
+
+    Raises:
+        InvalidDataError: `out` is taken, a split has no rows, an id appears twice, or two splits are one.
+    """
+    out = Path(out)
+    rows = {split_name(split): samples for split, samples in splits.items()}
+    if not rows or len(rows) != len(splits):
+        raise InvalidDataError(f"the splits are {', '.join(splits) or 'missing'}; give train, validation, or both")
+    title = name or out.resolve().name
+    ids: set[str] = set()
+    images: dict[str, StoredImage] = {}
+    sizes: dict[str, SplitSize] = {}
+    with new_folder(out) as folder:
+        (folder / "data").mkdir()
+        for split in (split for split in SPLITS if split in rows):
+            written = total = 0
+            with ShardWriter(folder / "data", split, shard_bytes=shard_bytes) as writer:
+                for row in map_in_order(_encoded, rows[split], workers=workers):
+                    if row.facts.id in ids:
+                        raise InvalidDataError(f"image_id {row.facts.id} appears twice; ids are unique across splits")
+                    ids.add(row.facts.id)
+                    images |= {image.sha256: StoredImage(pixels=image.digest, size=image.size) for image in row.images}
+                    written += 1
+                    total += row.nbytes
+                    writer.write(row)
+            if not written:
+                raise InvalidDataError(f"the split {split} has no samples; a split has at least one")
+            sizes[split] = SplitSize(written, total)
+        manifest = Manifest(
+            name=title,
+            control_set=control_set,
+            renderer=renderer,
+            splits={split: size.rows for split, size in sizes.items()},
+            images=images,
+        )
+        write_atomically(folder / MANIFEST_FILE, manifest.to_json().encode())
+        card = card_text(
+            title, sizes, licence=licence, licence_note=licence_note, renderer=renderer, control_set=control_set
+        )
+        write_atomically(folder / CARD_FILE, card.encode())
+    return sizes
+
+
+def _encoded(sample: Sample | EncodedSample) -> EncodedSample:
+    return sample if isinstance(sample, EncodedSample) else EncodedSample.of(sample)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside `out` that becomes `out` when the block ends well, and vanishes otherwise.
+
+    Raises:
+        InvalidDataError: `out` exists and is not an empty folder, before or after.
+    """
+    out = out.absolute()
+    taken = InvalidDataError(f"{out} exists and is not an empty folder; choose another one or remove it")
+    if out.is_symlink() or out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise taken
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+    temporary.mkdir()
+    try:
+        yield temporary
+        try:
+            temporary.rename(out)
+        except OSError as error:
+            if out.exists():
+                raise taken from error
+            raise
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+
+import fashionedit
+from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.schema import features
+from fashionedit.settings import register_folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "hf"))
+
+
+def test_a_folder_as_data_dir(toy_folder, draw):
+    found = load_dataset("fashionedit", data_dir=str(toy_folder))
+    assert {split: len(rows) for split, rows in found.items()} == {"train": 3, "validation": 5}
+    assert found["train"].features == features()
+    row = found["validation"][4]
+    assert row["image_id"] == "toy-004"
+    assert row["sd3_image"].tobytes() == draw(4).draft.tobytes()
+    assert [len(d["box_2d"]) for d in row["differences"]] == [4, 4, 4]
+
+
+def test_one_split_and_slices(toy_folder):
+    assert load_dataset("fashionedit", data_dir=toy_folder, split="validation").num_rows == 5
+    assert load_dataset("fashionedit", "default", data_dir=toy_folder, split="train+validation[:2]").num_rows == 5
+    with pytest.raises(ValueError, match="val"):
+        load_dataset("fashionedit", data_dir=toy_folder, split="val")
+
+
+def test_streaming_prepares_nothing(toy_folder, tmp_path):
+    rows = load_dataset("fashionedit", data_dir=toy_folder, split="validation", streaming=True)
+    assert rows.features == features()
+    assert [row["image_id"] for row in rows] == [f"toy-{number:03d}" for number in range(5)]
+    assert next(iter(rows))["original_image"].size == (64, 96)
+    assert not list((tmp_path / "hf").rglob("*.arrow"))
+    assert set(load_dataset("fashionedit", data_dir=toy_folder, streaming=True)) == {"train", "validation"}
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_several_processes_share_the_row_groups(tmp_path, draw):
+    fashionedit.write_folder(tmp_path / "set", {"validation": map(draw, range(150))})
+    rows = load_dataset("fashionedit", data_dir=tmp_path / "set", split="validation", num_proc=2)
+    assert rows["image_id"][:] == [f"toy-{number:03d}" for number in range(150)]
+    assert len(rows.cache_files) == 2
+
+
+def test_the_bare_name_is_looked_up(toy_folder, monkeypatch):
+    with pytest.raises(DatasetNotFoundError, match="no FashionEdit data is known"):
+        load_dataset("fashionedit")
+    register_folder(toy_folder)
+    assert load_dataset("fashionedit", split="train").num_rows == 3
+    monkeypatch.setenv("FASHIONEDIT_DATA", "/no/where")
+    with pytest.raises(DatasetNotFoundError, match="FASHIONEDIT_DATA"):
+        load_dataset("fashionedit")
+
+
+def test_the_copy_in_the_cache_is_never_stale(toy_folder, tmp_path, draw):
+    folder = Path(shutil.copytree(toy_folder, tmp_path / "set"))
+    assert load_dataset("fashionedit", data_dir=folder, split="train")["image_id"][0] == "toy-010"
+    shutil.rmtree(folder)
+    fashionedit.write_folder(folder, {"train": [draw(7)]})
+    assert load_dataset("fashionedit", data_dir=folder, split="train")["image_id"][:] == ["toy-007"]
+    state = (folder / "data/train-00000-of-00001.parquet").stat()
+    shutil.copyfile(toy_folder / "data/train-00000-of-00001.parquet", folder / "data/train-00000-of-00001.parquet")
+    os.utime(folder / "data/train-00000-of-00001.parquet", ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    assert load_dataset("fashionedit", data_dir=folder, split="train").num_rows == 3
+
+
+def test_an_unchanged_folder_is_prepared_once(toy_folder, monkeypatch):
+    first = load_dataset("fashionedit", data_dir=toy_folder, split="train")
+
+    def refuse(*_, **__):
+        raise AssertionError("prepared again")
+
+    monkeypatch.setattr("fashionedit.builder.FashionEdit._generate_tables", refuse)
+    again = load_dataset("fashionedit", data_dir=toy_folder, split="train")
+    assert again.cache_files == first.cache_files
+
+
+def test_synthetic_has_two_splits_and_options(toy_renderer):
+    found = load_dataset("fashionedit", "synthetic", samples=2)
+    assert {split: rows["image_id"][:] for split, rows in found.items()} == {
+        "train": ["train-0-0", "train-0-1"],
+        "validation": ["validation-0-0", "validation-0-1"],
+    }
+    assert load_dataset("fashionedit", "synthetic", samples=1, seed=9, split="train")["image_id"][:] == ["train-9-0"]
+    assert load_dataset("fashionedit", "synthetic", split="validation").num_rows == 24
+
+
+def test_streaming_renders_only_the_split_that_is_read(toy_renderer):
+    rows = load_dataset("fashionedit", "synthetic", split="validation", streaming=True, samples=3)
+    assert toy_renderer == []
+    assert [row["image_id"] for row in rows] == [f"validation-0-{number}" for number in range(3)]
+    assert toy_renderer == [(3, 0, "validation")]
+
+
+def test_chosen_features_are_kept(toy_folder):
+    plain = datasets.Features({**features(), "sd3_image": datasets.Image(decode=False)})
+    rows = load_dataset("fashionedit", data_dir=toy_folder, split="train", features=plain)
+    assert rows[0]["sd3_image"]["bytes"].startswith(b"\x89PNG")
+
+
+def test_files_of_other_makers_load_too(toy_folder, tmp_path):
+    table = pq.read_table(toy_folder / "data/train-00000-of-00001.parquet").drop_columns(["view"])
+    pq.write_table(table.select(table.column_names[::-1]), tmp_path / "train.parquet")
+    rows = load_dataset("fashionedit", data_dir=tmp_path, split="train")
+    assert rows.features == features()
+    assert rows["view"][:] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "synthetic", "data_dir": "/tmp"}, "takes no data_dir="),
+        ({"name": "synthetic", "revision": "v1"}, "revision= belongs to the configuration default"),
+        ({"samples": 3}, "samples= belongs to the configuration synthetic"),
+        ({"data_dir": "synthetic"}, "load the configuration synthetic"),
+        ({"data_files": {"train": __file__}}, "takes no data_files="),
+        ({"name": "synthetic", "samples": 0}, "samples is 0"),
+        ({"name": "synthetic", "samples": "many"}, "samples is 'many'"),
+        ({"name": "synthetic", "seed": -1}, "seed is -1"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_a_sentence(arguments, message):
+    with pytest.raises(InvalidDataError, match=message):
+        load_dataset("fashionedit", **arguments)
+
+
+def test_an_unknown_configuration_or_option_is_refused(toy_folder, toy_renderer):
+    with pytest.raises(ValueError, match=r"'other' not found. Available: \['default', 'synthetic'\]"):
+        load_dataset("fashionedit", "other", data_dir=toy_folder)
+    with pytest.raises(ValueError, match="doesn't have a 'colour' key"):
+        load_dataset("fashionedit", "synthetic", colour="red")
+
+
+def test_configurations_and_splits_can_be_asked_for(toy_folder):
+    assert datasets.get_dataset_config_names("fashionedit") == ["default", "synthetic"]
+    assert datasets.get_dataset_split_names("fashionedit", "default", data_dir=str(toy_folder)) == [
+        "train",
+        "validation",
+    ]
