@@ -16,6 +16,7 @@ from .result_models import Results
 from .results import build_results, write_results
 from .run_folder import RunFolder
 from .runner import run
+from .timing import write_timing
 
 __all__ = ["run_demo"]
 
@@ -44,9 +45,10 @@ def run_demo(out: Path, samples: int, bar: Callable[[str, str], Bar]) -> tuple[R
         with bar(name, "edit") as shown:
             run(resolve_editor(name), source, out / name, progress=shown, data=data)
         runs.append(RunFolder.open(out / name))
-        with bar(f"scoring {name}", "image") as shown:
+        with bar(f"scoring {name}", "pair") as shown:
             scored.append(build_results(runs[-1], source, embedder, progress=shown.at))
         write_results(scored[-1], out / name / "results.json")
+        write_timing(runs[-1], source, out / name / "timing.json")
     results = merge(scored)
     write_results(results, out / "results.json")
     page = out / "report.html"

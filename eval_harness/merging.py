@@ -9,7 +9,7 @@ from fashionedit.errors import InvalidDataError, RunMismatchError
 
 from .records import RunIdentity
 from .result_models import Results, Row, RowSamples
-from .results import ORDER
+from .results import table_order
 
 __all__ = ["merge"]
 
@@ -44,7 +44,7 @@ def merge(results: Sequence[Results]) -> Results:
     labels = _labels(pairs, runs)
     pairs = [
         (row if row.run is None else row.model_copy(update={"method": labels[row.run]}), samples)
-        for row, samples in sorted(pairs, key=lambda pair: ORDER.index(pair[0].kind))
+        for row, samples in sorted(pairs, key=lambda pair: table_order(pair[0]))
     ]
     return first.model_copy(
         update={

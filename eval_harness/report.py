@@ -21,6 +21,7 @@ from .notes import DECIMALS, failure_lines, footnotes, method_name, short_label,
 from .protocols import PROTOCOLS
 from .result_models import Results, Row
 from .results import DescribedSource, ScorableRun
+from .scoring import Progress
 from .strips import chosen_samples, sample_strips
 from .thumbnails import Thumbnails
 
@@ -39,6 +40,7 @@ def write_report(
     out: Path,
     *,
     most_samples: int = MOST_SAMPLES,
+    progress: Progress | None = None,
 ) -> None:
     """Writes the page: table, curves, a strip per sample and run, and where every number comes from.
 
@@ -49,6 +51,7 @@ def write_report(
         results: Of one run, or merged.
         runs: The run folders, in the order of `results.runs`.
         most_samples: Samples whose strips are shown.
+        progress: Called with the samples done and the samples in all.
 
     Raises:
         RunMismatchError: The runs or the dataset are not those of the results.
@@ -66,7 +69,7 @@ def write_report(
     if most_samples < 3:
         raise InvalidDataError(f"a page of {most_samples} samples was asked for; give 3 or more")
     ids = chosen_samples(results, most_samples)
-    samples, thumbnails = sample_strips(results, runs, source, ids, Thumbnails)
+    samples, thumbnails = sample_strips(results, runs, source, ids, Thumbnails, progress=progress)
     style, script = (_text(name) for name in ("report.css", "report.js"))
     page = (
         _environment()

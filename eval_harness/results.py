@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
+from fashionedit.metrics.embedder import Embedder
 
 from .aggregation import Method, rows_of
 from .editing import EditorInfo
@@ -20,9 +21,18 @@ from .protocols import PROTOCOLS
 from .records import RoundOutcome, RunIdentity
 from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
 from .samples import SampleFacts, SampleSource
-from .scoring import ImageEmbedder, Progress, score
+from .scoring import Progress, score
 
-__all__ = ["DescribedSample", "DescribedSource", "ScorableRun", "build_results", "read_results", "write_results"]
+__all__ = [
+    "DescribedSample",
+    "DescribedSource",
+    "ScorableRun",
+    "build_results",
+    "read_results",
+    "table_order",
+    "to_json",
+    "write_results",
+]
 
 _LABELS = {
     "draft": "Draft (do nothing)",
@@ -31,7 +41,7 @@ _LABELS = {
     "oracle": "Oracle (the original)",
 }
 _REFERENCES = {"detail": "text+image", "sketch": "text+sketch", "example": "text+example"}
-ORDER: tuple[Kind, ...] = ("floor", "editor", "baseline", "ceiling")
+_ORDER: tuple[Kind, ...] = ("floor", "editor", "baseline", "ceiling")
 
 
 class DescribedSample(SampleFacts, Protocol):
@@ -87,7 +97,7 @@ class ScorableRun(Protocol):
 def build_results(
     run: ScorableRun,
     source: DescribedSource,
-    embedder: ImageEmbedder,
+    embedder: Embedder,
     *,
     baselines: Iterable[tuple[EditorInfo, RoundOutcome]] | None = None,
     progress: Progress | None = None,
@@ -99,7 +109,7 @@ def build_results(
 
     Args:
         baselines: The rows that every table has; by default `baseline_outcomes`, in both protocols, made in memory.
-        progress: Called with the pictures done and the pictures in all, while there are any to embed.
+        progress: Called with the pairs done and the pairs in all, while there are any to score.
 
     Raises:
         RunMismatchError: The run was made on other samples.
@@ -133,7 +143,7 @@ def build_results(
     for (method, protocol), rounds in groups.items():
         prompt = _prompt(method, protocol, run.identity.reference)
         rows += rows_of(method, protocol, prompt, rounds, source, scores)
-    rows.sort(key=lambda pair: ORDER.index(pair[0].kind))
+    rows.sort(key=lambda pair: table_order(pair[0]))
     return Results(
         protocol_version=run.identity.protocol_version,
         runs=(run.identity,),
@@ -143,6 +153,11 @@ def build_results(
         samples=tuple(_sample(id, source.facts(id)) for id in source.ids),
         row_samples=tuple(samples for _, samples in rows),
     )
+
+
+def table_order(row: Row) -> tuple[int, bool]:
+    """Returns what tables sort by: floor, editors, baselines, ceiling; in each, runs before the shared rows."""
+    return _ORDER.index(row.kind), row.run is None
 
 
 class _RecentSamples:
@@ -198,9 +213,14 @@ def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
     return "×".join(map(str, low)) + ("" if low == high else " to " + "×".join(map(str, high))) + " pixels"
 
 
+def to_json(results: Results) -> str:
+    """Returns the results as JSON, always the same text: sorted keys, lists of plain values on one line."""
+    return _json(results.model_dump(mode="json"), "") + "\n"
+
+
 def write_results(results: Results, path: Path) -> None:
-    """Writes `results.json`, whole or not at all: sorted keys, lists of plain values on one line, no times."""
-    write_atomically(path, (_json(results.model_dump(mode="json"), "") + "\n").encode())
+    """Writes `results.json`, whole or not at all."""
+    write_atomically(path, to_json(results).encode())
 
 
 def read_results(path: Path) -> Results:

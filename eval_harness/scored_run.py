@@ -11,6 +11,7 @@ from .report import write_report
 from .result_models import Results
 from .results import DescribedSource, build_results, write_results
 from .run_folder import RunFolder
+from .timing import write_timing
 
 __all__ = ["score_run"]
 
@@ -18,16 +19,17 @@ __all__ = ["score_run"]
 def score_run(
     run: RunFolder, source: DescribedSource, encoder: ImageEncoder, bar: Callable[[str, str], Bar]
 ) -> Results:
-    """Returns the results of the run, written to its `results.json` and `report.html`.
+    """Returns the results of the run, written to its `results.json`, `timing.json` and `report.html`.
 
     Embeddings are kept in the machine's cache, pair scores in the run folder, so that nothing is scored twice.
 
     Args:
         bar: Makes a progress bar from a title and a unit.
     """
-    with bar(f"scoring {run.identity.editor.name}", "image") as shown:
+    with bar(f"scoring {run.identity.editor.name}", "pair") as shown:
         results = build_results(run, source, Embedder(encoder, cache=EmbeddingCache()), progress=shown.at)
     write_results(results, run.path / "results.json")
+    write_timing(run, source, run.path / "timing.json")
     with bar("page", "sample") as shown:
         write_report(results, [run], source, run.path / "report.html", progress=shown.at)
     return results

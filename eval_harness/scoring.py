@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest
-from fashionedit.metrics.bilinear import resize_bilinear
-from fashionedit.metrics.similarity import PSNR_SIZE, cosine_similarity, peak_signal_noise_ratio
+from fashionedit.metrics.embedder import Embedder
+from fashionedit.metrics.encoder import ImageEncoder
+from fashionedit.metrics.pair_scores import score_pairs
+from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
-from .pair_scores import Pair, PairScores
 from .records import RoundOutcome
 from .result_models import Metric
 from .samples import SampleSource
+from .stored_scores import Pair, StoredScores
 
-__all__ = [
-    "PSNR_FINGERPRINT",
-    "STAR_THRESHOLD",
-    "ImageEmbedder",
-    "ImageEncoder",
-    "PairScores",
-    "Scores",
-    "metrics_of",
-    "score",
-]
+__all__ = ["STAR_THRESHOLD", "Progress", "Scores", "metrics_of", "score"]
 
 STAR_THRESHOLD = 0.9
 """CLIP* counts samples whose cosine is strictly above this (`CILP.py` of the reference scripts)."""
@@ -41,54 +29,7 @@ STAR_THRESHOLD = 0.9
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
-PSNR_FINGERPRINT = {
-    "metric": "psnr",
-    "version": "1",
-    "resize": f"{PSNR_SIZE[0]}x{PSNR_SIZE[1]} bilinear without antialiasing, aspect ratio ignored (cv2.INTER_LINEAR)",
-    "peak": "255",
-    "epsilon": "2.220446049250313e-16",
-    "mean": "of the images' values",
-}
-"""All that a PSNR depends on."""
-
-
-class ImageEncoder(Protocol):
-    """What scoring must know of an encoder."""
-
-    @property
-    def fingerprint(self) -> Mapping[str, str]:
-        """All that its embeddings depend on."""
-        ...
-
-    @property
-    def label(self) -> str:
-        """How people call it."""
-        ...
-
-    @property
-    def is_clip(self) -> bool:
-        """Whether its scores may bear the name CLIP."""
-        ...
-
-
-class ImageEmbedder(Protocol):
-    """What turns images into unit vectors."""
-
-    @property
-    def encoder(self) -> ImageEncoder:
-        """The model behind it."""
-        ...
-
-    def embed(
-        self,
-        items: Iterable[tuple[str | None, Callable[[], Image.Image]]],
-        progress: Callable[[int], None] | None = None,
-    ) -> npt.NDArray[np.float32]:
-        """Returns (N, D) unit vectors; opens an image only when no vector of its digest is known.
-
-        `progress` is called with the number of images that were just finished.
-        """
-        ...
+Opener = Callable[[], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -96,12 +37,15 @@ class Scores:
     """The raw scores of pairs: cosines in -1..1, PSNR in dB."""
 
     metrics: tuple[Metric, ...]
-    cosines: PairScores
-    psnrs: PairScores
+    cosines: StoredScores
+    psnrs: StoredScores
 
     def raw(self, metric: Metric, pair: Pair) -> float:
         """Returns the pair's raw value: a cosine for the first two metrics, dB for PSNR."""
         return self.psnrs[pair] if metric.id == "psnr" else self.cosines[pair]
+
+    def __contains__(self, pair: Pair) -> bool:
+        return pair in self.cosines and pair in self.psnrs
 
 
 def metrics_of(encoder: ImageEncoder, threshold: float = STAR_THRESHOLD) -> tuple[Metric, Metric, Metric]:
@@ -120,25 +64,25 @@ def metrics_of(encoder: ImageEncoder, threshold: float = STAR_THRESHOLD) -> tupl
             threshold=threshold,
             fingerprint=similarity,
         ),
-        Metric(id="psnr", label="PSNR", unit="dB", scale=1, fingerprint=PSNR_FINGERPRINT),
+        Metric(id="psnr", label="PSNR", unit="dB", scale=1, fingerprint=dict(PSNR_FINGERPRINT)),
     )
 
 
 def score(
     outcomes: Iterable[RoundOutcome],
     source: SampleSource,
-    embedder: ImageEmbedder,
+    embedder: Embedder,
     run_path: Path,
     *,
     progress: Progress | None = None,
 ) -> Scores:
-    """Returns the scores of every outcome's image, and of every draft, with its sample's original.
+    """Returns the scores of every outcome's image, and of the drafts of their samples, each with its sample's original.
 
-    Pairs that `run_path/scores` holds are not scored again. All missing embeddings come from one pass; an image that is
-    opened for its embedding gives its PSNR at the same time, so it is decoded once. Few pictures are in memory at once.
+    Pairs that `run_path/scores` holds are not scored again, and their pictures not opened. Each pair is stored as soon
+    as it is scored, so what a killed process had done stays done.
 
     Args:
-        progress: Called with the pictures done and the pictures in all, while there are any to embed.
+        progress: Called with the pairs done and the pairs in all, while there are any to score.
 
     Raises:
         InvalidDataError: An image of the run has other pixels than its record says, or a score is not finite.
@@ -146,94 +90,34 @@ def score(
     metrics = metrics_of(embedder.encoder)
     scores = Scores(
         metrics,
-        PairScores(run_path / "scores", metrics[0].id, metrics[0].fingerprint),
-        PairScores(run_path / "scores", "psnr", metrics[2].fingerprint),
+        StoredScores(run_path / "scores", metrics[0].id, metrics[0].fingerprint),
+        StoredScores(run_path / "scores", "psnr", metrics[2].fingerprint),
     )
-    work = _Work(source, scores)
+    openers: dict[str, Opener] = {}
+    wanted: dict[str, dict[Pair, None]] = {}  # by original, so that its results come one after the other
     for outcome in outcomes:
-        work.want(outcome)
-    work.run(embedder, progress)
+        digests = source.digests(outcome.sample)
+        openers.setdefault(digests.original, partial(_original, source, outcome.sample))
+        openers.setdefault(digests.draft, partial(_draft, source, outcome.sample))
+        openers.setdefault(outcome.current.digest, partial(_verified, outcome))
+        for image in (digests.draft, outcome.current.digest):
+            wanted.setdefault(digests.original, {}).setdefault((image, digests.original))
+    missing = [pair for pairs in wanted.values() for pair in pairs if pair not in scores]
+    items = (((image, openers[image]), (original, openers[original])) for image, original in missing)
+    for done, (pair, found) in enumerate(zip(missing, score_pairs(items, embedder), strict=True), start=1):
+        scores.cosines.add(pair, found.cosine_similarity)
+        scores.psnrs.add(pair, found.psnr)
+        if progress is not None:
+            progress(done, len(missing))
     return scores
 
 
-class _Work:
-    """Which pictures must be opened, in an order that keeps each original beside its results."""
-
-    _KEPT = 64  # originals at the size of PSNR, 0.2 MB each: enough for threads that run ahead
-
-    def __init__(self, source: SampleSource, scores: Scores) -> None:
-        self._source, self._scores = source, scores
-        self._openers: dict[str, Callable[[], Image.Image]] = {}
-        self._images: dict[str, dict[str, None]] = {}  # original → its images
-        self._originals: dict[str, dict[str, None]] = {}  # image → its originals
-        self._kept: OrderedDict[str, npt.NDArray[np.uint8]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def want(self, outcome: RoundOutcome) -> None:
-        id = outcome.sample
-        digests = self._source.digests(id)
-        self._openers.setdefault(digests.original, lambda: self._source.sample(id).original)
-        self._openers.setdefault(digests.draft, lambda: self._source.sample(id).draft)
-        self._openers.setdefault(outcome.current.digest, lambda: _verified(outcome))
-        for image in (digests.draft, outcome.current.digest):
-            self._images.setdefault(digests.original, {}).setdefault(image)
-            self._originals.setdefault(image, {}).setdefault(digests.original)
-
-    def run(self, embedder: ImageEmbedder, progress: Progress | None) -> None:
-        pairs = [(image, original) for original, images in self._images.items() for image in images]
-        missing = [pair for pair in pairs if pair not in self._scores.cosines]
-        if missing:
-            wanted = list(dict.fromkeys(digest for image, original in missing for digest in (original, image)))
-            items = [(digest, partial(self._open, digest)) for digest in wanted]
-            vectors = embedder.embed(items, _counted(progress, len(wanted)))
-            rows = {digest: row for row, digest in enumerate(wanted)}
-            for image, original in missing:
-                value = cosine_similarity(vectors[rows[image]], vectors[rows[original]])
-                self._scores.cosines.add((image, original), float(value))
-        for image, original in pairs:  # where the vectors were known already nothing was opened
-            if (image, original) not in self._scores.psnrs:
-                self._open(image)
-
-    def _open(self, digest: str) -> Image.Image:
-        """Returns the picture and, while it is there, stores the PSNRs that need it."""
-        picture = self._openers[digest]()
-        missing = [one for one in self._originals.get(digest, ()) if (digest, one) not in self._scores.psnrs]
-        if missing or digest in self._images:
-            small = resize_bilinear(np.asarray(picture), PSNR_SIZE)
-            if digest in self._images:
-                self._keep(digest, small)
-            for original in missing:
-                value = peak_signal_noise_ratio(small, self._small(original))
-                with self._lock:
-                    self._scores.psnrs.add((digest, original), value)
-        return picture
-
-    def _small(self, original: str) -> npt.NDArray[np.uint8]:
-        with self._lock:
-            found = self._kept.get(original)
-        if found is None:
-            found = resize_bilinear(np.asarray(self._openers[original]()), PSNR_SIZE)
-            self._keep(original, found)
-        return found
-
-    def _keep(self, original: str, small: npt.NDArray[np.uint8]) -> None:
-        with self._lock:
-            self._kept[original] = small
-            while len(self._kept) > self._KEPT:
-                self._kept.popitem(last=False)
+def _original(source: SampleSource, id: str) -> Image.Image:
+    return source.sample(id).original
 
 
-def _counted(progress: Progress | None, total: int) -> Callable[[int], None] | None:
-    if progress is None:
-        return None
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, total)
-
-    return advance
+def _draft(source: SampleSource, id: str) -> Image.Image:
+    return source.sample(id).draft
 
 
 def _verified(outcome: RoundOutcome) -> Image.Image:

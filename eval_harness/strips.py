@@ -15,6 +15,7 @@ from .notes import DECIMALS, method_name, short_label
 from .records import RoundOutcome
 from .result_models import Metric, Results, Row
 from .results import DescribedSource, ScorableRun
+from .scoring import Progress
 from .thumbnails import Thumbnail, Thumbnails
 
 __all__ = ["Cell", "Outline", "SampleStrips", "Strip", "chosen_samples", "sample_strips"]
@@ -123,17 +124,23 @@ def sample_strips(
     source: DescribedSource,
     ids: Sequence[str],
     make: Callable[[Sequence[str]], Thumbnails],
+    *,
+    progress: Progress | None = None,
 ) -> tuple[list[SampleStrips], Thumbnails]:
     """Returns the strips of these samples, and the pictures they show.
 
     Args:
         runs: In the order of `results.runs`.
         make: Called with the digests of all the pictures, each once.
+        progress: Called with the samples done and the samples in all.
     """
     shown = _shown(results, runs, source, set(ids))
     thumbnails = make(list(dict.fromkeys(digest for id in ids for digest in _digests(id, shown, source))))
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4), thread_name_prefix="thumbnails") as pool:
-        list(pool.map(lambda id: _embed(id, shown, source, thumbnails), ids))
+        embedded = pool.map(lambda id: _embed(id, shown, source, thumbnails), ids)
+        for done, _ in enumerate(embedded, start=1):
+            if progress is not None:
+                progress(done, len(ids))
     places = {sample.id: place for place, sample in enumerate(results.samples)}
     made = []
     for id in ids:
@@ -176,12 +183,12 @@ def _embed(id: str, shown: Sequence[_Shown], source: DescribedSource, thumbnails
     sample, digests = source.sample(id), source.digests(id)
     thumbnails.add(digests.original, sample.original)
     thumbnails.add(digests.draft, sample.draft)
-    for digest, difference in zip(digests.references, sample.differences, strict=True):
-        thumbnails.add(digest, difference.reference, side=_CROP_SIDE)
     for one in shown:
         for outcome in one.outcomes.get(id, {}).values():
             if outcome.current.digest not in thumbnails:
                 thumbnails.add(outcome.current.digest, outcome.current.open())
+    for digest, difference in zip(digests.references, sample.differences, strict=True):
+        thumbnails.add(digest, difference.reference, side=_CROP_SIDE)  # last: one that is also a result is shown large
 
 
 def _strip(
@@ -202,6 +209,7 @@ def _strip(
     for number in sorted(one.rows):
         outcome = outcomes.get(number)
         image = draft if outcome is None else thumbnails[outcome.current.digest]
+        cut = outcome is not None and outcome.current.digest in digests.references  # a crop: boxes mean nothing on it
         status = NOT_RUN if outcome is None or outcome.status is None else outcome.status.value
         failed = status != Status.OK
         asked = number > 0
@@ -213,7 +221,7 @@ def _strip(
                 image=image,
                 alt=f"{title} by {first.method} ({first.prompt}) on {id}"
                 + (f": {status.replace('_', ' ')}, the last good image is shown" if failed else ""),
-                outlines=_outlines(facts.boxes[number - 1 : number], image, number) if asked else (),
+                outlines=_outlines(facts.boxes[number - 1 : number], image, number) if asked and not cut else (),
                 status=status,
                 failed=failed,
                 message=outcome.message if outcome is not None else "",

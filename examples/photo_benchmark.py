@@ -6,7 +6,7 @@ PHOTOS holds pictures and an `index.csv` with the columns `file` and `label` (Dr
 Each photograph becomes an original. Its draft is its nearest other photograph of the same label by the encoder: what a
 generator that knows only the kind of garment might give. Three boxes follow `BOXES`, a rule by label alone, fixed
 before anything was scored: neck, front, and hem or sleeve, where these garments have them when photographed upright.
-OUT gets `source/` (an image folder with metadata.jsonl), `data/` (the packed set), `runs/` and `report.html`.
+OUT gets `source/` (an image folder with metadata.jsonl), `data/` (the packed set), a folder per run, and `report.html`.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ BOXES: dict[str, tuple[tuple[str, Box], ...]] = {
         ("pocket on the left", Box(560, 120, 850, 330)),
     ),
 }
+EDITORS = ("identity", "return-reference", "paste-reference", "oracle")
 _COLOURS = {
     "black": (28, 28, 30),
     "dark grey": (75, 75, 78),
@@ -87,7 +88,9 @@ def nearest_of_the_same_label(vectors: np.ndarray, labels: list[str]) -> list[in
     np.fill_diagonal(cosines, -np.inf)
     alone = [label for label, row in zip(labels, cosines, strict=True) if not np.isfinite(row).any()]
     if alone:
-        raise InvalidDataError(f"only one photograph has the label {alone[0]}; a draft needs a second one of that label")
+        raise InvalidDataError(
+            f"only one photograph has the label {alone[0]}; a draft needs a second one of that label"
+        )
     return [int(index) for index in cosines.argmax(axis=1)]
 
 
@@ -101,7 +104,7 @@ def write_source(photos: Path, source: Path, encoder: str = "offline") -> int:
     if unknown := sorted(set(labels) - set(BOXES)):
         raise InvalidDataError(f"index.csv has the label {unknown[0]!r}; the rule knows {', '.join(sorted(BOXES))}")
     model = load_encoder(encoder)
-    embedder = Embedder(model, cache=EmbeddingCache(model.fingerprint))
+    embedder = Embedder(model, cache=EmbeddingCache())
     vectors = embedder.embed([(None, lambda name=name: read_image(photos / name)) for name in files])
     drafts = nearest_of_the_same_label(vectors, labels)
     (source / "images").mkdir(parents=True, exist_ok=True)
@@ -125,3 +128,34 @@ def write_source(photos: Path, source: Path, encoder: str = "offline") -> int:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (source / "metadata.jsonl").write_text(text, encoding="utf-8")
     return len(lines)
+
+
+def benchmark(photos: Path, out: Path, encoder: str = "offline") -> Path:
+    """Returns the page of the whole benchmark; a packed set that is there already is used again."""
+    from fashionedit.builders.pack import pack
+
+    if not (out / "data").exists():
+        write_source(photos, out / "source")
+        pack(out / "source", out / "data", name=photos.name)
+    return run_baselines(out / "data", out, encoder)
+
+
+def run_baselines(data: Path, out: Path, encoder: str) -> Path:
+    """Runs floor, leak baselines and ceiling over the packed set, prints the table, returns the page."""
+    from fashionedit.command import main
+
+    runs = [str(out / name) for name in EDITORS]
+    for name, run in zip(EDITORS, runs, strict=True):
+        main(["run", name, "--data", str(data), "--out", run])
+    main(["score", *runs, "--encoder", encoder])
+    main(["report", *runs, "--out", str(out / "report.html")])
+    return out / "report.html"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--encoder", default="offline", help="scores the runs; the drafts are always chosen offline")
+    given = parser.parse_args()
+    print(benchmark(given.photos, given.out, given.encoder))

@@ -18,7 +18,7 @@ from .errors import FashionEditError, InvalidDataError
 from .progress import Bar
 
 if TYPE_CHECKING:
-    from fashionedit.eval_harness.results import Results
+    from fashionedit.eval_harness.result_models import Results
     from fashionedit.eval_harness.run_folder import RunFolder
 
     from .folder import FashionEditFolder

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .folder import FashionEditFolder, open_folder
 from .rendered import Progress, synthetic_folder
 from .sources import LocalFolder, Repository, SyntheticSet, find_source
-from .types import split_name, split_names
+from .types import split_names
 
 if TYPE_CHECKING:
     import datasets

@@ -13,6 +13,7 @@ from toy_samples import ToyDigests
 from fashionedit.eval_harness.editing import EditorInfo, Status
 from fashionedit.eval_harness.records import EditorIdentity, ImageRef, RoundOutcome, RunIdentity
 from fashionedit.images import crop, pixel_digest
+from fashionedit.metrics import Embedder
 from fashionedit.rows import SampleFacts
 from fashionedit.types import Box, Difference, Sample
 
@@ -158,33 +159,27 @@ def _ok(sample: Sample, protocol: str, round: int, image: Image.Image) -> RoundO
 class MeanColours:
     """An encoder whose vector is the mean colour of each of nine parts: near pictures have near vectors."""
 
-    label, is_clip, dimension = "Mean colours", False, 27
+    label, dimension = "Mean colours", 27
+    environment: Mapping[str, str] = {}
 
     def __init__(self, fingerprint: Mapping[str, str] | None = None, *, is_clip: bool = False) -> None:
         self.fingerprint = dict(fingerprint or {"model": "mean-colours", "revision": "1"})
         self.is_clip = is_clip
+        self.encoded = 0
+
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        small = image.convert("RGB").resize((3, 3), Image.Resampling.BOX)
+        return np.asarray(small, dtype=np.float32).transpose(2, 0, 1) + 1
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        self.encoded += len(batch)
+        flat = batch.reshape(len(batch), -1)
+        return flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
     def vector(self, image: Image.Image) -> np.ndarray:
-        small = np.asarray(image.convert("RGB").resize((3, 3), Image.Resampling.BOX), dtype=np.float32).ravel() + 1
-        return small / np.linalg.norm(small)
+        return self.encode(self.preprocess(image)[None])[0]
 
 
-class ToyEmbedder:
-    """Embeds one by one and remembers what it opened."""
-
-    def __init__(self, encoder: MeanColours | None = None) -> None:
-        self.encoder = encoder or MeanColours()
-        self.opened: list[str | None] = []
-
-    def embed(
-        self,
-        items: Iterable[tuple[str | None, Callable[[], Image.Image]]],
-        progress: Callable[[int], None] | None = None,
-    ) -> np.ndarray:
-        vectors = []
-        for digest, opener in items:
-            self.opened.append(digest)
-            vectors.append(self.encoder.vector(opener()))
-            if progress:
-                progress(1)
-        return np.stack(vectors)
+def toy_embedder(encoder: MeanColours | None = None) -> Embedder:
+    """The real embedder around the toy encoder, without a cache."""
+    return Embedder(encoder or MeanColours())

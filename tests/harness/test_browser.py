@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from scored_toys import BOXES, DrawnRun, ScoredSource, ToyEmbedder, drawn_sample, stepped
+from scored_toys import BOXES, DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
 
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.merging import merge
@@ -48,7 +48,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         DrawnRun(folder / "a", source, refuses, name="stepper", message=HOSTILE),
         DrawnRun(folder / "b", source, lambda sample, *_: sample.draft, name="idler", protocols=("bug",)),
     ]
-    results = merge([build_results(run, source, ToyEmbedder()) for run in runs])
+    results = merge([build_results(run, source, toy_embedder()) for run in runs])
     write_report(results, runs, source, folder / "report.html")
     return folder / "report.html"
 

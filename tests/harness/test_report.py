@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from scored_toys import DrawnRun, ScoredSource, ToyEmbedder, drawn_sample, stepped
+from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
 
 from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.curves import charts
@@ -24,7 +24,7 @@ HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"
 
 
 def page(tmp_path: Path, source: ScoredSource, *runs: DrawnRun, **options: Any) -> str:
-    results = merge([build_results(run, source, ToyEmbedder()) for run in runs])
+    results = merge([build_results(run, source, toy_embedder()) for run in runs])
     write_report(results, runs, source, tmp_path / "report.html", **options)
     return (tmp_path / "report.html").read_text(encoding="utf-8")
 
@@ -128,6 +128,15 @@ def test_reference_image_is_shown_only_where_it_was_given(source: ScoredSource, 
     assert text.count('class="crop"') == 4 * 3
 
 
+def test_a_result_that_is_the_reference_is_shown_large_and_without_a_box(tmp_path: Path) -> None:
+    source = ScoredSource([drawn_sample(1, size=(900, 1200))])
+    run = DrawnRun(tmp_path, source, lambda sample, protocol, round: sample.differences[round - 1].reference)
+    text = page(tmp_path, source, run)
+    rounds = re.findall(r'class="cell round".*?data-key="\d+" width="(\d+)" height="(\d+)"', text, re.S)
+    assert max(map(int, rounds[0])) == max(source.sample("card-01").differences[0].reference.size)
+    assert 'class="boxes faint"' not in text
+
+
 def test_draft_runs_show_their_result_beside_the_original(source: ScoredSource, tmp_path: Path) -> None:
     run = DrawnRun(tmp_path, source, lambda sample, *_: stepped(sample, 1), protocols=("draft",))
     text = page(tmp_path, source, run)
@@ -137,7 +146,7 @@ def test_draft_runs_show_their_result_beside_the_original(source: ScoredSource, 
 
 def test_provenance_names_fingerprints(source: ScoredSource, tmp_path: Path) -> None:
     text = page(tmp_path, source, DrawnRun(tmp_path, source, params={"steps": 28}))
-    for value in ("fingerprint of toy-editor", source.manifest_hash, "mean-colours", "cv2.INTER_LINEAR", "28"):
+    for value in ("fingerprint of toy-editor", source.manifest_hash, "mean-colours", "OpenCV INTER_LINEAR", "28"):
         assert value in text
 
 
@@ -146,9 +155,15 @@ def test_page_has_the_same_bytes_again(source: ScoredSource, tmp_path: Path) -> 
     assert page(tmp_path / "a", source, run) == page(tmp_path / "b", source, run)
 
 
+def test_progress_goes_through_the_samples(source: ScoredSource, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    page(tmp_path, source, DrawnRun(tmp_path, source), progress=lambda *numbers: seen.append(numbers))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_page_of_other_runs_or_data_is_refused(source: ScoredSource, tmp_path: Path) -> None:
     run = DrawnRun(tmp_path, source)
-    results = build_results(run, source, ToyEmbedder())
+    results = build_results(run, source, toy_embedder())
     with pytest.raises(RunMismatchError, match="give the run folders that were scored"):
         write_report(results, [DrawnRun(tmp_path, source, name="other")], source, tmp_path / "report.html")
     with pytest.raises(RunMismatchError, match="give the dataset they were scored on"):
@@ -160,7 +175,7 @@ def test_page_of_other_runs_or_data_is_refused(source: ScoredSource, tmp_path: P
 def test_a_large_split_shows_its_extremes(tmp_path: Path) -> None:
     source = ScoredSource([drawn_sample(number, size=(16, 16)) for number in range(30)])
     run = DrawnRun(tmp_path, source, lambda sample, protocol, round: stepped(sample, 1))
-    results = build_results(run, source, ToyEmbedder())
+    results = build_results(run, source, toy_embedder())
     chosen = chosen_samples(results, 9)
     values = np.mean(
         [
@@ -195,7 +210,7 @@ def test_fewer_pictures_are_larger() -> None:
 
 
 def test_psnr_of_identical_images_does_not_squash_the_axis(source: ScoredSource, tmp_path: Path) -> None:
-    results = build_results(DrawnRun(tmp_path, source), source, ToyEmbedder())
+    results = build_results(DrawnRun(tmp_path, source), source, toy_embedder())
     psnr = next(chart for chart in charts(results) if chart.title == "PSNR")
     assert float(psnr.y_ticks[-1].label) < 60
     assert psnr.ceiling is None
@@ -207,7 +222,7 @@ def test_psnr_of_identical_images_does_not_squash_the_axis(source: ScoredSource,
 
 
 def test_curves_lie_where_their_values_are(source: ScoredSource, tmp_path: Path) -> None:
-    results = build_results(DrawnRun(tmp_path, source), source, ToyEmbedder())
+    results = build_results(DrawnRun(tmp_path, source), source, toy_embedder())
     chart = charts(results)[0]
     low, high = chart.y_ticks[0], chart.y_ticks[-1]
     for mark, row in zip(chart.curves[0].marks[1:], results.rows[1:4], strict=True):

@@ -11,10 +11,10 @@ from scored_toys import (
     DrawnRun,
     MeanColours,
     ScoredSource,
-    ToyEmbedder,
     drawn_baselines,
     drawn_sample,
     stepped,
+    toy_embedder,
 )
 
 from fashionedit.errors import InvalidDataError, RunMismatchError
@@ -22,7 +22,7 @@ from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.merging import merge
 from fashionedit.eval_harness.records import EditorIdentity
 from fashionedit.eval_harness.result_models import Results, Row
-from fashionedit.eval_harness.results import build_results, read_results, write_results
+from fashionedit.eval_harness.results import build_results, read_results, to_json, write_results
 from fashionedit.eval_harness.statistics import clustered_standard_error
 from fashionedit.eval_harness.timing import timing, write_timing
 
@@ -33,7 +33,7 @@ def source() -> ScoredSource:
 
 
 def build(run: DrawnRun, source: ScoredSource, **options: Any) -> Results:
-    return build_results(run, source, ToyEmbedder(), baselines=drawn_baselines(source), **options)
+    return build_results(run, source, toy_embedder(), baselines=drawn_baselines(source), **options)
 
 
 def row_of(results: Results, protocol: str, round: int) -> Row:
@@ -137,7 +137,7 @@ def test_rows_go_from_floor_to_ceiling(source: ScoredSource, tmp_path: Path) -> 
 
 
 def test_the_shared_rows_are_there_without_being_asked_for(source: ScoredSource, tmp_path: Path) -> None:
-    results = build_results(DrawnRun(tmp_path, source), source, ToyEmbedder())
+    results = build_results(DrawnRun(tmp_path, source), source, toy_embedder())
     found = {(row.kind, row.editor, row.privileged) for row in results.rows if row.run is None}
     assert found == {
         ("floor", "identity", False),
@@ -189,6 +189,7 @@ def test_the_file_has_the_same_bytes_for_the_same_records(source: ScoredSource, 
         written.append((tmp_path / name / "results.json").read_bytes())
     assert written[0] == written[1]
     assert read_results(tmp_path / "one" / "results.json") == results
+    assert to_json(results).encode() == written[1]
 
 
 def test_the_file_is_sorted_json_without_times(source: ScoredSource, tmp_path: Path) -> None:
@@ -255,11 +256,11 @@ def test_what_may_not_stand_in_one_table_is_named_field_by_field(source: ScoredS
     other = ScoredSource([drawn_sample(9)], name="others")
     with pytest.raises(RunMismatchError, match="dataset manifest: manifest of 6 drawn against manifest of 1 others"):
         merge([one, build(DrawnRun(tmp_path / "b", other), other)])
-    encoder = ToyEmbedder(MeanColours({"model": "mean-colours", "revision": "2"}))
+    encoder = toy_embedder(MeanColours({"model": "mean-colours", "revision": "2"}))
     scored = build_results(DrawnRun(tmp_path / "c", source), source, encoder, baselines=drawn_baselines(source))
     with pytest.raises(RunMismatchError, match="cosine fingerprint revision: 1 against 2"):
         merge([one, scored])
-    clip = ToyEmbedder(MeanColours(is_clip=True))
+    clip = toy_embedder(MeanColours(is_clip=True))
     scored = build_results(DrawnRun(tmp_path / "d", source), source, clip, baselines=drawn_baselines(source))
     with pytest.raises(RunMismatchError, match="metrics: cosine, cosine_star, psnr against clip, clip_star, psnr"):
         merge([one, scored])

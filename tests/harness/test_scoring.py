@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from scored_toys import DrawnRun, MeanColours, ScoredSource, ToyEmbedder, drawn_sample, image_ref, stepped
+from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_sample, image_ref, stepped, toy_embedder
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.pair_scores import PairScores
 from fashionedit.eval_harness.scoring import metrics_of, score
+from fashionedit.eval_harness.stored_scores import StoredScores
+from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
 
 @pytest.fixture
@@ -24,12 +25,12 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def test_scores_are_those_of_a_plain_loop(source: ScoredSource, tmp_path: Path) -> None:
-    run, embedder = DrawnRun(tmp_path, source), ToyEmbedder()
-    scores = score(run.outcomes(source), source, embedder, tmp_path)
+    run, encoder = DrawnRun(tmp_path, source), MeanColours()
+    scores = score(run.outcomes(source), source, toy_embedder(encoder), tmp_path)
     for outcome in run.outcomes(source):
         image, original = outcome.current.open(), source.sample(outcome.sample).original
         pair = (outcome.current.digest, source.digests(outcome.sample).original)
-        one, other = (embedder.encoder.vector(picture).astype(np.float64) for picture in (image, original))
+        one, other = (encoder.vector(picture).astype(np.float64) for picture in (image, original))
         cosine = one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
         small = [cv2.resize(np.asarray(picture), (256, 256)) for picture in (image, original)]
         assert scores.cosines[pair] == pytest.approx(cosine, abs=1e-7)
@@ -37,20 +38,18 @@ def test_scores_are_those_of_a_plain_loop(source: ScoredSource, tmp_path: Path) 
 
 
 def test_every_draft_is_scored_too(source: ScoredSource, tmp_path: Path) -> None:
-    scores = score([], source, ToyEmbedder(), tmp_path)
-    assert len(scores.cosines) == 0
-    scores = score(DrawnRun(tmp_path, source).outcomes(source), source, ToyEmbedder(), tmp_path)
+    scores = score(DrawnRun(tmp_path, source).outcomes(source), source, toy_embedder(), tmp_path)
     assert all((source.digests(id).draft, source.digests(id).original) in scores.cosines for id in source.ids)
 
 
 def test_nothing_is_scored_twice(source: ScoredSource, tmp_path: Path) -> None:
     run = DrawnRun(tmp_path, source)
-    score(run.outcomes(source), source, ToyEmbedder(), tmp_path)
-    before, again = files(tmp_path), ToyEmbedder()
+    score(run.outcomes(source), source, toy_embedder(), tmp_path)
+    before, again = files(tmp_path), MeanColours()
     outcomes = list(run.outcomes(source))
     source.decoded.clear()
-    score(outcomes, source, again, tmp_path)
-    assert again.opened == []
+    score(outcomes, source, toy_embedder(again), tmp_path)
+    assert again.encoded == 0
     assert source.decoded == []
     assert files(tmp_path) == before
 
@@ -66,19 +65,19 @@ def test_each_result_is_opened_once_for_both_metrics(source: ScoredSource, tmp_p
             return image
 
         outcomes.append(replace(outcome, current=replace(outcome.current, open=opener)))
-    score(outcomes, source, ToyEmbedder(), tmp_path)
+    score(outcomes, source, toy_embedder(), tmp_path)
     assert opened
     assert len(opened) == len(set(opened))
 
 
-def test_one_pass_embeds_each_picture_once(source: ScoredSource, tmp_path: Path) -> None:
-    embedder = ToyEmbedder()
-    score(DrawnRun(tmp_path, source).outcomes(source), source, embedder, tmp_path)
-    assert len(embedder.opened) == len(set(embedder.opened))
+def test_each_picture_is_encoded_once(source: ScoredSource, tmp_path: Path) -> None:
+    encoder = MeanColours()
+    score(DrawnRun(tmp_path, source).outcomes(source), source, toy_embedder(encoder), tmp_path)
+    assert encoder.encoded == 4 * 4  # draft, two rounds, and the original, which round 3 equals
 
 
 def test_a_changed_result_is_all_that_is_scored_anew(source: ScoredSource, tmp_path: Path) -> None:
-    score(DrawnRun(tmp_path, source).outcomes(source), source, ToyEmbedder(), tmp_path)
+    score(DrawnRun(tmp_path, source).outcomes(source), source, toy_embedder(), tmp_path)
 
     def changed(sample, protocol, round):
         image = stepped(sample, round)
@@ -86,33 +85,52 @@ def test_a_changed_result_is_all_that_is_scored_anew(source: ScoredSource, tmp_p
             image.putpixel((0, 0), (1, 2, 3))
         return image
 
-    embedder = ToyEmbedder()
-    score(DrawnRun(tmp_path, source, changed).outcomes(source), source, embedder, tmp_path)
-    assert len(embedder.opened) == 2  # the new picture and its original
+    encoder = MeanColours()
+    score(DrawnRun(tmp_path, source, changed).outcomes(source), source, toy_embedder(encoder), tmp_path)
+    assert encoder.encoded == 2  # the new picture and its original
 
 
-def test_psnr_alone_is_made_where_embeddings_are_known(source: ScoredSource, tmp_path: Path) -> None:
+def test_a_killed_scoring_keeps_what_it_had(source: ScoredSource, tmp_path: Path) -> None:
+    run = DrawnRun(tmp_path / "killed", source)
+
+    class KilledError(BaseException):
+        pass
+
+    def kill(done: int, total: int) -> None:
+        if done == 5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        score(run.outcomes(source), source, toy_embedder(), run.path, progress=kill)
+    assert len(StoredScores(run.path / "scores", "psnr", PSNR_FINGERPRINT)) == 5
+    again = score(run.outcomes(source), source, toy_embedder(), run.path)
+    whole = score(run.outcomes(source), source, toy_embedder(), tmp_path / "whole")
+    for outcome in run.outcomes(source):
+        pair = (outcome.current.digest, source.digests(outcome.sample).original)
+        assert again.psnrs[pair] == whole.psnrs[pair]
+        assert again.cosines[pair] == pytest.approx(whole.cosines[pair], abs=1e-7)
+
+
+def test_a_lost_file_of_one_metric_is_made_again(source: ScoredSource, tmp_path: Path) -> None:
     run = DrawnRun(tmp_path, source)
-    first = score(run.outcomes(source), source, ToyEmbedder(), tmp_path)
+    first = score(run.outcomes(source), source, toy_embedder(), tmp_path)
+    before = files(tmp_path)
     first.psnrs.path.unlink()
-    embedder = ToyEmbedder()
-    again = score(run.outcomes(source), source, embedder, tmp_path)
-    assert embedder.opened == []
-    pairs = [(one.current.digest, source.digests(one.sample).original) for one in run.outcomes(source)]
-    assert [again.psnrs[pair] for pair in pairs] == [first.psnrs[pair] for pair in pairs]
+    score(run.outcomes(source), source, toy_embedder(), tmp_path)
+    assert files(tmp_path) == before
 
 
 def test_another_fingerprint_is_another_file(source: ScoredSource, tmp_path: Path) -> None:
     run = DrawnRun(tmp_path, source)
-    score(run.outcomes(source), source, ToyEmbedder(), tmp_path)
-    score(run.outcomes(source), source, ToyEmbedder(MeanColours({"model": "mean-colours", "revision": "2"})), tmp_path)
+    score(run.outcomes(source), source, toy_embedder(), tmp_path)
+    score(run.outcomes(source), source, toy_embedder(MeanColours({"model": "mean-colours", "revision": "2"})), tmp_path)
     names = list(files(tmp_path))
     assert len([name for name in names if name.startswith("cosine-")]) == 2
     assert len([name for name in names if name.startswith("psnr-")]) == 1
 
 
 def test_a_file_begins_with_its_fingerprint(source: ScoredSource, tmp_path: Path) -> None:
-    score(DrawnRun(tmp_path, source).outcomes(source), source, ToyEmbedder(), tmp_path)
+    score(DrawnRun(tmp_path, source).outcomes(source), source, toy_embedder(), tmp_path)
     text = next(text for name, text in files(tmp_path).items() if name.startswith("cosine-"))
     header = json.loads(text.splitlines()[0])
     assert header == {"schema_version": 1, "metric": "cosine", "fingerprint": MeanColours().fingerprint}
@@ -132,28 +150,28 @@ def test_a_file_begins_with_its_fingerprint(source: ScoredSource, tmp_path: Path
     ],
 )
 def test_broken_lines_are_passed_over(tmp_path: Path, line: str) -> None:
-    scores = PairScores(tmp_path, "cosine", {"model": "m"})
+    scores = StoredScores(tmp_path, "cosine", {"model": "m"})
     scores.add(("x", "y"), 0.25)
     with scores.path.open("a") as file:
         file.write(line)
-    found = PairScores(tmp_path, "cosine", {"model": "m"})
+    found = StoredScores(tmp_path, "cosine", {"model": "m"})
     assert ("a", "b") not in found
     found.add(("a", "b"), 0.75)
-    again = PairScores(tmp_path, "cosine", {"model": "m"})
+    again = StoredScores(tmp_path, "cosine", {"model": "m"})
     assert (again["x", "y"], again["a", "b"], len(again)) == (0.25, 0.75, 2)
 
 
 def test_the_first_value_of_a_pair_stays(tmp_path: Path) -> None:
-    scores = PairScores(tmp_path, "cosine", {"model": "m"})
+    scores = StoredScores(tmp_path, "cosine", {"model": "m"})
     scores.add(("x", "y"), 0.25)
     with scores.path.open("a") as file:
         file.write('{"image": "x", "original": "y", "value": 0.5}\n')
-    assert PairScores(tmp_path, "cosine", {"model": "m"})["x", "y"] == 0.25
+    assert StoredScores(tmp_path, "cosine", {"model": "m"})["x", "y"] == 0.25
 
 
 def test_a_score_that_is_no_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidDataError, match="a score is a finite number"):
-        PairScores(tmp_path, "cosine", {"model": "m"}).add(("x", "y"), math.nan)
+        StoredScores(tmp_path, "cosine", {"model": "m"}).add(("x", "y"), math.nan)
     assert not (tmp_path / "scores").exists()
 
 
@@ -162,14 +180,14 @@ def test_an_altered_picture_stops_the_scoring(source: ScoredSource, tmp_path: Pa
     wrong = replace(outcomes[4].current, open=lambda: Image.new("RGB", (60, 80)))
     outcomes[4] = replace(outcomes[4], current=wrong)
     with pytest.raises(InvalidDataError, match=r"card-01, vanilla round 2, has other pixels .* altered"):
-        score(outcomes, source, ToyEmbedder(), tmp_path)
+        score(outcomes, source, toy_embedder(), tmp_path)
 
 
 def test_equal_pictures_of_two_samples_are_scored_with_each_original(tmp_path: Path) -> None:
     source = ScoredSource([drawn_sample(1), drawn_sample(2)])
     picture = Image.new("RGB", (60, 80), "white")
     run = DrawnRun(tmp_path, source, lambda sample, protocol, round: picture)
-    scores = score(run.outcomes(source), source, ToyEmbedder(), tmp_path)
+    scores = score(run.outcomes(source), source, toy_embedder(), tmp_path)
     digest = image_ref(picture).digest
     values = {scores.psnrs[digest, source.digests(id).original] for id in source.ids}
     assert len(values) == 2
@@ -183,10 +201,10 @@ def test_only_clip_is_called_clip() -> None:
     assert "Mean colours" in cosine.label
 
 
-def test_progress_counts_up_to_all_pictures(source: ScoredSource, tmp_path: Path) -> None:
+def test_progress_counts_up_to_all_pairs(source: ScoredSource, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     run = DrawnRun(tmp_path, source)
     score(
-        run.outcomes(source), source, ToyEmbedder(), tmp_path, progress=lambda done, total: seen.append((done, total))
+        run.outcomes(source), source, toy_embedder(), tmp_path, progress=lambda done, total: seen.append((done, total))
     )
     assert [done for done, _ in seen] == list(range(1, seen[0][1] + 1))

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from scored_toys import DrawnRun, MeanColours, ScoredSource, ToyEmbedder, drawn_baselines, drawn_sample, stepped
+from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_baselines, drawn_sample, stepped, toy_embedder
 
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.records import EditorIdentity
@@ -13,7 +13,7 @@ from fashionedit.eval_harness.table import to_console, to_markdown
 def results(tmp_path: Path, *, clip: bool = True, control_set: bool = False, **options: object) -> Results:
     source = ScoredSource([drawn_sample(number) for number in range(4)], control_set=control_set)
     run = DrawnRun(tmp_path, source, **options)
-    embedder = ToyEmbedder(MeanColours(is_clip=clip))
+    embedder = toy_embedder(MeanColours(is_clip=clip))
     return build_results(run, source, embedder, baselines=drawn_baselines(source))
 
 

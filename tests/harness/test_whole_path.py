@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -84,7 +85,7 @@ def draft(results: Results, metric: str) -> float:
 def test_the_stepper_climbs_from_the_draft_to_the_ceiling(table: Results, protocol: str, metric: str) -> None:
     climb = [draft(table, metric), *means(table, "synthetic-stepper", protocol, metric)]
     assert len(climb) == 4
-    assert all(low < high for low, high in zip(climb, climb[1:], strict=False))
+    assert all(low < high for low, high in itertools.pairwise(climb))
     assert climb[-1] == pytest.approx(means(table, "oracle", protocol, metric)[-1], abs=1e-9)
 
 

@@ -11,13 +11,13 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.files import append_line
 from fashionedit.metrics.fingerprint import fingerprint_hash
 
-__all__ = ["Pair", "PairScores"]
+__all__ = ["Pair", "StoredScores"]
 
 Pair = tuple[str, str]
 """The pixel digests of a result and of its original."""
 
 
-class PairScores:
+class StoredScores:
     """The values of one metric in one file: a header with the fingerprint, then one line per pair.
 
     A line that a killed process left torn, or that holds no finite number, is passed over: its pair is scored again.

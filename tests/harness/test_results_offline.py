@@ -1,0 +1,104 @@
+"""Run folders, baselines and pretrained weights together, from the edit to the page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from scored_toys import ScoredSource, drawn_sample
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.editors import resolve_editor
+from fashionedit.eval_harness.merging import merge
+from fashionedit.eval_harness.report import write_report
+from fashionedit.eval_harness.result_models import Results, Row
+from fashionedit.eval_harness.results import build_results, write_results
+from fashionedit.eval_harness.run_folder import RunFolder
+from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.table import to_console
+from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Scored:
+    folder: Path
+    source: ScoredSource
+    embedder: Embedder
+    runs: dict[str, RunFolder]
+    results: dict[str, Results]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Scored:
+    folder = tmp_path_factory.mktemp("offline")
+    source = ScoredSource([drawn_sample(number, size=(240, 360)) for number in range(4)])
+    embedder = Embedder(load_encoder("offline"), EmbeddingCache(folder / "cache"))
+    runs, results = {}, {}
+    for name in ("identity", "paste-reference", "oracle"):
+        run(resolve_editor(name), source, folder / name)
+        runs[name] = RunFolder.open(folder / name)
+        results[name] = build_results(runs[name], source, embedder)
+    return Scored(folder, source, embedder, runs, results)
+
+
+def last(results: Results) -> Row:
+    return [row for row in results.rows if row.run == 0][-1]
+
+
+def test_identity_stays_at_the_draft(scored: Scored) -> None:
+    rows = scored.results["identity"].rows
+    floor = rows[0]
+    assert floor.kind == "floor"
+    assert [row.scores for row in rows if row.run == 0] == [floor.scores] * 6
+
+
+def test_oracle_is_the_ceiling(scored: Scored) -> None:
+    for row in scored.results["oracle"].rows:
+        if row.run == 0:
+            assert row.kind == "ceiling"
+            assert row.scores["cosine"].mean == 100
+            assert row.scores["cosine_star"].mean == 100
+            assert row.scores["psnr"].mean == pytest.approx(361.2, abs=0.01)
+            assert row.identical == 4
+
+
+def test_pasting_lies_between(scored: Scored) -> None:
+    identity, paste, oracle = (last(scored.results[name]) for name in ("identity", "paste-reference", "oracle"))
+    assert identity.scores["psnr"].mean < paste.scores["psnr"].mean <= oracle.scores["psnr"].mean
+    assert identity.scores["cosine"].mean < paste.scores["cosine"].mean <= oracle.scores["cosine"].mean
+
+
+def test_a_run_of_a_baseline_has_the_scores_of_the_shared_row(scored: Scored) -> None:
+    shared = [row for row in scored.results["identity"].rows if row.editor == "paste-reference"]
+    own = [row for row in scored.results["paste-reference"].rows if row.run == 0]
+    assert [row.scores for row in own] == [row.scores for row in shared]
+    assert {(row.kind, row.privileged) for row in own} == {("baseline", True)}
+
+
+def test_scoring_again_changes_no_byte(scored: Scored) -> None:
+    before = {path: path.read_bytes() for path in scored.folder.glob("*/scores/*")}
+    again = build_results(scored.runs["identity"], scored.source, scored.embedder)
+    for name, results in (("a", scored.results["identity"]), ("b", again)):
+        write_results(results, scored.folder / f"{name}.json")
+    assert (scored.folder / "a.json").read_bytes() == (scored.folder / "b.json").read_bytes()
+    assert {path: path.read_bytes() for path in scored.folder.glob("*/scores/*")} == before
+
+
+def test_table_and_page_of_all_runs(scored: Scored) -> None:
+    merged = merge(list(scored.results.values()))
+    text = to_console(merged)
+    assert text.count("Paste the reference†") == 3
+    assert "EfficientNet-Lite2 (not CLIP" in text
+    write_report(merged, list(scored.runs.values()), scored.source, scored.folder / "report.html")
+    page = (scored.folder / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="strip"') == 4 * (2 + 1 + 2)
+
+
+def test_an_altered_file_of_the_run_is_found(scored: Scored, tmp_path: Path) -> None:
+    run(resolve_editor("return-reference"), scored.source, tmp_path / "run")
+    victim = sorted((tmp_path / "run" / "images").rglob("*.png"))[0]
+    Image.new("RGB", (24, 36), "red").save(victim)
+    with pytest.raises(InvalidDataError, match="has other pixels than its record names"):
+        build_results(RunFolder.open(tmp_path / "run"), scored.source, scored.embedder, baselines=[])
