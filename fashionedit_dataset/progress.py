@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 
@@ -21,7 +22,7 @@ class Bar:
         self._title = title
         self._unit = unit
         self._hidden = hidden
-        self._bar: tqdm[None] | None = None
+        self._bar: Any = None
         self._failures: Counter[str] = Counter()
 
     def __enter__(self) -> Bar:
@@ -51,7 +52,7 @@ class Bar:
             self._bar.set_postfix(dict(self._failures), refresh=False)
         self._bar.update(1)
 
-    def _open(self, total: int, done: int) -> tqdm[None]:
+    def _open(self, total: int, done: int) -> Any:
         if self._bar is None:
             self._bar = tqdm(
                 desc=self._title,

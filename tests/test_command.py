@@ -77,7 +77,7 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(
 @pytest.mark.slow
 def test_the_demo_prints_the_table_and_writes_the_page(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "fashionedit.command", "demo", "--samples", "2", "--out", str(tmp_path / "demo")],
+        [sys.executable, "-m", "fashionedit", "demo", "--samples", "2", "--out", str(tmp_path / "demo")],
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,5 @@
+"""`python -m fashionedit` is the command."""
+
+from .command import main
+
+main()

@@ -1,0 +1,65 @@
+"""The `fashionedit` command: the one place that puts the rooms together.
+
+Everything heavy is imported by the verb that uses it, so that `fashionedit --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from fashionedit._version import __version__
+from fashionedit.errors import FashionEditError
+
+from . import data, results, runs
+
+__all__ = ["cli", "main"]
+
+
+class _InOrder(click.Group):
+    """Lists the verbs in the order of the work."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="fashionedit")
+def cli() -> None:
+    """FashionEdit: measure how well a model edits fashion images, by words and by showing it pictures.
+
+    Results go to stdout, progress to stderr. What was interrupted continues when the same command is given again.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command; a mistake of the user ends with one sentence and exit code 2, a bug with its traceback."""
+    try:
+        cli.main(
+            args=list(arguments) if arguments is not None else None, prog_name="fashionedit", standalone_mode=False
+        )
+    except FashionEditError as error:
+        click.echo(f"fashionedit: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("fashionedit: stopped; the same command continues", err=True)
+        sys.exit(130)
+
+
+for verb in (
+    results.demo,
+    data.pack,
+    data.use,
+    data.synthesize,
+    runs.run,
+    runs.import_,
+    results.score,
+    results.show,
+    results.report,
+):
+    cli.add_command(verb)

@@ -1,0 +1,57 @@
+"""The verbs that make data and tell this machine where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import PATH, progress_bar, quiet_option, split_option
+
+__all__ = ["pack", "synthesize", "use"]
+
+
+@click.command(short_help="Image folder → FashionEdit folder.")
+@click.argument("source", metavar="FOLDER", type=PATH)
+@click.argument("out", type=PATH)
+@click.option("--name", help="What tables call the dataset; the folder's name by default.")
+@click.option("--licence", help="The licence that the dataset card names.")
+@quiet_option
+def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: bool) -> None:
+    """Make an image folder with metadata.jsonl into the FashionEdit folder OUT.
+
+    A line of metadata.jsonl: {"original": "a.jpg", "draft": "b.png", "annotation": "...", "differences":
+    [{"description": "...", "box_2d": [ymin, xmin, ymax, xmax]}, ... three]}; boxes are thousandths of the original.
+    """
+    from fashionedit.builders.pack import pack as pack_folder
+
+    with progress_bar(quiet)("packing", "image") as bar:
+        summary = pack_folder(source, out, name=name, licence=licence, progress=bar.at)
+    rows = ", ".join(f"{count} {split}" for split, count in summary.rows.items())
+    click.echo(f"{summary.path}: {rows}; mean box area {summary.mean_box_area:.1%} of the original")
+
+
+@click.command(short_help="Register a folder as fashionedit.")
+@click.argument("folder", type=PATH)
+def use(folder: Path) -> None:
+    """Make FOLDER what load_dataset("fashionedit") opens on this machine."""
+    from fashionedit.settings import register_folder
+
+    click.echo(f"fashionedit is {register_folder(folder)}")
+
+
+@click.command(short_help="Render the synthetic control set.")
+@click.argument("out", type=PATH)
+@click.option("--samples", type=click.IntRange(1), default=24, show_default=True, help="Samples of each split.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@split_option
+@click.option("--workers", type=click.IntRange(1), help="Processes that render; all cores by default.")
+@quiet_option
+def synthesize(out: Path, samples: int, seed: int, split: str, workers: int | None, quiet: bool) -> None:
+    """Render the synthetic control set into the FashionEdit folder OUT."""
+    from fashionedit.rendered import write_synthetic
+    from fashionedit.types import split_names
+
+    with progress_bar(quiet)("rendering", "sample") as bar:
+        write_synthetic(out, samples, split_names(split), seed=seed, workers=workers, progress=bar.at)
+    click.echo(f"{out}: {samples} samples a split, seed {seed}")

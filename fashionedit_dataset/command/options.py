@@ -1,0 +1,134 @@
+"""What several verbs share: their options, and the way from a text on the command line to an object."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.progress import Bar
+
+if TYPE_CHECKING:
+    from fashionedit.eval_harness.result_models import Results
+    from fashionedit.eval_harness.run_folder import RunFolder
+    from fashionedit.folder import FashionEditFolder
+
+__all__ = [
+    "PATH",
+    "data_again_option",
+    "data_location",
+    "data_option",
+    "device_option",
+    "encoder_option",
+    "open_data",
+    "open_run",
+    "parameters",
+    "print_table",
+    "progress_bar",
+    "protocol_names",
+    "protocols_option",
+    "quiet_option",
+    "rounds_option",
+    "runs_argument",
+    "size_option",
+    "split_option",
+]
+
+PATH = click.Path(path_type=Path)
+data_option = click.option(
+    "--data",
+    required=True,
+    metavar="DATA",
+    help="A FashionEdit folder, a Hub repository (org/name[@revision]), synthetic or synthetic:N.",
+)
+data_again_option = click.option(
+    "--data", metavar="DATA", help="The dataset, where it is no longer where the run was made on it."
+)
+split_option = click.option(
+    "--split", default="validation", show_default=True, help="train, validation (val), or train+validation."
+)
+encoder_option = click.option(
+    "--encoder",
+    default="clip",
+    show_default=True,
+    metavar="ENCODER",
+    help="clip (openai/clip-vit-large-patch14), clip:FOLDER, another Hub id or folder [@revision], or offline.",
+)
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+size_option = click.option(
+    "--size",
+    type=click.Choice(["model", "base"]),
+    default="model",
+    show_default=True,
+    help="Keep results in the size the model returned, or resize each to its base image.",
+)
+rounds_option = click.option("--rounds", type=click.IntRange(1, 3), default=3, show_default=True)
+protocols_option = click.option(
+    "--protocol",
+    "protocols",
+    metavar="NAMES",
+    help="vanilla, bug, draft, or several with commas; all that the editor takes part in by default.",
+)
+quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
+runs_argument = click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
+
+
+def progress_bar(quiet: bool) -> Callable[[str, str], Bar]:
+    """Returns what makes a progress bar from a title and a unit."""
+    return lambda title, unit: Bar(title, unit, hidden=quiet)
+
+
+def open_data(data: str, split: str, quiet: bool) -> FashionEditFolder:
+    """Returns the samples that `--data` and `--split` name."""
+    from fashionedit.data import open_data as open_samples
+
+    with progress_bar(quiet)("rendering", "sample") as bar:
+        return open_samples(data, split, progress=bar.at)
+
+
+def open_run(path: Path, data: str | None, quiet: bool) -> tuple[RunFolder, FashionEditFolder]:
+    """Returns a run and the samples it was made on, wherever `--data` or the run itself says they are."""
+    from fashionedit.eval_harness.run_folder import RunFolder
+
+    folder = RunFolder.open(path)
+    where = data or folder.data_location()
+    if where is None:
+        raise InvalidDataError(f"{path} does not say where its dataset is; give it with --data DATA")
+    return folder, open_data(where, folder.identity.split, quiet)
+
+
+def data_location(data: str) -> str:
+    """Returns the name by which a run remembers its dataset: a folder by its absolute path."""
+    return str(Path(data).resolve()) if Path(data).exists() else data
+
+
+def protocol_names(text: str | None) -> tuple[str, ...] | None:
+    """Returns the names of `--protocol`; None where it was not given."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+
+
+def parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Returns the values of `--param`, each read as JSON where it is JSON, else as text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InvalidDataError(f"--param {pair!r} is no KEY=VALUE; write for example --param strength=0.7")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def print_table(results: Results) -> None:
+    """Prints the table, as wide as the terminal."""
+    from fashionedit.eval_harness.table import to_console
+
+    click.echo(to_console(results, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))

@@ -1,0 +1,105 @@
+"""The verbs that turn run folders into numbers, tables and pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import (
+    PATH,
+    data_again_option,
+    device_option,
+    encoder_option,
+    open_run,
+    print_table,
+    progress_bar,
+    quiet_option,
+    runs_argument,
+)
+
+__all__ = ["demo", "report", "score", "show"]
+
+
+@click.command(short_help="See it all work, offline.")
+@click.option("--out", type=PATH, default=Path("runs/demo"), show_default=True)
+@click.option("--samples", type=click.IntRange(1), default=24, show_default=True)
+@quiet_option
+def demo(out: Path, samples: int, quiet: bool) -> None:
+    """See it work: the synthetic control set, all built-in editors, real pretrained weights, no key, no download."""
+    from fashionedit.eval_harness.demo import run_demo
+
+    results, page = run_demo(out, samples, bar=progress_bar(quiet))
+    print_table(results)
+    click.echo(f"\nPage: {page}")
+
+
+@click.command(short_help="Score runs: results, page, table.")
+@runs_argument
+@data_again_option
+@encoder_option
+@device_option
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Part of every score's fingerprint.",
+)
+@quiet_option
+def score(runs: tuple[Path, ...], data: str | None, encoder: str, device: str, precision: Any, quiet: bool) -> None:
+    """Score each RUN: results.json, report.html, and the table of all of them.
+
+    What was scored before is not scored again. The floor (the draft), the leak baselines and the ceiling are scored
+    along with every run.
+    """
+    from fashionedit.eval_harness.merging import merge
+    from fashionedit.eval_harness.scored_run import score_run
+    from fashionedit.metrics import load_encoder
+
+    model = load_encoder(encoder, device=device, precision=precision)
+    scored = []
+    for path in runs:
+        folder, source = open_run(path, data, quiet)
+        scored.append(score_run(folder, source, model, bar=progress_bar(quiet)))
+    print_table(merge(scored))
+    for path in runs:
+        click.echo(f"page: {path / 'report.html'}", err=True)
+
+
+@click.command(short_help="Print the table of scored runs.")
+@runs_argument
+@click.option("--markdown", "form", flag_value="markdown", help="A Markdown table.")
+@click.option("--json", "form", flag_value="json", help="The merged results as JSON.")
+def show(runs: tuple[Path, ...], form: str | None) -> None:
+    """Print the table of scored runs, side by side where several are given."""
+    from fashionedit.eval_harness.merging import merge
+    from fashionedit.eval_harness.results import read_results, to_json
+    from fashionedit.eval_harness.table import to_markdown
+
+    results = merge([read_results(path / "results.json") for path in runs])
+    if form == "json":
+        click.echo(to_json(results), nl=False)
+    elif form == "markdown":
+        click.echo(to_markdown(results))
+    else:
+        print_table(results)
+
+
+@click.command(short_help="One page for several runs.")
+@runs_argument
+@click.option("--out", type=PATH, required=True, help="The HTML file to write.")
+@data_again_option
+@quiet_option
+def report(runs: tuple[Path, ...], out: Path, data: str | None, quiet: bool) -> None:
+    """Write one page for several scored runs: table, curves, and every sample as a strip."""
+    from fashionedit.eval_harness.merging import merge
+    from fashionedit.eval_harness.report import write_report
+    from fashionedit.eval_harness.results import read_results
+
+    opened = [open_run(path, data, quiet) for path in runs]
+    results = merge([read_results(path / "results.json") for path in runs])
+    with progress_bar(quiet)("page", "sample") as bar:
+        write_report(results, [folder for folder, _ in opened], opened[0][1], out, progress=bar.at)
+    click.echo(str(out))

