@@ -120,10 +120,14 @@ def _chart(metric: Metric, results: Results) -> Chart:
         x_ticks=tuple(Tick(scale.x(number), "draft" if number == 0 else f"round {number}") for number in rounds),
         y_ticks=tuple(Tick(scale.y(value), _number(value)) for value in ticks if low <= value <= high),
         curves=tuple(_curve(metric, rows, floor, colours, scale) for rows in lines.values()),
-        floor=Level(scale.y(floor.scores[metric.id].mean), "floor: draft", below=True) if floor else None,
+        floor=_floor(scale.y(floor.scores[metric.id].mean)) if floor else None,
         ceiling=Level(scale.y(top), "ceiling: original", below=False) if top is not None and top <= high else None,
         note=" ".join(notes),
     )
+
+
+def _floor(y: float) -> Level:
+    return Level(y, "floor: draft", below=y < _BOTTOM - 14)  # its name stands above it where the axis is too near
 
 
 def _lines(rows: Sequence[Row]) -> dict[tuple[int | None, str, str], list[Row]]:

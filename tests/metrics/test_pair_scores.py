@@ -33,6 +33,7 @@ def test_scores_equal_the_definitions_and_open_each_picture_once(counting_encode
     steps: list[int] = []
     scores = list(score_pairs(pairs, Embedder(encoder, batch_size=4), steps.append))
     assert sum(steps) == 15
+    assert max(steps) <= 3, "a long wait is not one step"
     assert encoder.encoded == 20
     assert len(opened) == 20
     assert set(opened.values()) == {1}

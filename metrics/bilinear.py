@@ -1,0 +1,123 @@
+"""Shrinking and stretching 8-bit images exactly as OpenCV's `resize` does by default, without OpenCV.
+
+`INTER_LINEAR` has no antialiasing: every output pixel is a mix of four input pixels. On 8 bits OpenCV mixes in whole
+numbers (weights in 1/2048, `modules/imgproc/src/resize.cpp`), and halving both sides averages blocks of 2 × 2. Any
+other arithmetic is off by a level here and there, which moves PSNR by up to 0.05 dB.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fashionedit.errors import InvalidDataError
+
+__all__ = ["resize_bilinear"]
+
+Pixels = NDArray[np.uint8]
+Integers = NDArray[np.int32]
+
+_ONE = np.float32(2048)  # INTER_RESIZE_COEF_SCALE
+
+
+def resize_bilinear(array: Pixels, size: tuple[int, int]) -> Pixels:
+    """Returns the image in another size, equal to `cv2.resize(array, size)` in every pixel.
+
+    Args:
+        array: (H, W) or (H, W, C), uint8, 0..255.
+        size: Width and height of the result, in pixels: OpenCV's order.
+
+    Raises:
+        InvalidDataError: The array is not uint8, is no image, is empty, or the size has no pixels.
+    """
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.size == 0:
+        raise InvalidDataError(
+            f"an array of shape {array.shape} and type {array.dtype} can't be resized; give an 8-bit image of shape "
+            "(H, W) or (H, W, C)"
+        )
+    width, height = size
+    if width < 1 or height < 1:
+        raise InvalidDataError(f"an image can't be made {width}×{height} pixels; both sides must be at least 1")
+    rows, columns = array.shape[:2]
+    if (columns, rows) == (width, height):
+        return array.copy()
+    if (columns, rows) == (2 * width, 2 * height):
+        return _halve(array)
+    return _mix(array, width, height)
+
+
+def _halve(array: Pixels) -> Pixels:
+    total = array[::2, ::2].astype(np.uint16)
+    for part in (array[1::2, ::2], array[::2, 1::2], array[1::2, 1::2]):
+        total += part
+    total += 2
+    total >>= 2
+    return total.astype(np.uint8)
+
+
+def _mix(array: Pixels, width: int, height: int) -> Pixels:
+    rows, columns = array.shape[:2]
+    channels = array.shape[2] if array.ndim == 3 else 1
+    across = _columns(columns, width, channels)
+    near, far, near_weight, far_weight = _rows(rows, height)
+    flat = array.reshape(rows, columns * channels)
+    mixed = _scaled(flat, near, across, near_weight)
+    mixed += _scaled(flat, far, across, far_weight)
+    mixed += 2
+    mixed >>= 2
+    return mixed.astype(np.uint8).reshape(height, width, *array.shape[2:])
+
+
+def _scaled(flat: Pixels, lines: Integers, across: tuple[Integers, ...], weight: Integers) -> Integers:
+    left, right, left_weight, right_weight = across
+    chosen = flat.take(lines, axis=0)
+    mixed: Integers = chosen.take(left, axis=1).astype(np.int32)
+    mixed *= left_weight
+    other: Integers = chosen.take(right, axis=1).astype(np.int32)
+    other *= right_weight
+    mixed += other
+    mixed >>= 4  # OpenCV drops these bits before and after the vertical weight
+    mixed *= weight
+    mixed >>= 16
+    return mixed
+
+
+@lru_cache(maxsize=64)
+def _columns(source: int, target: int, channels: int) -> tuple[Integers, Integers, Integers, Integers]:
+    start, fraction = _places(source, target)
+    fraction = np.where((start < 0) | (start >= source - 1), np.float32(0), fraction)
+    left = np.clip(start, 0, source - 1)
+    right = np.minimum(left + 1, source - 1)
+    channel = np.arange(channels)
+    return (
+        (left[:, None] * channels + channel).ravel().astype(np.int32),
+        (right[:, None] * channels + channel).ravel().astype(np.int32),
+        np.repeat(_weight(np.float32(1) - fraction), channels),
+        np.repeat(_weight(fraction), channels),
+    )
+
+
+@lru_cache(maxsize=64)
+def _rows(source: int, target: int) -> tuple[Integers, Integers, Integers, Integers]:
+    # Unlike columns, rows beyond the edge keep their fraction: both lines are then the edge itself.
+    start, fraction = _places(source, target)
+    return (
+        np.clip(start, 0, source - 1).astype(np.int32),
+        np.clip(start + 1, 0, source - 1).astype(np.int32),
+        _weight(np.float32(1) - fraction)[:, None],
+        _weight(fraction)[:, None],
+    )
+
+
+def _places(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    scale = 1.0 / (target / source)  # in this order: OpenCV rounds both divisions
+    centre = ((np.arange(target) + 0.5) * scale - 0.5).astype(np.float32)
+    start = np.floor(centre).astype(np.int64)
+    return start, centre - start.astype(np.float32)
+
+
+def _weight(fraction: NDArray[np.float32]) -> Integers:
+    weight: Integers = np.rint(fraction * _ONE).astype(np.int32)
+    return weight

@@ -1,0 +1,146 @@
+"""From pictures to embeddings: decoded ahead in threads, encoded in batches, each picture once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.images import pixel_digest, to_rgb
+
+from .cache import EmbeddingCache
+from .embedding_file import Vector
+from .encoder import ImageEncoder
+
+__all__ = ["Embedder", "Item"]
+
+Item = tuple[str | None, Callable[[], Image.Image]]
+"""A picture: its `pixel_digest` if it is known, and what opens it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    digest: str
+    pixels: NDArray[np.float32] | None  # None if the embedding was there already
+
+
+class Embedder:
+    """Turns pictures into embeddings, and remembers every one it has made.
+
+    Args:
+        encoder: What encodes.
+        cache: Where embeddings outlive the process; None keeps them in memory only (3 kB a picture with CLIP).
+        batch_size: How many pictures are encoded together. It moves a cosine by 1e-7.
+        decoders: How many threads open and preprocess pictures while the encoder works.
+
+    Raises:
+        InvalidDataError: A number is below 1.
+    """
+
+    def __init__(
+        self, encoder: ImageEncoder, cache: EmbeddingCache | None = None, batch_size: int = 16, decoders: int = 2
+    ) -> None:
+        if batch_size < 1 or decoders < 1:
+            raise InvalidDataError(f"batch_size is {batch_size} and decoders {decoders}; both must be at least 1")
+        self.encoder = encoder
+        self.cache = cache
+        self.batch_size = batch_size
+        self.decoders = decoders
+        self._known: dict[str, Vector] = {}
+        self._lock = Lock()
+
+    def embed(self, items: Iterable[Item], progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+        """Returns the embeddings (N, D), row i that of item i, each of length 1.
+
+        A picture whose digest is given and whose embedding is known is never opened; one without a digest is opened
+        and digested first. Equal pictures are encoded once. Items are taken as they are needed, so a generator may
+        open files lazily.
+
+        Args:
+            items: Pairs of digest (or None) and opener. An opener may run in another thread.
+            progress: Called with the number of pictures that were just finished; the numbers add up to N.
+
+        Raises:
+            InvalidImageError: A picture can't be preprocessed. What an opener raises is passed on; what was encoded
+                before stays known.
+        """
+        finished = progress or (lambda count: None)
+        order: list[str] = []
+        waiting: dict[str, NDArray[np.float32]] = {}  # insertion order is encoding order
+        owed = 0  # items that `waiting` finishes, repetitions included
+        pool = ThreadPoolExecutor(self.decoders, thread_name_prefix="decode")
+        try:
+            for prepared in self._prepared(pool, items):
+                order.append(prepared.digest)
+                if prepared.digest in self._known:
+                    finished(1)
+                    continue
+                if prepared.pixels is not None:
+                    waiting.setdefault(prepared.digest, prepared.pixels)
+                owed += 1
+                if len(waiting) == self.batch_size:
+                    self._encode(waiting)
+                    finished(owed)
+                    waiting, owed = {}, 0
+            if waiting:
+                self._encode(waiting)
+                finished(owed)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        if not order:
+            return np.zeros((0, self.encoder.dimension), dtype=np.float32)
+        return np.stack([self._known[digest] for digest in order])
+
+    def _prepared(self, pool: ThreadPoolExecutor, items: Iterable[Item]) -> Iterator[_Prepared]:
+        ahead: deque[Future[_Prepared] | _Prepared] = deque()
+        depth = self.batch_size + self.decoders
+        iterator = iter(items)
+        opening: set[str] = set()
+        while chunk := list(islice(iterator, depth)):
+            self._recall(digest for digest, _ in chunk if digest is not None)
+            for digest, opener in chunk:
+                if digest is not None and (digest in self._known or digest in opening):
+                    ahead.append(_Prepared(digest, None))
+                else:
+                    if digest is not None:
+                        opening.add(digest)
+                    ahead.append(pool.submit(self._prepare, digest, opener))
+                while len(ahead) > depth:
+                    yield _result(ahead.popleft())
+        while ahead:
+            yield _result(ahead.popleft())
+
+    def _prepare(self, digest: str | None, opener: Callable[[], Image.Image]) -> _Prepared:
+        image = to_rgb(opener())
+        if digest is None:
+            digest = pixel_digest(image)
+            self._recall((digest,))
+        if digest in self._known:
+            return _Prepared(digest, None)
+        return _Prepared(digest, self.encoder.preprocess(image))
+
+    def _recall(self, digests: Iterable[str]) -> None:
+        wanted = {digest for digest in digests if digest not in self._known}
+        if self.cache is not None and wanted:
+            with self._lock:
+                self._known.update(self.cache.get(self.encoder.fingerprint, wanted, self.encoder.dimension))
+
+    def _encode(self, waiting: dict[str, NDArray[np.float32]]) -> None:
+        rows = self.encoder.encode(np.stack(list(waiting.values())))
+        made = dict(zip(waiting, rows, strict=True))
+        self._known.update(made)
+        if self.cache is not None:
+            with self._lock:
+                self.cache.put(self.encoder.fingerprint, made)
+
+
+def _result(entry: Future[_Prepared] | _Prepared) -> _Prepared:
+    return entry.result() if isinstance(entry, Future) else entry

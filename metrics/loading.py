@@ -1,0 +1,44 @@
+"""The `evaluate` modules of the installed package, by name, with nothing to download or to patch."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fashionedit.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from .pair_metric import PairMetric
+
+__all__ = ["METRICS", "load"]
+
+METRICS = {
+    "clip_similarity": ("fashionedit.metrics.clip_similarity.clip_similarity", "ClipSimilarity"),
+    "clip_star": ("fashionedit.metrics.clip_star.clip_star", "ClipStar"),
+    "psnr": ("fashionedit.metrics.psnr.psnr", "Psnr"),
+}
+"""Module and class of each metric."""
+
+
+def load(name: str, **options: Any) -> PairMetric:
+    """Returns the `evaluate` metric of this name: `clip_similarity`, `clip_star` or `psnr`.
+
+    The same as `evaluate.load(name, **options)` once `fashionedit` is imported.
+
+    Args:
+        name: One of `METRICS`.
+        options: `encoder`, `device`, `precision` and `batch_size` for the two CLIP metrics; for all `num_process`,
+            `process_id`, `experiment_id`, `cache_dir`, `keep_in_memory`, as `evaluate.load` takes them.
+
+    Raises:
+        UnknownNameError: There is no such metric or option.
+    """
+    if name not in METRICS:
+        raise UnknownNameError(f"no metric is called {name!r}; choose {', '.join(sorted(METRICS))}")
+    module_name, class_name = METRICS[name]
+    module = importlib.import_module(module_name)
+    source = Path(str(module.__file__)).read_bytes()
+    metric: PairMetric = getattr(module, class_name)(hash=hashlib.sha256(source).hexdigest(), **options)
+    return metric

@@ -1,0 +1,58 @@
+"""Faster fp32 layers on the CPU: linear layers whose weights oneDNN has laid out in advance.
+
+Torch hands fp32 products to MKL. oneDNN with packed weights needs about 0.7 of the time on Intel and 0.45 on AMD for
+the same sums (they differ by 1e-7). Torch's compiler uses the same two operators; where they are missing or disagree,
+a layer stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+__all__ = ["pack_linears"]
+
+_ROWS = 2048  # about a batch of eight pictures of 257 tokens; the layout suits other numbers of rows too
+
+
+class _PackedLinear(nn.Module):
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        weight = layer.weight.detach()
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
+        self.bias = None if layer.bias is None else layer.bias.detach().clone()
+
+    def forward(self, rows: torch.Tensor) -> Any:
+        return torch.ops.mkldnn._linear_pointwise(rows, self.packed, self.bias, "none", [], "")
+
+
+def pack_linears(model: nn.Module) -> bool:
+    """Replaces the fp32 linear layers of a model in place; returns whether all of them were.
+
+    The model can no longer be trained, moved or saved.
+    """
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch gives it no types
+        return False
+    # Names only: a layer that is replaced must be free to go, or the weights would be in memory twice.
+    names = [name for name, layer in model.named_modules() if type(layer) is nn.Linear]
+    with torch.inference_mode():
+        done = [_replace(model, name) for name in names]
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = tensor.data.clone()  # the last views of the weight file, which would stay mapped
+    return bool(done) and all(done)
+
+
+def _replace(model: nn.Module, name: str) -> bool:
+    layer = cast(nn.Linear, model.get_submodule(name))
+    probe = torch.linspace(-1, 1, 3 * layer.in_features).reshape(3, -1)
+    try:
+        packed = _PackedLinear(layer)
+        agrees = torch.allclose(packed(probe), layer(probe), rtol=1e-4, atol=1e-4)
+    except (RuntimeError, AttributeError):  # this build of torch has no such operator
+        return False
+    if agrees:
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, packed)
+    return agrees

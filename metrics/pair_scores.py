@@ -1,0 +1,112 @@
+"""Both numbers of a pair of pictures, each picture opened once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fashionedit.images import to_rgb
+
+from .bilinear import resize_bilinear
+from .embedder import Embedder, Item
+from .similarity import PSNR_SIZE, cosine_similarity, peak_signal_noise_ratio
+
+__all__ = ["PairScores", "score_pairs"]
+
+_PAIRS_AT_ONCE = 64
+_KEPT = 256  # resized pictures, 197 kB each: 50 MB
+
+_Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class PairScores:
+    """How near a result is to its original: cosine similarity of the embeddings, -1..1, and PSNR, dB."""
+
+    cosine_similarity: float
+    psnr: float
+
+
+def score_pairs(
+    pairs: Iterable[tuple[Item, Item]], embedder: Embedder, progress: Callable[[int], None] | None = None
+) -> Iterator[PairScores]:
+    """Yields the scores of (result, original) pairs, in their order.
+
+    A picture is decoded once for both numbers. One whose embedding is known is opened for PSNR alone, and not even
+    for that while its resized pixels are remembered: put pairs with one original next to each other.
+
+    Args:
+        pairs: Two pictures each, as `Embedder.embed` takes them.
+        embedder: Gives the embeddings.
+        progress: Called with the number of pairs whose embeddings were just finished; the numbers add up to all.
+
+    Raises:
+        InvalidImageError: A picture can't be read.
+    """
+    kept = _Resized()
+    iterator = enumerate(pairs)
+    with ThreadPoolExecutor(embedder.decoders, thread_name_prefix="resize") as pool:
+        while chunk := list(islice(iterator, _PAIRS_AT_ONCE)):
+            items = [
+                (digest or f"pair {number}, {side}", digest, opener)
+                for number, pair in chunk
+                for side, (digest, opener) in zip(("result", "original"), pair, strict=True)
+            ]
+            opened = ((digest, partial(kept.open, key, opener)) for key, digest, opener in items)
+            vectors = embedder.embed(opened, progress and _in_pairs(progress))
+            cosines = cosine_similarity(vectors[0::2], vectors[1::2])
+            pixels = list(pool.map(lambda item: kept.pixels(item[0], item[2]), items))
+            decibels = pool.map(peak_signal_noise_ratio, pixels[0::2], pixels[1::2])
+            for cosine, psnr in zip(cosines, decibels, strict=True):
+                yield PairScores(float(cosine), psnr)
+
+
+def _in_pairs(progress: Callable[[int], None]) -> Callable[[int], None]:
+    pictures = 0
+
+    def count(finished: int) -> None:
+        nonlocal pictures
+        before, pictures = pictures // 2, pictures + finished
+        if pictures // 2 > before:
+            progress(pictures // 2 - before)
+
+    return count
+
+
+class _Resized:
+    """The last pictures that were opened, at the size in which PSNR compares them."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._pixels: OrderedDict[str, _Pixels] = OrderedDict()
+
+    def open(self, key: str, opener: Callable[[], Image.Image]) -> Image.Image:
+        """Returns the opened picture, and keeps its pixels."""
+        image = opener()
+        self._keep(key, image)
+        return image
+
+    def pixels(self, key: str, opener: Callable[[], Image.Image]) -> _Pixels:
+        """Returns the pixels (256, 256, 3), from memory if the picture was opened lately."""
+        with self._lock:
+            if key in self._pixels:
+                self._pixels.move_to_end(key)
+                return self._pixels[key]
+        return self._keep(key, opener())
+
+    def _keep(self, key: str, image: Image.Image) -> _Pixels:
+        pixels = resize_bilinear(np.asarray(to_rgb(image)), PSNR_SIZE)
+        with self._lock:
+            self._pixels[key] = pixels
+            while len(self._pixels) > _KEPT:
+                self._pixels.popitem(last=False)
+        return pixels

@@ -1,0 +1,97 @@
+"""Where torch computes, and how exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fashionedit.errors import InvalidDataError, MissingExtraError, UnknownNameError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["backend_name", "describe_device", "exact_arithmetic", "find_device", "find_dtype", "unit_vectors"]
+
+
+def find_device(name: str, extra: str) -> torch.device:
+    """Returns the device of this name; `auto` is CUDA, else MPS, else the CPU.
+
+    Raises:
+        UnknownNameError: Torch knows no such device, or this machine has none.
+        MissingExtraError: Torch is not installed; `extra` brings it.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError(extra, "torch") from error
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UnknownNameError(f"device {name!r} can't be used ({reason}); choose auto, cpu, cuda or mps") from error
+    return device
+
+
+def find_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Returns torch's type for `fp32`, `bf16` or `fp16`.
+
+    Raises:
+        UnknownNameError: fp16 is asked of a CPU.
+    """
+    import torch
+
+    if precision == "fp16" and device.type == "cpu":
+        raise UnknownNameError("precision fp16 is slow and inexact on a CPU; choose fp32 or bf16, or a GPU")
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def backend_name(precision: str, device: torch.device) -> str:
+    """Returns the backend's part of a fingerprint: in fp32 devices agree to 1e-6, below it each has its own sums."""
+    return "torch" if precision == "fp32" else f"torch-{device.type}"
+
+
+def describe_device(device: torch.device) -> str:
+    """Returns the device in words, for the environment of a score."""
+    import torch
+
+    return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
+@contextmanager
+def exact_arithmetic(device: torch.device) -> Iterator[None]:
+    """Keeps float32 at 24 bits inside: neither TF32 nor bfloat16 products, whatever the process has switched on."""
+    import torch
+
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        if device.type != "cuda":
+            yield
+        else:
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def unit_vectors(features: torch.Tensor, label: str) -> NDArray[np.float32]:
+    """Returns the features (N, D) with each row scaled to length 1.
+
+    Raises:
+        InvalidDataError: A row has NaN or infinity, or length zero.
+    """
+    rows = features.float().cpu().numpy().astype(np.float64)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (np.isfinite(lengths).all() and lengths.all()):
+        raise InvalidDataError(f"{label} gave an embedding with NaN, infinity or length zero; try precision fp32")
+    units: NDArray[np.float32] = (rows / lengths).astype(np.float32)
+    return units
