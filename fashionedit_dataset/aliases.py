@@ -31,7 +31,7 @@ def install() -> None:
     for name, (function, wrap) in _TARGETS.items():
         if name in sys.modules:
             _wrap_in(sys.modules[name], function, wrap)
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if not any(getattr(finder, _MARK, False) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
@@ -89,7 +89,13 @@ def _wrap_in(module: ModuleType, function: str, wrap: _Wrap) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds the two modules as everybody does, and wraps their function once they have run."""
+    """Finds the two modules as everybody does, and wraps their function once they have run.
+
+    It is known by its mark and not by its class: whoever imports this package anew has another class of this name.
+    """
+
+    def __init__(self) -> None:
+        setattr(self, _MARK, True)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -97,7 +103,7 @@ class _Finder(MetaPathFinder):
         if fullname not in _TARGETS:
             return None
         for finder in sys.meta_path:
-            if finder is self or not hasattr(finder, "find_spec"):
+            if getattr(finder, _MARK, False) or not hasattr(finder, "find_spec"):
                 continue
             spec = finder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:

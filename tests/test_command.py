@@ -83,7 +83,7 @@ def test_the_demo_prints_the_table_and_writes_the_page(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for name in ("Draft", "return-reference", "paste-reference", "oracle", "synthetic-stepper", "control set"):
+    for name in ("Draft", "return the reference", "paste the reference", "oracle", "stepper", "control set"):
         assert name.lower() in done.stdout.lower()
     assert "rendering" in done.stderr
     page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")

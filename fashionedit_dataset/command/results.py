@@ -58,11 +58,9 @@ def score(runs: tuple[Path, ...], data: str | None, encoder: str, device: str, p
     from fashionedit.eval_harness.scored_run import score_run
     from fashionedit.metrics import load_encoder
 
+    opened = [open_run(path, data, quiet) for path in runs]
     model = load_encoder(encoder, device=device, precision=precision)
-    scored = []
-    for path in runs:
-        folder, source = open_run(path, data, quiet)
-        scored.append(score_run(folder, source, model, bar=progress_bar(quiet)))
+    scored = [score_run(run, source, model, progress_bar(quiet)) for run, source in opened]
     print_table(merge(scored))
     for path in runs:
         click.echo(f"page: {path / 'report.html'}", err=True)

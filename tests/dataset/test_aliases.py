@@ -96,7 +96,19 @@ def test_installing_twice_wraps_once():
     wrapped = datasets.load.dataset_module_factory
     aliases.install()
     assert datasets.load.dataset_module_factory is wrapped
-    assert sum(isinstance(finder, aliases._Finder) for finder in sys.meta_path) == 1
+    assert sum(hasattr(finder, aliases._MARK) for finder in sys.meta_path) == 1
+
+
+def test_importing_the_package_anew_adds_no_second_hook():
+    code = (
+        "import sys, fashionedit\n"
+        "for name in [name for name in sys.modules if name.split('.')[0] == 'fashionedit']: del sys.modules[name]\n"
+        "import fashionedit, datasets.load\n"
+        "print(sum(hasattr(finder, '_wrapped_by_fashionedit') for finder in sys.meta_path),"
+        " hasattr(datasets.load.dataset_module_factory, '_wrapped_by_fashionedit'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "True"]
 
 
 def test_other_names_go_where_they_went(tmp_path):
