@@ -1,0 +1,53 @@
+"""Chance by name: every random number has a name, so none depends on how many were drawn before it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from random import Random
+from typing import TypeVar
+
+import numpy as np
+
+__all__ = ["choose", "generator", "number", "shuffled", "uniform", "weighted"]
+
+_T = TypeVar("_T")
+
+
+def number(*name: object) -> int:
+    """Returns a 64-bit integer that depends on the name alone, the same in every process and on every machine.
+
+    >>> number("t-shirt", 3) == number("t-shirt", 3)
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(repr(name).encode(), digest_size=8).digest(), "little")
+
+
+def uniform(low: float, high: float, *name: object) -> float:
+    """Returns a number in low..high."""
+    return low + (high - low) * (number(*name) / 2**64)
+
+
+def choose(values: Sequence[_T], *name: object) -> _T:
+    """Returns one of the values, each as likely as the others."""
+    return values[number(*name) % len(values)]
+
+
+def weighted(values: Sequence[_T], weights: Sequence[float], *name: object) -> _T:
+    """Returns one of the values, as likely as its weight says."""
+    point = uniform(0, sum(weights), *name)
+    for value, weight in zip(values, weights, strict=True):
+        point -= weight
+        if point < 0:
+            return value
+    return values[-1]
+
+
+def shuffled(values: Sequence[_T], *name: object) -> list[_T]:
+    """Returns the values in an order that depends on the name alone."""
+    return Random(number(*name)).sample(list(values), len(values))
+
+
+def generator(*name: object) -> np.random.Generator:
+    """Returns a numpy generator for a whole field of numbers."""
+    return np.random.Generator(np.random.PCG64(number(*name)))
