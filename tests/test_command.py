@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from fashionedit.command import cli, main
 
@@ -72,6 +73,66 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(
     assert error.startswith("fashionedit: ")
     assert len(error.splitlines()) == 1
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+
+
+def image_folder(folder: Path) -> Path:
+    """Two tiny samples as somebody would bring them."""
+    folder.mkdir()
+    lines = []
+    for index in range(2):
+        for kind in ("original", "draft"):
+            Image.effect_noise((48 + index, 64), 40 + index).convert("RGB").save(folder / f"{kind}{index}.png")
+        boxes = ([0, 0, 300, 300], [300, 300, 600, 600], [600, 600, 900, 900])
+        lines.append(
+            {
+                "original": f"original{index}.png",
+                "draft": f"draft{index}.png",
+                "annotation": "A garment.",
+                "differences": [{"description": f"Part {k}.", "box_2d": box} for k, box in enumerate(boxes)],
+            }
+        )
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.mark.slow
+def test_every_verb_on_a_users_own_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    image_folder(tmp_path / "mine")
+    (tmp_path / "model.py").write_text(
+        "from PIL import ImageOps\n\ndef edit(image, instruction, reference=None):\n    return ImageOps.mirror(image)\n"
+    )
+
+    def told(*arguments: str) -> str:
+        main(list(arguments))
+        return capsys.readouterr().out
+
+    assert "2 validation" in told("pack", "mine", "packed", "--name", "mine", "--quiet")
+    assert str(tmp_path / "packed") in told("use", "packed")
+    assert "12 ok" in told("run", "model.py:edit", "--data", "packed", "--out", "runs/mirror", "--quiet")
+    assert "0 edits" in told("run", "model.py:edit", "--data", "packed", "--out", "runs/mirror", "--quiet")
+
+    supplied = tmp_path / "supplied" / "draft"
+    supplied.mkdir(parents=True)
+    Image.new("RGB", (20, 20), "red").save(supplied / "original0.png")
+    imported = told("import", "supplied", "--data", "packed", "--out", "runs/other", "--name", "other", "--quiet")
+    assert "1 of 2 images, 1 missing" in imported
+
+    table = told("score", "runs/mirror", "runs/other", "--encoder", "offline", "--device", "cpu", "--quiet")
+    assert "other‡" in table
+    assert "not run" in table
+    assert told("show", "runs/mirror", "runs/other") == table
+    assert "| Method |" in told("show", "runs/mirror", "--markdown")
+    assert json.loads(told("show", "runs/mirror", "--json"))["dataset"]["name"] == "mine"
+    assert told("report", "runs/mirror", "runs/other", "--out", "both.html", "--quiet") == "both.html\n"
+    assert "<html" in (tmp_path / "both.html").read_text(encoding="utf-8")
+    told("synthesize", "control", "--samples", "1", "--workers", "1", "--quiet")
+    assert (tmp_path / "control" / "README.md").exists()
+
+    error = sentence(["run", "identity", "--data", "packed", "--out", "runs/mirror", "--quiet"], capsys)
+    assert "editor.name" in error
 
 
 @pytest.mark.slow

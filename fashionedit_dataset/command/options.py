@@ -131,4 +131,5 @@ def print_table(results: Results) -> None:
     """Prints the table, as wide as the terminal."""
     from fashionedit.eval_harness.table import to_console
 
-    click.echo(to_console(results, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.echo(to_console(results, width).rstrip("\n"))

@@ -80,7 +80,7 @@ def show(runs: tuple[Path, ...], form: str | None) -> None:
     if form == "json":
         click.echo(to_json(results), nl=False)
     elif form == "markdown":
-        click.echo(to_markdown(results))
+        click.echo(to_markdown(results).rstrip("\n"))
     else:
         print_table(results)
 
