@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import importlib
 import re
 import subprocess
 import sys
@@ -102,6 +103,19 @@ def test_public_names_are_listed(path: Path) -> None:
     if defined:
         assert listed, "a module with public names has __all__"
         assert defined <= set(listed[0]), f"missing from __all__: {sorted(defined - set(listed[0]))}"
+
+
+@pytest.mark.parametrize(
+    "name", ["fashionedit", "fashionedit.metrics", "fashionedit.eval_harness", "fashionedit.synthetic"]
+)
+def test_lazy_names_are_there(room: str) -> None:
+    package = importlib.import_module(f"fashionedit{room}")
+    assert package.__all__
+    for public in package.__all__:
+        assert getattr(package, public) is not None
+    assert set(package.__all__) <= set(dir(package))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        package.nothing  # noqa: B018  the access is the test
 
 
 def test_setup_lists_every_package() -> None:
