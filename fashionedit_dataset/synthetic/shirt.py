@@ -70,6 +70,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     "neckwear": {"none": "An open neck without a tie", "bow": "A {trim} satin bow tied at the neck"},
 }
 
+_Point = tuple[float, float]
 _LENGTHS = {"long": 0.97, "bracelet": 0.88, "three-quarter": 0.79, "elbow": 0.59, "short": 0.50}
 
 
@@ -80,9 +81,8 @@ def draw(scene: Scene, look: Look, design: Design) -> None:
     side = through(armpit, (145 + wide, 410), (150 + wide, hem))
     long = _LENGTHS[design["sleeves"]]
     back = through((-47, 114), (-24, 124), (0, 127), (24, 124), (47, 114))
-    scene.cloth(
-        joined(back, points((40, 270), (-40, 270))), look.cloth, "inside", tone=0.68, puff=4, ground=True, crease=0.5
-    )
+    inside = joined(back, points((40, 270), (-40, 270)))
+    scene.cloth(inside, look.cloth, "inside", tone=0.68, puff=4, ground=True, crease=0.5)
     stand = joined(through((-50, 114), (-26, 100), (0, 97), (26, 100), (50, 114)), moved(back[::-1], 0, 3))
     collar = look.contrast() if design["collar"] == "contrast" else look.cloth
     scene.cloth(stand, collar, "stand", tone=0.86, puff=4, ground=True, crease=0.4)
@@ -94,15 +94,7 @@ def draw(scene: Scene, look: Look, design: Design) -> None:
     _collar(scene, look, design, body)
 
 
-def _sleeve(
-    scene: Scene,
-    look: Look,
-    design: Design,
-    side: int,
-    shoulder: tuple[float, float],
-    armpit: tuple[float, float],
-    long: float,
-) -> None:
+def _sleeve(scene: Scene, look: Look, design: Design, side: int, shoulder: _Point, armpit: _Point, long: float) -> None:
     lean = look.vary(8, 11, "lean", side)
     sleeve = Sleeve(side, shoulder, armpit, lean=lean, reach=430, end=58, bow=5)
     piece = sleeve.lay(scene, look, long, longest=0.97)
