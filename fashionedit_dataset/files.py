@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -27,13 +28,15 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Appends one line with a single write on an O_APPEND descriptor, so that concurrent writers never mix lines.
+    """Appends one line, with a single write on an O_APPEND descriptor under the file's lock.
 
-    A last line that a killed writer left without its newline is closed first.
+    Lines of concurrent writers never mix. A last line that a killed writer left without its newline is closed first;
+    without the lock, a line that another process is just writing would look like one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
         os.write(descriptor, (("\n" if torn else "") + line + "\n").encode())
