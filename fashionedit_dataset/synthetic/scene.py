@@ -77,7 +77,7 @@ class Scene:
             material=material,
             name=f"{self.name} {name}",
             angle=angle + self.frame.tilt,
-            origin=tuple(float(v) for v in self.frame.place(np.array([origin]))[0]),  # type: ignore[arg-type]  # two
+            origin=tuple(float(v) for v in self.frame.place(np.array([origin]))[0]),  # type: ignore[arg-type]  # two numbers
             folds=tuple(replace(one, line=self.frame.place(one.line)) for one in folds),
             puff=puff,
             crease=crease,

@@ -71,7 +71,7 @@ def _received(worker: subprocess.Popen[bytes]) -> Sample | None:
     if worker.stdout is None:
         return None
     try:
-        sample: Sample = pickle.load(worker.stdout)
+        sample: Sample = pickle.load(worker.stdout)  # from a child of this very process, running our own code
     except (EOFError, pickle.UnpicklingError):
         return None
     return sample
