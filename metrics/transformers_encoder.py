@@ -56,8 +56,9 @@ class TransformersEncoder:
         self._model = model.to(self._device, self._dtype).eval()
         kernels = "torch"
         if self._device.type == "cpu" and precision == "fp32":
-            from .onednn import pack_linears
+            from .onednn import pack_linears, split_activations
 
+            split_activations(self._model)
             kernels = "oneDNN, packed" if pack_linears(self._model) else kernels
         self.fingerprint = {
             "kind": "transformers",
