@@ -63,7 +63,7 @@ def _replace(model: nn.Module, name: str) -> bool:
 class _QuickGELUInPlace(nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         flat = rows.reshape(-1, rows.shape[-1])
-        for chunk in flat.split(_CHUNK):
+        for chunk in torch.split(flat, _CHUNK):
             chunk.mul_(torch.sigmoid(1.702 * chunk))
         return flat.view(rows.shape)
 
