@@ -16,6 +16,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .data import load, open_data
     from .errors import (
+        BudgetSpentError,
         DatasetNotFoundError,
         EditorError,
         EncoderNotFoundError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         RunBusyError,
         RunMismatchError,
+        ServiceError,
         UnknownNameError,
     )
     from .folder import FashionEditFolder, open_folder
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Box",
+    "BudgetSpentError",
     "DatasetNotFoundError",
     "Difference",
     "EditorError",
@@ -47,6 +50,7 @@ __all__ = [
     "RunBusyError",
     "RunMismatchError",
     "Sample",
+    "ServiceError",
     "UnknownNameError",
     "__version__",
     "load",

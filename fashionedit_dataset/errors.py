@@ -10,7 +10,9 @@ FashionEditError
 ├── MissingExtraError (ImportError)    an optional dependency is not installed
 ├── RunMismatchError (ValueError)      a run folder belongs to another run
 ├── RunBusyError (BlockingIOError)     another process is writing to the run folder
-└── EditorError (TypeError)            an editor does not keep the contract
+├── EditorError (TypeError)            an editor does not keep the contract
+├── ServiceError (RuntimeError)        a service refuses to work at all: key, quota, model, repository
+└── BudgetSpentError (RuntimeError)    a further call could exceed the budget
 
 Every message says what was found, what was wanted and what to do; the command prints it without a traceback.
 """
@@ -18,6 +20,7 @@ Every message says what was found, what was wanted and what to do; the command p
 from __future__ import annotations
 
 __all__ = [
+    "BudgetSpentError",
     "DatasetNotFoundError",
     "EditorError",
     "EncoderNotFoundError",
@@ -28,6 +31,7 @@ __all__ = [
     "MissingExtraError",
     "RunBusyError",
     "RunMismatchError",
+    "ServiceError",
     "UnknownNameError",
 ]
 
@@ -82,3 +86,11 @@ class RunBusyError(FashionEditError, BlockingIOError):
 
 class EditorError(FashionEditError, TypeError):
     """An editor does not keep the contract."""
+
+
+class ServiceError(FashionEditError, RuntimeError):
+    """A service refuses to work at all, so that no further call is worth making: no key, no quota, no such model."""
+
+
+class BudgetSpentError(FashionEditError, RuntimeError):
+    """A further call could exceed the budget."""

@@ -1,0 +1,127 @@
+"""What a stage has finished, on disk: one record for each photograph, which is the commit marker.
+
+    <folder>/records/<aa>/<id>.json      written whole, after everything it names
+    <folder>/files/<aa>/<name>           images and raw answers
+
+A process killed at any moment leaves a record that is whole or none. Several processes may work on one folder as long
+as each has photographs of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.files import write_atomically
+from fashionedit.images import pixel_digest, png_bytes, to_rgb
+from fashionedit.types import check_id
+
+__all__ = ["StageRecord", "StageStore", "stage_key"]
+
+
+class StageRecord(BaseModel):
+    """What became of one photograph in one stage.
+
+    Args:
+        id: The photograph's.
+        key: `stage_key` of all that the outcome depends on.
+        status: `kept` goes on to the next stage; `dropped` does not, for good; `failed` is tried again by the next run.
+        reason: Why not, in the same few words for the same cause, so that they can be counted.
+        detail: Why not, in a sentence about this photograph.
+        data: What the stage has to say, as plain JSON.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    key: str
+    status: Literal["kept", "dropped", "failed"]
+    reason: str | None = None
+    detail: str | None = None
+    data: dict[str, Any] = {}
+
+
+class StageStore:
+    """The records and files of one stage.
+
+    Args:
+        folder: Made when the first record is committed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, identity: str, key: str) -> StageRecord | None:
+        """Returns the record that was committed for the photograph under this key, whatever its status.
+
+        Raises:
+            InvalidDataError: The record's file can't be understood.
+        """
+        record = self._read(self._record_path(identity))
+        return record if record is not None and record.key == key else None
+
+    def commit(self, record: StageRecord) -> None:
+        """Writes the record; everything it names must be on disk by now. One of another key is replaced."""
+        write_atomically(self._record_path(record.id), (record.model_dump_json(indent=1) + "\n").encode())
+
+    def records(self) -> Iterator[StageRecord]:
+        """Yields every record, in the order of the ids.
+
+        Raises:
+            InvalidDataError: A record's file can't be understood.
+        """
+        for path in sorted((self.folder / "records").glob("??/*.json"), key=lambda path: path.name):
+            record = self._read(path)
+            if record is not None:
+                yield record
+
+    def put_image(self, image: Image.Image) -> str:
+        """Keeps the image as PNG; returns the digest of its pixels, by which `image_path` finds it."""
+        rgb = to_rgb(image)
+        digest = pixel_digest(rgb)
+        path = self.image_path(digest)
+        if not path.is_file():
+            write_atomically(path, png_bytes(rgb))
+        return digest
+
+    def image_path(self, digest: str) -> Path:
+        """Returns where the image with this digest is."""
+        return self.folder / "files" / digest[:2] / f"{digest}.png"
+
+    def put_bytes(self, data: bytes, suffix: str) -> str:
+        """Keeps the bytes; returns the path relative to the stage's folder, which names them by their hash."""
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"files/{digest[:2]}/{digest}.{suffix}"
+        if not (self.folder / name).is_file():
+            write_atomically(self.folder / name, data)
+        return name
+
+    def _record_path(self, identity: str) -> Path:
+        check_id(identity)
+        fan = hashlib.sha256(identity.encode()).hexdigest()[:2]
+        return self.folder / "records" / fan / f"{identity}.json"
+
+    def _read(self, path: Path) -> StageRecord | None:
+        try:
+            return StageRecord.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValidationError, OSError) as error:
+            raise InvalidDataError(f"{path} can't be understood; delete it to have it made again") from error
+
+
+def stage_key(stage: str, **parts: Any) -> str:
+    """Returns the SHA-256 of everything that an outcome depends on, 64 hex digits; the parts must be plain JSON.
+
+    >>> stage_key("generate", caption="a", seed=1) == stage_key("generate", seed=1, caption="a")
+    True
+    """
+    text = json.dumps([stage, parts], sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
