@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -67,7 +67,7 @@ dataset[0]["original_image"], dataset[0]["sd3_image"]
 With `fashionedit` installed, `fashionedit.open_folder("path/to/this/folder")` gives samples, and
 `fashionedit run EDITOR --data path/to/this/folder --out RUN` scores an editor on them.
 
-## Licence
+{sections}## Licence
 
 {licence}
 """
@@ -93,6 +93,7 @@ def card_text(
     licence_note: str | None = None,
     renderer: str | None = None,
     control_set: bool = False,
+    sections: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Returns the card: YAML with the data files and the columns, then a page for people.
 
@@ -103,6 +104,7 @@ def card_text(
         licence_note: What people should read about it.
         renderer: What drew the pictures of a control set.
         control_set: Whether they were drawn.
+        sections: Further parts before the licence: heading and text, in Markdown.
     """
     import yaml
 
@@ -138,6 +140,7 @@ def card_text(
         notice=_CONTROL_SET.format(renderer=renderer or "renderer not named") if control_set else "",
         splits="\n".join(f"| `{split}` | {size.rows:,} |" for split, size in splits.items()),
         split=next(iter(splits)),
+        sections="".join(f"## {heading}\n\n{text.strip()}\n\n" for heading, text in sections),
         licence=licence_note or (f"`{licence}`" if licence else _LICENCE_UNKNOWN),
     )
     return f"---\n{front}---\n\n{body}"

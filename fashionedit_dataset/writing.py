@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,9 @@ def write_folder(
     licence_note: str | None = None,
     control_set: bool = False,
     renderer: str | None = None,
+    sections: Sequence[tuple[str, str]] = (),
+    files: Mapping[str, bytes] | None = None,
+    replace: bool = False,
     shard_bytes: int = SHARD_BYTES,
     workers: int | None = None,
 ) -> dict[str, SplitSize]:
@@ -46,6 +49,9 @@ def write_folder(
         licence_note: What the card says about it.
         control_set: Marks pictures that were drawn to test the harness.
         renderer: What drew them.
+        sections: Further parts of the card: heading and text.
+        files: Further files to put into the folder, by name.
+        replace: Whether `out` may be a folder that holds something; it is replaced at the end, and kept on an error.
         shard_bytes: No Parquet file is larger, unless a single row is.
         workers: Threads that encode images.
 
@@ -60,7 +66,7 @@ def write_folder(
     ids: set[str] = set()
     images: dict[str, StoredImage] = {}
     sizes: dict[str, SplitSize] = {}
-    with new_folder(out) as folder:
+    with new_folder(out, replace=replace) as folder:
         (folder / "data").mkdir()
         for split in (split for split in SPLITS if split in rows):
             written = total = 0
@@ -85,9 +91,17 @@ def write_folder(
         )
         write_atomically(folder / MANIFEST_FILE, manifest.to_json().encode())
         card = card_text(
-            title, sizes, licence=licence, licence_note=licence_note, renderer=renderer, control_set=control_set
+            title,
+            sizes,
+            licence=licence,
+            licence_note=licence_note,
+            renderer=renderer,
+            control_set=control_set,
+            sections=sections,
         )
         write_atomically(folder / CARD_FILE, card.encode())
+        for file, data in (files or {}).items():
+            write_atomically(folder / file, data)
     return sizes
 
 
@@ -96,27 +110,37 @@ def _encoded(sample: Sample | EncodedSample) -> EncodedSample:
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
     """Gives a temporary folder beside `out` that becomes `out` when the block ends well, and vanishes otherwise.
+
+    Args:
+        out: Where the folder is to be.
+        replace: Whether a folder that is there already gives way, whatever it holds.
 
     Raises:
         InvalidDataError: `out` exists and is not an empty folder, before or after.
     """
     out = out.absolute()
     taken = InvalidDataError(f"{out} exists and is not an empty folder; choose another one or remove it")
-    if out.is_symlink() or out.is_file() or (out.is_dir() and any(out.iterdir())):
+    if out.is_symlink() or out.is_file() or (not replace and out.is_dir() and any(out.iterdir())):
         raise taken
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+    replaced = temporary.with_name(f"{temporary.name}.old")
     temporary.mkdir()
     try:
         yield temporary
+        if replace and out.is_dir():
+            out.rename(replaced)
         try:
             temporary.rename(out)
         except OSError as error:
+            if replaced.is_dir() and not out.exists():
+                replaced.rename(out)
             if out.exists():
                 raise taken from error
             raise
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    shutil.rmtree(replaced, ignore_errors=True)
