@@ -27,12 +27,12 @@ from pydantic import ValidationError
 from fashionedit.errors import InvalidDataError, InvalidImageError, RunMismatchError
 from fashionedit.files import append_line, write_atomically
 from fashionedit.images import pixel_digest, png_bytes, read_image
+from fashionedit.lock import lock_folder
 
 from .chain import Chain, chains, round_outcome
 from .failures import FailedAttempts
 from .identity import UNDECLARED, identity_differences
 from .keys import request_id
-from .lock import lock_folder
 from .records import ImageRef, RoundOutcome, RoundRecord, RunIdentity
 from .samples import SampleSource
 from .sessions import data_location, timestamp

@@ -6,15 +6,19 @@ import os
 import sys
 from pathlib import Path
 
-from fashionedit.errors import RunBusyError
+from .errors import RunBusyError
 
 __all__ = ["lock_folder"]
 
 
-def lock_folder(folder: Path) -> int | None:
+def lock_folder(folder: Path, name: str = ".lock") -> int | None:
     """Returns the open descriptor that holds the folder's lock; closing it gives the lock back.
 
     None where the system or the file system has no such locks: there two runs at once are up to the user.
+
+    Args:
+        folder: An existing folder.
+        name: Of the file in it that is locked; processes that share the work lock a name each.
 
     Raises:
         RunBusyError: Another process, or another run in this one, holds it.
@@ -23,14 +27,12 @@ def lock_folder(folder: Path) -> int | None:
         return None
     import fcntl
 
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise RunBusyError(
-            f"another process is writing to {folder}; wait for it or choose another folder for this run"
-        ) from None
+        raise RunBusyError(f"another process is writing to {folder}; wait for it or choose another folder") from None
     except OSError:
         os.close(descriptor)
         return None
