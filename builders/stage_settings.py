@@ -1,0 +1,61 @@
+"""What a stage was told, kept beside its records, so that nobody pays twice because of a slip in a command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.files import write_atomically
+
+__all__ = ["SETTINGS_FILE", "keep_settings", "settings_differences"]
+
+SETTINGS_FILE = "settings.json"
+
+
+def keep_settings(folder: Path, settings: Mapping[str, Any], *, again: bool = False) -> None:
+    """Writes the settings of a stage, or returns if they are there already.
+
+    Args:
+        folder: The stage's.
+        settings: Everything that its outcomes depend on, as plain JSON.
+        again: Whether other settings may replace them; what was made with the old ones is then made anew.
+
+    Raises:
+        InvalidDataError: Other settings are there; the message names each difference.
+    """
+    path = folder / SETTINGS_FILE
+    text = json.dumps(settings, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        before = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        before = None
+    except (OSError, ValueError) as error:
+        raise InvalidDataError(f"{path} can't be understood ({error}); delete it to have it written again") from error
+    now = json.loads(text)
+    if before == now:
+        return
+    if before is not None and not again:
+        changes = "; ".join(settings_differences(before, now))
+        raise InvalidDataError(
+            f"{folder} was made with other settings ({changes}); give the old ones, choose another --work folder, or "
+            "give --again to make this stage anew"
+        )
+    write_atomically(path, text.encode())
+
+
+def settings_differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Yields what differs, field by field: `prompt.name: 'paper' → 'reference'`."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            if before.get(key) != now.get(key):
+                yield from settings_differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif before != now:
+        yield f"{name}: {_short(before)} → {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
+from fashionedit.errors import InvalidDataError
+from fashionedit.images import pixel_digest, read_image
+
+KEY = stage_key("toy", caption="a coat", seed=3)
+
+
+def record(identity: str, **fields: object) -> StageRecord:
+    return StageRecord.model_validate({"id": identity, "key": KEY, "status": "kept", **fields})
+
+
+def test_a_committed_record_is_found_under_its_key_only(tmp_path: Path) -> None:
+    store = StageStore(tmp_path / "toy")
+    assert store.find("a", KEY) is None
+    store.commit(record("a", data={"score": 0.5, "names": ["x"]}))
+    assert StageStore(tmp_path / "toy").find("a", KEY) == record("a", data={"score": 0.5, "names": ["x"]})
+    assert store.find("a", stage_key("toy", caption="a coat", seed=4)) is None
+    store.commit(record("a", status="dropped", reason="too small"))
+    assert [found.reason for found in store.records()] == ["too small"]
+
+
+def test_records_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    store = StageStore(tmp_path)
+    for identity in ("b", "A-1", "a.x", "Z"):
+        store.commit(record(identity))
+    assert [found.id for found in store.records()] == ["A-1", "Z", "a.x", "b"]
+    assert list(StageStore(tmp_path / "nothing").records()) == []
+
+
+def test_a_key_depends_on_every_part_and_on_no_order() -> None:
+    assert stage_key("toy", seed=3, caption="a coat") == KEY
+    others = {stage_key("toy", caption="a coat", seed=4), stage_key("other", caption="a coat", seed=3)}
+    assert KEY not in others
+    assert len(others) == 2
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        stage_key("toy", score=float("nan"))
+
+
+def test_images_and_bytes_are_kept_once_under_what_they_hold(tmp_path: Path) -> None:
+    store = StageStore(tmp_path)
+    image = Image.new("RGB", (9, 7), "teal")
+    digest = store.put_image(image)
+    assert digest == pixel_digest(image) == store.put_image(image.copy())
+    assert read_image(store.image_path(digest)).size == (9, 7)
+    name = store.put_bytes(b"an answer", "txt")
+    assert store.put_bytes(b"an answer", "txt") == name
+    assert (tmp_path / name).read_bytes() == b"an answer"
+
+
+def test_a_record_that_is_no_record_is_named(tmp_path: Path) -> None:
+    store = StageStore(tmp_path)
+    store.commit(record("a"))
+    next((tmp_path / "records").glob("*/a.json")).write_text('{"id": "a"}')
+    with pytest.raises(InvalidDataError, match=r"a\.json can't be understood; delete it"):
+        store.find("a", KEY)
+
+
+def test_an_id_that_is_no_file_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataError, match="no safe file name"):
+        StageStore(tmp_path).find("../a", KEY)
+
+
+def test_a_killed_writer_leaves_whole_records_with_their_images(tmp_path: Path) -> None:
+    code = (
+        "import itertools, sys\nfrom pathlib import Path\nfrom PIL import Image\n"
+        "from fashionedit.builders.stage_store import StageRecord, StageStore\n"
+        "store = StageStore(Path(sys.argv[1]))\n"
+        "for n in itertools.count():\n"
+        "    digest = store.put_image(Image.new('RGB', (64, 64), (n % 256, n // 256 % 256, 9)))\n"
+        "    store.commit(StageRecord(id=f'p{n}', key='k', status='kept', data={'image': digest}))\n"
+        "    print(n, flush=True)\n"
+    )
+    seen = 0
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for _ in range(20):
+            seen = max(seen, int(process.stdout.readline()))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        store = StageStore(tmp_path)
+        records = list(store.records())
+        assert len(records) > seen
+        for found in records:
+            assert pixel_digest(read_image(store.image_path(found.data["image"]))) == found.data["image"]
