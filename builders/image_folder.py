@@ -27,12 +27,16 @@ class ImageFolderEntry:
         facts: What the line says.
         original: The photograph.
         draft: What editing starts from.
+        sketches: Line drawings of the crops, in the order of the differences; or none.
+        examples: Other photographs of the same garment; or none.
     """
 
     where: str
     facts: SampleFacts
     original: Path
     draft: Path
+    sketches: tuple[Path, ...] = ()
+    examples: tuple[Path, ...] = ()
 
 
 def read_image_folder(source: Path) -> dict[str, list[ImageFolderEntry]]:
@@ -102,6 +106,10 @@ def _entry(source: Path, base: Path, text: str, where: str) -> ImageFolderEntry:
     line = parse_line(text, where)
     original = _file(source, base, line.original, f"{where}, field original")
     draft = _file(source, base, line.draft, f"{where}, field draft")
+    sketches, examples = (
+        tuple(_file(source, base, path, f"{where}, field {field}[{number}]") for number, path in enumerate(paths or ()))
+        for field, paths in (("sketches", line.sketches), ("examples", line.examples))
+    )
     identity = line.image_id if line.image_id is not None else original.stem
     try:
         check_id(identity)
@@ -113,7 +121,7 @@ def _entry(source: Path, base: Path, text: str, where: str) -> ImageFolderEntry:
         boxes=tuple(difference.box for difference in line.differences),
         **line.model_dump(include={"annotation", "clip_score", "gender", "category", "garment_id", "view"}),
     )
-    return ImageFolderEntry(where, facts, original, draft)
+    return ImageFolderEntry(where, facts, original, draft, sketches, examples)
 
 
 def _file(source: Path, base: Path, name: str, where: str) -> Path:

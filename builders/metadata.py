@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.rows import stored_box
-from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box
+from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box, check_references
 
 __all__ = ["MetadataDifference", "MetadataLine", "parse_line"]
 
@@ -23,6 +23,8 @@ _OTHER_NAMES = {
     "sd3_image": "draft",
     "draft_file_name": "draft",
     "sd3_image_file_name": "draft",
+    "sketches_file_names": "sketches",
+    "examples_file_names": "examples",
 }
 
 
@@ -59,6 +61,8 @@ class MetadataLine(BaseModel):
     category: str | None = None
     garment_id: str | None = None
     view: str | None = None
+    sketches: list[str] | None = None
+    examples: list[str] | None = None
 
 
 def parse_line(text: str, where: str) -> MetadataLine:
@@ -89,6 +93,7 @@ def parse_line(text: str, where: str) -> MetadataLine:
             _ = difference.box
         except InvalidDataError as error:
             raise InvalidDataError(f"{field}.box_2d: {error}") from error
+    check_references(f"{where}: it", sketches=len(line.sketches or ()), examples=len(line.examples or ()))
     return line
 
 

@@ -52,7 +52,8 @@ def pack(
     `source` holds images and a `metadata.jsonl` (split `validation`), or folders `train` and `validation` (`val`) with
     one each. A line is a JSON object: `original` and `draft` (paths from the metadata's folder), `annotation`,
     `differences` (three of `description` and `box_2d`), and, where known, `image_id` (by default the original's name
-    without its ending), `clip_score`, `gender`, `category`, `garment_id`, `view`. The crops are cut here.
+    without its ending), `clip_score`, `gender`, `category`, `garment_id`, `view`. The crops are cut here. `sketches`
+    may name three line drawings of them, and `examples` one to three other photographs of the same garment.
 
     All lines are checked before the first image is read. On any error nothing is left behind; a killed process leaves
     a folder `.<out>.….part` beside `out`, which can be deleted.
@@ -97,7 +98,11 @@ def _encode(entry: ImageFolderEntry) -> EncodedSample:
     original, image = _image(entry, "original", entry.original)
     draft, _ = _image(entry, "draft", entry.draft)
     crops = tuple(EncodedImage.of(crop(image, box)) for box in entry.facts.boxes)
-    return EncodedSample(entry.facts, original, draft, crops)
+    sketches, examples = (
+        tuple(_image(entry, f"{field}[{number}]", path)[0] for number, path in enumerate(paths))
+        for field, paths in (("sketches", entry.sketches), ("examples", entry.examples))
+    )
+    return EncodedSample(entry.facts, original, draft, crops, sketches, examples)
 
 
 def _image(entry: ImageFolderEntry, field: str, path: Path) -> tuple[EncodedImage, Image.Image]:

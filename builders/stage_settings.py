@@ -10,7 +10,7 @@ from typing import Any
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
 
-__all__ = ["SETTINGS_FILE", "keep_settings", "settings_differences"]
+__all__ = ["SETTINGS_FILE", "keep_settings", "settings_differences", "stored_settings"]
 
 SETTINGS_FILE = "settings.json"
 
@@ -26,24 +26,35 @@ def keep_settings(folder: Path, settings: Mapping[str, Any], *, again: bool = Fa
     Raises:
         InvalidDataError: Other settings are there; the message names each difference.
     """
-    path = folder / SETTINGS_FILE
     text = json.dumps(settings, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    try:
-        before = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        before = None
-    except (OSError, ValueError) as error:
-        raise InvalidDataError(f"{path} can't be understood ({error}); delete it to have it written again") from error
-    now = json.loads(text)
+    before, now = stored_settings(folder), json.loads(text)
     if before == now:
         return
-    if before is not None and not again:
+    if before and not again:
         changes = "; ".join(settings_differences(before, now))
         raise InvalidDataError(
             f"{folder} was made with other settings ({changes}); give the old ones, choose another --work folder, or "
             "give --again to make this stage anew"
         )
-    write_atomically(path, text.encode())
+    write_atomically(folder / SETTINGS_FILE, text.encode())
+
+
+def stored_settings(folder: Path) -> dict[str, Any]:
+    """Returns the settings that a stage was made with; none where it was not.
+
+    Raises:
+        InvalidDataError: The file can't be understood.
+    """
+    path = folder / SETTINGS_FILE
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidDataError(f"{path} can't be understood ({error}); delete it to have it written again") from error
+    if not isinstance(found, dict):
+        raise InvalidDataError(f"{path} holds no JSON object; delete it to have it written again")
+    return found
 
 
 def settings_differences(before: Any, now: Any, name: str = "") -> Iterator[str]:

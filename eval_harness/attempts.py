@@ -226,4 +226,6 @@ def _own_sample(sample: Sample) -> Sample:
         draft=_own(sample.draft),
         original=_own(sample.original),
         differences=tuple(replace(item, reference=_own(item.reference)) for item in sample.differences),
+        sketches=tuple(map(_own, sample.sketches)),
+        examples=tuple(map(_own, sample.examples)),
     )

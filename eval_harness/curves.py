@@ -30,7 +30,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One method in one protocol; `colour` numbers the methods from 0."""
+    """One method in one protocol; `colour` numbers the methods from 0, a baseline apart for each kind of reference."""
 
     name: str
     prompt: str
@@ -113,7 +113,7 @@ def _chart(metric: Metric, results: Results) -> Chart:
         notes.append("Marks at the upper edge lie above it too: identical images have 361.2 dB and lift the mean.")
     rounds = sorted({0, *(row.round for row in drawn)})
     scale = _Scale(rounds[-1], low, high)
-    colours = {name: number for number, name in enumerate(dict.fromkeys(rows[0].method for rows in lines.values()))}
+    colours = {name: number for number, name in enumerate(dict.fromkeys(_hue(rows[0]) for rows in lines.values()))}
     return Chart(
         title=short_label(metric),
         unit=metric.unit,
@@ -130,12 +130,17 @@ def _floor(y: float) -> Level:
     return Level(y, "floor: draft", below=y < _BOTTOM - 14)  # its name stands above it where the axis is too near
 
 
-def _lines(rows: Sequence[Row]) -> dict[tuple[int | None, str, str], list[Row]]:
-    lines: dict[tuple[int | None, str, str], list[Row]] = {}
+def _lines(rows: Sequence[Row]) -> dict[tuple[int | None, str, str, str], list[Row]]:
+    lines: dict[tuple[int | None, str, str, str], list[Row]] = {}
     for row in rows:
         if row.kind in ("editor", "baseline"):
-            lines.setdefault((row.run, row.fingerprint, row.protocol), []).append(row)
+            lines.setdefault((row.run, row.fingerprint, row.protocol, row.prompt), []).append(row)
     return lines
+
+
+def _hue(row: Row) -> tuple[str, str]:
+    """Returns what has a colour of its own: a method, and a shared baseline for each kind of reference."""
+    return row.method, row.prompt if row.run is None else ""
 
 
 def _range(metric: Metric, rows: Sequence[Row]) -> tuple[float, float]:
@@ -184,13 +189,15 @@ class _Scale:
         return round(_BOTTOM - (_BOTTOM - _TOP) * share, 2)
 
 
-def _curve(metric: Metric, rows: Sequence[Row], floor: Row | None, colours: dict[str, int], scale: _Scale) -> Curve:
+def _curve(
+    metric: Metric, rows: Sequence[Row], floor: Row | None, colours: dict[tuple[str, str], int], scale: _Scale
+) -> Curve:
     first = rows[0]
     start = [floor] if floor and first.round > 0 else []
     return Curve(
         name=method_name(first),
         prompt=first.prompt,
-        colour=colours[first.method],
+        colour=colours[_hue(first)],
         dashed=first.protocol == "vanilla",
         kind=first.kind,
         marks=tuple(_mark(metric, row, scale) for row in (*start, *rows)),

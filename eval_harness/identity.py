@@ -11,6 +11,7 @@ from .editing import Editor, EditorInfo, PrivilegedEditor
 from .keys import plain_json
 from .protocols import PROTOCOL_VERSION, PROTOCOLS, ordered_protocols
 from .records import EditorIdentity, RunIdentity
+from .references import reference_of
 from .samples import SampleSource
 
 __all__ = ["UNDECLARED", "SizePolicy", "editor_info", "identity_differences", "run_identity", "run_protocols"]
@@ -79,6 +80,9 @@ def run_identity(
 ) -> RunIdentity:
     """Returns the identity of a run: two calls with the same meaning give equal ones.
 
+    Args:
+        source: The samples, with the kind of reference that the run shows (`references.with_reference`).
+
     Raises:
         InvalidDataError: `rounds` is not 1..3, `size_policy` is no policy, a param looks like a secret, or the source
             has no samples.
@@ -111,6 +115,7 @@ def run_identity(
         control_set=source.control_set,
         protocols=names,
         rounds=rounds,
+        reference=reference_of(source),
         size_policy=size_policy,
         seed=seed,
         params=settings,

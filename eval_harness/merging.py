@@ -17,11 +17,13 @@ __all__ = ["merge"]
 def merge(results: Sequence[Results]) -> Results:
     """Returns one value with the rows of all runs, the shared rows once: floor, editors, baselines, ceiling.
 
-    Editors of one name are told apart by what differs between their runs.
+    Editors of one name are told apart by what differs between their runs. Runs that show other kinds of reference may
+    stand side by side where they go over the same samples; each kind has baselines of its own.
 
     Raises:
         InvalidDataError: There is nothing to merge.
-        RunMismatchError: Dataset, metric fingerprints or protocol version differ; the message names each field.
+        RunMismatchError: Dataset, samples, metric fingerprints or protocol version differ; the message names each
+            field.
     """
     if not results:
         raise InvalidDataError("there are no results to put in one table; give at least one scored run")
@@ -63,12 +65,19 @@ def _differences(first: Results, other: Results) -> Iterator[str]:
     if first.protocol_version != other.protocol_version:
         yield f"protocol version: {first.protocol_version} against {other.protocol_version}"
     yield from _fields("dataset", first.dataset.model_dump(), other.dataset.model_dump())
+    if [sample.id for sample in first.samples] != [sample.id for sample in other.samples]:
+        yield from _fields("reference", {"shown": _kinds(first)}, {"shown": _kinds(other)})
+        yield "samples: not the same ones"
     if first.metric_ids != other.metric_ids:
         yield f"metrics: {', '.join(first.metric_ids)} against {', '.join(other.metric_ids)}"
         return
     for mine, theirs in zip(first.metrics, other.metrics, strict=True):
         yield from _fields(mine.id, {"threshold": mine.threshold}, {"threshold": theirs.threshold})
         yield from _fields(f"{mine.id} fingerprint", mine.fingerprint, theirs.fingerprint)
+
+
+def _kinds(results: Results) -> str:
+    return " and ".join(sorted({run.reference for run in results.runs}))
 
 
 def _fields(name: str, first: Mapping[str, object], other: Mapping[str, object]) -> Iterator[str]:
@@ -78,13 +87,13 @@ def _fields(name: str, first: Mapping[str, object], other: Mapping[str, object])
 
 
 def _once(pairs: Sequence[tuple[Row, RowSamples]]) -> list[tuple[Row, RowSamples]]:
-    """Keeps each shared row once, and not at all where a run of that very editor is there."""
-    run_editors = {row.fingerprint for row, _ in pairs if row.run is not None}
+    """Keeps each shared row once, and not at all where a run of that very editor, shown the same, is there."""
+    run_editors = {(row.fingerprint, row.prompt) for row, _ in pairs if row.run is not None}
     kept, seen = [], set()
     for row, samples in pairs:
         if row.run is None:
-            key = (row.kind, row.fingerprint, row.protocol, row.round)
-            if key in seen or (row.kind != "floor" and row.fingerprint in run_editors):
+            key = (row.kind, row.fingerprint, row.protocol, row.prompt, row.round)
+            if key in seen or (row.kind != "floor" and (row.fingerprint, row.prompt) in run_editors):
                 continue
             seen.add(key)
         kept.append((row, samples))

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from .references import DETAIL, REFERENCES, ReferenceKind
 from .result_models import Metric, Results, Row
 
-__all__ = ["DECIMALS", "caption", "failure_lines", "footnotes", "method_name", "place", "short_label", "table_rows"]
+__all__ = [
+    "DECIMALS",
+    "caption",
+    "failure_lines",
+    "footnotes",
+    "method_name",
+    "place",
+    "reference_kinds",
+    "samples_left_out",
+    "short_label",
+    "table_rows",
+]
 
 DECIMALS = 2
 
@@ -30,7 +42,7 @@ def caption(results: Results) -> str:
     similarity = results.metrics[0]
     garments = f"{data.garments} garment{'s' if data.garments != 1 else ''}"
     parts = [
-        f"{data.name} {data.split}, n = {data.samples} ({garments})",
+        f"{data.name} {data.split}, {samples_left_out(results) or f'n = {data.samples}'} ({garments})",
         f"encoder: {similarity.encoder}"
         + ("" if similarity.id == "clip" else " (not CLIP: compare with this encoder only)"),
         f"mean box area {data.mean_box_area:.1f} %",
@@ -41,15 +53,43 @@ def caption(results: Results) -> str:
     return "; ".join(parts) + "."
 
 
+def samples_left_out(results: Results) -> str:
+    """Returns `n = 812 of 1,000 samples, those that have an example`; nothing where n is the whole split."""
+    data = results.dataset
+    if not data.left_out:
+        return ""
+    have = "has" if data.samples == 1 else "have"
+    those = "the one that" if data.samples == 1 else "those that"
+    nouns = " and ".join(kind.noun for kind in reference_kinds(results))
+    return f"n = {data.samples:,} of {data.samples + data.left_out:,} samples, {those} {have} {nouns}"
+
+
+def reference_kinds(results: Results) -> list[ReferenceKind]:
+    """Returns the kinds of reference that the runs show, the paper's first."""
+    return [kind for name, kind in REFERENCES.items() if any(run.reference == name for run in results.runs)]
+
+
+def _reference_notes(results: Results) -> list[str]:
+    """Returns what the prompts with a reference mean, where any is not the crop that the paper measures."""
+    shown = reference_kinds(results)
+    if all(kind.name == DETAIL for kind in shown):
+        return []
+    meanings = "; ".join(f"{kind.prompt} shows {kind.meaning}" for kind in shown)
+    apart = " Compare a row with the baselines of its own prompt." if len(shown) > 1 else ""
+    return [f"{meanings}.{apart}"]
+
+
 def footnotes(results: Results) -> list[str]:
     """Returns the sentences that the marks and the numbers need."""
     rows = results.rows
+    whole = "the samples that have this reference" if results.dataset.left_out else "the whole split"
     star = next(metric for metric in results.metrics if metric.is_share)
     notes = [
         f"{star.label}: {star.unit}. ± is the standard error, clustered by garment.",
-        f"n is the whole split: a failed round is a miss for {short_label(star)}; elsewhere it counts with the lower "
+        f"n is {whole}: a failed round is a miss for {short_label(star)}; elsewhere it counts with the lower "
         "of the draft's and the last good image's score.",
     ]
+    notes += _reference_notes(results)
     if any(row.privileged for row in rows):
         notes.append("† is told the answer: a baseline, not a contestant.")
     if any(row.supplied for row in rows):

@@ -74,7 +74,8 @@ PROTOCOLS: dict[str, EditingProtocol] = {
         ),
     )
 }
-"""The protocols by name, in the order of every table. The reference image of `bug` is the detail crop."""
+"""The protocols by name, in the order of every table. The reference image of `bug` is the detail crop, or another kind
+that the run names (`references.py`)."""
 
 
 def find_protocol(name: str) -> EditingProtocol:

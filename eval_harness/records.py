@@ -37,7 +37,13 @@ class EditorIdentity(_Stored):
 
 
 class RunIdentity(_Stored):
-    """`run.json`: what makes two runs the same run. Immutable; nothing about when, where or how fast."""
+    """`run.json`: what makes two runs the same run. Immutable; nothing about when, where or how fast.
+
+    Args:
+        samples: Those that the run goes over: the split, or the part of it that has this kind of reference.
+        manifest: The hash of the whole split.
+        reference: What `bug` shows: `detail`, `sketch` or `example`.
+    """
 
     schema_version: Literal[1] = 1
     protocol_version: str

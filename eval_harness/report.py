@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,16 @@ from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.files import write_atomically
 
 from .curves import charts
-from .notes import DECIMALS, failure_lines, footnotes, method_name, short_label, table_rows
+from .notes import (
+    DECIMALS,
+    failure_lines,
+    footnotes,
+    method_name,
+    reference_kinds,
+    samples_left_out,
+    short_label,
+    table_rows,
+)
 from .protocols import PROTOCOLS
 from .result_models import Results, Row
 from .results import DescribedSource, ScorableRun
@@ -82,6 +91,7 @@ def write_report(
             policy=_policy(style, script),
             head=[(short_label(metric), metric.unit) for metric in results.metrics],
             rows=[_row(row, results) for row in table_rows(results)],
+            left_out=samples_left_out(results),
             footnotes=footnotes(results),
             failures=failure_lines(results),
             charts=charts(results),
@@ -90,7 +100,7 @@ def write_report(
             methods=list(dict.fromkeys(strip.method for sample in samples for strip in sample.strips)),
             prompts=list(dict.fromkeys(strip.prompt for sample in samples for strip in sample.strips)),
             categories=sorted({sample.category for sample in samples if sample.category}),
-            leads=[(one.prompt, one.lead) for one in PROTOCOLS.values() if one.edits],
+            leads=list(_leads(results)),
             provenance=list(_provenance(results)),
             images=Markup(_json(thumbnails.encoded())),
         )
@@ -146,6 +156,14 @@ def _row(row: Row, results: Results) -> dict[str, Any]:
     }
 
 
+def _leads(results: Results) -> Iterator[tuple[str, str]]:
+    """Yields how the prompts of a table begin."""
+    for protocol in PROTOCOLS.values():
+        if protocol.edits:
+            shown = reference_kinds(results) if "reference" in protocol.roles else [protocol]
+            yield ", ".join(one.prompt for one in shown), protocol.lead
+
+
 def _provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
     data = results.dataset
     groups = [
@@ -155,6 +173,7 @@ def _provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("name", data.name),
                 ("split", data.split),
                 ("samples", f"{data.samples}, showing {data.garments} garments"),
+                *([("left out", samples_left_out(results))] if data.left_out else []),
                 ("manifest", data.manifest),
                 ("originals", data.originals),
                 ("mean box area", f"{data.mean_box_area:.2f} %"),

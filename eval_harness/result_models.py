@@ -48,7 +48,8 @@ class DatasetFacts(_Stored):
     """What was scored against.
 
     Args:
-        samples: The size of the split: the denominator of every headline.
+        samples: The denominator of every headline: the split, or the part of it that has the run's kind of reference.
+        left_out: How many samples of the split have none.
         garments: How many different garments they show: the clusters of the standard errors.
         mean_box_area: Mean share of the original that one difference's box covers, %.
         originals: Which originals the scores compare with, in words, with their sizes in pixels.
@@ -62,17 +63,18 @@ class DatasetFacts(_Stored):
     control_set: bool
     mean_box_area: float
     originals: str
+    left_out: int = 0
 
 
 class Score(_Stored):
     """One metric of one row, in the metric's unit.
 
     Args:
-        mean: The headline, over the whole split. A sample whose round did not end `ok` counts as a miss for the starred
+        mean: The headline, over all samples. A sample whose round did not end `ok` counts as a miss for the starred
             metric; for the others it counts with the lower of the draft's and the last good image's score, so that
             refusing never pays.
         standard_error: Of the headline, clustered by garment; None with fewer than two garments.
-        carry_forward: Over the whole split, each sample with its last good image (the draft, if there is none).
+        carry_forward: Over all samples, each with its last good image (the draft, if there is none).
         completers: Over the samples whose rounds up to this one all ended `ok`; None if there are none.
         best, worst: For the starred metric: the headline if every failure were a hit, and if every one were a miss.
     """
@@ -95,8 +97,8 @@ class Row(_Stored):
         kind: `floor` (the draft), `editor`, `baseline` (knows the answer, or only leaks it), `ceiling` (the original).
         privileged: Whether it is told the answer.
         supplied: Whether the images were made elsewhere and imported.
-        prompt: What the editor is shown, in words.
-        requested: The samples that the row is about: the split.
+        prompt: What the editor is shown, in words; it tells the kinds of reference apart.
+        requested: The samples that the row is about.
         ok: How many of them ended `ok` in this round.
         completers: How many ended `ok` in every round up to this one.
         failures: How many did not, by status; `not_run` where no record exists.

@@ -19,6 +19,7 @@ from .aggregation import Method, rows_of
 from .editing import EditorInfo
 from .protocols import PROTOCOLS
 from .records import RoundOutcome, RunIdentity
+from .references import find_reference, left_out, with_reference
 from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
 from .samples import SampleFacts, SampleSource
 from .scoring import Progress, score
@@ -40,7 +41,6 @@ _LABELS = {
     "paste-reference": "Paste the reference",
     "oracle": "Oracle (the original)",
 }
-_REFERENCES = {"detail": "text+image", "sketch": "text+sketch", "example": "text+example"}
 _ORDER: tuple[Kind, ...] = ("floor", "editor", "baseline", "ceiling")
 
 
@@ -108,6 +108,7 @@ def build_results(
     value. A baseline that is the run's own editor is not repeated.
 
     Args:
+        source: The dataset; the run's own kind of reference is taken from it, for the baselines too.
         baselines: The rows that every table has; by default `baseline_outcomes`, in both protocols, made in memory.
         progress: Called with the pairs done and the pairs in all, while there are any to score.
 
@@ -117,7 +118,7 @@ def build_results(
     """
     if not source.ids:
         raise InvalidDataError(f"{source.name} {source.split} has no samples; a table needs at least one")
-    source = _recent(source)
+    source = _recent(with_reference(source, run.identity.reference))
     if baselines is None:
         from .baselines import baseline_outcomes
 
@@ -186,7 +187,7 @@ def _prompt(method: Method, protocol: str, reference: str) -> str:
         return "–"
     if protocol == "draft":
         return "text"  # somebody's text-to-image model, as the SD2 and SD3 rows of Table 1
-    return _REFERENCES.get(reference, f"text+{reference}") if protocol == "bug" else PROTOCOLS[protocol].prompt
+    return find_reference(reference).prompt if protocol == "bug" else PROTOCOLS[protocol].prompt
 
 
 def _sample(id: str, facts: DescribedSample) -> ScoredSample:
@@ -200,6 +201,7 @@ def _dataset(source: DescribedSource) -> DatasetFacts:
         name=source.name,
         split=source.split,
         samples=len(source.ids),
+        left_out=left_out(source),
         garments=len({one.garment for one in facts}),
         manifest=source.manifest_hash,
         control_set=source.control_set,

@@ -34,6 +34,7 @@ from .failures import FailedAttempts
 from .identity import UNDECLARED, identity_differences
 from .keys import request_id
 from .records import ImageRef, RoundOutcome, RoundRecord, RunIdentity
+from .references import with_reference
 from .samples import SampleSource
 from .sessions import data_location, timestamp
 
@@ -203,6 +204,9 @@ class RunFolder:
     def outcomes(self, source: SampleSource) -> Iterator[RoundOutcome]:
         """Yields what each round came to, in the order protocol, sample, round; nothing is decoded.
 
+        Args:
+            source: The dataset; the run's own kind of reference is taken from it.
+
         Raises:
             RunMismatchError: The run was made on other samples.
             InvalidDataError: A failed attempt can't be read.
@@ -214,6 +218,7 @@ class RunFolder:
             raise RunMismatchError(
                 f"{self.path} was run on other samples: {'; '.join(differences)}; give the dataset it was run on"
             )
+        source = with_reference(source, self.identity.reference)
         for chain in chains(self.identity, source):
             for round in chain.rounds:
                 step = chain.step(round)

@@ -19,6 +19,7 @@ from .chain import Step, chains, draft_record
 from .editing import Editor, PrivilegedEditor
 from .identity import SizePolicy, editor_info, run_identity
 from .records import RoundRecord
+from .references import DETAIL, with_reference
 from .run_folder import RunFolder
 from .samples import SampleSource
 from .sessions import Session
@@ -37,6 +38,7 @@ def run(
     seed: int = 0,
     params: Mapping[str, Any] | None = None,
     size_policy: SizePolicy = "model",
+    reference: str = DETAIL,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
     data: str | None = None,
@@ -54,6 +56,8 @@ def run(
         seed: The base that each round's seed is derived from.
         params: JSON for the editor to read; part of the run's identity.
         size_policy: `model` keeps results in the size the editor returned, `base` resizes each to its base image.
+        reference: What `bug` shows as second image: `detail` (the crop), `sketch` or `example`. The run goes over the
+            samples that have it, in all its protocols.
         progress: Told of each round that comes to an end.
         stop: Asked before each edit; True ends the run there, cleanly.
         data: Where the dataset is, noted so that scoring finds it again; no part of the run's identity.
@@ -63,14 +67,16 @@ def run(
         RunBusyError: Another process is writing to `out`.
         EditorError: The editor breaks its contract; what was committed before stays.
         MissingExtraError: The editor needs a package that is not installed.
-        UnknownNameError: A protocol is unknown, or not one of this editor's.
-        InvalidDataError: An argument is out of range, or an image of the dataset or the run can't be read.
+        UnknownNameError: A protocol is unknown, or not one of this editor's, or there is no such kind of reference.
+        InvalidDataError: An argument is out of range, no sample has a reference of this kind, or an image of the
+            dataset or the run can't be read.
     """
     info = editor_info(editor)
+    source = with_reference(source, reference)
     identity = run_identity(
         info, source, protocols=protocols, rounds=rounds, seed=seed, params=params, size_policy=size_policy
     )
-    tally = Tally(progress)
+    tally = Tally(progress, source)
     with RunFolder.create_or_open(out, identity) as folder, Session(folder, tally.counts, data) as session:
         loop = _Loop(folder, source, editor, info.privileged, tally)
         tally.begin(*loop.extent())

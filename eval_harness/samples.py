@@ -24,7 +24,17 @@ class SampleDigests(Protocol):
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Digests of the reference crops, in the order of the rounds."""
+        """Digests of the reference images, in the order of the rounds: the crops, unless another kind was asked for."""
+        ...
+
+    @property
+    def sketches(self) -> tuple[str, ...]:
+        """Digests of the sketches, in the order of the rounds; empty where there are none."""
+        ...
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Digests of the examples, one to three; empty where there are none."""
         ...
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -12,7 +12,9 @@ from fashionedit.types import Box
 from .aggregation import NOT_RUN
 from .editing import Status
 from .notes import DECIMALS, method_name, short_label
+from .protocols import PROTOCOLS
 from .records import RoundOutcome
+from .references import DETAIL, reference_of, shown_references, with_reference
 from .result_models import Metric, Results, Row
 from .results import DescribedSource, ScorableRun
 from .scoring import Progress
@@ -111,11 +113,17 @@ def chosen_samples(results: Results, most: int) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class _Shown:
-    """The outcomes of one run in one protocol."""
+    """The outcomes of one run in one protocol; `source` has the run's own kind of reference."""
 
+    source: DescribedSource
     rows: dict[int, Row]
     values: dict[int, Mapping[str, tuple[float, ...]]]
     outcomes: dict[str, dict[int, RoundOutcome]] = field(default_factory=dict)
+
+    def references(self, id: str) -> tuple[str, ...]:
+        """Returns the digests of the references that the editor was shown."""
+        protocol = PROTOCOLS[next(iter(self.rows.values())).protocol]
+        return self.source.digests(id).references if "reference" in protocol.roles else ()
 
 
 def sample_strips(
@@ -134,10 +142,13 @@ def sample_strips(
         make: Called with the digests of all the pictures, each once.
         progress: Called with the samples done and the samples in all.
     """
+    source = with_reference(source, DETAIL)
     shown = _shown(results, runs, source, set(ids))
-    thumbnails = make(list(dict.fromkeys(digest for id in ids for digest in _digests(id, shown, source))))
+    large = dict.fromkeys(digest for id in ids for digest in _large(id, shown, source))
+    small = (digest for id in ids for one in shown for digest in one.references(id))
+    thumbnails = make(list(dict.fromkeys([*large, *small])))
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4), thread_name_prefix="thumbnails") as pool:
-        embedded = pool.map(lambda id: _embed(id, shown, source, thumbnails), ids)
+        embedded = pool.map(lambda id: _embed(id, shown, source, large, thumbnails), ids)
         for done, _ in enumerate(embedded, start=1):
             if progress is not None:
                 progress(done, len(ids))
@@ -151,35 +162,38 @@ def sample_strips(
                 annotation=facts.annotation,
                 category=facts.category or "",
                 facts=tuple(part for part in (facts.category, facts.gender, facts.view) if part),
-                strips=tuple(_strip(id, places[id], one, results, source, thumbnails) for one in shown),
+                strips=tuple(_strip(id, places[id], one, results, thumbnails) for one in shown),
             )
         )
     return made, thumbnails
 
 
 def _shown(results: Results, runs: Sequence[ScorableRun], source: DescribedSource, ids: set[str]) -> list[_Shown]:
+    sources = [with_reference(source, run.identity.reference) for run in runs]
     found: dict[tuple[int, str], _Shown] = {}
     for row, samples in zip(results.rows, results.row_samples, strict=True):
         if row.run is not None:
-            one = found.setdefault((row.run, row.protocol), _Shown({}, {}))
+            one = found.setdefault((row.run, row.protocol), _Shown(sources[row.run], {}, {}))
             one.rows[row.round] = row
             one.values[row.round] = samples.values
     for index, run in enumerate(runs):
-        for outcome in run.outcomes(source):
+        for outcome in run.outcomes(sources[index]):
             if outcome.sample in ids:
                 by_round = found[index, outcome.protocol].outcomes.setdefault(outcome.sample, {})
                 by_round[outcome.round] = outcome
     return list(found.values())
 
 
-def _digests(id: str, shown: Sequence[_Shown], source: DescribedSource) -> Iterator[str]:
+def _large(id: str, shown: Sequence[_Shown], source: DescribedSource) -> Iterator[str]:
     digests = source.digests(id)
-    yield from (digests.original, digests.draft, *digests.references)
+    yield from (digests.original, digests.draft)
     for one in shown:
         yield from (outcome.current.digest for outcome in one.outcomes.get(id, {}).values())
 
 
-def _embed(id: str, shown: Sequence[_Shown], source: DescribedSource, thumbnails: Thumbnails) -> None:
+def _embed(
+    id: str, shown: Sequence[_Shown], source: DescribedSource, large: Collection[str], thumbnails: Thumbnails
+) -> None:
     sample, digests = source.sample(id), source.digests(id)
     thumbnails.add(digests.original, sample.original)
     thumbnails.add(digests.draft, sample.draft)
@@ -187,16 +201,17 @@ def _embed(id: str, shown: Sequence[_Shown], source: DescribedSource, thumbnails
         for outcome in one.outcomes.get(id, {}).values():
             if outcome.current.digest not in thumbnails:
                 thumbnails.add(outcome.current.digest, outcome.current.open())
-    for digest, difference in zip(digests.references, sample.differences, strict=True):
-        thumbnails.add(digest, difference.reference, side=_CROP_SIDE)  # last: one that is also a result is shown large
+    for one in shown:
+        references = shown_references(sample, reference_of(one.source))
+        for digest, reference in zip(one.references(id), references, strict=False):  # none where none was shown
+            # An example may be the original of another sample, and a crop a result: those are shown large elsewhere.
+            thumbnails.add(digest, reference, side=None if digest in large else _CROP_SIDE)
 
 
-def _strip(
-    id: str, place: int, one: _Shown, results: Results, source: DescribedSource, thumbnails: Thumbnails
-) -> Strip:
+def _strip(id: str, place: int, one: _Shown, results: Results, thumbnails: Thumbnails) -> Strip:
     metrics = [metric for metric in results.metrics if not metric.is_share]
     first, last = one.rows[min(one.rows)], max(one.rows)
-    digests, facts = source.digests(id), source.facts(id)
+    digests, facts, references = one.source.digests(id), one.source.facts(id), one.references(id)
     floor = next(
         samples.values for row, samples in zip(results.rows, results.row_samples, strict=True) if row.kind == "floor"
     )
@@ -209,7 +224,7 @@ def _strip(
     for number in sorted(one.rows):
         outcome = outcomes.get(number)
         image = draft if outcome is None else thumbnails[outcome.current.digest]
-        cut = outcome is not None and outcome.current.digest in digests.references  # a crop: boxes mean nothing on it
+        cut = outcome is not None and outcome.current.digest in digests.references  # a reference: boxes mean nothing
         status = NOT_RUN if outcome is None or outcome.status is None else outcome.status.value
         failed = status != Status.OK
         asked = number > 0
@@ -228,7 +243,7 @@ def _strip(
                 scores=_scores(metrics, one.values[number], place),
                 description=facts.descriptions[number - 1] if asked else "",
                 instruction=outcome.instruction if outcome is not None else "",
-                crop=thumbnails[digests.references[number - 1]] if asked and first.protocol == "bug" else None,
+                crop=thumbnails[references[number - 1]] if asked and references else None,
             )
         )
     cells.append(

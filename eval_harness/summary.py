@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from .chain import Ended
 from .editing import Status
 from .records import RoundRecord
+from .references import REFERENCES, left_out, reference_of
+from .samples import SampleSource
 
 __all__ = ["Progress", "RunSummary", "Tally", "summary_lines"]
 
@@ -38,6 +40,7 @@ class RunSummary:
         edits: How often this session asked the editor.
         reused: Rounds that an earlier session had committed.
         examples: For each status that is a failure, the message of the first such round.
+        note: Which samples were left out, in words; empty where all have a reference of the run's kind.
     """
 
     path: Path
@@ -46,6 +49,7 @@ class RunSummary:
     edits: int
     reused: int
     examples: Mapping[Status, str] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def unfinished(self) -> int:
@@ -56,8 +60,9 @@ class RunSummary:
 class Tally:
     """Counts rounds as they end, and passes them on to the progress bar."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: Progress | None, source: SampleSource) -> None:
         self._progress = progress
+        self._note = _left_out(source)
         self._planned = 0
         self._statuses: Counter[Status] = Counter()
         self._edits = 0
@@ -98,11 +103,18 @@ class Tally:
     def summary(self, path: Path) -> RunSummary:
         """Returns how the run stands."""
         statuses = {status: self._statuses[status] for status in Status if self._statuses[status]}
-        return RunSummary(path, self._planned, statuses, self._edits, self._reused, dict(self._examples))
+        return RunSummary(path, self._planned, statuses, self._edits, self._reused, dict(self._examples), self._note)
+
+
+def _left_out(source: SampleSource) -> str:
+    count, kept = left_out(source), len(source.ids)
+    noun = REFERENCES[reference_of(source)].noun
+    have, are = ("has" if kept == 1 else "have"), ("one is" if count == 1 else f"{count:,} are")
+    return f"{kept:,} of {kept + count:,} samples {have} {noun}; the other {are} left out" if count else ""
 
 
 def summary_lines(summary: RunSummary) -> list[str]:
-    """Returns the summary in words: one line of counts, then one for each status that is a failure.
+    """Returns the summary in words: one line of counts, one for each status that is a failure, one of what is left out.
 
     >>> statuses, examples = {Status.OK: 4, Status.REFUSED: 1}, {Status.REFUSED: "no"}
     >>> lines = summary_lines(RunSummary(Path("run"), 6, statuses, edits=3, reused=2, examples=examples))
@@ -124,6 +136,8 @@ def summary_lines(summary: RunSummary) -> list[str]:
         if status is not Status.OK:
             again = "; the next run tries again" if status.transient else ""
             lines.append(f'{status} {count}: for example "{_short(summary.examples.get(status, ""))}"{again}')
+    if summary.note:
+        lines.append(summary.note)
     return lines
 
 

@@ -19,6 +19,7 @@ from .editing import EditorInfo, Status
 from .identity import SizePolicy, run_identity
 from .protocols import ordered_protocols
 from .records import RoundRecord
+from .references import DETAIL, with_reference
 from .run_folder import RunFolder
 from .samples import SampleSource
 from .sessions import Session
@@ -58,6 +59,7 @@ def import_images(
     protocols: Iterable[str] | None = None,
     rounds: int = 3,
     size_policy: SizePolicy = "model",
+    reference: str = DETAIL,
     progress: Progress | None = None,
     data: str | None = None,
 ) -> ImportSummary:
@@ -72,17 +74,19 @@ def import_images(
         protocols: By default those that have images.
         rounds: 1, 2 or 3.
         size_policy: `model` keeps the images in their size, `base` resizes each to its base image.
+        reference: What the maker of the `bug` images was shown: `detail` (the crop), `sketch` or `example`.
         data: Where the dataset is, noted so that scoring finds it again; no part of the run's identity.
 
     Raises:
-        InvalidDataError: The folder has no image of any sample, two for one round, the name is empty, or an argument is
-            out of range.
-        UnknownNameError: A protocol is unknown.
+        InvalidDataError: The folder has no image of any sample, two for one round, the name is empty, no sample has a
+            reference of this kind, or an argument is out of range.
+        UnknownNameError: A protocol or a kind of reference is unknown.
         RunMismatchError: `out` holds another run, or other images.
         RunBusyError: Another process is writing to `out`.
     """
     if not name.strip():
         raise InvalidDataError("the import has no name; say how tables are to call whoever made the images")
+    source = with_reference(source, reference)
     files = find_images(Path(folder), source, protocols=protocols, rounds=rounds)
     names = ordered_protocols(protocols if protocols is not None else {place[0] for place in files.images})
     info = EditorInfo(name, files.fingerprint, names)
@@ -90,7 +94,7 @@ def import_images(
     missing: dict[tuple[str, int], list[str]] = {}
     unreadable: list[str] = []
     planned = 0
-    tally = Tally(progress)
+    tally = Tally(progress, source)
     with RunFolder.create_or_open(out, identity) as run, Session(run, tally.counts, data):
         tally.begin(len(files.images), 0)
         for chain in chains(identity, source):

@@ -21,7 +21,7 @@ from .folder import split_files
 from .parquet import conform
 from .rendered import synthetic_folder
 from .schema import COLUMNS, features
-from .sources import DEFAULT_SAMPLES, LocalFolder, Repository, Source, SyntheticSet, find_source
+from .sources import DEFAULT_SAMPLES, HydratedSet, LocalFolder, Repository, Source, SyntheticSet, find_source
 from .types import SPLITS
 
 __all__ = ["CODE_HASH", "FashionEdit", "FashionEditConfig"]
@@ -96,8 +96,8 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
 
     Args:
         config_name: `default` or `synthetic`.
-        data_dir: A FashionEdit folder or a Hub repository (`org/name[@revision]`), for `default`; else the places that
-            `sources.find_source` looks at.
+        data_dir: A FashionEdit folder, a Hub repository (`org/name[@revision]`), or a folder of photographs, which fill
+            in the annotations form, for `default`; else the places that `sources.find_source` looks at.
         token: For the Hub.
         arguments: What every builder takes, and the fields of `FashionEditConfig`.
 
@@ -124,7 +124,7 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
         if arguments.get("data_files"):
             raise InvalidDataError("fashionedit takes no data_files=; give the whole folder as data_dir=")
         self._origin = _origin(config_name or self.DEFAULT_CONFIG_NAME, data_dir, arguments)
-        if isinstance(self._origin, Repository):
+        if isinstance(self._origin, Repository | HydratedSet):
             self._fingerprint = self._origin.fingerprint(token)
         else:
             self._fingerprint = self._origin.fingerprint()
@@ -151,6 +151,8 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
         origin = self._origin
         if isinstance(origin, LocalFolder):
             return _row_groups(origin.path)
+        if isinstance(origin, HydratedSet):
+            return _row_groups(origin.folder(self.token))
         if isinstance(origin, Repository):
             if not streaming:
                 return _row_groups(Repository(origin.id, self._fingerprint).snapshot(self.token))

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from .errors import InvalidDataError, UnknownNameError
+from .manifest import Form
 from .schema import features_for_card
 from .types import split_name
 
@@ -49,6 +50,8 @@ from the caption, and three differences between the two. Editing starts at the d
 | `sd3_image` | image | the draft, where editing starts |
 | `differences` | list of {{`description`, `box_2d`}} | three edits: what the original shows, and where |
 | `crops` | list of images | the original inside each box, in the order of `differences` |
+| `sketches` | list of images | line drawings of the crops, in the same order, or null |
+| `examples` | list of images | one to three other photographs of the same garment, or null |
 | `clip_score` | float64 | cosine similarity × 100 of draft and original at selection time, or null |
 | `gender`, `category`, `garment_id`, `view` | string | what the source's file name tells, or null |
 
@@ -61,15 +64,32 @@ In pixels: `left = xmin / 1000 * width`, `top = ymin / 1000 * height`.
 from datasets import load_dataset
 
 dataset = load_dataset("path/to/this/folder", split="{split}")  # or the repository's id
-dataset[0]["original_image"], dataset[0]["sd3_image"]
-```
-
-With `fashionedit` installed, `fashionedit.open_folder("path/to/this/folder")` gives samples, and
-`fashionedit run EDITOR --data path/to/this/folder --out RUN` scores an editor on them.
+{loading}
 
 {sections}## Licence
 
 {licence}
+"""
+
+_LOADING: dict[Form, str] = {
+    "full": """\
+dataset[0]["original_image"], dataset[0]["sd3_image"]
+```
+
+With `fashionedit` installed, `fashionedit.open_folder("path/to/this/folder")` gives samples, and
+`fashionedit run EDITOR --data path/to/this/folder --out RUN` scores an editor on them.""",
+    "annotations": """\
+dataset[0]["sd3_image"], dataset[0]["differences"]
+```
+
+An editor is scored on the full set: fill this one in first, as below.""",
+}
+
+_ANNOTATIONS = """\
+> **This is the annotations form.** It holds ids, drafts, differences, scores and hashes. `original_image`,
+> `annotation`, `crops`, `sketches` and `examples` are null: the photographs and what is made from them are not passed
+> on here.
+
 """
 
 _LICENCE_UNKNOWN = """\
@@ -93,6 +113,7 @@ def card_text(
     licence_note: str | None = None,
     renderer: str | None = None,
     control_set: bool = False,
+    form: Form = "full",
     sections: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Returns the card: YAML with the data files and the columns, then a page for people.
@@ -104,6 +125,7 @@ def card_text(
         licence_note: What people should read about it.
         renderer: What drew the pictures of a control set.
         control_set: Whether they were drawn.
+        form: Whether the photographs are in it.
         sections: Further parts before the licence: heading and text, in Markdown.
     """
     import yaml
@@ -137,7 +159,9 @@ def card_text(
     front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000)
     body = _BODY.format(
         name=title,
-        notice=_CONTROL_SET.format(renderer=renderer or "renderer not named") if control_set else "",
+        notice=(_CONTROL_SET.format(renderer=renderer or "renderer not named") if control_set else "")
+        + (_ANNOTATIONS if form == "annotations" else ""),
+        loading=_LOADING[form],
         splits="\n".join(f"| `{split}` | {size.rows:,} |" for split, size in splits.items()),
         split=next(iter(splits)),
         sections="".join(f"## {heading}\n\n{text.strip()}\n\n" for heading, text in sections),

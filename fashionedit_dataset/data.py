@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .folder import FashionEditFolder, open_folder
 from .rendered import Progress, synthetic_folder
-from .sources import LocalFolder, Repository, SyntheticSet, find_source
+from .sources import HydratedSet, LocalFolder, Repository, SyntheticSet, find_source
 from .types import split_names
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def open_data(
     """Returns the samples of a split.
 
     Args:
-        spec: A FashionEdit folder; `synthetic` or `synthetic:N` (rendered once, then kept in the cache); a Hub
+        spec: A FashionEdit folder; a folder of photographs, which fills in the annotations form that the bare name
+            stands for (once, then kept in the cache); `synthetic` or `synthetic:N` (rendered once, then kept); a Hub
             repository `org/name[@revision]`; None or `fashionedit` for the full set, wherever it is registered.
         split: `train`, `validation` (`val`), or `train+validation`.
         workers: Processes that render a synthetic set.
@@ -42,6 +43,8 @@ def open_data(
         return open_folder(source.path, split)
     if isinstance(source, Repository):
         return open_folder(source.snapshot(), split)
+    if isinstance(source, HydratedSet):
+        return open_folder(source.folder(), split)
     folder = synthetic_folder(source.samples, split_names(split), seed=source.seed, workers=workers, progress=progress)
     return open_folder(folder, split)
 

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -21,9 +21,9 @@ from .images import read_image
 from .manifest import StoredImage, manifest_hash, read_manifest
 from .parallel import map_in_order
 from .parquet import conform, open_parquet
-from .rows import IMAGE_NAMES, SampleFacts, image_bytes, sample_of_row
+from .rows import RowImages, SampleFacts, image_bytes, sample_of_row
 from .schema import COLUMNS, IMAGE_COLUMNS
-from .types import Sample, split_name
+from .types import SPLITS, Sample, split_name
 from .writing import write_folder
 
 if TYPE_CHECKING:
@@ -36,13 +36,18 @@ _GROUPS_KEPT = 2  # in memory: the one in use, and the last one, for several thr
 
 @dataclass(frozen=True, slots=True)
 class SampleDigests:
-    """The pixel digests of a sample's images, and the sizes (width, height) of the two large ones."""
+    """The pixel digests of a sample's images, and the sizes (width, height) of the two large ones.
+
+    `references` are those of the crops; `sketches` and `examples` are empty where the sample has none.
+    """
 
     original: str
     draft: str
     references: tuple[str, ...]
     original_size: tuple[int, int]
     draft_size: tuple[int, int]
+    sketches: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +67,26 @@ class FashionEditFolder(Sequence[Sample]):
     Args:
         path: The folder.
         split: `train`, `validation` (`val`), or `train+validation`.
+        facts_only: Whether the annotations form will do: facts with empty captions, rows without photographs.
 
     Raises:
         DatasetNotFoundError: There is no such folder, or it holds no FashionEdit files.
         UnknownNameError: The folder has no such split.
-        InvalidDataError: A file, column or row is not what it must be; the message names it.
+        InvalidDataError: A file, column or row is not what it must be, or the folder is the annotations form and more
+            than facts is asked for; the message names it.
     """
 
-    def __init__(self, path: Path | str, split: str = "validation") -> None:
+    def __init__(self, path: Path | str, split: str = "validation", *, facts_only: bool = False) -> None:
         self.path = Path(path)
+        self._facts_only = facts_only
         parts = [split_name(part.strip()) for part in split.split("+")]
         self.split = "+".join(parts)
         self._manifest = read_manifest(self.path)
+        if self._manifest.form == "annotations" and not facts_only:
+            raise InvalidDataError(
+                f"{self.path} is the annotations form: no photographs, captions or crops in it; fill them in from your "
+                f"own copy with: fashionedit hydrate {self.path} PHOTOS OUT"
+            )
         self.name = self._manifest.name or self.path.resolve().name
         self.control_set = self._manifest.control_set
         available = split_files(self.path)
@@ -102,6 +115,8 @@ class FashionEditFolder(Sequence[Sample]):
             rows = conform(_read(file, group, present, name), texts, name=name).to_pylist()
             for offset, row in enumerate(rows):
                 seen += 1
+                if self._manifest.form == "annotations" and row["annotation"] is None:
+                    row["annotation"] = ""
                 try:
                     facts = SampleFacts.of_row(row)
                 except InvalidDataError as error:
@@ -129,10 +144,10 @@ class FashionEditFolder(Sequence[Sample]):
         return f"FashionEditFolder({str(self.path)!r}, {self.split!r}, {len(self)} samples)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (FashionEditFolder, (self.path, self.split))
+        return (partial(FashionEditFolder, facts_only=self._facts_only), (self.path, self.split))
 
     def sample(self, key: str) -> Sample:
-        """Returns the sample with this id, its five images decoded.
+        """Returns the sample with this id, all its images decoded.
 
         Raises:
             KeyError: There is none.
@@ -150,11 +165,19 @@ class FashionEditFolder(Sequence[Sample]):
 
     def original(self, key: str) -> Image.Image:
         """Returns the sample's original, decoded, and decodes nothing else."""
-        return self._image(key, 0)
+        return read_image(self._images(key).original, name=f"the original of sample {key}")
 
     def draft(self, key: str) -> Image.Image:
         """Returns the sample's draft, decoded, and decodes nothing else."""
-        return self._image(key, 1)
+        return read_image(self._images(key).draft, name=f"the draft of sample {key}")
+
+    def row(self, key: str) -> dict[str, Any]:
+        """Returns the sample's row as it is stored: the values of `COLUMNS`, images as their encoded bytes.
+
+        Raises:
+            KeyError: There is no such sample.
+        """
+        return self._row(key)
 
     def digests(self, key: str) -> SampleDigests:
         """Returns the pixel digests of the sample's images.
@@ -169,33 +192,47 @@ class FashionEditFolder(Sequence[Sample]):
 
     @cached_property
     def manifest_hash(self) -> str:
-        """The identity of the data (`manifest.manifest_hash`); reads every image's bytes once."""
+        """The identity of the data (`manifest.manifest_hash`); reads every image's bytes once.
+
+        In the annotations form, that of the full set it was made from.
+        """
+        if self._manifest.form == "annotations":
+            parts = self.split.split("+")
+            return self._manifest.manifest_hashes["+".join(split for split in SPLITS if split in parts)]
         missing = [key for key in self.ids if key not in self._digests]
         found = map_in_order(self._digest, ((key, self._images(key)) for key in missing))
         self._digests.update(zip(missing, found, strict=True))
         return manifest_hash(
-            (self._facts[key], (digests.original, digests.draft, *digests.references))
-            for key, digests in self._digests.items()
+            (
+                self._facts[key],
+                RowImages(found.original, found.draft, found.references, found.sketches, found.examples),
+            )
+            for key, found in self._digests.items()
         )
 
-    def _digest(self, item: tuple[str, tuple[bytes, ...]]) -> SampleDigests:
+    def _digest(self, item: tuple[str, RowImages[bytes]]) -> SampleDigests:
         key, encoded = item
-        images = []
-        for name, data in zip(IMAGE_NAMES, encoded, strict=True):
+
+        def stored(name: str, data: bytes) -> StoredImage:
             known = self._manifest.images.get(hashlib.sha256(data).hexdigest())
-            if known is None:
-                decoded = EncodedImage.read(data, name=f"the {name} of sample {key}")
-                known = StoredImage(pixels=decoded.digest, size=decoded.size)
-            images.append(known)
-        original, draft, *crops = images
+            if known is not None:
+                return known
+            decoded = EncodedImage.read(data, name=f"the {name} of sample {key}")
+            return StoredImage(pixels=decoded.digest, size=decoded.size)
+
+        images = encoded.map(stored)
+        pixels = images.map(lambda _, image: image.pixels)
         return SampleDigests(
-            original.pixels, draft.pixels, tuple(crop.pixels for crop in crops), original.size, draft.size
+            original=pixels.original,
+            draft=pixels.draft,
+            references=pixels.crops,
+            original_size=images.original.size,
+            draft_size=images.draft.size,
+            sketches=pixels.sketches,
+            examples=pixels.examples,
         )
 
-    def _image(self, key: str, number: int) -> Image.Image:
-        return read_image(self._images(key)[number], name=f"the {IMAGE_NAMES[number]} of sample {key}")
-
-    def _images(self, key: str) -> tuple[bytes, ...]:
+    def _images(self, key: str) -> RowImages[bytes]:
         row = self._row(key)
         try:
             return image_bytes(row)
@@ -248,12 +285,18 @@ def split_files(path: Path) -> dict[str, list[str]]:
     )
 
 
-def open_folder(path: Path | str, split: str = "validation") -> FashionEditFolder:
+def open_folder(path: Path | str, split: str = "validation", *, facts_only: bool = False) -> FashionEditFolder:
     """Returns the folder's samples of a split: `train`, `validation` (or `val`), `train+validation`.
+
+    Args:
+        path: The folder.
+        split: As above.
+        facts_only: Whether the annotations form will do (see `FashionEditFolder`).
 
     Raises:
         DatasetNotFoundError: There is no such folder, or it holds no FashionEdit files.
         UnknownNameError: The folder has no such split.
-        InvalidDataError: A file, column or row is not what it must be; the message names it.
+        InvalidDataError: A file, column or row is not what it must be, or the folder is the annotations form; the
+            message names it.
     """
-    return FashionEditFolder(path, split)
+    return FashionEditFolder(path, split, facts_only=facts_only)

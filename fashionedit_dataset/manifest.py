@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 
 from .errors import InvalidDataError
-from .rows import SampleFacts
+from .rows import RowImages, SampleFacts
 
-__all__ = ["MANIFEST_FILE", "Manifest", "StoredImage", "manifest_hash", "read_manifest"]
+__all__ = ["MANIFEST_FILE", "Form", "Manifest", "SampleHashes", "StoredImage", "manifest_hash", "read_manifest"]
 
 MANIFEST_FILE = "manifest.json"
+
+Form = Literal["full", "annotations"]
+"""The full set, or what of it may be published: no photograph, caption, crop or other reference."""
 
 
 class StoredImage(BaseModel):
@@ -26,6 +30,24 @@ class StoredImage(BaseModel):
     size: tuple[PositiveInt, PositiveInt]
 
 
+class SampleHashes(BaseModel):
+    """What the annotations form says of what it leaves out, so that it can be filled in and checked.
+
+    Args:
+        original: The photograph's pixels, and width and height.
+        file: SHA-256 of the photograph's encoded bytes.
+        caption: SHA-256 of the caption, as UTF-8.
+        references: By column (`crops`, …), the pixel digests of its images.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    original: StoredImage
+    file: str
+    caption: str
+    references: dict[str, tuple[str, ...]]
+
+
 class Manifest(BaseModel):
     """What a folder says about itself.
 
@@ -35,8 +57,11 @@ class Manifest(BaseModel):
         control_set: Whether the pictures were rendered to test the harness, so that no table may pass them off as the
             benchmark.
         renderer: What rendered them.
+        form: The full set, or the annotations form.
         splits: Rows of each split.
         images: By SHA-256 of the encoded bytes; a file that was replaced is simply not found here.
+        manifest_hashes: In the annotations form, those of the full set it was made from, by split and of both.
+        samples: In the annotations form, the hashes of what it leaves out, by `image_id`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,18 +70,27 @@ class Manifest(BaseModel):
     name: str | None = None
     control_set: bool = False
     renderer: str | None = None
+    form: Form = "full"
     splits: dict[str, NonNegativeInt] = {}
     images: dict[str, StoredImage] = {}
+    manifest_hashes: dict[str, str] = {}
+    samples: dict[str, SampleHashes] = {}
 
     def to_json(self) -> str:
-        """Returns the file's text: sorted, so that the same content has the same bytes; an image on each line."""
-        head = self.model_dump(exclude={"images"}, exclude_none=True)
-        lines = ",\n".join(
-            f"  {json.dumps(key)}: {json.dumps({'pixels': image.pixels, 'size': image.size})}"
-            for key, image in sorted(self.images.items())
-        )
-        opening = json.dumps(head, indent=1, sort_keys=True, ensure_ascii=False)[:-2]
-        return f'{opening},\n "images": {{\n{lines}\n }}\n}}\n'
+        """Returns the file's text: sorted, so that the same content has the same bytes; an image or sample a line."""
+        head = self.model_dump(exclude={"images", "samples"}, exclude_none=True)
+        if self.form == "full":
+            del head["manifest_hashes"]
+        text = json.dumps(head, indent=1, sort_keys=True, ensure_ascii=False)[:-2]
+        text += f',\n "images": {_line_by_line(self.images)}'
+        if self.form == "annotations":
+            text += f',\n "samples": {_line_by_line(self.samples)}'
+        return text + "\n}\n"
+
+
+def _line_by_line(entries: Mapping[str, BaseModel]) -> str:
+    lines = (f"  {json.dumps(key)}: {json.dumps(value.model_dump())}" for key, value in sorted(entries.items()))
+    return "{\n" + ",\n".join(lines) + "\n }"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -79,15 +113,20 @@ def read_manifest(folder: Path) -> Manifest:
     return found
 
 
-def manifest_hash(rows: Iterable[tuple[SampleFacts, Sequence[str]]]) -> str:
+def manifest_hash(rows: Iterable[tuple[SampleFacts, RowImages[str]]]) -> str:
     """Returns the SHA-256 of what the rows say and show, 64 hex digits.
 
-    It covers id, annotation, descriptions, boxes and the pixel digests of original, draft and crops, in the order of
-    the ids. How the rows are ordered, cut into files or encoded as images makes no difference; any other change does.
+    It covers id, annotation, descriptions, boxes and the pixel digests of all images, in the order of the ids. How the
+    rows are ordered, cut into files or encoded as images makes no difference; any other change does.
+
+    Args:
+        rows: With each row the pixel digests of its images.
     """
     digest = hashlib.sha256()
     for facts, pixels in sorted(rows, key=lambda row: row[0].id):
         differences = [[text, box.box_2d] for text, box in zip(facts.descriptions, facts.boxes, strict=True)]
-        line = json.dumps([facts.id, facts.annotation, differences, list(pixels)], separators=(",", ":"))
-        digest.update(line.encode() + b"\n")
+        parts = [facts.id, facts.annotation, differences, [pixels.original, pixels.draft, *pixels.crops]]
+        if pixels.sketches or pixels.examples:  # sets without either keep the hash that they had before there were any
+            parts.append([pixels.sketches, pixels.examples])
+        digest.update(json.dumps(parts, separators=(",", ":")).encode() + b"\n")
     return digest.hexdigest()

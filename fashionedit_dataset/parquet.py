@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import InvalidDataError
-from .rows import EncodedSample
-from .schema import COLUMNS, IMAGE_COLUMNS, OPTIONAL_COLUMNS, arrow_schema
+from .rows import StoredRow
+from .schema import COLUMNS, IMAGE_COLUMNS, OPTIONAL_COLUMNS, REFERENCE_COLUMNS, arrow_schema
 
 __all__ = ["ROWS_PER_GROUP", "SHARD_BYTES", "ShardWriter", "conform", "open_parquet"]
 
@@ -50,7 +50,7 @@ class ShardWriter:
         self._schema = arrow_schema().with_metadata(
             {**(arrow_schema().metadata or {}), b"content_defined_chunking": json.dumps(_CHUNKING).encode()}
         )
-        self._waiting: list[EncodedSample] = []
+        self._waiting: list[StoredRow] = []
         self._shards: list[Path] = []
         self._writer: pq.ParquetWriter | None = None
         self._sink: Any = None
@@ -68,7 +68,7 @@ class ShardWriter:
             for number, shard in enumerate(self._shards):
                 shard.rename(shard.with_name(f"{self._split}-{number:05d}-of-{len(self._shards):05d}.parquet"))
 
-    def write(self, sample: EncodedSample) -> None:
+    def write(self, sample: StoredRow) -> None:
         """Adds one row."""
         if self._waiting and sum(row.nbytes for row in self._waiting) + sample.nbytes > self._group_bytes:
             self._flush()
@@ -164,7 +164,7 @@ def conform(table: pa.Table, columns: Iterable[str], *, name: str) -> pa.Table:
     arrays = []
     for field in chosen:
         if field.name not in table.column_names:
-            if field.name not in OPTIONAL_COLUMNS:
+            if field.name in _required():
                 raise InvalidDataError(f"{name} has no column {field.name}; FashionEdit needs {', '.join(_required())}")
             arrays.append(pa.nulls(len(table), field.type))
             continue
@@ -179,7 +179,7 @@ def conform(table: pa.Table, columns: Iterable[str], *, name: str) -> pa.Table:
 
 
 def _required() -> Sequence[str]:
-    return [column for column in COLUMNS if column not in OPTIONAL_COLUMNS]
+    return [column for column in COLUMNS if column not in (*OPTIONAL_COLUMNS, *REFERENCE_COLUMNS)]
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from .encoded import EncodedImage
 from .errors import InvalidDataError
 from .images import read_image
 from .schema import OPTIONAL_COLUMNS
-from .types import DIFFERENCES_PER_SAMPLE, Box, Difference, Sample, check_id
+from .types import DIFFERENCES_PER_SAMPLE, Box, Difference, Sample, check_id, check_references
 
-__all__ = ["IMAGE_NAMES", "EncodedSample", "SampleFacts", "image_bytes", "sample_of_row", "stored_box"]
+__all__ = ["EncodedSample", "RowImages", "SampleFacts", "StoredRow", "image_bytes", "sample_of_row", "stored_box"]
 
-IMAGE_NAMES = ("original", "draft", *(f"crop {number}" for number in range(1, DIFFERENCES_PER_SAMPLE + 1)))
-"""What messages call the images of a row, in the order in which they are listed."""
+One = TypeVar("One")
+Other = TypeVar("Other")
 
 
 def stored_box(values: Iterable[float]) -> Box:
@@ -108,14 +108,46 @@ class SampleFacts:
         return "-".join(part for part in (self.gender, self.category, self.garment_id) if part)
 
 
+class StoredRow(Protocol):
+    """What a writer of rows needs of one."""
+
+    @property
+    def facts(self) -> SampleFacts:
+        """All but the images."""
+        ...
+
+    @property
+    def images(self) -> tuple[EncodedImage, ...]:
+        """Every image that the row holds."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the encoded images."""
+        ...
+
+    def row(self) -> dict[str, Any]:
+        """Returns the values of `COLUMNS`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedSample:
-    """A whole row ready to be written: the facts and the images as bytes, crops in the order of the differences."""
+    """A whole row ready to be written: the facts and the images as bytes, crops in the order of the differences.
+
+    Raises:
+        InvalidDataError: There are sketches, but not three, or more than three examples.
+    """
 
     facts: SampleFacts
     original: EncodedImage
     draft: EncodedImage
     crops: tuple[EncodedImage, ...]
+    sketches: tuple[EncodedImage, ...] = ()
+    examples: tuple[EncodedImage, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_references(f"sample {self.facts.id}", sketches=len(self.sketches), examples=len(self.examples))
 
     @classmethod
     def of(cls, sample: Sample) -> EncodedSample:
@@ -125,12 +157,14 @@ class EncodedSample:
             EncodedImage.of(sample.original),
             EncodedImage.of(sample.draft),
             tuple(EncodedImage.of(difference.reference) for difference in sample.differences),
+            tuple(map(EncodedImage.of, sample.sketches)),
+            tuple(map(EncodedImage.of, sample.examples)),
         )
 
     @property
     def images(self) -> tuple[EncodedImage, ...]:
-        """Original, draft, crops."""
-        return (self.original, self.draft, *self.crops)
+        """Original, draft, crops, sketches, examples."""
+        return (self.original, self.draft, *self.crops, *self.sketches, *self.examples)
 
     @property
     def nbytes(self) -> int:
@@ -149,7 +183,9 @@ class EncodedSample:
                 {"description": text, "box_2d": list(box.box_2d)}
                 for text, box in zip(facts.descriptions, facts.boxes, strict=True)
             ],
-            "crops": [_cell(crop, f"{facts.id}-crop{k}") for k, crop in enumerate(self.crops, 1)],
+            "crops": _cells(self.crops, f"{facts.id}-crop"),
+            "sketches": _cells(self.sketches, f"{facts.id}-sketch") or None,
+            "examples": _cells(self.examples, f"{facts.id}-example") or None,
             **{name: getattr(facts, name) for name in OPTIONAL_COLUMNS},
         }
 
@@ -158,20 +194,49 @@ def _cell(image: EncodedImage, stem: str) -> dict[str, Any]:
     return {"bytes": image.data, "path": f"{stem}.{image.suffix}"}
 
 
-def image_bytes(row: Mapping[str, Any]) -> tuple[bytes, ...]:
-    """Returns the encoded images of a row: original, draft, three crops.
+def _cells(images: Iterable[EncodedImage], stem: str) -> list[dict[str, Any]]:
+    return [_cell(image, f"{stem}{number}") for number, image in enumerate(images, 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class RowImages(Generic[One]):
+    """What is known of each image of a row: its bytes, its digest, or the image itself."""
+
+    original: One
+    draft: One
+    crops: tuple[One, ...]
+    sketches: tuple[One, ...] = ()
+    examples: tuple[One, ...] = ()
+
+    def map(self, function: Callable[[str, One], Other]) -> RowImages[Other]:
+        """Returns what the function makes of each image; it is given what messages call the image, and the image."""
+        original, draft = function("original", self.original), function("draft", self.draft)
+        crops, sketches, examples = (
+            tuple(function(f"{name} {number}", one) for number, one in enumerate(images, 1))
+            for name, images in (("crop", self.crops), ("sketch", self.sketches), ("example", self.examples))
+        )
+        return RowImages(original, draft, crops, sketches, examples)
+
+
+def image_bytes(row: Mapping[str, Any]) -> RowImages[bytes]:
+    """Returns the encoded images of a row.
 
     Raises:
-        InvalidDataError: One of them is missing, or is a path without bytes.
+        InvalidDataError: The original, the draft or a crop is missing, an image is a path without bytes, or there are
+            sketches or examples in a number that no sample has.
     """
-    crops = row["crops"] or []
+    crops, sketches, examples = (tuple(row[column] or ()) for column in ("crops", "sketches", "examples"))
     if len(crops) != DIFFERENCES_PER_SAMPLE:
         raise InvalidDataError(f"crops has {len(crops)} images; a sample has exactly {DIFFERENCES_PER_SAMPLE}")
-    cells = (row["original_image"], row["sd3_image"], *crops)
-    for name, cell in zip(IMAGE_NAMES, cells, strict=True):
-        if not cell or not cell["bytes"]:
-            raise InvalidDataError(f"the {name} holds no bytes; every image is embedded in the file")
-    return tuple(cell["bytes"] for cell in cells)
+    check_references("the row", sketches=len(sketches), examples=len(examples))
+    return RowImages(row["original_image"], row["sd3_image"], crops, sketches, examples).map(_bytes)
+
+
+def _bytes(name: str, cell: Mapping[str, Any] | None) -> bytes:
+    if not cell or not cell["bytes"]:
+        raise InvalidDataError(f"the {name} holds no bytes; every image is embedded in the file")
+    data: bytes = cell["bytes"]
+    return data
 
 
 def sample_of_row(row: Mapping[str, Any], facts: SampleFacts | None = None) -> Sample:
@@ -185,15 +250,15 @@ def sample_of_row(row: Mapping[str, Any], facts: SampleFacts | None = None) -> S
         InvalidDataError: A value is missing or breaks a rule, or an image can't be decoded.
     """
     facts = facts or SampleFacts.of_row(row)
-    original, draft, *crops = (
-        read_image(data, name=f"the {name} of sample {facts.id}")
-        for name, data in zip(IMAGE_NAMES, image_bytes(row), strict=True)
-    )
+    identity = facts.id
+    images = image_bytes(row).map(lambda name, data: read_image(data, name=f"the {name} of sample {identity}"))
     return Sample(
         id=facts.id,
         annotation=facts.annotation,
-        draft=draft,
-        original=original,
-        differences=tuple(map(Difference, facts.descriptions, facts.boxes, crops)),
+        draft=images.draft,
+        original=images.original,
+        differences=tuple(map(Difference, facts.descriptions, facts.boxes, images.crops)),
+        sketches=images.sketches,
+        examples=images.examples,
         **{name: getattr(facts, name) for name in OPTIONAL_COLUMNS},
     )

@@ -13,6 +13,7 @@ __all__ = [
     "COLUMNS",
     "IMAGE_COLUMNS",
     "OPTIONAL_COLUMNS",
+    "REFERENCE_COLUMNS",
     "arrow_schema",
     "features",
     "features_for_card",
@@ -28,6 +29,8 @@ COLUMNS: dict[str, Kind] = {
     "sd3_image": "image",
     "differences": [{"description": "string", "box_2d": ["float32"]}],
     "crops": ["image"],
+    "sketches": ["image"],
+    "examples": ["image"],
     "clip_score": "float64",
     "gender": "string",
     "category": "string",
@@ -37,8 +40,12 @@ COLUMNS: dict[str, Kind] = {
 """Name and kind of every column, in the order of the files. Crops stand beside the differences and not inside them,
 so that reading the texts does not read the images."""
 
-IMAGE_COLUMNS = ("original_image", "sd3_image", "crops")
+IMAGE_COLUMNS = ("original_image", "sd3_image", "crops", "sketches", "examples")
 OPTIONAL_COLUMNS = ("clip_score", "gender", "category", "garment_id", "view")
+"""Facts that a row may lack, and a file may have no column for."""
+
+REFERENCE_COLUMNS = ("sketches", "examples")
+"""Images that a row may lack, and a file may have no column for: the kinds of reference beside the crops."""
 
 
 def arrow_schema() -> pa.Schema:

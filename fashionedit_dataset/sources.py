@@ -12,10 +12,11 @@ from .card import CARD_FILE, data_files
 from .errors import DatasetNotFoundError, InvalidDataError
 from .folder import split_files
 from .manifest import MANIFEST_FILE
+from .photographs import Photographs, holds_photographs
 from .rendered import renderer_key
 from .settings import registered_folder
 
-__all__ = ["DEFAULT_SAMPLES", "LocalFolder", "Repository", "Source", "SyntheticSet", "find_source"]
+__all__ = ["DEFAULT_SAMPLES", "HydratedSet", "LocalFolder", "Repository", "Source", "SyntheticSet", "find_source"]
 
 DEFAULT_SAMPLES = 24
 _REPOSITORY = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*?)(?:@([^@\s]+))?")
@@ -77,7 +78,7 @@ class Repository:
         Raises:
             DatasetNotFoundError: The repository does not exist, is closed to us, or can't be reached.
         """
-        return self._fetch(token, ["data/*.parquet", CARD_FILE, MANIFEST_FILE])
+        return self._fetch(token, ["data/*.parquet", CARD_FILE, MANIFEST_FILE, "eval.yaml"])
 
     def _fetch(self, token: str | bool | None, patterns: list[str]) -> Path:
         from huggingface_hub import snapshot_download
@@ -124,14 +125,49 @@ class Repository:
         )
 
 
-Source = LocalFolder | Repository | SyntheticSet
+@dataclass(frozen=True, slots=True)
+class HydratedSet:
+    """The annotations form, filled in from a folder of photographs; the full set is kept in the cache folder."""
+
+    photographs: Path
+    annotations: LocalFolder | Repository
+
+    def fingerprint(self, token: str | bool | None = None) -> str:
+        """Returns what changes when the annotations or one of the photographs do.
+
+        Raises:
+            DatasetNotFoundError: The annotations can't be fetched.
+            InvalidDataError: They are not in the annotations form.
+        """
+        from .hydration import hydration_key
+
+        return hydration_key(self._annotations(token), Photographs(self.photographs))
+
+    def folder(self, token: str | bool | None = None) -> Path:
+        """Returns the full set's folder, made now unless it was before.
+
+        Raises:
+            DatasetNotFoundError: The annotations can't be fetched.
+            InvalidDataError: A sample can't be filled in; the message says how many and why.
+        """
+        from .hydration import hydrated_folder
+
+        return hydrated_folder(self._annotations(token), Photographs(self.photographs))
+
+    def _annotations(self, token: str | bool | None) -> Path:
+        found = self.annotations
+        return found.path if isinstance(found, LocalFolder) else found.snapshot(token)
+
+
+Source = HydratedSet | LocalFolder | Repository | SyntheticSet
 
 
 def find_source(spec: str | Path | None = None, *, revision: str | None = None) -> Source:
     """Returns the source that `spec` names.
 
     Args:
-        spec: A FashionEdit folder; `synthetic` or `synthetic:N`; a Hub repository `org/name[@revision]`. None or
+        spec: A FashionEdit folder; a folder of photographs, which fills in the annotations form that the bare name
+            stands for; `synthetic` or `synthetic:N`; a Hub repository `org/name[@revision]`. None or
             `fashionedit` is the full set: `$FASHIONEDIT_DATA`, else the folder registered with `fashionedit use
             FOLDER`, else the Hub repository `$FASHIONEDIT_REPO`.
         revision: Of a Hub repository, where `spec` gives none.
@@ -146,7 +182,7 @@ def find_source(spec: str | Path | None = None, *, revision: str | None = None) 
     if isinstance(spec, str) and (match := _SYNTHETIC.fullmatch(text)):
         return SyntheticSet(_number(match.group(1), text))
     if (path := Path(spec).expanduser()).is_dir() and text:
-        return LocalFolder(path)
+        return _filled_in(path, revision) if _holds_photographs_only(path) else LocalFolder(path)
     if isinstance(spec, str) and not path.exists() and (match := _REPOSITORY.fullmatch(text)):
         return Repository(match.group(1), match.group(2) or revision)
     raise DatasetNotFoundError(
@@ -155,7 +191,21 @@ def find_source(spec: str | Path | None = None, *, revision: str | None = None) 
     )
 
 
-def _full_set(revision: str | None) -> Source:
+def _holds_photographs_only(folder: Path) -> bool:
+    return next(folder.rglob("*.parquet"), None) is None and holds_photographs(folder)
+
+
+def _filled_in(photographs: Path, revision: str | None) -> HydratedSet:
+    if not (os.environ.get("FASHIONEDIT_DATA") or os.environ.get("FASHIONEDIT_REPO") or registered_folder()):
+        raise DatasetNotFoundError(
+            f"{photographs} holds photographs and no FashionEdit files: they fill in the annotations form, and none is "
+            "known on this machine; set $FASHIONEDIT_REPO to its Hub repository or $FASHIONEDIT_DATA to its folder, or "
+            "run `fashionedit use FOLDER`"
+        )
+    return HydratedSet(photographs, _full_set(revision))
+
+
+def _full_set(revision: str | None) -> LocalFolder | Repository:
     if path := os.environ.get("FASHIONEDIT_DATA"):
         if not Path(path).is_dir():
             raise DatasetNotFoundError(f"$FASHIONEDIT_DATA names {path}, which is no folder; correct or unset it")

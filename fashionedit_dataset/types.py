@@ -11,9 +11,21 @@ from PIL import Image
 
 from .errors import InvalidBoxError, InvalidDataError, UnknownNameError
 
-__all__ = ["DIFFERENCES_PER_SAMPLE", "SPLITS", "Box", "Difference", "Sample", "check_id", "split_name", "split_names"]
+__all__ = [
+    "DIFFERENCES_PER_SAMPLE",
+    "MOST_EXAMPLES",
+    "SPLITS",
+    "Box",
+    "Difference",
+    "Sample",
+    "check_id",
+    "check_references",
+    "split_name",
+    "split_names",
+]
 
 DIFFERENCES_PER_SAMPLE = 3
+MOST_EXAMPLES = 3
 SPLITS = ("train", "validation")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _EDGE = 1e-3  # pixels; a box stored as float32 moves by at most 0.0005 px on an 8,000 px side
@@ -124,9 +136,13 @@ class Sample:
         clip_score: Cosine similarity × 100 of draft and original at selection time, where known.
         gender, category, garment_id, view: What the DeepFashion file name tells, where known. Standard errors are
             clustered by `garment_id`; a sample without one is a garment of its own.
+        sketches: Line drawings of the three crops, in the order of the differences; or none.
+        examples: One to three other photographs of the same garment; or none. With n of them round k shows number
+            ((k - 1) mod n) + 1.
 
     Raises:
-        InvalidDataError: The id is not path-safe, or there are not exactly three differences.
+        InvalidDataError: The id is not path-safe, there are not exactly three differences, or there are sketches or
+            examples in another number.
     """
 
     id: str
@@ -139,6 +155,8 @@ class Sample:
     category: str | None = None
     garment_id: str | None = None
     view: str | None = None
+    sketches: tuple[Image.Image, ...] = field(default=(), repr=False, compare=False)
+    examples: tuple[Image.Image, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -147,6 +165,7 @@ class Sample:
                 f"sample {self.id} has {len(self.differences)} differences; a sample has exactly "
                 f"{DIFFERENCES_PER_SAMPLE}"
             )
+        check_references(f"sample {self.id}", sketches=len(self.sketches), examples=len(self.examples))
 
     @property
     def garment(self) -> str:
@@ -166,6 +185,24 @@ def check_id(value: str) -> None:
         raise InvalidDataError(
             f"image_id {value!r} is no safe file name; use letters, digits, '.', '_' and '-', at most 200"
         )
+
+
+def check_references(where: str, *, sketches: int, examples: int) -> None:
+    """Returns if a sample may have so many sketches and examples.
+
+    Args:
+        where: How the message calls the sample.
+
+    Raises:
+        InvalidDataError: It may not.
+    """
+    if sketches not in (0, DIFFERENCES_PER_SAMPLE):
+        raise InvalidDataError(
+            f"{where} has {sketches} sketch{'es' if sketches > 1 else ''}; a sample has one for each of its "
+            f"{DIFFERENCES_PER_SAMPLE} differences, or none"
+        )
+    if examples > MOST_EXAMPLES:
+        raise InvalidDataError(f"{where} has {examples} examples; a sample has at most {MOST_EXAMPLES}")
 
 
 def split_name(name: str) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 from .card import CARD_FILE, SplitSize, card_text
 from .errors import InvalidDataError
 from .files import write_atomically
-from .manifest import MANIFEST_FILE, Manifest, StoredImage
+from .manifest import MANIFEST_FILE, Form, Manifest, SampleHashes, StoredImage
 from .parallel import map_in_order
 from .parquet import SHARD_BYTES, ShardWriter
-from .rows import EncodedSample
+from .rows import EncodedSample, StoredRow
 from .types import SPLITS, Sample, split_name
 
 __all__ = ["new_folder", "write_folder"]
@@ -22,13 +22,16 @@ __all__ = ["new_folder", "write_folder"]
 
 def write_folder(
     out: Path | str,
-    splits: Mapping[str, Iterable[Sample | EncodedSample]],
+    splits: Mapping[str, Iterable[Sample | StoredRow]],
     *,
     name: str | None = None,
     licence: str | None = None,
     licence_note: str | None = None,
     control_set: bool = False,
     renderer: str | None = None,
+    form: Form = "full",
+    hashes: Mapping[str, SampleHashes] | None = None,
+    manifest_hashes: Mapping[str, str] | None = None,
     sections: Sequence[tuple[str, str]] = (),
     files: Mapping[str, bytes] | None = None,
     replace: bool = False,
@@ -49,6 +52,9 @@ def write_folder(
         licence_note: What the card says about it.
         control_set: Marks pictures that were drawn to test the harness.
         renderer: What drew them.
+        form: What the card and the manifest say the folder is.
+        hashes, manifest_hashes: Of the annotations form (`Manifest.samples`, `Manifest.manifest_hashes`); looked at
+            once all rows are written.
         sections: Further parts of the card: heading and text.
         files: Further files to put into the folder, by name.
         replace: Whether `out` may be a folder that holds something; it is replaced at the end, and kept on an error.
@@ -86,8 +92,11 @@ def write_folder(
             name=title,
             control_set=control_set,
             renderer=renderer,
+            form=form,
             splits={split: size.rows for split, size in sizes.items()},
             images=images,
+            manifest_hashes=dict(manifest_hashes or {}),
+            samples=dict(hashes or {}),
         )
         write_atomically(folder / MANIFEST_FILE, manifest.to_json().encode())
         card = card_text(
@@ -97,6 +106,7 @@ def write_folder(
             licence_note=licence_note,
             renderer=renderer,
             control_set=control_set,
+            form=form,
             sections=sections,
         )
         write_atomically(folder / CARD_FILE, card.encode())
@@ -105,8 +115,8 @@ def write_folder(
     return sizes
 
 
-def _encoded(sample: Sample | EncodedSample) -> EncodedSample:
-    return sample if isinstance(sample, EncodedSample) else EncodedSample.of(sample)
+def _encoded(sample: Sample | StoredRow) -> StoredRow:
+    return EncodedSample.of(sample) if isinstance(sample, Sample) else sample
 
 
 @contextmanager

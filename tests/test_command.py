@@ -60,6 +60,7 @@ def test_every_verb_of_the_readme_exists() -> None:
         (["run", "identity", "--data", "nowhere", "--out", "x"], "nowhere"),
         (["run", "identity", "--data", "synthetic:1", "--out", "x", "--split", "test"], "'test'"),
         (["run", "identity", "--data", "synthetic:1", "--out", "x", "--param", "fast"], "KEY=VALUE"),
+        (["run", "identity", "--data", "synthetic:1", "--out", "x", "--reference", "sketch"], "has a sketch"),
         (["import", "nowhere", "--data", "synthetic:1", "--out", "x", "--name", "me"], "nowhere"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,

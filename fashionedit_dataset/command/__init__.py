@@ -13,7 +13,7 @@ import click
 from fashionedit._version import __version__
 from fashionedit.errors import FashionEditError
 
-from . import data, results, runs
+from . import building, data, publishing, results, runs
 
 __all__ = ["cli", "main"]
 
@@ -56,6 +56,9 @@ for verb in (
     data.pack,
     data.use,
     data.synthesize,
+    building.build,
+    publishing.publish,
+    publishing.hydrate,
     runs.run,
     runs.import_,
     results.score,

@@ -34,6 +34,7 @@ __all__ = [
     "protocol_names",
     "protocols_option",
     "quiet_option",
+    "reference_option",
     "rounds_option",
     "runs_argument",
     "size_option",
@@ -74,6 +75,15 @@ protocols_option = click.option(
     "protocols",
     metavar="NAMES",
     help="vanilla, bug, draft, or several with commas; all that the editor takes part in by default.",
+)
+reference_option = click.option(
+    "--reference",
+    type=click.Choice(["detail", "sketch", "example"]),
+    default="detail",
+    show_default=True,
+    metavar="KIND",
+    help="What bug shows: detail (the crop), sketch (a line drawing of it) or example (another photograph of the "
+    "garment). Samples without it are left out.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
 runs_argument = click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)

@@ -17,6 +17,7 @@ from .options import (
     protocol_names,
     protocols_option,
     quiet_option,
+    reference_option,
     rounds_option,
     size_option,
     split_option,
@@ -34,6 +35,7 @@ __all__ = ["import_", "run"]
 @rounds_option
 @click.option("--seed", type=int, default=0, show_default=True)
 @size_option
+@reference_option
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="For the editor to read; JSON or text.")
 @quiet_option
 def run(
@@ -45,6 +47,7 @@ def run(
     rounds: int,
     seed: int,
     size: Any,
+    reference: str,
     params: tuple[str, ...],
     quiet: bool,
 ) -> None:
@@ -52,6 +55,8 @@ def run(
 
     EDITOR is identity, return-reference, paste-reference, oracle, synthetic-stepper, package.module:attribute or
     path/to/file.py:attribute. Rounds that timed out or failed with an error are tried again.
+
+    Vanilla shows no reference: where another run of the same editor has its rounds, leave them out with --protocol bug.
     """
     from fashionedit.eval_harness.editors import resolve_editor
     from fashionedit.eval_harness.runner import run as run_editor
@@ -69,6 +74,7 @@ def run(
             seed=seed,
             params=parameters(params),
             size_policy=size,
+            reference=reference,
             progress=bar,
             data=data_location(data),
         )
@@ -85,6 +91,7 @@ def run(
 @protocols_option
 @rounds_option
 @size_option
+@reference_option
 @quiet_option
 def import_(
     folder: Path,
@@ -95,6 +102,7 @@ def import_(
     protocols: str | None,
     rounds: int,
     size: Any,
+    reference: str,
     quiet: bool,
 ) -> None:
     """Make finished images in FOLDER into a run: vanilla/1/ID.png, bug/round_3/ID.jpg, draft/ID.png.
@@ -114,6 +122,7 @@ def import_(
             protocols=protocol_names(protocols),
             rounds=rounds,
             size_policy=size,
+            reference=reference,
             progress=bar,
             data=data_location(data),
         )

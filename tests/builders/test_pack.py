@@ -89,6 +89,24 @@ def test_samples_are_what_the_line_says_and_crops_are_cut(source: Path, tmp_path
     assert summary.image_bytes > (source / "photos/p1.jpg").stat().st_size
 
 
+def test_sketches_and_examples_are_taken_along(source: Path, tmp_path: Path) -> None:
+    drawings = [f"drafts/p{number}.png" for number in (3, 1, 2)]
+    _metadata(
+        source,
+        _line(0, sketches=drawings, examples=["photos/p1.jpg"]),
+        _line(1, examples_file_names=["photos/p0.jpg", "photos/p2.jpg"], sketches=None),
+        _line(2, sketches=[], examples=[]),
+    )
+    pack(source, tmp_path / "out")
+    first, second, third = open_folder(tmp_path / "out")
+    assert [one.tobytes() for one in first.sketches] == [read_image(source / path).tobytes() for path in drawings]
+    assert [one.tobytes() for one in first.examples] == [read_image(source / "photos/p1.jpg").tobytes()]
+    assert (len(second.sketches), len(second.examples)) == (0, 2)
+    assert (third.sketches, third.examples) == ((), ())
+    (shard,) = (tmp_path / "out/data").iterdir()
+    assert shard.read_bytes().count((source / "photos/p1.jpg").read_bytes()) == 2  # an original and an example
+
+
 def test_jpegs_are_not_encoded_again(source: Path, tmp_path: Path) -> None:
     pack(source, tmp_path / "out")
     (shard,) = (tmp_path / "out/data").iterdir()
@@ -215,6 +233,14 @@ BAD_LINES: list[tuple[object, str]] = [
     (_line(1, draft="drafts/cut.png"), "field draft: cut.png can't be read as an image"),
     (_line(1, draft="drafts/long.png"), "field draft: long.png has 300 MiB"),
     (_line(1, draft="drafts/deep.png"), "field draft: deep.png"),
+    (_line(1, sketches=["drafts/p0.png"]), ": it has 1 sketch; a sample has one for each of its 3 differences"),
+    (_line(1, sketches="drafts/p0.png"), 'field sketches: "drafts/p0.png" is no list'),
+    (_line(1, examples=["drafts/p0.png"] * 4), ": it has 4 examples; a sample has at most 3"),
+    (_line(1, examples=["drafts/p0.png", 7]), "field examples[1]: 7 is no text"),
+    (_line(1, examples=["drafts/absent.png"]), "field examples[0]: drafts/absent.png does not exist"),
+    (_line(1, examples=["drafts/p0.png", "../outside.png"]), "field examples[1]: ../outside.png lies outside"),
+    (_line(1, sketches=["drafts/p0.png"] * 2 + ["drafts/cut.png"]), "field sketches[2]: cut.png can't be read"),
+    (_line(1, examples=[], examples_file_names=[]), "field examples_file_names: the examples is named twice"),
     (_line(1, original="photos/my photo.jpg"), "field image_id: image_id 'my photo' is no safe file name"),
 ]
 

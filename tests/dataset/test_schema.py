@@ -11,7 +11,15 @@ from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidBoxError, InvalidDataError, InvalidImageError
 from fashionedit.images import pixel_digest, read_image
 from fashionedit.rows import EncodedSample, SampleFacts, sample_of_row, stored_box
-from fashionedit.schema import COLUMNS, IMAGE_COLUMNS, OPTIONAL_COLUMNS, arrow_schema, features, features_for_card
+from fashionedit.schema import (
+    COLUMNS,
+    IMAGE_COLUMNS,
+    OPTIONAL_COLUMNS,
+    REFERENCE_COLUMNS,
+    arrow_schema,
+    features,
+    features_for_card,
+)
 
 
 def test_columns_are_those_of_the_published_dataset():
@@ -22,6 +30,8 @@ def test_columns_are_those_of_the_published_dataset():
         "sd3_image",
         "differences",
         "crops",
+        "sketches",
+        "examples",
         "clip_score",
         "gender",
         "category",
@@ -29,6 +39,7 @@ def test_columns_are_those_of_the_published_dataset():
         "view",
     ]
     assert {*IMAGE_COLUMNS, *OPTIONAL_COLUMNS} < set(COLUMNS)
+    assert set(REFERENCE_COLUMNS) < set(IMAGE_COLUMNS)
 
 
 def test_arrow_datasets_and_card_describe_the_same_columns():

@@ -22,6 +22,8 @@ class ToyDigests:
     references: tuple[str, ...]
     original_size: tuple[int, int]
     draft_size: tuple[int, int]
+    sketches: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

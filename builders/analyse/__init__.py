@@ -1,0 +1,1 @@
+"""Stage 4: a multimodal model looks at a photograph and its draft, and names three differences."""

@@ -1,0 +1,226 @@
+"""The conversation about one pair: what was said so far, what comes next, and what its record holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fashionedit.builders.answers import parse_answer
+from fashionedit.builders.photo import Analysed, Pair
+from fashionedit.builders.stage_store import StageRecord, StageStore
+from fashionedit.errors import InvalidDataError
+from fashionedit.types import Box
+
+from .analyst import Analyst
+from .prompts import repair_request
+from .replies import MAX_TEXT, Reply
+
+__all__ = ["REFUSED", "UNUSABLE", "Conversation", "Turn", "analysed", "spent_usd"]
+
+UNUSABLE = "no three valid differences"
+"""The reason of a pair whose answers could not be used, repairs included."""
+
+REFUSED = "refused"
+"""The reason of a pair that the model or the service would not look at."""
+
+_UNFINISHED = "not finished"
+
+Differences = tuple[tuple[str, Box], ...]
+
+
+class Turn(BaseModel):
+    """One call that was answered, and paid for.
+
+    Args:
+        reply: What came back.
+        fault: What is wrong with it, in words for the model; None for one that can be used, or that is a refusal.
+        usd: What it cost; None where no price of the model is known.
+        seconds: How long it took, retries included.
+        attempts: How often it was sent until it was answered.
+        batch: The service's name of the batch it came with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reply: Reply
+    fault: str | None = None
+    usd: float | None = None
+    seconds: float = 0.0
+    attempts: int = 1
+    batch: str | None = None
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What was said about one pair, and what is committed of it.
+
+    Every answer is committed before the next call is made, in a record that is `failed` until the last one is there. A
+    process that is killed loses the calls under way, and no answer.
+
+    Args:
+        id: The photograph's.
+        key: The record's.
+        turns: The calls that were answered.
+        sent: What is noted of the images.
+        committed: The record that the store had at the start.
+        differences: Of the answer that can be used.
+    """
+
+    id: str
+    key: str
+    turns: list[Turn]
+    sent: list[dict[str, Any]]
+    committed: StageRecord | None = None
+    differences: Differences | None = None
+
+    @classmethod
+    def resume(cls, identity: str, key: str, store: StageStore) -> Conversation:
+        """Returns the conversation as far as the store has it.
+
+        Raises:
+            InvalidDataError: The record is damaged.
+        """
+        record = store.find(identity, key)
+        conversation = cls(identity, key, [], [], record)
+        if record is None:
+            return conversation
+        try:
+            conversation.turns = [Turn.model_validate(turn) for turn in record.data.get("turns", ())]
+            conversation.sent = list(record.data.get("images", ()))
+            if record.status == "kept":
+                conversation.differences = _stored(record)
+        except (ValidationError, InvalidDataError, KeyError, TypeError) as error:
+            raise InvalidDataError(
+                f"the record of {record.id} in {store.folder} can't be understood; delete it to have it made again"
+            ) from error
+        return conversation
+
+    @property
+    def refused(self) -> str | None:
+        """Why the last answer is a refusal."""
+        return self.turns[-1].reply.refusal if self.turns else None
+
+    def finished(self, max_repairs: int) -> bool:
+        """Returns whether nothing more is to be asked; a larger `max_repairs` goes on with what was given up."""
+        refused = self.refused is not None or (self.committed is not None and self.committed.reason == REFUSED)
+        return self.differences is not None or refused or len(self.turns) > max_repairs
+
+    def settled(self, max_repairs: int) -> StageRecord | None:
+        """Returns the committed record if it says how the conversation ended."""
+        record = self.committed
+        return record if record is not None and record.status != "failed" and self.finished(max_repairs) else None
+
+    def exchanges(self) -> list[tuple[str, str]]:
+        """Returns each answer so far with the request to repair it."""
+        return [(turn.reply.text, repair_request(turn.fault or "it is empty")) for turn in self.turns]
+
+    def add(
+        self, reply: Reply, analyst: Analyst, *, seconds: float = 0.0, attempts: int = 1, batch: str | None = None
+    ) -> Turn:
+        """Takes an answer in, with what it cost, and returns it as a turn."""
+        fault = None
+        if reply.refusal is None:
+            try:
+                self.differences = _parsed(reply)
+            except InvalidDataError as error:
+                fault = str(error)
+        price = analyst.price
+        usd = None
+        if price is not None:
+            usd = price.cost(
+                input_tokens=reply.input_tokens,
+                cached_tokens=reply.cached_tokens,
+                output_tokens=reply.output_tokens,
+                batch=batch is not None,
+            )
+        turn = Turn(reply=reply, fault=fault, usd=usd, seconds=round(seconds, 3), attempts=attempts, batch=batch)
+        self.turns.append(turn)
+        return turn
+
+    def record(self, analyst: Analyst, *, failed: tuple[str, str] | None = None) -> StageRecord:
+        """Returns what is to be committed now.
+
+        Args:
+            analyst: Who was asked.
+            failed: Reason and detail of a call that was not answered.
+        """
+        status, reason, detail = self._outcome(analyst.max_repairs, failed)
+        return StageRecord.model_validate(
+            {
+                "id": self.id,
+                "key": self.key,
+                "status": status,
+                "reason": reason,
+                "detail": detail,
+                "data": self._data(analyst),
+            }
+        )
+
+    def _outcome(self, max_repairs: int, failed: tuple[str, str] | None) -> tuple[str, str | None, str | None]:
+        if self.differences is not None:
+            return "kept", None, None
+        if self.refused is not None:
+            return "dropped", REFUSED, self.refused[:500]
+        if self.finished(max_repairs):
+            last = self.turns[-1]
+            advice = "; a larger --ask max_output_tokens=N may help" if last.reply.finish == "length" else ""
+            return "dropped", UNUSABLE, f"after {len(self.turns)} answers: {last.fault}{advice}"
+        if failed is not None:
+            return "failed", *failed
+        return "failed", _UNFINISHED, "the process ended before the answer was repaired"
+
+    def _data(self, analyst: Analyst) -> dict[str, Any]:
+        costs = [turn.usd for turn in self.turns if turn.usd is not None]
+        data: dict[str, Any] = {
+            "model": self.turns[-1].reply.model if self.turns else None,
+            "asked": {"model": analyst.model, "prompt": analyst.prompt.name, "api": analyst.api, "host": analyst.host},
+            "calls": len(self.turns),
+            "usd": sum(costs) if costs else None,
+            "seconds": round(sum(turn.seconds for turn in self.turns), 3),
+            "input_tokens": sum(turn.reply.input_tokens for turn in self.turns),
+            "cached_tokens": sum(turn.reply.cached_tokens for turn in self.turns),
+            "output_tokens": sum(turn.reply.output_tokens for turn in self.turns),
+            "images": self.sent,
+            "turns": [turn.model_dump() for turn in self.turns],
+        }
+        if self.differences is not None:
+            data["differences"] = [
+                {"description": description, "box_2d": list(box.box_2d)} for description, box in self.differences
+            ]
+        return data
+
+
+def analysed(pair: Pair, record: StageRecord) -> Analysed:
+    """Returns the pair with the differences that its record holds.
+
+    Raises:
+        InvalidDataError: The record holds none, or they are damaged.
+    """
+    try:
+        return Analysed(pair, _stored(record))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidDataError(f"the record of {record.id} holds no three differences ({error})") from error
+
+
+def spent_usd(store: StageStore) -> float:
+    """Returns what the answers in the store have cost, USD, as far as prices were known; earlier runs are in it."""
+    return float(sum(record.data.get("usd") or 0.0 for record in store.records()))
+
+
+def _stored(record: StageRecord) -> Differences:
+    found: Sequence[dict[str, Any]] = record.data["differences"]
+    return tuple((str(entry["description"]), Box.from_box_2d(entry["box_2d"])) for entry in found)
+
+
+def _parsed(reply: Reply) -> Differences:
+    if len(reply.text) >= MAX_TEXT:
+        raise InvalidDataError(f"the answer is longer than {MAX_TEXT:,} characters")
+    try:
+        return parse_answer(reply.text)
+    except InvalidDataError as error:
+        if reply.finish == "length":
+            raise InvalidDataError("the answer was cut off because it is too long") from error
+        raise

@@ -1,0 +1,220 @@
+"""One limiter for all calls: what the service says about its limits holds for every worker at once."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Condition
+
+from fashionedit.errors import ServiceError
+
+__all__ = ["LONGEST_PAUSE", "Limiter", "seconds_of"]
+
+LONGEST_PAUSE = 900.0
+"""Seconds that are waited for a service at most; whoever asks for more is come back to with the next run."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
+_BRIEF_PAUSE = 1.0  # after a 429 that does not say how long
+
+
+class Limiter:
+    """Holds calls back: none while the service wants a pause, and no more at once than it bears.
+
+    - `retry-after` (and `retry-after-ms`) of a 429 or 503 pauses everybody.
+    - `x-ratelimit-limit-*`, `-remaining-*` and `-reset-*` fill two buckets, of requests and of tokens, that every call
+      takes from, and that refill at the rate which the headers imply.
+    - A 429 halves the calls that may be under way; as many answers in a row as that add one again.
+
+    Args:
+        concurrency: Calls under way at the same time, at most.
+        clock: Seconds, for tests.
+    """
+
+    def __init__(self, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = concurrency
+        self._allowed = concurrency
+        self._clock = clock
+        self._changed = Condition()
+        self._under_way = 0
+        self._answered = 0
+        self._resume_at = 0.0
+        self._halved_at = -math.inf
+        self._stopped: BaseException | None = None
+        self._requests = _Bucket()
+        self._tokens = _Bucket()
+        self._tokens_of_a_call = 1.0
+
+    @property
+    def allowed(self) -> int:
+        """How many calls may be under way just now."""
+        return self._allowed
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Waits until one more call may be under way, and counts it until the end of the block.
+
+        Raises:
+            ServiceError: `stop` was called; so is whatever else it was called with.
+        """
+        with self._changed:
+            self._wait_while(lambda: self._under_way >= self._allowed)
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def before_sending(self) -> None:
+        """Waits until the service's limits let one more request through; to be called for retries too.
+
+        Raises:
+            ServiceError: The service wants a longer pause than `LONGEST_PAUSE`, or `stop` was called.
+        """
+        with self._changed:
+            while True:
+                self._raise_if_stopped()
+                now = self._clock()
+                pause = max(
+                    self._resume_at - now, self._requests.wait(1.0, now), self._tokens.wait(self._tokens_of_a_call, now)
+                )
+                if pause <= 0:
+                    self._requests.take(1.0, now)
+                    self._tokens.take(self._tokens_of_a_call, now)
+                    return
+                if pause > LONGEST_PAUSE:
+                    raise ServiceError(
+                        f"the service wants a pause of {_in_words(pause)}; run the same command again then, and it "
+                        "continues"
+                    )
+                self._changed.wait(pause)
+
+    def after_answer(self, status: int, headers: Mapping[str, str]) -> None:
+        """Takes in what an answer says about the limits, whatever its status."""
+        with self._changed:
+            now = self._clock()
+            self._requests.read(headers, "requests", now)
+            self._tokens.read(headers, "tokens", now)
+            if status == 429 or (status == 503 and _retry_after(headers) is not None):
+                pause = _retry_after(headers)
+                self._resume_at = max(self._resume_at, now + (_BRIEF_PAUSE if pause is None else pause))
+                if now >= self._halved_at:  # all that were sent before the pause are one and the same overload
+                    self._allowed = max(1, self._allowed // 2)
+                    self._halved_at = self._resume_at
+                self._answered = 0
+            elif status < 300:
+                self._answered += 1
+                if self._answered >= self._allowed < self._most:
+                    self._allowed, self._answered = self._allowed + 1, 0
+            self._changed.notify_all()
+
+    def after_tokens(self, tokens: int) -> None:
+        """Learns how many tokens a call takes."""
+        with self._changed:
+            self._tokens_of_a_call = max(self._tokens_of_a_call, float(tokens))
+
+    def stop(self, error: BaseException) -> None:
+        """Lets no further request through: whoever waits, or comes, gets the error. The first one counts."""
+        with self._changed:
+            self._stopped = self._stopped or error
+            self._changed.notify_all()
+
+    def _wait_while(self, condition: Callable[[], bool]) -> None:
+        self._raise_if_stopped()
+        while condition():
+            self._changed.wait()
+            self._raise_if_stopped()
+
+    def _raise_if_stopped(self) -> None:
+        if self._stopped is not None:
+            raise self._stopped
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """What is left of one limit; it refills at the rate that the last headers imply."""
+
+    limit: float = math.inf
+    left: float = math.inf
+    rate: float = 0.0  # a second, where the limit is known
+    full_at: float = -math.inf  # where it is not
+    at: float = 0.0
+
+    def read(self, headers: Mapping[str, str], kind: str, now: float) -> None:
+        left = _number(headers.get(f"x-ratelimit-remaining-{kind}"))
+        reset = seconds_of(headers.get(f"x-ratelimit-reset-{kind}"))
+        if left is None or left < 0 or reset is None:  # Azure says -1 where it does not know
+            return
+        limit = _number(headers.get(f"x-ratelimit-limit-{kind}"))
+        self.limit = max(limit, left) if limit is not None and limit > 0 else math.inf
+        self.left, self.at, self.full_at = left, now, now + reset
+        # The reset is when the bucket is full again, not when one more call fits in.
+        self.rate = (self.limit - left) / max(reset, 1e-3) if math.isfinite(self.limit) else 0.0
+
+    def wait(self, wanted: float, now: float) -> float:
+        wanted = min(wanted, self.limit)
+        left = self._left(now)
+        if left >= wanted:
+            return 0.0
+        if math.isinf(self.limit):
+            return self.full_at - now
+        return (wanted - left) / self.rate if self.rate > 0 else 0.0
+
+    def take(self, wanted: float, now: float) -> None:
+        self.left, self.at = max(0.0, self._left(now) - wanted), now
+
+    def _left(self, now: float) -> float:
+        if math.isinf(self.limit):
+            return math.inf if now >= self.full_at else self.left
+        return min(self.limit, self.left + self.rate * (now - self.at))
+
+
+def seconds_of(text: str | None) -> float | None:
+    """Returns the seconds of a duration as these headers write it; None where it is none.
+
+    >>> seconds_of("6m0s"), seconds_of("12ms"), seconds_of("1.5"), seconds_of("soon")
+    (360.0, 0.012, 1.5, None)
+    """
+    if text is None:
+        return None
+    if (plain := _number(text)) is not None:
+        return plain if plain >= 0 else None
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None and milliseconds >= 0:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    seconds = _number(text)
+    if seconds is None:
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{seconds / 60:.0f} minutes"

@@ -1,0 +1,149 @@
+"""The official client on the wire: one request, its retries, and the limits that all requests share."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
+
+from .analyst import Analyst
+from .failures import CallFailedError, failure_of
+from .limiter import Limiter
+from .replies import Reply, read_reply
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+__all__ = ["Answered", "Service", "open_client"]
+
+_LONG_RETRY = (
+    2.0  # seconds; the client sleeps through anything shorter, the limiter, which can be stopped, through more
+)
+_FINAL_429 = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call that was answered.
+
+    Args:
+        reply: What came back.
+        seconds: From the first try to the answer.
+        attempts: How often it was sent.
+    """
+
+    reply: Reply
+    seconds: float
+    attempts: int
+
+
+class Service:
+    """Calls of one analysis; safe to use from several threads.
+
+    Retries are the client's own. What the service says about its limits, in answers to retried requests too, goes to
+    one limiter that every request passes.
+
+    Args:
+        analyst: Who is asked.
+
+    Raises:
+        MissingExtraError: The client is not installed.
+        ServiceError: There is no key.
+    """
+
+    def __init__(self, analyst: Analyst) -> None:
+        self.analyst = analyst
+        self.limiter = Limiter(analyst.concurrency)
+        self._client = open_client(analyst, {"request": [self._before_sending], "response": [self._after_answer]})
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def ask(self, body: Mapping[str, Any]) -> Answered:
+        """Returns the answer to a request.
+
+        Raises:
+            CallFailedError: It was not answered.
+            ServiceError: The service won't work at all.
+        """
+        import openai
+
+        rest = {name: value for name, value in body.items() if name not in ("model", "messages", "input")}
+        with self.limiter.call():
+            start = time.monotonic()
+            try:
+                raw: Any
+                if self.analyst.api == "chat":
+                    raw = self._client.chat.completions.with_raw_response.create(
+                        model=body["model"], messages=body["messages"], extra_body=rest
+                    )
+                else:
+                    raw = self._client.responses.with_raw_response.create(
+                        model=body["model"], input=body["input"], extra_body=rest
+                    )
+                reply = read_reply(raw.content, self.analyst.api)
+            except openai.OpenAIError as error:
+                raise failure_of(error, self.analyst) from error
+            except InvalidDataError as error:
+                raise CallFailedError("malformed answer", str(error)) from error
+        self.limiter.after_tokens(reply.input_tokens + reply.output_tokens)
+        return Answered(reply, time.monotonic() - start, raw.retries_taken + 1)
+
+    def _before_sending(self, request: Any) -> None:
+        self.limiter.before_sending()
+
+    def _after_answer(self, response: Any) -> None:
+        if response.status_code == 429 and _is_final(response):
+            response.headers["x-should-retry"] = "false"
+            return
+        self.limiter.after_answer(response.status_code, response.headers)
+        try:
+            long = float(response.headers.get("retry-after", 0)) > _LONG_RETRY
+        except ValueError:
+            long = True  # a date
+        if long:
+            del response.headers["retry-after"]
+
+
+def open_client(analyst: Analyst, hooks: Mapping[str, list[Any]] | None = None) -> OpenAI:
+    """Returns the official client, to be closed.
+
+    Raises:
+        MissingExtraError: It is not installed.
+        ServiceError: There is no key, and the service is not one of the user's own.
+    """
+    try:
+        import openai
+    except ImportError as error:
+        raise MissingExtraError("openai", "openai") from error
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    base_url = analyst.base_url or os.environ.get("OPENAI_BASE_URL") or None
+    if not key and base_url is None:
+        raise ServiceError("there is no key; set OPENAI_API_KEY, or name a service of your own with --base-url")
+    return openai.OpenAI(
+        api_key=key or "none",
+        base_url=base_url,
+        timeout=analyst.timeout,
+        max_retries=analyst.max_retries,
+        http_client=openai.DefaultHttpxClient(event_hooks=dict(hooks or {}), timeout=analyst.timeout),
+    )
+
+
+def _is_final(response: Any) -> bool:
+    """Returns whether a 429 is about money, which waiting does not bring."""
+    try:
+        error = json.loads(response.read()).get("error") or {}
+        return error.get("code") in _FINAL_429 or error.get("type") in _FINAL_429
+    except (ValueError, AttributeError):
+        return False

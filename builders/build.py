@@ -1,0 +1,389 @@
+"""All stages one after another: from photographs to a FashionEdit folder, continued where it stopped.
+
+    photos → generate → filter → analyse → crop → split → shards
+
+A stage takes what the one before it let through, keeps a record for each photograph (`stage_store`), and passes on
+what it kept. Each can be run alone once those before it were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.metrics.embedder import Embedder
+from fashionedit.progress import Bar
+
+from .analyse.batches import analyse_in_batches
+from .analyse.conversation import analysed, spent_usd
+from .analyse.stage import analyse
+from .budget import Budget
+from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
+from .crops import Cut, cut_crops
+from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
+from .funnel import Funnel, FunnelStep
+from .generate import DraftFinder, generate, spent, throughput
+from .leaks import LeakReport
+from .made_with import is_deepfashion, made_with
+from .photo import Analysed, Pair, Photo
+from .photos import PhotoSource, check_photos
+from .photos.selection import SelectionReport, compare_selections
+from .ready_answers import read_answers
+from .split import SplitList, assign
+from .stage_settings import keep_settings, stored_settings
+from .stage_store import StageRecord, StageStore
+from .taking import LimitedSource, in_share
+from .work_folder import WorkFolder
+from .write_dataset import compare_splits, write_dataset
+
+__all__ = ["Build"]
+
+Bars = Callable[[str, str], Bar]
+Item = TypeVar("Item")
+
+_SHARED = ("photos", "generate", "analyse")  # what processes can do side by side, each for photographs of its own
+
+
+class Build:
+    """One build. The stages are methods; `run` calls those that are asked for, in order.
+
+    Args:
+        work: Where the stages keep what they have finished.
+        parts: What does the work.
+        options: What the stages are told.
+        budget: USD for all runs together; None has no limit.
+        bars: Makes a progress bar from a title and a unit.
+    """
+
+    def __init__(
+        self, work: WorkFolder, parts: BuildParts, options: BuildOptions, *, budget: float | None, bars: Bars
+    ) -> None:
+        self.work = work
+        self.parts = parts
+        self.options = options
+        before = spent(work.store("generate")) + spent_usd(work.store("analyse"))
+        if budget is not None and options.share is not None:  # as much for each process, together no more than all
+            budget = before + max(0.0, budget - before) / options.share[1]
+        self.budget = Budget(budget, before)
+        self._bars = bars
+        self._steps: list[FunnelStep] = []
+        self._digests: dict[str, str] = {}
+        self._embedder: Embedder | None = None
+        self._selection: SelectionReport | None = None
+
+    def run(self, out: Path, stages: Sequence[str] = STAGES) -> BuildReport:
+        """Returns what was done; the dataset is written to `out` if the stage `shards` is among the stages.
+
+        A stage that is not among them but before one of them hands on what it has finished.
+
+        Raises:
+            InvalidDataError: A stage has nothing to hand on, was made with other settings, or lets nothing through.
+            ServiceError, BudgetSpentError: A service or the budget ended; what was finished is kept.
+            RunBusyError: Another process works on this build.
+        """
+        part = self.options.share
+        whole = [stage for stage in stages if stage not in _SHARED]
+        if part is not None and whole:
+            raise InvalidDataError(
+                f"a share of the photographs was asked for, and the stage {whole[0]} needs all of them; give --only "
+                f"{' or --only '.join(_SHARED[1:])} with it"
+            )
+        with self.work.locked(".lock" if part is None else f".lock-{part[0]}-of-{part[1]}"):
+            try:
+                return self._run(out, stages)
+            finally:
+                if part is None and self._steps:
+                    self.work.keep_funnel(Funnel(tuple(self._steps)))
+
+    def _run(self, out: Path, stages: Sequence[str]) -> BuildReport:
+        last = STAGES.index(stages[-1])
+        photos = self.photos()
+        if last >= 1:
+            pairs = self.generate(photos) if "generate" in stages else self.generated(photos)
+        if last >= 2:
+            pairs = self.filter(pairs) if "filter" in stages else self.filtered(pairs)
+        if last >= 3:
+            items = self.analyse(pairs) if "analyse" in stages else self.analysed(pairs)
+        if last < 4:
+            return self._report()
+        cuts = self.crop(items)
+        if last == 4:
+            return self._report()
+        splits = self.split(cuts, out)
+        leaks = self.leaks(cuts, splits)
+        if last == 5:
+            return replace(self._report(), leaks=leaks)
+        return self.shards(photos, cuts, splits, leaks, out)
+
+    def listed(self) -> tuple[list[Photo], int]:
+        """Returns the photographs that the source names, and how many things it names; looks into none of them."""
+        named = list(self._limited().photos())
+        photos = [item for item in named if isinstance(item, Photo)]
+        usable = [photo for photo in photos if photo.draft is not None or (photo.caption or "").strip()]
+        return in_share(usable, self.options.share), len(named)
+
+    def photos(self) -> list[Photo]:
+        """Returns the photographs that can be read and have what the next stage needs."""
+        store = self.work.store("photos")
+        keep_settings(store.folder, self.parts.source.describe(), again=True)  # nothing was paid for
+        records: dict[str, StageRecord] = {}
+        with self._bars("fetching", "image") as fetching, self._bars("photos", "image") as bar:
+            photos = list(
+                check_photos(
+                    self._limited(),
+                    store,
+                    workers=self.options.workers,
+                    progress=bar.at,
+                    fetching=fetching.at,
+                    on_record=lambda record: records.update({record.id: record}),
+                )
+            )
+        self._step("photos", records, photos, records.values())
+        self._digests = {photo.id: records[photo.id].data["digest"] for photo in photos}
+        return in_share(self._need(photos, "photographs"), self.options.share)
+
+    def _limited(self) -> PhotoSource:
+        limit = self.options.limit
+        return self.parts.source if limit is None else LimitedSource(self.parts.source, limit)
+
+    def generate(self, photos: Sequence[Photo]) -> list[Pair]:
+        """Returns each photograph with its draft."""
+        store = self.work.store("generate")
+        maker = self.parts.drafts()
+        settings = {"maker": maker.describe(), "base_seed": self.options.base_seed}
+        if any(photo.draft is None for photo in photos):
+            keep_settings(store.folder, settings, again=self.options.again)
+        with self._bars("drafts", "image") as bar:
+            pairs = list(
+                generate(
+                    photos,
+                    maker,
+                    store,
+                    base_seed=self.options.base_seed,
+                    digest_of=lambda photo: self._digests[photo.id],
+                    budget=self.budget,
+                    progress=bar.at,
+                )
+            )
+        self._step("drafts", photos, pairs, store.records())
+        return self._need(pairs, "drafts")
+
+    def generated(self, photos: Sequence[Photo]) -> list[Pair]:
+        """Returns the photographs with the drafts that are there."""
+        store = self.work.store("generate")
+        records = self._records("generate", photos)
+        kept = [photo for photo in photos if records[photo.id].status == "kept"]
+        # Drafts that lie in a folder stay there, and only their maker knows where.
+        elsewhere = any(records[photo.id].data.get("ready") and photo.draft is None for photo in kept)
+        maker = self.parts.drafts() if elsewhere else None
+        pairs = []
+        for photo in kept:
+            digest = records[photo.id].data["draft"]
+            found = maker.find(photo.id) if isinstance(maker, DraftFinder) else None
+            pairs.append(Pair(photo, photo.draft or found or store.image_path(digest), self._digests[photo.id], digest))
+        self._step("drafts", photos, pairs, records.values())
+        return self._need(pairs, "drafts")
+
+    def filter(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Returns the pairs that resemble each other enough; all of them where there is no limit and no selection."""
+        options, store = self.options, self.work.store("filter")
+        if not options.filters:
+            return self._unfiltered(pairs)
+        with self._bars("similarity", "pair") as bar:
+            kept = list(
+                filter_pairs(
+                    pairs,
+                    self.embedder,
+                    store,
+                    min_similarity=options.min_similarity,
+                    top_k=options.top_k,
+                    selection=options.selection,
+                    progress=bar.at,
+                )
+            )
+        self._step("kept", pairs, kept, store.records())
+        if options.selection is not None:
+            self._selection = self._compare(pairs, options.selection, store)
+        return self._need(kept, "pairs that are similar enough")
+
+    def _compare(self, pairs: Sequence[Pair], ready: Mapping[str, float], store: StageStore) -> SelectionReport:
+        """Returns how the ready selection differs from what the paper's limit gives on our own scores."""
+        here = {pair.photo.id for pair in pairs}
+        scores = {name: score for name, score in stored_scores(store, self.embedder).items() if name in here}
+        ours = [name for name, reason in decide(scores, min_similarity=MIN_SIMILARITY).items() if reason is None]
+        return compare_selections(ready, scores, kept_computed=ours)
+
+    def filtered(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Returns the pairs that went on when the filter was run last."""
+        if not self.options.filters:
+            return self._unfiltered(pairs)
+        records = self._records("filter", pairs)
+        kept = [
+            replace(pair, clip_score=record.data["score"] if record.data.get("clip") else None)
+            for pair in pairs
+            if (record := records[pair.photo.id]).status == "kept"
+        ]
+        self._step("kept", pairs, kept, records.values())
+        return self._need(kept, "pairs that are similar enough")
+
+    def analyse(self, pairs: Sequence[Pair]) -> list[Analysed]:
+        """Returns the pairs with their three differences."""
+        store = self.work.store("analyse")
+        ready = [pair for pair in pairs if pair.photo.answer is not None]
+        asked = [pair for pair in pairs if pair.photo.answer is None]
+        with self._bars("differences", "pair") as bar:
+            items = list(read_answers(ready, store, bar.at))
+            if asked:
+                keep_settings(store.folder, self.parts.analyst.identity(), again=self.options.again)
+                arguments: dict[str, Any] = {"budget": self.budget, "progress": bar.at}
+                if self.parts.in_batches:
+                    arguments["poll_seconds"] = self.parts.poll_seconds
+                    arguments["max_requests"] = self.parts.batch_requests
+                    items += analyse_in_batches(asked, self.parts.analyst, store, **arguments)
+                else:
+                    items += analyse(asked, self.parts.analyst, store, **arguments)
+        items.sort(key=lambda item: item.pair.photo.id)
+        self._step("analysed", pairs, items, store.records())
+        return self._need(items, "pairs with three differences")
+
+    def analysed(self, pairs: Sequence[Pair]) -> list[Analysed]:
+        """Returns the pairs with the differences that are there."""
+        records = self._records("analyse", pairs)
+        items = [analysed(pair, records[pair.photo.id]) for pair in pairs if records[pair.photo.id].status == "kept"]
+        self._step("analysed", pairs, items, records.values())
+        return self._need(items, "pairs with three differences")
+
+    def crop(self, items: Sequence[Analysed]) -> list[Cut]:
+        """Returns the items whose crops show something, with their sketches where these are wanted."""
+        from .sketch import SKETCH_VERSION, sketch
+
+        store = self.work.store("crop")
+        with self._bars("crops", "sample") as bar:
+            cuts = list(
+                cut_crops(
+                    items,
+                    store,
+                    sketcher=sketch if self.options.sketches else None,
+                    sketch_version=SKETCH_VERSION,
+                    workers=self.options.workers,
+                    progress=bar.at,
+                )
+            )
+        self._step("samples", items, cuts, store.records())
+        return self._need(cuts, "samples")
+
+    def split(self, cuts: Sequence[Cut], out: Path) -> SplitList:
+        """Returns which garment or sample is in which split; what was assigned before stays where it is."""
+        options = self.options
+        photos = [cut.analysed.pair.photo for cut in cuts]
+        split = assign(
+            [(photo.id, photo.garment) for photo in photos],
+            rule=options.split_rule,
+            seed=options.split_seed,
+            validation=options.validation,
+            listed=options.listed,
+            known=self._digests,
+            frozen=None if options.again else self.work.frozen_split(out),
+        )
+        self.work.keep_split(split)
+        return split
+
+    def leaks(self, cuts: Sequence[Cut], split: SplitList) -> LeakReport:
+        """Returns the garments and the near-duplicate photographs that are in both splits."""
+        with self._bars("leak check", "image") as bar:
+            return compare_splits([cut.analysed.pair for cut in cuts], split, self.embedder, bar.at)
+
+    def shards(
+        self, photos: Sequence[Photo], cuts: Sequence[Cut], split: SplitList, leaks: LeakReport, out: Path
+    ) -> BuildReport:
+        """Writes the dataset, all of it or nothing."""
+        report = replace(self._report(), leaks=leaks)
+        if report.funnel.failed and not self.options.leave_failed:
+            raise InvalidDataError(
+                f"{report.funnel.failed:,} photographs failed and are tried again by the same command; give it again, "
+                "or give --leave-failed to write the dataset without them"
+            )
+        with self._bars("writing", "sample") as bar:
+            sizes = write_dataset(
+                out,
+                cuts,
+                split,
+                photos=photos,
+                digests=self._digests,
+                funnel=report.funnel,
+                leaks=leaks,
+                made_with=made_with(
+                    self.parts,
+                    self.options,
+                    split,
+                    generation=stored_settings(self.work.store("generate").folder),
+                    asked=bool(stored_settings(self.work.store("analyse").folder)),
+                ),
+                deepfashion=is_deepfashion(self.parts.source),
+                options=self.options,
+                progress=bar.at,
+            )
+        return replace(report, out=out, splits=sizes)
+
+    def _unfiltered(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Returns all pairs, with the score that their source gives them."""
+        self._step("kept", pairs, pairs, ())
+        return [replace(pair, clip_score=_selection_score(pair.photo)) for pair in pairs]
+
+    def _records(self, stage: str, items: Sequence[Photo] | Sequence[Pair]) -> dict[str, StageRecord]:
+        """Returns the records of a stage that is not run now.
+
+        Raises:
+            InvalidDataError: One of the photographs has none.
+        """
+        wanted = {_id(item) for item in items}
+        records = {record.id: record for record in self.work.store(stage).records() if record.id in wanted}
+        if missing := len(wanted) - len(records):
+            raise InvalidDataError(
+                f"{missing:,} of {len(wanted):,} photographs have not been through the stage {stage}; run it first, "
+                f"with --only {stage}"
+            )
+        return records
+
+    def _step(self, name: str, came: Iterable[Any], kept: Iterable[Any], records: Iterable[StageRecord]) -> None:
+        self._steps.append(FunnelStep.of_records(name, map(_id, came), map(_id, kept), records))
+
+    def _need(self, items: list[Item], what: str) -> list[Item]:
+        if not items:
+            funnel = Funnel(tuple(self._steps)).to_text()
+            raise InvalidDataError(f"there are no {what} to go on with; this is what became of the others:\n{funnel}")
+        return items
+
+    def _report(self) -> BuildReport:
+        return BuildReport(
+            Funnel(tuple(self._steps)),
+            selection=self._selection,
+            usd=self.budget.spent,
+            drafts_per_second=throughput(self.work.store("generate")),
+        )
+
+    @property
+    def embedder(self) -> Embedder:
+        """What pictures are compared with, made once."""
+        if self._embedder is None:
+            self._embedder = self.parts.embedder()
+        return self._embedder
+
+
+def _id(item: Any) -> str:
+    if isinstance(item, str):
+        return item
+    if isinstance(item, Photo):
+        return item.id
+    if isinstance(item, Pair):
+        return item.photo.id
+    return _id(item.pair if isinstance(item, Analysed) else item.analysed)
+
+
+def _selection_score(photo: Photo) -> float | None:
+    """Returns the score that the source gives the photograph's draft, as the authors' release does."""
+    text = photo.attributes.get("selection score")
+    return None if text is None else float(text)

@@ -1,0 +1,160 @@
+"""What a build is told, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fashionedit.card import SplitSize
+from fashionedit.errors import InvalidDataError, UnknownNameError
+from fashionedit.metrics.embedder import Embedder
+
+from .analyse.analyst import Analyst
+from .filter import MIN_SIMILARITY
+from .funnel import Funnel
+from .generate import DraftMaker
+from .leaks import LeakReport
+from .photos import PhotoSource
+from .photos.selection import SelectionReport
+from .split import SplitRule
+
+__all__ = ["STAGES", "BuildOptions", "BuildParts", "BuildReport", "share_of", "stage_names"]
+
+STAGES = ("photos", "generate", "filter", "analyse", "crop", "split", "shards")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildParts:
+    """What does the work of the stages. Heavy parts are made when their stage begins.
+
+    Args:
+        source: Where the photographs are.
+        drafts: Makes what makes drafts.
+        draft_kind: `diffusers`, `openai` or `folder`: what a plan needs to know of it.
+        embedder: Makes what the filter and the leak check compare pictures with.
+        encoder_name: What the card calls it.
+        analyst: Who is asked for the differences.
+        in_batches: Whether through the service's Batch API.
+        batch_requests: How many requests a batch has at most.
+        poll_seconds: Between two looks at a batch, s.
+    """
+
+    source: PhotoSource
+    drafts: Callable[[], DraftMaker]
+    embedder: Callable[[], Embedder]
+    analyst: Analyst
+    encoder_name: str = "clip"
+    draft_kind: str = "diffusers"
+    in_batches: bool = False
+    batch_requests: int = 50_000
+    poll_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What the stages are told.
+
+    Args:
+        base_seed: Gives each photograph the seed of its draft.
+        limit: How many photographs at most, spread over all of them; a higher limit takes the same ones and more.
+        share: (k, n): only the k-th of n parts, for as many processes; for the stages `generate` and `analyse`.
+        min_similarity, top_k: As in `filter_pairs`; without them and without a selection everything goes on.
+        selection: The ids that go on, each with the score it was selected by.
+        sketches: Whether each crop is drawn as a sketch too.
+        examples: Whether other photographs of the same garment are added.
+        split_rule, split_seed, validation, listed: As in `split.assign`.
+        name: The dataset's; the folder's by default.
+        licence: The Hub's short name of the photographs' licence.
+        again: Whether a stage may be made anew with other settings.
+        leave_failed: Whether the dataset is written although some photographs failed and would be tried again.
+        workers: Threads that decode and encode.
+
+    Raises:
+        InvalidDataError: A number is out of range.
+    """
+
+    base_seed: int = 0
+    limit: int | None = None
+    share: tuple[int, int] | None = None
+    min_similarity: float | None = MIN_SIMILARITY
+    top_k: int | None = None
+    selection: Mapping[str, float] | None = None
+    sketches: bool = False
+    examples: bool = False
+    split_rule: SplitRule = "garment"
+    split_seed: int = 0
+    validation: int | None = None
+    listed: Collection[str] | None = None
+    name: str | None = None
+    licence: str | None = None
+    again: bool = False
+    leave_failed: bool = False
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise InvalidDataError(f"at most {self.limit} photographs are asked for; give 1 or more")
+
+    @property
+    def filters(self) -> bool:
+        """Whether the filter is to leave anything out."""
+        return not (self.min_similarity is None and self.top_k is None and self.selection is None)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build has done.
+
+    Args:
+        funnel: How many went on from each stage, and why the others did not.
+        out: The dataset, if it was written.
+        splits: Its size by split.
+        leaks: What the two splits share.
+        selection: How the given selection differs from the one that our own scores make.
+        usd: What generation and analysis have cost in all runs together, as far as prices are known.
+        drafts_per_second: Of one process, measured; None if no draft was generated.
+    """
+
+    funnel: Funnel
+    out: Path | None = None
+    splits: Mapping[str, SplitSize] = field(default_factory=dict)
+    leaks: LeakReport | None = None
+    selection: SelectionReport | None = None
+    usd: float = 0.0
+    drafts_per_second: float | None = None
+
+
+def stage_names(text: str | None) -> tuple[str, ...]:
+    """Returns the stages that a text like `generate,filter` names, in their order; all of them without a text.
+
+    Raises:
+        UnknownNameError: One of them is no stage, or none is named.
+
+    >>> stage_names("filter, photos")
+    ('photos', 'filter')
+    """
+    if text is None:
+        return STAGES
+    asked = [name.strip() for name in text.split(",") if name.strip()]
+    wrong = [name for name in asked if name not in STAGES]
+    if wrong or not asked:
+        raise UnknownNameError(f"no stage is called {(wrong or [''])[0]!r}; choose some of {', '.join(STAGES)}")
+    return tuple(name for name in STAGES if name in asked)
+
+
+def share_of(text: str | None) -> tuple[int, int] | None:
+    """Returns (k, n) of a text like `3/8`; None without a text.
+
+    Raises:
+        InvalidDataError: It is none.
+
+    >>> share_of("3/8")
+    (3, 8)
+    """
+    if text is None:
+        return None
+    part, slash, parts = text.partition("/")
+    if not slash or not (part.isdecimal() and parts.isdecimal()) or not 1 <= int(part) <= int(parts):
+        raise InvalidDataError(f"the share {text!r} is none; write K/N with K from 1 to N, such as 3/8")
+    return int(part), int(parts)

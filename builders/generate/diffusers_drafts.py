@@ -1,0 +1,279 @@
+"""Drafts from any text-to-image pipeline of diffusers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, get_args
+
+from PIL import Image
+
+from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
+from fashionedit.metrics.torch_device import describe_device, find_device, find_dtype
+
+from .arguments import call_arguments, every_argument
+from .drafting import DraftRequest, DraftResult
+from .loading import Offload, load_pipeline, parts_without_t5
+from .memory import is_out_of_memory
+from .pipelines import PipelineFacts, find_pipeline
+from .presets import find_preset
+from .quiet import quiet
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DiffusersDrafts"]
+
+_DTYPES = ("fp32", "bf16", "fp16")
+_FAILURES_IN_A_ROW = 3  # from here on it is the pipeline, not the captions
+
+
+class DiffusersDrafts:
+    """Makes drafts with a text-to-image pipeline; its weights are loaded with the first draft, not before.
+
+    Every draft has a generator of its own on the CPU, so a seed gives the same noise on every device and in every
+    batch; pixels then differ by rounding alone (1/255 on a CPU). A batch that doesn't fit into memory is halved, and
+    stays so.
+
+    Args:
+        model: A short name of `PRESETS`, a repository of the Hub, or a folder. A model with a preset takes its
+            settings from there, any other from its own pipeline; whatever is given below wins over both.
+        revision: Branch, tag or commit of the repository; the preset's, else main. It is resolved to a commit, which
+            is part of `describe()`: name a commit, and later ones to main don't have drafts made anew.
+        steps: Denoising steps.
+        guidance: Guidance scale.
+        negative_prompt: What the draft is not to show.
+        width, height: Pixels, multiples of 8.
+        dtype: `fp32`, `bf16` or `fp16`. On a GPU by default the preset's, else fp16 for Stable Diffusion and bf16 for
+            others; on a CPU fp32.
+        device: `auto` (CUDA, else Apple's MPS, else the CPU), or a name that torch knows.
+        offload: `model` or `sequential`: what waits in main memory while it isn't needed.
+        batch_size: How many drafts are made together at most.
+        t5: Whether the T5 text encoder is used where there is one (10 GB of SD3's 15).
+        arguments: Further arguments of the pipeline's call, such as `{"max_sequence_length": 512}`; plain JSON.
+
+    Raises:
+        UnknownNameError: A name or an argument is none that the pipeline, diffusers or torch knows.
+        InvalidDataError: A number is out of range.
+    """
+
+    def __init__(
+        self,
+        model: str = "sd3",
+        *,
+        revision: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        negative_prompt: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        dtype: str | None = None,
+        device: str = "auto",
+        offload: Offload | None = None,
+        batch_size: int = 4,
+        t5: bool = True,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        for name, value in (("steps", steps), ("batch_size", batch_size)):
+            if value is not None and value < 1:
+                raise InvalidDataError(f"{name} is {value}; it must be at least 1")
+        for name, value in (("width", width), ("height", height)):
+            if value is not None and (value < 8 or value % 8):
+                raise InvalidDataError(f"{name} is {value}; it must be a multiple of 8 pixels")
+        if dtype is not None and dtype not in _DTYPES:
+            raise UnknownNameError(f"no dtype is called {dtype!r}; choose {', '.join(_DTYPES)}")
+        if offload is not None and offload not in get_args(Offload):
+            raise UnknownNameError(f"no offloading is called {offload!r}; choose model or sequential")
+        self._preset = find_preset(model)
+        self._model = self._preset.model if self._preset else model
+        self._revision = revision or (self._preset.revision if self._preset else None)
+        self._asked = {
+            "num_inference_steps": steps,
+            "guidance_scale": guidance,
+            "negative_prompt": negative_prompt,
+            "width": width,
+            "height": height,
+        }
+        self._arguments = dict(arguments or {})
+        self._dtype_asked = dtype
+        self._device_asked = device
+        self._offload = offload
+        self._t5 = t5
+        self._batch_size = batch_size
+        self._failures = 0
+
+    @property
+    def batch_size(self) -> int:
+        """How many drafts are made together: what was given, or less once memory has run out."""
+        return self._batch_size
+
+    @property
+    def highest_cost(self) -> float:
+        """0 USD: nobody sends a bill."""
+        return 0.0
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what decides the pixels; `model_index.json` is fetched for it, the weights are not.
+
+        Raises:
+            UnknownNameError: There is no such pipeline, it isn't text-to-image, or an argument is none of its own.
+            ServiceError: The repository is gated, doesn't exist, or can't be reached.
+            InvalidDataError: The folder holds no pipeline; or offloading is asked for where there is only a CPU.
+            MissingExtraError: The extra `diffusers` is not installed.
+        """
+        facts = self._facts
+        return {
+            "kind": "diffusers",
+            **facts.identity,
+            "pipeline": facts.class_name,
+            "scheduler": facts.scheduler,
+            "dtype": self._dtype,
+            "t5": self._t5 and bool(facts.t5),
+            "arguments": self._call,
+        }
+
+    def make(self, requests: Sequence[DraftRequest]) -> list[DraftResult]:
+        """Returns the drafts; a caption at which the pipeline itself fails gets a failed result.
+
+        Raises:
+            ServiceError: The pipeline can't be loaded, has no memory for a single draft, or fails at every caption.
+        """
+        results: list[DraftResult] = []
+        waiting = [list(requests)]
+        while waiting:
+            batch = waiting.pop(0)
+            if len(batch) > self._batch_size:
+                waiting[:0] = [batch[: self._batch_size], batch[self._batch_size :]]
+                continue
+            made = self._attempt(batch)
+            if isinstance(made, list):
+                results += made
+                self._failures = 0
+            elif is_out_of_memory(made):
+                self._shrink(len(batch), made)
+                waiting.insert(0, batch)
+            elif len(batch) > 1:  # one of them may be to blame
+                waiting[:0] = [[request] for request in batch]
+            else:
+                results.append(self._failed(made))
+        return results
+
+    def _attempt(self, batch: list[DraftRequest]) -> list[DraftResult] | Exception:
+        """Returns the error instead of raising it; without the frames that hold the tensors, if memory has run out."""
+        pipeline = self._pipeline
+        try:
+            return self._run(pipeline, batch)
+        except ServiceError:
+            raise
+        except Exception as error:
+            return error.with_traceback(None) if is_out_of_memory(error) else error
+
+    def _run(self, pipeline: Any, batch: list[DraftRequest]) -> list[DraftResult]:
+        import torch
+
+        call = dict(self._call)
+        if call.get("negative_prompt") is not None:  # some pipelines insist on as many as there are prompts
+            call["negative_prompt"] = [call["negative_prompt"]] * len(batch)
+        given = {name: value for name, value in call.items() if value is not None}
+        start = time.perf_counter()
+        with quiet():
+            output = pipeline(
+                prompt=[request.caption for request in batch],
+                generator=[torch.Generator("cpu").manual_seed(request.seed) for request in batch],
+                **given,
+            )
+        seconds = (time.perf_counter() - start) / len(batch)
+        images = getattr(output, "images", None)
+        if not isinstance(images, list) or not all(isinstance(image, Image.Image) for image in images):
+            raise ServiceError(
+                f"{self._facts.name} ({self._facts.class_name}) gave no images; name a text-to-image pipeline"
+            )
+        if len(images) != len(batch):
+            raise ServiceError(f"{self._facts.name} made {len(images)} images of {len(batch)} captions; set no count")
+        flags = getattr(output, "nsfw_content_detected", None)
+        unsafe = list(flags) if isinstance(flags, list | tuple) else [bool(flags)] * len(batch)
+        return [
+            self._result(image, bool(flag), seconds, len(batch)) for image, flag in zip(images, unsafe, strict=True)
+        ]
+
+    def _result(self, image: Image.Image, unsafe: bool, seconds: float, batch: int) -> DraftResult:
+        width, height = image.size
+        effective = every_argument(self._facts, self._call) | {"width": width, "height": height}
+        provenance = self._environment | {"batch": batch}
+        if unsafe:
+            return DraftResult(
+                reason="safety filter",
+                detail=f"the safety checker of {self._facts.name} took the draft for unsafe and blackened it",
+                seconds=seconds,
+                effective=effective,
+                provenance=provenance,
+            )
+        return DraftResult(image, seconds=seconds, effective=effective, provenance=provenance)
+
+    def _shrink(self, failed: int, error: Exception) -> None:
+        facts, device = self._facts, self._device
+        if failed == 1:
+            raise ServiceError(
+                f"{device.type} has no memory for a single draft of {facts.name} in {self._dtype}; try offload "
+                "model or sequential, a smaller dtype, or a smaller width and height"
+            ) from error
+        self._batch_size = failed // 2
+        import torch
+
+        self._pipeline.maybe_free_model_hooks()  # offloaded parts that the failed call has left on the device
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif device.type == "mps":
+            torch.mps.empty_cache()
+
+    def _failed(self, error: Exception) -> DraftResult:
+        self._failures += 1
+        line = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        if self._failures >= _FAILURES_IN_A_ROW:
+            raise ServiceError(
+                f"{self._facts.name} fails at every caption ({line}); change its settings, or name another"
+            ) from error
+        return DraftResult(reason="pipeline error", detail=f"{self._facts.name} failed ({line})", retry=True)
+
+    @cached_property
+    def _facts(self) -> PipelineFacts:
+        facts = find_pipeline(self._model, self._revision)
+        if not self._t5:
+            parts_without_t5(facts)
+        return facts
+
+    @cached_property
+    def _call(self) -> dict[str, Any]:
+        return call_arguments(self._facts, self._preset, self._asked, self._arguments)
+
+    @cached_property
+    def _device(self) -> torch.device:
+        device = find_device(self._device_asked, "diffusers")
+        if self._offload is not None and device.type == "cpu":
+            raise InvalidDataError(f"offload {self._offload} needs a GPU to move to, and this runs on the CPU")
+        return device
+
+    @cached_property
+    def _dtype(self) -> str:
+        chosen = self._dtype_asked
+        if chosen is None and self._device.type == "cpu":
+            chosen = "fp32"
+        if chosen is None:
+            published = "fp16" if self._facts.class_name.startswith("StableDiffusion") else "bf16"
+            chosen = self._preset.dtype if self._preset else published
+        find_dtype(chosen, self._device)
+        return chosen
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        return load_pipeline(self._facts, dtype=self._dtype, device=self._device, offload=self._offload, t5=self._t5)
+
+    @cached_property
+    def _environment(self) -> dict[str, Any]:
+        return {
+            "device": describe_device(self._device),
+            "offload": self._offload,
+            "versions": {name: version(name) for name in ("diffusers", "torch", "transformers")},
+        }

@@ -1,0 +1,237 @@
+"""A dataset on the Hub, or a folder that `datasets` can open: its rows become files and a list of them, once.
+
+    <work>/hub.json            which dataset, at which commit, and the number of rows once all are there
+    <work>/rows.jsonl          one line for each row, written after its images
+    <work>/images/<aa>/<id>.*  the encoded bytes as they came
+
+A process killed at any moment goes on after the last whole line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fashionedit.builders.photo import Photo
+from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.files import append_line, write_atomically
+from fashionedit.photographs import read_captions
+
+from .columns import match_columns, photo_facts
+from .file_names import stem_of
+from .hub_rows import HubRows, commit_of, open_rows
+from .source import Progress, Unusable, safe_id
+
+__all__ = ["HUB_FILE", "ROWS_FILE", "HubDataset"]
+
+HUB_FILE = "hub.json"
+ROWS_FILE = "rows.jsonl"
+
+_SIGNATURES = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp", b"GIF8": "gif", b"BM": "bmp"}
+
+
+class _Row(BaseModel):
+    """One row as it was kept: files relative to the work folder, and the arguments of `Photo`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: int
+    id: str
+    image: str | None = None
+    draft: str | None = None
+    facts: dict[str, Any] = {}
+
+
+class HubDataset:
+    """A dataset whose rows have an image and a caption.
+
+    Args:
+        place: `org/name` on the Hub, or a folder with Parquet or other data files.
+        work: Where its images are kept.
+        captions: A file with captions by photograph, for rows without one.
+        columns: Field and column, such as `caption` → `text`; the others have usual names.
+        config, split: Of the dataset; needed where there are several.
+        revision: Branch, tag or commit. A branch is followed once: later runs stay at the commit of the first.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        work: Path,
+        *,
+        captions: Path | None = None,
+        columns: Mapping[str, str] | None = None,
+        config: str | None = None,
+        split: str | None = None,
+        revision: str | None = None,
+    ) -> None:
+        self._place = place
+        self._local = Path(place).is_dir()
+        self._work = work
+        self._captions = captions
+        self._columns = dict(sorted((columns or {}).items()))
+        self._asked = {"config": config, "split": split, "revision": revision}
+        self._state: dict[str, Any] | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the repository with its commit, or the folder with the hash of its file list, and what was asked for.
+
+        Raises:
+            DatasetNotFoundError: There is no such repository.
+            InvalidDataError: The work folder holds the photographs of another dataset.
+            ServiceError: The Hub can't be reached, and was not before.
+        """
+        identity = {key: value for key, value in self._started().items() if key != "rows"}
+        return {**identity, "captions": self._captions.name if self._captions else None}
+
+    def photos(self, fetching: Progress | None = None) -> Iterator[Photo | Unusable]:
+        """Yields a photograph for each row, in the order of the ids, once all rows are on this machine.
+
+        Raises:
+            DatasetNotFoundError: There is no such dataset, or no row in it.
+            InvalidDataError: A column is not there, or two rows have one id.
+            ServiceError: The Hub can't be reached; what was fetched is kept.
+        """
+        rows = self._fetched(fetching)
+        captions = read_captions(self._captions) if self._captions is not None else {}
+        for row in sorted(rows, key=lambda row: row.id):
+            if row.image is None:
+                yield Unusable(row.id, "no image", f"row {row.row} of {self._place} has no image")
+                continue
+            facts = dict(row.facts)
+            if facts.get("caption") is None:
+                facts["caption"] = captions.get(row.id)
+            yield Photo(
+                row.id, self._work / row.image, draft=self._work / row.draft if row.draft is not None else None, **facts
+            )
+
+    def _started(self) -> dict[str, Any]:
+        """Returns what `hub.json` says, written now if it was not."""
+        if self._state is not None:
+            return self._state
+        wanted = {
+            "kind": "hub",
+            "spec": Path(self._place).resolve().name if self._local else self._place,
+            "columns": self._columns,
+            **self._asked,
+            **({"files": _file_list(Path(self._place))} if self._local else {}),
+        }
+        path = self._work / HUB_FILE
+        try:
+            state: dict[str, Any] | None = json.loads(path.read_bytes())
+            before = {key: value for key, value in (state or {}).items() if key not in ("commit", "rows")}
+        except FileNotFoundError:
+            state, before = None, wanted
+        except (OSError, ValueError, AttributeError) as error:
+            raise InvalidDataError(
+                f"{path} can't be understood ({error}); delete its folder to fetch all anew"
+            ) from error
+        if before != wanted and not (self._work / ROWS_FILE).exists():
+            state = None  # nothing was fetched yet
+        elif before != wanted:
+            raise InvalidDataError(
+                f"{self._work} holds the photographs of another dataset, or of other columns ({path.name}); choose "
+                "another --work folder, or delete this one"
+            )
+        if state is None:
+            commit = None if self._local else commit_of(self._place, self._asked["revision"])
+            state = {**wanted, "commit": commit}
+            self._keep(state)
+        self._state = state
+        return self._state
+
+    def _keep(self, state: Mapping[str, Any]) -> None:
+        write_atomically(self._work / HUB_FILE, (json.dumps(state, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def _fetched(self, fetching: Progress | None) -> list[_Row]:
+        state = self._started()
+        rows = self._kept_rows()
+        if state.get("rows") == len(rows):
+            return rows
+        revision = state["commit"] or None
+        source = open_rows(self._place, config=state["config"], split=state["split"], revision=revision)
+        columns = match_columns(source.columns, self._columns, where=self._place)
+        for name in ("image", "draft"):
+            if name in columns and columns[name] not in source.image_columns:
+                if name in self._columns or name == "image":
+                    raise InvalidDataError(
+                        f"the column {columns[name]} of {self._place} holds no images; those with images are "
+                        f"{', '.join(source.image_columns) or 'none'}: name one with --column {name}=…"
+                    )
+                del columns[name]
+        ids = {row.id: row.row for row in rows}
+        for number, values in enumerate(source.rows(len(rows)), len(rows)):
+            row = self._kept(source, columns, number, values)
+            if (first := ids.setdefault(row.id, number)) != number:
+                raise InvalidDataError(
+                    f"rows {first} and {number} of {self._place} have the same id, {row.id}; name a column whose "
+                    f"values are unique with --column id=…, and delete {self._work}"
+                )
+            append_line(self._work / ROWS_FILE, row.model_dump_json(exclude_defaults=True))
+            rows.append(row)
+            if fetching is not None:
+                fetching(len(rows), max(len(rows), source.total or 0))
+        if not rows:
+            raise DatasetNotFoundError(f"the split {source.split} of {self._place} has no rows; choose another split")
+        self._keep({**state, "rows": len(rows)})
+        self._state = {**state, "rows": len(rows)}
+        return rows
+
+    def _kept_rows(self) -> list[_Row]:
+        """Returns the rows whose lines are whole, up to the first that is missing."""
+        try:
+            lines = (self._work / ROWS_FILE).read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        rows: list[_Row] = []
+        for line in lines:
+            try:
+                row = _Row.model_validate_json(line)
+            except ValidationError:
+                continue  # what a killed process left of a line; its row was fetched again
+            if row.row == len(rows):
+                rows.append(row)
+        return rows
+
+    def _kept(self, source: HubRows, columns: Mapping[str, str], number: int, values: Mapping[str, Any]) -> _Row:
+        """Returns the row, once its images are on disk."""
+        image = values.get(columns["image"])
+        name = values.get(columns.get("id", ""))
+        if name in (None, "") and isinstance(image, dict) and isinstance(image.get("path"), str):
+            name = stem_of(image["path"].split("::")[0])
+        identity = safe_id(stem_of(str(name)) if name not in (None, "") else f"{source.split}-{number:06d}")
+        plain = {key: value for key, value in values.items() if key not in source.image_columns}
+        return _Row(
+            row=number,
+            id=identity,
+            image=self._file(source.image_bytes(image), "images", identity),
+            draft=self._file(source.image_bytes(values.get(columns["draft"])), "drafts", identity)
+            if "draft" in columns
+            else None,
+            facts=photo_facts(plain, columns, identity),
+        )
+
+    def _file(self, data: bytes | None, folder: str, identity: str) -> str | None:
+        if data is None:
+            return None
+        fan = hashlib.sha256(identity.encode()).hexdigest()[:2]
+        suffix = next((suffix for start, suffix in _SIGNATURES.items() if data.startswith(start)), "img")
+        name = f"{folder}/{fan}/{identity}.{suffix}"
+        path = self._work / name
+        if not path.is_file() or path.read_bytes() != data:
+            write_atomically(path, data)
+        return name
+
+
+def _file_list(folder: Path) -> str:
+    """Returns what changes when a file of the folder does: its name, size or time."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        state = path.stat()
+        digest.update(f"{path.relative_to(folder).as_posix()} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

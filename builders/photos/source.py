@@ -1,0 +1,95 @@
+"""What every source of photographs offers."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from fashionedit.builders.photo import Photo
+from fashionedit.errors import InvalidDataError
+from fashionedit.types import check_id
+
+__all__ = ["FIELDS", "PhotoSource", "Progress", "Unusable", "add_unique", "safe_id"]
+
+FIELDS = ("image", "caption", "id", "gender", "category", "garment_id", "view", "draft")
+"""What a column of a table can stand for; further columns become attributes."""
+
+Progress = Callable[[int, int], None]
+
+_MAX_STEM = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Something that the source names but that is no photograph to build from.
+
+    Args:
+        id: Safe as a file name.
+        reason: Why not, in few words that can be counted.
+        detail: Why not, in a sentence about this one.
+
+    Raises:
+        InvalidDataError: The id is not path-safe.
+    """
+
+    id: str
+    reason: str
+    detail: str
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+
+
+class PhotoSource(Protocol):
+    """A place with photographs. Opening one reads nothing but names."""
+
+    def describe(self) -> dict[str, Any]:
+        """Returns which source it is, as plain JSON that is the same on another machine."""
+        ...
+
+    def photos(self, fetching: Progress | None = None) -> Iterator[Photo | Unusable]:
+        """Yields everything that the source names, in the order of the ids.
+
+        Photographs without a caption come too, with `caption=None`.
+
+        Args:
+            fetching: Called with the photographs brought to this machine and those in all, where some have to be.
+
+        Raises:
+            InvalidDataError: A file of the source is not what it must be.
+            ServiceError: The source is elsewhere and can't be reached.
+        """
+        ...
+
+
+def safe_id(name: str) -> str:
+    """Returns the name as it is where it is path-safe, else made so, with a piece of its hash that keeps it unique.
+
+    >>> safe_id("MEN-Denim-id_00000089-01_7_additional")
+    'MEN-Denim-id_00000089-01_7_additional'
+    >>> safe_id("red dress (2)")
+    'red-dress-2-f6bb057f'
+    """
+    try:
+        check_id(name)
+    except InvalidDataError:
+        words = re.sub(r"[^A-Za-z0-9._]+", "-", name)[:_MAX_STEM].strip("-._") or "photo"
+        return f"{words}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return name
+
+
+def add_unique(found: dict[str, Path], identity: str, path: Path, root: Path) -> None:
+    """Adds the photograph.
+
+    Raises:
+        InvalidDataError: Another one has the id already.
+    """
+    if (first := found.setdefault(identity, path)) != path:
+        raise InvalidDataError(
+            f"{first.relative_to(root).as_posix()} and {path.relative_to(root).as_posix()} in {root} are both the "
+            f"photograph {identity}; keep one of the two"
+        )

@@ -1,0 +1,59 @@
+"""Tables of photographs as files: JSON lines and CSV, row by row, with the place of each for messages."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fashionedit.errors import InvalidDataError
+
+__all__ = ["read_table"]
+
+
+def read_table(path: Path, *, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields where a row stands (`metadata.csv, line 3`) and its values by column.
+
+    Args:
+        path: A file whose name ends in `.jsonl` or `.csv`.
+        name: How messages call the file.
+
+    Raises:
+        InvalidDataError: It can't be read, or a row is none; the message names file and line.
+    """
+    try:
+        yield from _csv_rows(path, name) if path.suffix.lower() == ".csv" else _json_rows(path, name)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidDataError(f"{name} can't be read ({error}); save it as UTF-8 text") from error
+
+
+def _json_rows(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            where = f"{name}, line {number}"
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InvalidDataError(
+                    f"{where}: it is no valid JSON ({error}); write one object on each line"
+                ) from error
+            if not isinstance(row, dict):
+                raise InvalidDataError(f"{where}: it is no JSON object; write one on each line")
+            yield where, row
+
+
+def _csv_rows(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        rows = csv.DictReader(lines, strict=True)
+        for row in rows:
+            where = f"{name}, line {rows.line_num}"
+            if None in row or None in row.values():
+                raise InvalidDataError(
+                    f"{where}: it has {'more' if None in row else 'fewer'} values than the first line names columns; "
+                    "put texts with commas in quotes"
+                )
+            yield where, dict(row)

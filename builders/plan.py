@@ -1,0 +1,263 @@
+"""What a build would do and take, before anything is spent: counts, calls, tokens, money, GPU hours, disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from .analyse.estimate import estimate
+from .build import Build
+from .build_options import STAGES
+from .generate import throughput
+from .photo import Photo
+from .stage_store import StageRecord
+
+__all__ = ["DRAFT_BYTES", "DRAFT_SIZE", "Plan", "PlanLine", "plan_build"]
+
+DRAFT_SIZE = (1024, 1024)
+"""Pixels of a draft, until there is one to measure: Stable Diffusion 3's."""
+
+DRAFT_BYTES = 1_800_000
+"""Of such a draft as PNG, until there are some to measure."""
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """What is left to do in one stage. A number that is None is not known before the stage has begun.
+
+    Args:
+        stage: The stage's name.
+        items: How many photographs come to it; at most so many where an earlier stage is not finished.
+        done: How many of them have their outcome already.
+        calls: Requests to a service, repairs not counted.
+        input_tokens, output_tokens: Of these calls, by estimate.
+        usd: What they cost, by estimate.
+        gpu_hours: On one GPU, from the drafts that were made already.
+        disk: Bytes that will be written.
+        note: What a reader should know about the numbers.
+    """
+
+    stage: str
+    items: int
+    done: int
+    calls: int | None = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = 0.0
+    gpu_hours: float | None = 0.0
+    disk: int = 0
+    note: str = ""
+
+    @property
+    def todo(self) -> int:
+        """How many photographs are left."""
+        return self.items - self.done
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The stages that would run.
+
+    Args:
+        lines: One for each.
+        spent: USD that earlier runs have spent.
+        budget: USD, None without a limit.
+    """
+
+    lines: tuple[PlanLine, ...]
+    spent: float = 0.0
+    budget: float | None = None
+
+    @property
+    def usd(self) -> float | None:
+        """What all calls cost together, by estimate; None where a price is not known."""
+        costs = [line.usd for line in self.lines]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+    def to_json(self) -> str:
+        """Returns the plan as JSON."""
+        content = {
+            "stages": [{**asdict(line), "todo": line.todo} for line in self.lines],
+            "usd": self.usd,
+            "spent": self.spent,
+            "budget": self.budget,
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+    def to_text(self) -> str:
+        """Returns the plan as a table for a console."""
+        head = ("stage", "photos", "done", "to do", "calls", "tokens in", "tokens out", "USD", "GPU hours", "disk")
+        rows = [
+            (
+                line.stage,
+                f"{line.items:,}",
+                f"{line.done:,}",
+                f"{line.todo:,}",
+                _number(line.calls),
+                _number(line.input_tokens),
+                _number(line.output_tokens),
+                _usd(line.usd),
+                "?" if line.gpu_hours is None else f"{line.gpu_hours:,.1f}" if line.gpu_hours else "–",
+                f"{line.disk / 1e9:,.2f} GB" if line.disk else "–",
+            )
+            for line in self.lines
+        ]
+        widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+        table = [
+            "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in (head, *rows)
+        ]
+        notes = [f"{line.stage}: {line.note}." for line in self.lines if line.note]
+        money = f"In all: {_usd(self.usd, none='$0.00')}; spent so far: ${self.spent:.2f}"
+        limit = "" if self.budget is None else f"; the build stops before ${self.budget:.2f} is exceeded"
+        return "\n".join([*table, *notes, f"{money}{limit}. Nothing was spent by this look."])
+
+
+def plan_build(build: Build, stages: Sequence[str]) -> Plan:
+    """Returns what the stages would do. Images are not decoded, no model is loaded and no service is called.
+
+    Args:
+        build: Its photographs are listed, and the records of its stages are read.
+        stages: Those that would run.
+    """
+    photos, named = build.listed()
+    records = {stage: {record.id: record for record in build.work.store(stage).records()} for stage in STAGES[:5]}
+    lines = [PlanLine("photos", named, len(_settled(records["photos"], (photo.id for photo in photos))))]
+    going = [photo for photo in photos if _goes_on(records["photos"], photo.id)]
+    lines.append(_generation(build, going, records["generate"]))
+    going = [photo for photo in going if _goes_on(records["generate"], photo.id)]
+    done = _settled(records["filter"], (photo.id for photo in going))
+    if build.options.filters:
+        note = "each picture is encoded once; what the embedding cache knows is not encoded again"
+        lines.append(PlanLine("filter", len(going), len(done), note=note))
+        going = [photo for photo in going if _goes_on(records["filter"], photo.id)]
+        open_ = len(going) - len([photo for photo in going if photo.id in records["filter"]])
+    else:
+        lines.append(PlanLine("filter", len(going), len(going), note="nothing is left out"))
+        open_ = 0
+    lines.append(_analysis(build, going, records, not_filtered=open_))
+    going = [photo for photo in going if _goes_on(records["analyse"], photo.id)]
+    lines.append(PlanLine("crop", len(going), len(_settled(records["crop"], (photo.id for photo in going)))))
+    lines.append(PlanLine("split", len(going), 0))
+    lines.append(_writing(going, records))
+    return Plan(tuple(line for line in lines if line.stage in stages), build.budget.spent, build.budget.limit)
+
+
+def _generation(build: Build, photos: Sequence[Photo], records: dict[str, StageRecord]) -> PlanLine:
+    wanted = [photo for photo in photos if photo.draft is None]
+    done = _settled(records, (photo.id for photo in photos))
+    todo = len([photo for photo in wanted if photo.id not in done])
+    kind = build.parts.draft_kind
+    if kind == "folder" or not todo:
+        return PlanLine("generate", len(photos), len(photos) - todo)
+    if kind == "openai":
+        return PlanLine(
+            "generate",
+            len(photos),
+            len(photos) - todo,
+            calls=todo,
+            usd=None,
+            disk=todo * DRAFT_BYTES,
+            note="the service tells no price before the first draft; --budget needs --draft highest_cost=USD",
+        )
+    speed = throughput(build.work.store("generate"))
+    note = (
+        f"at {1 / speed:.2f} s a draft, measured over those that were made"
+        if speed
+        else "the time of a draft is not known yet; make some with --only generate --limit 64, and look again"
+    )
+    hours = todo / speed / 3600 if speed else None
+    return PlanLine(
+        "generate",
+        len(photos),
+        len(photos) - todo,
+        gpu_hours=hours,
+        disk=todo * _draft_bytes(build, records),
+        note=note,
+    )
+
+
+def _analysis(
+    build: Build, photos: Sequence[Photo], records: dict[str, dict[str, StageRecord]], *, not_filtered: int
+) -> PlanLine:
+    done = _settled(records["analyse"], (photo.id for photo in photos))
+    todo = [photo for photo in photos if photo.id not in done and photo.answer is None]
+    sizes = [(_original_size(photo, records["photos"]), _draft_size(photo, records["generate"])) for photo in todo]
+    found = estimate(sizes, build.parts.analyst, batch=build.parts.in_batches)
+    ready = len([photo for photo in photos if photo.id not in done and photo.answer is not None])
+    notes = [f"by {build.parts.analyst.model}"]
+    if not_filtered:
+        notes.append(f"at most; {not_filtered:,} of them have not been filtered yet")
+    if found.usd is None and todo:
+        notes.append("no price of the model is known; give --price")
+    return PlanLine(
+        "analyse",
+        len(photos),
+        len(photos) - len(todo) - ready,
+        calls=found.calls,
+        input_tokens=found.input_tokens,
+        output_tokens=found.output_tokens,
+        usd=found.usd if todo else 0.0,
+        note=", ".join(notes) if todo else "",
+    )
+
+
+def _writing(photos: Sequence[Photo], records: dict[str, dict[str, StageRecord]]) -> PlanLine:
+    originals = sum(photo.path.stat().st_size for photo in photos if photo.path.is_file())
+    return PlanLine("shards", len(photos), 0, disk=originals + len(photos) * DRAFT_BYTES, note="drafts and originals")
+
+
+def _settled(records: dict[str, StageRecord], identities: Iterable[str]) -> set[str]:
+    return {name for name in identities if name in records and records[name].status != "failed"}
+
+
+def _goes_on(records: dict[str, StageRecord], identity: str) -> bool:
+    return identity not in records or records[identity].status != "dropped"
+
+
+def _draft_bytes(build: Build, records: dict[str, StageRecord]) -> int:
+    store = build.work.store("generate")
+    paths = [store.image_path(record.data["draft"]) for record in records.values() if "seed" in record.data]
+    sizes = [path.stat().st_size for path in paths[:200] if path.is_file()]
+    return sum(sizes) // len(sizes) if sizes else DRAFT_BYTES
+
+
+def _original_size(photo: Photo, records: dict[str, StageRecord]) -> Size:
+    record = records.get(photo.id)
+    return _size(record.data["size"]) if record is not None and "size" in record.data else _file_size(photo.path)
+
+
+def _draft_size(photo: Photo, records: dict[str, StageRecord]) -> Size:
+    record = records.get(photo.id)
+    if record is not None and "size" in record.data:
+        return _size(record.data["size"])
+    return DRAFT_SIZE if photo.draft is None else _file_size(photo.draft)
+
+
+def _file_size(path: Path) -> Size:
+    try:
+        with Image.open(path) as image:  # the header alone
+            return image.size
+    except (OSError, ValueError):
+        return DRAFT_SIZE  # the stage will say what is wrong with it
+
+
+def _size(values: Sequence[int]) -> Size:
+    return values[0], values[1]
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}" if value else "–"
+
+
+def _usd(value: float | None, none: str = "–") -> str:
+    return "unknown" if value is None else f"${value:,.2f}" if value else none

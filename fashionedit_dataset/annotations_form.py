@@ -1,0 +1,236 @@
+"""The annotations form: what of a FashionEdit folder may be published, and the hashes by which the rest is known again.
+
+It is an allow-list: a column that is not named here is null, also one that is added later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .card import CARD_FILE, SplitSize
+from .encoded import EncodedImage
+from .errors import InvalidDataError
+from .folder import FashionEditFolder, split_files
+from .image_metadata import without_metadata
+from .manifest import Manifest, SampleHashes, StoredImage, manifest_hash, read_manifest
+from .parallel import map_in_order
+from .rows import RowImages, SampleFacts
+from .schema import COLUMNS
+from .types import SPLITS
+from .writing import write_folder
+
+__all__ = [
+    "ALLOWED_COLUMNS",
+    "ALLOWED_DIFFERENCE_FIELDS",
+    "EVAL_FILE",
+    "AnnotationRow",
+    "caption_hash",
+    "card_sections",
+    "is_deepfashion",
+    "write_annotations",
+]
+
+ALLOWED_COLUMNS = ("image_id", "sd3_image", "differences", "clip_score", "gender", "category", "garment_id", "view")
+ALLOWED_DIFFERENCE_FIELDS = ("description", "box_2d")
+EVAL_FILE = "eval.yaml"
+
+_DEEPFASHION_ID = re.compile(r"(?:MEN|WOMEN)-[A-Za-z_]+-id_\d{8}-\d{2}_\d+_[a-z]+")
+_CARRIED_SECTIONS = ("How it was made", "Splits", "What is unclear", "Citation")
+_SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+_MISSING = """\
+The photographs and their captions belong to the collection they come from, and crops and other references are pieces of
+the photographs, so none of them is here. `manifest.json` has, for each row, the hash of the photograph's file, of its
+pixels, of its caption, and of the pixels of every crop; they tell a right copy from a wrong one and nothing more."""
+
+_FILLING_IN = """\
+With your own copy of the photographs and captions:
+
+```console
+$ fashionedit hydrate path/to/this/folder PHOTOS OUT
+```
+
+or, in Python, with `$FASHIONEDIT_REPO` set to this repository or `$FASHIONEDIT_DATA` to a copy of it:
+
+```python
+import fashionedit
+from datasets import load_dataset
+
+dataset = load_dataset("fashionedit", data_dir="PHOTOS", split="{split}")
+```
+
+`PHOTOS` holds `<image_id>.jpg` (or `.jpeg`, `.png`, `.webp`), at any depth, and `captions.json`, `metadata.jsonl` or a
+CSV file with the captions. Crops are cut anew. Everything is compared with its hash, and what is missing or different
+is named. The full set that comes out has the manifest hash of the one that this was made from."""
+
+_DEEPFASHION_LICENCE = """\
+The photographs and captions that the rows refer to are those of
+[DeepFashion-MultiModal](https://github.com/yumingj/DeepFashion-MultiModal), which is for non-commercial research; no
+portion of it may be copied, published or distributed further, and neither its images nor data derived from them may be
+used commercially. None of its images or captions is here. Boxes, descriptions and drafts may count as derived from
+them: use them under the same terms."""
+
+_OTHER_LICENCE = """\
+The photographs and captions that the rows refer to keep the terms of the collection that they come from; none of them
+is here. Boxes, descriptions and drafts may count as derived from them: read those terms before you use or pass on
+this."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationRow:
+    """A row of which only the allowed columns are written.
+
+    Args:
+        facts: All of the row but its images; the caption is not written.
+        draft: The draft, without metadata in its file.
+    """
+
+    facts: SampleFacts
+    draft: EncodedImage
+
+    @property
+    def images(self) -> tuple[EncodedImage, ...]:
+        """The draft."""
+        return (self.draft,)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the encoded draft."""
+        return len(self.draft.data)
+
+    def row(self) -> dict[str, Any]:
+        """Returns the values of `COLUMNS`: null where the column is not allowed."""
+        facts = self.facts
+        values = {
+            "image_id": facts.id,
+            "sd3_image": {"bytes": self.draft.data, "path": f"{facts.id}-draft.{self.draft.suffix}"},
+            "differences": [
+                {"description": text, "box_2d": list(box.box_2d)}
+                for text, box in zip(facts.descriptions, facts.boxes, strict=True)
+            ],
+            "clip_score": facts.clip_score,
+            "gender": facts.gender,
+            "category": facts.category,
+            "garment_id": facts.garment_id,
+            "view": facts.view,
+        }
+        return {column: values.get(column) if column in ALLOWED_COLUMNS else None for column in COLUMNS}
+
+
+def write_annotations(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, SplitSize]:
+    """Writes the annotations form of a full folder into the new folder `out`; returns the size of each split.
+
+    Rows are taken one at a time. Drafts keep their pixels and lose the metadata of their files. `eval.yaml` comes
+    along; of the card only the sections on how the set was made, its splits, what is unclear and the citation do.
+
+    Args:
+        folder: A FashionEdit folder, the full set.
+        out: Must not exist, or be empty.
+        workers: Threads that read and hash; as many as there are processors by default.
+        progress: Called with the samples done and the samples in all.
+
+    Raises:
+        DatasetNotFoundError: There is no such folder, or it holds no FashionEdit files.
+        InvalidDataError: The folder is the annotations form already, a row is not what it must be, or `out` is taken.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if manifest.form == "annotations":
+        raise InvalidDataError(f"{folder} is the annotations form already; give the full folder")
+    opened = {split: FashionEditFolder(folder, split) for split in split_files(folder)}
+    hashes: dict[str, SampleHashes] = {}
+    identities: dict[str, str] = {}
+    seen: dict[str, list[tuple[SampleFacts, RowImages[str]]]] = {split: [] for split in opened}
+    total = sum(map(len, opened.values()))
+
+    def rows(split: str, source: FashionEditFolder) -> Iterator[AnnotationRow]:
+        for row, found, pixels in map_in_order(lambda key: _reduced(source, key), source.ids, workers=workers):
+            hashes[row.facts.id] = found
+            seen[split].append((row.facts, pixels))
+            yield row
+            if progress is not None:
+                progress(len(hashes), total)
+        identities[split] = manifest_hash(seen[split])
+        if len(identities) == len(opened):
+            identities["+".join(split for split in SPLITS if split in opened)] = manifest_hash(
+                pair for pairs in seen.values() for pair in pairs
+            )
+
+    ids = (key for source in opened.values() for key in source.ids)
+    first = next(iter(opened))
+    return write_folder(
+        out,
+        {split: rows(split, source) for split, source in opened.items()},
+        name=manifest.name or folder.resolve().name,
+        licence="apache-2.0" if manifest.control_set else "other",
+        licence_note=_licence_note(manifest, ids),
+        control_set=manifest.control_set,
+        renderer=manifest.renderer,
+        form="annotations",
+        hashes=hashes,
+        manifest_hashes=identities,
+        sections=[
+            ("What is missing, and why", _MISSING),
+            ("Filling it in", _FILLING_IN.format(split=first)),
+            *card_sections(folder),
+        ],
+        files={EVAL_FILE: (folder / EVAL_FILE).read_bytes()} if (folder / EVAL_FILE).is_file() else None,
+        workers=1,
+    )
+
+
+def caption_hash(caption: str) -> str:
+    """Returns the SHA-256 of the caption as UTF-8, 64 hex digits."""
+    return hashlib.sha256(caption.encode()).hexdigest()
+
+
+def is_deepfashion(ids: Iterable[str]) -> bool:
+    """Returns whether a photograph is named as those of DeepFashion-MultiModal are."""
+    return any(_DEEPFASHION_ID.fullmatch(key) for key in ids)
+
+
+def card_sections(folder: Path) -> list[tuple[str, str]]:
+    """Returns the parts of a folder's card that its other form keeps: heading and text."""
+    card = folder / CARD_FILE
+    text = card.read_text("utf-8", errors="replace") if card.is_file() else ""
+    return [(heading, body.strip()) for heading, body in _SECTION.findall(text) if heading in _CARRIED_SECTIONS]
+
+
+def _reduced(source: FashionEditFolder, key: str) -> tuple[AnnotationRow, SampleHashes, RowImages[str]]:
+    stored = source.row(key)
+    facts = source.facts(key)
+    digests = source.digests(key)
+    pixels = RowImages(digests.original, digests.draft, digests.references, digests.sketches, digests.examples)
+    draft = EncodedImage(stored["sd3_image"]["bytes"], digests.draft, digests.draft_size)
+    found = SampleHashes(
+        original=StoredImage(pixels=digests.original, size=digests.original_size),
+        file=hashlib.sha256(stored["original_image"]["bytes"]).hexdigest(),
+        caption=caption_hash(facts.annotation),
+        references={
+            column: images
+            for column, images in (
+                ("crops", pixels.crops),
+                ("sketches", pixels.sketches),
+                ("examples", pixels.examples),
+            )
+            if images
+        },
+    )
+    return AnnotationRow(facts, without_metadata(draft, name=f"the draft of sample {key}")), found, pixels
+
+
+def _licence_note(manifest: Manifest, ids: Iterable[str]) -> str:
+    if manifest.control_set:
+        return "Rendered by the code of fashionedit, which is under Apache-2.0; no photograph was used."
+    return _DEEPFASHION_LICENCE if is_deepfashion(ids) else _OTHER_LICENCE

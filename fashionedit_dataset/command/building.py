@@ -1,0 +1,272 @@
+"""The verb that makes a dataset out of photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fashionedit.errors import InvalidDataError, UnknownNameError
+
+from .options import PATH, device_option, encoder_option, parameters, progress_bar, quiet_option
+
+if TYPE_CHECKING:
+    from fashionedit.builders.analyse.analyst import Analyst
+    from fashionedit.builders.build_options import BuildOptions, BuildParts, BuildReport
+    from fashionedit.builders.generate import DraftMaker
+    from fashionedit.builders.photos import PhotoSource
+    from fashionedit.builders.prices import Price
+    from fashionedit.metrics.embedder import Embedder
+
+__all__ = ["build"]
+
+
+@click.command(short_help="Photographs → FashionEdit folder.")
+@click.option("--source", required=True, help="DeepFashion-MultiModal, the authors' release, a folder, or org/name.")
+@click.option("--out", type=PATH, required=True, help="The FashionEdit folder.")
+@click.option("--work", type=PATH, help="Where finished work is kept; OUT.build by default.")
+@click.option("--kind", help="deepfashion, release, folder or hub, where looking is not enough.")
+@click.option("--captions", type=PATH, help="A captions.json that is not in the source.")
+@click.option("--source-split", help="Of a Hub dataset that has several.")
+@click.option("--source-config", help="Of a Hub dataset that has several configurations.")
+@click.option("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="Of a Hub dataset or a table.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many photographs, spread over all of them.")
+@click.option(
+    "--drafts",
+    default="sd3",
+    show_default=True,
+    metavar="SPEC",
+    help="A known model, diffusers:REPO_OR_FOLDER[@revision], openai:MODEL, or folder:PATH.",
+)
+@click.option("--draft", "draft_options", multiple=True, metavar="KEY=VALUE", help="steps, guidance, dtype, t5, ...")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the drafts, with each photograph's id.")
+@encoder_option
+@device_option
+@click.option("--min-similarity", metavar="NUMBER", help="85 by default (none for the authors' release); or none.")
+@click.option("--top-k", type=click.IntRange(1), help="Keep at most so many pairs, the most similar.")
+@click.option("--selection", type=PATH, help="A ready selection, such as captions_top.json, instead of both limits.")
+@click.option("--model", default="gpt-4.1-mini", show_default=True, help="What names the three differences.")
+@click.option("--base-url", help="An OpenAI-compatible service for --model.")
+@click.option("--prompt", default="paper", show_default=True, help="paper, reference, or a text file.")
+@click.option("--ask", "ask_options", multiple=True, metavar="KEY=VALUE", help="api, temperature, max_repairs, ...")
+@click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Calls under way at once.")
+@click.option("--batch", is_flag=True, help="Ask through the Batch API: half the price, within a day.")
+@click.option("--batch-requests", type=click.IntRange(1, 50_000), default=50_000, show_default=True, help="Of a batch.")
+@click.option("--sketches", is_flag=True, help="Draw each crop as a sketch too.")
+@click.option("--examples", is_flag=True, help="Add other photographs of the same garment.")
+@click.option("--split", default="garment", show_default=True, help="garment, random, or a file that lists validation.")
+@click.option("--validation", type=click.IntRange(0), help="Validation images; a tenth, at most 1,000, by default.")
+@click.option("--split-seed", type=int, default=0, show_default=True)
+@click.option("--name", help="What tables call the dataset; the folder's name by default.")
+@click.option("--licence", help="The licence of the photographs, which the card names.")
+@click.option("--only", metavar="STAGES", help="Some of: photos, generate, filter, analyse, crop, split, shards.")
+@click.option("--share", metavar="K/N", help="Only the K-th of N parts, for as many processes or machines.")
+@click.option("--budget", type=click.FloatRange(0), metavar="USD", help="Stop before more is spent, all runs together.")
+@click.option("--price", metavar="PRICE", help="input=USD,output=USD per million tokens, or a JSON file of prices.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and what it takes; nothing is spent.")
+@click.option("--again", is_flag=True, help="Make stages anew whose settings have changed.")
+@click.option("--leave-failed", is_flag=True, help="Write the dataset without what failed and could be tried again.")
+@click.option("--json", "as_json", is_flag=True, help="Print the funnel, or the plan, as JSON.")
+@quiet_option
+def build(
+    source: str,
+    out: Path,
+    work: Path | None,
+    only: str | None,
+    share: str | None,
+    budget: float | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Make a FashionEdit folder OUT from photographs; the same command again continues.
+
+    Each photograph gets a draft generated from its caption; pairs that are similar enough are shown to a multimodal
+    model, which names three differences; crops are cut, garments split, and everything written as Parquet. What is
+    finished is kept in OUT.build and never paid for twice. The keys of services come from their usual variables
+    (OPENAI_API_KEY, HF_TOKEN).
+    """
+    from fashionedit.builders.build import Build
+    from fashionedit.builders.build_options import share_of, stage_names
+    from fashionedit.builders.photos import open_source
+    from fashionedit.builders.plan import plan_build
+    from fashionedit.builders.work_folder import WorkFolder
+
+    folder = WorkFolder(work if work is not None else out.with_name(f"{out.name}.build"))
+    photos = open_source(
+        source,
+        work=folder.path,
+        kind=given["kind"],
+        captions=given["captions"],
+        split=given["source_split"],
+        config=given["source_config"],
+        columns=dict(pair.split("=", 1) for pair in _pairs(given["columns"], "--column")),
+    )
+    parts = _parts(photos, given)
+    build_ = Build(
+        folder, parts, _options(photos, given, share_of(share)), budget=budget, bars=progress_bar(quiet or as_json)
+    )
+    if dry_run:
+        plan = plan_build(build_, stage_names(only))
+        click.echo(plan.to_json() if as_json else plan.to_text(), nl=not as_json)
+        return
+    report = build_.run(out, stage_names(only))
+    click.echo(report.funnel.to_json() if as_json else _told(report), nl=not as_json)
+
+
+def _told(report: BuildReport) -> str:
+    lines = [report.funnel.to_text()]
+    if report.selection is not None:
+        lines.append(f"{report.selection.sentence[0].upper()}{report.selection.sentence[1:]}.")
+    if report.leaks is not None:
+        lines += report.leaks.sentences()
+    if report.drafts_per_second:
+        lines.append(f"Drafts: {1 / report.drafts_per_second:.2f} s each, in one process.")
+    if report.usd:
+        lines.append(f"Spent so far: ${report.usd:.2f}.")
+    if report.out is not None:
+        sizes = ", ".join(f"{size.rows:,} {split}" for split, size in report.splits.items())
+        lines.append(f"{report.out}: {sizes}")
+    return "\n".join(lines)
+
+
+def _parts(source: PhotoSource, given: dict[str, Any]) -> BuildParts:
+    from fashionedit.builders.build_options import BuildParts
+
+    prices = _prices(given["price"], given["model"])
+    return BuildParts(
+        source,
+        drafts=_drafts(given, prices),
+        embedder=_embedder(given),
+        analyst=_analyst(given, prices),
+        encoder_name=given["encoder"],
+        draft_kind=given["drafts"].partition(":")[0] if ":" in given["drafts"] else "diffusers",
+        in_batches=given["batch"],
+        batch_requests=given["batch_requests"],
+    )
+
+
+def _drafts(given: dict[str, Any], prices: dict[str, Price]) -> Callable[[], DraftMaker]:
+    spec, options = given["drafts"], parameters(given["draft_options"])
+
+    def make() -> DraftMaker:
+        from fashionedit.builders.generate import make_drafts
+
+        known = dict(options)
+        if spec.startswith("openai:"):
+            known |= _image_price(spec.removeprefix("openai:"), prices)
+        elif not spec.startswith("folder:"):
+            known.setdefault("device", given["device"])
+        return make_drafts(spec, **known)
+
+    return make
+
+
+def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
+    """Returns what turns the usage of an image service into money, where a price is known."""
+    from fashionedit.builders.prices import price_of
+
+    price = price_of(model, prices)
+    if price is None:
+        return {}
+
+    def cost(usage: Any) -> float | None:
+        if usage is None:
+            return None
+        return price.cost(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+
+    return {"cost_of": cost}
+
+
+def _embedder(given: dict[str, Any]) -> Callable[[], Embedder]:
+    def make() -> Embedder:
+        from fashionedit.metrics import EmbeddingCache, load_encoder
+        from fashionedit.metrics.embedder import Embedder
+
+        return Embedder(load_encoder(given["encoder"], device=given["device"]), EmbeddingCache())
+
+    return make
+
+
+def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
+    from dataclasses import fields
+
+    from fashionedit.builders.analyse.analyst import Analyst
+    from fashionedit.builders.analyse.pictures import SentImages
+    from fashionedit.builders.analyse.prompts import read_prompt
+
+    asked = parameters(given["ask_options"])
+    asked |= {key: None for key in ("temperature", "max_output_tokens", "max_side") if asked.get(key) == "none"}
+    pictures = {field.name: asked.pop(field.name) for field in fields(SentImages) if field.name in asked}
+    own = ("model", "prompt", "base_url", "concurrency", "images", "prices")
+    free = [field.name for field in fields(Analyst) if field.name not in own]
+    for key in asked:
+        if key not in free:
+            raise UnknownNameError(
+                f"--ask takes no {key}; it takes {', '.join([*free, *(field.name for field in fields(SentImages))])}"
+            )
+    return Analyst(
+        model=given["model"],
+        prompt=read_prompt(given["prompt"]),
+        base_url=given["base_url"],
+        concurrency=given["concurrency"],
+        images=SentImages(**pictures),
+        prices=prices,
+        **asked,
+    )
+
+
+def _prices(text: str | None, model: str) -> dict[str, Price]:
+    from fashionedit.builders.prices import parse_price, read_prices
+
+    if text is None:
+        return {}
+    return {model: parse_price(text)} if "=" in text else read_prices(Path(text))
+
+
+def _options(source: PhotoSource, given: dict[str, Any], share: tuple[int, int] | None) -> BuildOptions:
+    from fashionedit.builders.build_options import BuildOptions
+    from fashionedit.builders.filter import MIN_SIMILARITY
+    from fashionedit.builders.photos.selection import read_selection
+    from fashionedit.builders.split_file import read_split_file
+
+    text, split = given["min_similarity"], given["split"]
+    ready = source.describe()["kind"] == "release"  # it was filtered by its authors
+    usual = None if ready or given["selection"] else MIN_SIMILARITY
+    return BuildOptions(
+        base_seed=given["seed"],
+        limit=given["limit"],
+        share=share,
+        min_similarity=usual if text is None else _number(text),
+        top_k=given["top_k"],
+        selection=read_selection(given["selection"]) if given["selection"] else None,
+        sketches=given["sketches"],
+        examples=given["examples"],
+        split_rule=split if split in ("garment", "random") else "file",
+        split_seed=given["split_seed"],
+        validation=given["validation"],
+        listed=None if split in ("garment", "random") else read_split_file(Path(split)),
+        name=given["name"],
+        licence=given["licence"],
+        again=given["again"],
+        leave_failed=given["leave_failed"],
+    )
+
+
+def _number(text: str) -> float | None:
+    if text == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidDataError(f"--min-similarity is {text!r}; give a cosine × 100, such as 85, or none") from None
+
+
+def _pairs(pairs: tuple[str, ...], option: str) -> tuple[str, ...]:
+    for pair in pairs:
+        if "=" not in pair.strip("="):
+            raise InvalidDataError(f"{option} {pair!r} is no NAME=COLUMN; write for example {option} caption=text")
+    return pairs

@@ -1,0 +1,149 @@
+"""The verbs between a folder and the Hub: what may be published goes there, and is filled in again on the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fashionedit.errors import InvalidDataError
+
+from .options import PATH, progress_bar, quiet_option
+
+__all__ = ["hydrate", "publish"]
+
+
+@click.command(short_help="Send what may be published to the Hub.")
+@click.argument("folder", metavar="OUT", type=PATH, required=False)
+@click.option("--repo", metavar="ORG/NAME", help="The dataset repository; made where it does not exist.")
+@click.option("--private/--public", default=None, help="Who can see it; a new one is private.")
+@click.option("--include-originals", is_flag=True, help="Send the full set: photographs, captions and crops too.")
+@click.option(
+    "--i-have-permission",
+    "permission",
+    is_flag=True,
+    help="The photographs' owner agrees; needed for originals and for whatever is public.",
+)
+@click.option("--metrics", metavar="ORG[/PREFIX]", help="Send the three metrics, as Spaces ORG/PREFIXpsnr and so on.")
+@click.option("--branch", help="Of the dataset repository; the main one by default.")
+@click.option("--message", help="Of the commit.")
+@click.option("--dry-run", is_flag=True, help="List every file and size; send nothing.")
+@quiet_option
+def publish(
+    folder: Path | None,
+    repo: str | None,
+    private: bool | None,
+    include_originals: bool,
+    permission: bool,
+    metrics: str | None,
+    branch: str | None,
+    message: str | None,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Send the annotations form of the FashionEdit folder OUT to the Hub, to a private repository.
+
+    It holds ids, drafts, differences, scores and hashes; no photograph, no caption, no crop. The very files are
+    searched for those before anything is sent. Whoever has the photographs fills them in with `fashionedit hydrate`.
+    The same command again sends what is missing.
+    """
+    if (folder is None) != (repo is None) or (folder is None and metrics is None):
+        raise InvalidDataError("give OUT and --repo ORG/NAME for the dataset, --metrics ORG for the metrics, or both")
+    if quiet:
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+
+        disable_progress_bars()
+    if folder is not None and repo is not None:
+        from fashionedit.builders.publish.dataset import publish_dataset
+
+        with progress_bar(quiet)("preparing", "step") as bar:
+            sent = publish_dataset(
+                folder,
+                repo,
+                private=private,
+                permission=permission,
+                originals=include_originals,
+                dry_run=dry_run,
+                branch=branch,
+                message=message,
+                progress=bar.at,
+            )
+        if sent.uploaded is None:
+            _list(sent.files, f"datasets/{sent.repository}, the {sent.form} form")
+        else:
+            click.echo(
+                f"{sent.uploaded.url} ({_seen(sent.public)}): the {sent.form} form, commit {sent.uploaded.commit}"
+            )
+            revision = f', revision="{branch}"' if branch else ""
+            click.echo(f'load_dataset("{sent.repository}"{revision})')
+    if metrics is not None:
+        from fashionedit.builders.publish.spaces import publish_metrics
+
+        for space in publish_metrics(metrics, private=private, dry_run=dry_run, message=message):
+            if space.uploaded is None:
+                _list(space.files, f"spaces/{space.repository}")
+            else:
+                click.echo(f"{space.uploaded.url} ({_seen(space.public)}): commit {space.uploaded.commit}")
+                loading = f'evaluate.load("{space.repository}")'
+                click.echo(loading if space.public else f"{loading} once it is public: evaluate sends no token")
+
+
+def _seen(public: bool | None) -> str:
+    return "public" if public else "private"
+
+
+def _list(files: Any, where: str) -> None:
+    for file in files:
+        click.echo(f"{file.size:>14,}  {file.path}")
+    click.echo(f"{sum(file.size for file in files):>14,}  bytes in {len(files)} files would go to {where}")
+
+
+@click.command(short_help="Fill the photographs in again.")
+@click.argument("annotations", type=PATH)
+@click.argument("photos", type=PATH)
+@click.argument("out", type=PATH)
+@click.option("--captions", type=PATH, metavar="FILE", help="The captions, where they do not lie in PHOTOS.")
+@click.option("--partial", is_flag=True, help="Leave out samples that can't be filled in, instead of writing nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@quiet_option
+def hydrate(
+    annotations: Path, photos: Path, out: Path, captions: Path | None, partial: bool, as_json: bool, quiet: bool
+) -> None:
+    """Fill the annotations form in from your own photographs: ANNOTATIONS and PHOTOS become the full set OUT.
+
+    PHOTOS holds <image_id>.jpg (.jpeg, .png, .webp), at any depth. Every photograph, caption and crop is compared with
+    the hash that was published with it. OUT has the manifest hash of the set that the annotations were made from.
+    """
+    from fashionedit.hydration import HydrationReport
+    from fashionedit.hydration import hydrate as fill_in
+
+    def tell(report: HydrationReport) -> None:
+        if as_json:
+            click.echo(report.to_json(), nl=False)
+
+    with progress_bar(quiet)("filling in", "step") as bar:
+        report = fill_in(
+            annotations,
+            photos,
+            out,
+            captions=captions,
+            partial=partial,
+            sketch=_sketcher(),
+            progress=bar.at,
+            report=tell,
+        )
+    if not as_json:
+        click.echo("\n".join([str(out), *report.sentences()]))
+
+
+def _sketcher() -> Callable[[Any], Any] | None:
+    """Returns what draws sketches; None where the extra for it is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("cv2") is None:
+        return None
+    from fashionedit.builders.sketch import sketch
+
+    return sketch

@@ -1,0 +1,395 @@
+"""Hydration: the annotations form and a user's own photographs become the full set, every hash compared.
+
+Sketches are made again where a way to draw them is given, examples are looked for among the photographs; what does not
+come out as it was stays null and is counted, and only then the manifest hash is another.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from PIL import Image
+
+from .annotations_form import EVAL_FILE, caption_hash, card_sections
+from .encoded import MAX_FILE_BYTES, EncodedImage
+from .errors import InvalidDataError, InvalidImageError
+from .folder import FashionEditFolder, split_files
+from .images import crop
+from .manifest import MANIFEST_FILE, SampleHashes, manifest_hash, read_manifest
+from .parallel import map_in_order
+from .photographs import Photographs
+from .places import cache_folder
+from .rows import EncodedSample, RowImages, SampleFacts
+from .types import SPLITS
+from .writing import write_folder
+
+__all__ = ["PROBLEMS", "HydrationReport", "hydrate", "hydrated_folder", "hydration_key"]
+
+PROBLEMS = {
+    "missing": "photograph missing",
+    "unreadable": "photograph can't be read",
+    "different": "photograph different",
+    "decoded differently": "the right file, but this machine decodes it to other pixels",
+    "no caption": "no caption",
+    "caption different": "caption different",
+    "crops different": "crops were not cut from the photograph by the box",
+}
+"""Why a sample can't be filled in, and how a sentence puts it."""
+
+_NAMED = 3  # ids in a sentence
+_NOTE = """\
+The photographs and captions were filled in on this machine from somebody's own copy and keep the terms of the
+collection that they come from. **Do not pass this folder on**; `fashionedit publish` sends a form of it without
+them."""
+
+
+@dataclass(frozen=True)
+class HydrationReport:
+    """What was found.
+
+    Args:
+        wanted: Samples in the annotations form.
+        filled: Those whose photograph, caption and crops are all as they were.
+        problems: By kind (`PROBLEMS`), the ids of the others.
+        re_encoded: Photographs in other files than the published ones, with the same pixels: these are filled in.
+        without: By column (`sketches`, `examples`), the ids of samples that had some and have none now.
+        manifest_hashes: Of what was written, by split and of both; empty where nothing was.
+        published: The same of the set that the annotations form was made from.
+    """
+
+    wanted: int
+    filled: int
+    problems: Mapping[str, tuple[str, ...]]
+    re_encoded: tuple[str, ...] = ()
+    without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    manifest_hashes: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def identical(self) -> bool:
+        """Whether what was written is the set that was published, to the pixel and the letter."""
+        return bool(self.manifest_hashes) and dict(self.manifest_hashes) == dict(self.published)
+
+    def sentences(self) -> list[str]:
+        """Returns what a person should know, a line each."""
+        lines = [f"{self.filled:,} of {self.wanted:,} samples are filled in"]
+        lines += [f"{PROBLEMS[kind]}: {len(ids):,} ({_names(ids)})" for kind, ids in self.problems.items()]
+        if self.re_encoded:
+            lines.append(f"another file with the same pixels: {len(self.re_encoded):,}")
+        for column, ids in self.without.items():
+            lines.append(f"left without {column}: {len(ids):,} ({_names(ids)})")
+        if self.identical:
+            lines.append("the set is the published one: equal manifest hash")
+        elif self.manifest_hashes:
+            lines.append("the set is not the published one: its manifest hash is another")
+        return lines
+
+    def to_json(self) -> str:
+        """Returns the report as JSON."""
+        values = {
+            "wanted": self.wanted,
+            "filled": self.filled,
+            "identical": self.identical,
+            "problems": {kind: list(ids) for kind, ids in self.problems.items()},
+            "re_encoded": list(self.re_encoded),
+            "without": {column: list(ids) for column, ids in self.without.items()},
+            "manifest_hashes": dict(self.manifest_hashes),
+            "published": dict(self.published),
+        }
+        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What was found of one sample."""
+
+    problem: str | None = None
+    path: Path | None = None
+    caption: str = ""
+    re_encoded: bool = False
+
+
+def hydrate(
+    annotations: Path | str,
+    photographs: Path | str,
+    out: Path | str,
+    *,
+    captions: Path | str | None = None,
+    partial: bool = False,
+    sketch: Callable[[Image.Image], Image.Image] | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    report: Callable[[HydrationReport], None] | None = None,
+) -> HydrationReport:
+    """Writes the full set into the new folder `out`; returns what was found.
+
+    Every photograph is compared first. Where one sample can't be filled in, nothing is written, unless `partial`.
+
+    Args:
+        annotations: A FashionEdit folder in the annotations form.
+        photographs: Where the photographs are, at any depth, as `<image_id>.jpg` (`.jpeg`, `.png`, `.webp`).
+        out: Must not exist, or be empty.
+        captions: The file with the captions; by default the one that lies with the photographs.
+        partial: Whether samples that can't be filled in are left out.
+        sketch: Draws a sketch of a crop, as the published ones were drawn; without it there are none.
+        workers: Threads that decode and hash; as many as there are processors by default.
+        progress: Called with the steps done and the steps in all: two for each sample.
+        report: Called with what was found also where nothing is written.
+
+    Raises:
+        DatasetNotFoundError: A folder is not there, or holds no photographs or no FashionEdit files.
+        InvalidDataError: Samples can't be filled in, the annotations form is not what it must be, or `out` is taken.
+    """
+    annotations, out = Path(annotations), Path(out)
+    manifest = read_manifest(annotations)
+    splits = {name: FashionEditFolder(annotations, name, facts_only=True) for name in split_files(annotations)}
+    if manifest.form != "annotations":
+        raise InvalidDataError(f"{annotations} is not the annotations form; its photographs are in it already")
+    ids = [key for source in splits.values() for key in source.ids]
+    if strangers := [key for key in ids if key not in manifest.samples]:
+        raise InvalidDataError(
+            f"{annotations / MANIFEST_FILE} has no hashes for {len(strangers)} samples ({_names(strangers)}); fetch "
+            "the annotations form again"
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InvalidDataError(f"{out} exists and is not an empty folder; choose another one or remove it")
+    found = Photographs(photographs, captions)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, 2 * len(ids))
+
+    findings: dict[str, _Finding] = {}
+    for key, finding in zip(
+        ids, map_in_order(lambda key: _look(key, manifest.samples[key], found), ids, workers=workers), strict=True
+    ):
+        findings[key] = finding
+        step()
+    examples = _ExampleFinder(found)
+    without: dict[str, list[str]] = {}
+
+    def summary(hashes: Mapping[str, str]) -> HydrationReport:
+        kinds = {kind: tuple(key for key in ids if findings[key].problem == kind) for kind in PROBLEMS}
+        return HydrationReport(
+            wanted=len(ids),
+            filled=sum(finding.problem is None for finding in findings.values()),
+            problems={kind: keys for kind, keys in kinds.items() if keys},
+            re_encoded=tuple(key for key in ids if findings[key].problem is None and findings[key].re_encoded),
+            without={column: tuple(keys) for column, keys in without.items()},
+            manifest_hashes=hashes,
+            published=manifest.manifest_hashes,
+        )
+
+    def check() -> None:
+        """Stops where something can't be filled in."""
+        so_far = summary({})
+        if so_far.problems and (not partial or not so_far.filled):
+            if report is not None:
+                report(so_far)
+            raise InvalidDataError(_refusal(so_far, found))
+
+    written: dict[str, list[tuple[SampleFacts, RowImages[str]]]] = {}
+
+    def rows(split: str, source: FashionEditFolder) -> Iterator[EncodedSample]:
+        def fill(key: str) -> tuple[str, EncodedSample | str]:
+            return key, _fill(source, key, manifest.samples[key], findings[key], sketch, examples)
+
+        wanted = [key for key in source.ids if findings[key].problem is None]
+        for _ in range(len(source) - len(wanted)):
+            step()
+        for key, filled in map_in_order(fill, wanted, workers=workers):
+            step()
+            if isinstance(filled, str):
+                findings[key] = replace(findings[key], problem=filled)
+                if not partial:
+                    check()
+                continue
+            for column in ("sketches", "examples"):
+                if column in manifest.samples[key].references and not getattr(filled, column):
+                    without.setdefault(column, []).append(key)
+            written.setdefault(split, []).append((filled.facts, _digests(filled)))
+            yield filled
+
+    check()
+    write_folder(
+        out,
+        {
+            split: rows(split, source)
+            for split, source in splits.items()
+            if any(findings[key].problem is None for key in source.ids)
+        },
+        name=manifest.name,
+        licence="apache-2.0" if manifest.control_set else None,
+        licence_note=None if manifest.control_set else _NOTE,
+        control_set=manifest.control_set,
+        renderer=manifest.renderer,
+        sections=card_sections(annotations),
+        files={EVAL_FILE: (annotations / EVAL_FILE).read_bytes()} if (annotations / EVAL_FILE).is_file() else None,
+        workers=1,
+    )
+    hashes = {split: manifest_hash(pairs) for split, pairs in written.items()}
+    both = "+".join(split for split in SPLITS if split in written)
+    hashes[both] = manifest_hash(pair for pairs in written.values() for pair in pairs)
+    result = summary(hashes)
+    if report is not None:
+        report(result)
+    return result
+
+
+def hydrated_folder(annotations: Path, photographs: Photographs) -> Path:
+    """Returns the full set in the cache folder, filled in now unless it was before.
+
+    It is kept under the hash of the annotations' manifest and the names, sizes and times of the photographs. Processes
+    that ask for the same one at once wait for the one that makes it.
+
+    Raises:
+        InvalidDataError: A sample can't be filled in, or the annotations form is not what it must be.
+    """
+    home = cache_folder() / "hydrated"
+    name = hydration_key(annotations, photographs)
+    folder = home / name
+    if (folder / MANIFEST_FILE).is_file():
+        return folder
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / MANIFEST_FILE).is_file():
+            return folder
+        for leftover in home.glob(f".{name}.*.part"):  # its writer died: nobody else may write under this lock
+            shutil.rmtree(leftover, ignore_errors=True)
+        hydrate(annotations, photographs.folder, folder)
+    return folder
+
+
+def hydration_key(annotations: Path, photographs: Photographs) -> str:
+    """Returns what changes when the annotations or one of the photographs do, 32 hex digits."""
+    manifest = read_manifest(annotations)
+    if manifest.form != "annotations":
+        raise InvalidDataError(
+            f"{annotations} is not the annotations form, so nothing is to be filled in from {photographs.folder}; load "
+            "it without data_dir="
+        )
+    text = (annotations / MANIFEST_FILE).read_bytes()
+    return hashlib.sha256(text).hexdigest()[:16] + photographs.fingerprint(manifest.samples)
+
+
+def _look(key: str, hashes: SampleHashes, photographs: Photographs) -> _Finding:
+    """Returns whether photograph and caption are those that were published; decodes only what is in another file."""
+    caption = _caption(photographs.caption(key), hashes.caption)
+    if caption is None:
+        return _Finding("no caption" if photographs.caption(key) is None else "caption different")
+    problem = "missing"
+    for path in photographs.files(key):
+        try:
+            small = path.stat().st_size <= MAX_FILE_BYTES
+            if small and hashlib.sha256(path.read_bytes()).hexdigest() == hashes.file:
+                return _Finding(None, path, caption)
+            image, _ = EncodedImage.from_file(path, name=str(path))
+        except (OSError, InvalidImageError):
+            problem = "unreadable" if problem == "missing" else problem
+            continue
+        if image.digest == hashes.original.pixels:
+            return _Finding(None, path, caption, re_encoded=image.sha256 != hashes.file)
+        problem = "different"
+    return _Finding(problem)
+
+
+def _caption(found: str | None, wanted: str) -> str | None:
+    """Returns the caption with this hash: as it was found, or with the white space around or inside it put in order."""
+    for text in ("",) if found is None else (found, found.strip(), " ".join(found.split()), ""):
+        if caption_hash(text) == wanted:
+            return text
+    return None
+
+
+def _fill(
+    source: FashionEditFolder,
+    key: str,
+    hashes: SampleHashes,
+    finding: _Finding,
+    sketch: Callable[[Image.Image], Image.Image] | None,
+    examples: _ExampleFinder,
+) -> EncodedSample | str:
+    """Returns the whole row, or what is wrong with it."""
+    assert finding.path is not None
+    try:
+        original, image = EncodedImage.from_file(finding.path, name=str(finding.path))
+    except InvalidImageError:
+        return "unreadable"
+    if original.digest != hashes.original.pixels:
+        return "decoded differently" if not finding.re_encoded else "different"
+    facts = replace(source.facts(key), annotation=finding.caption)
+    pieces = [crop(image, box) for box in facts.boxes]
+    crops = tuple(EncodedImage.of(piece) for piece in pieces)
+    wanted = hashes.references
+    if tuple(piece.digest for piece in crops) != wanted.get("crops"):
+        return "crops different"
+    sketches: tuple[EncodedImage, ...] = ()
+    if sketch is not None and "sketches" in wanted:
+        drawn = tuple(EncodedImage.of(sketch(piece)) for piece in pieces)
+        sketches = drawn if tuple(one.digest for one in drawn) == wanted["sketches"] else ()
+    draft = EncodedImage.read(source.row(key)["sd3_image"]["bytes"], name=f"the draft of sample {key}")
+    return EncodedSample(facts, original, draft, crops, sketches, examples.find(key, facts, wanted.get("examples", ())))
+
+
+class _ExampleFinder:
+    """Finds the other photographs of a garment by the digests of their pixels, among files named like it."""
+
+    def __init__(self, photographs: Photographs) -> None:
+        self._by_garment: dict[str, list[Path]] = {}
+        for path in photographs.all_files():
+            self._by_garment.setdefault(_garment_of(path.stem), []).append(path)
+
+    def find(self, key: str, facts: SampleFacts, wanted: tuple[str, ...]) -> tuple[EncodedImage, ...]:
+        """Returns the photographs with these digests, in this order; none where one of them is not found."""
+        if not wanted:
+            return ()
+        found: dict[str, EncodedImage] = {}
+        for path in self._by_garment.get(_garment_of(key), ()):
+            try:
+                image, _ = EncodedImage.from_file(path, name=str(path))
+            except InvalidImageError:
+                continue
+            found.setdefault(image.digest, image)
+            if all(digest in found for digest in wanted):
+                return tuple(found[digest] for digest in wanted)
+        return ()
+
+
+def _garment_of(stem: str) -> str:
+    """Returns the part of a DeepFashion name that says which garment it is; the name's first part of any other."""
+    garment, mark, rest = stem.partition("-id_")
+    return f"{garment}{mark}{rest[:8]}" if mark else stem.partition("_")[0]
+
+
+def _digests(sample: EncodedSample) -> RowImages[str]:
+    return RowImages(
+        sample.original.digest,
+        sample.draft.digest,
+        *(tuple(image.digest for image in images) for images in (sample.crops, sample.sketches, sample.examples)),
+    )
+
+
+def _names(ids: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
+
+
+def _refusal(report: HydrationReport, photographs: Photographs) -> str:
+    reasons = "; ".join(f"{PROBLEMS[kind]}: {len(ids):,} ({_names(ids)})" for kind, ids in report.problems.items())
+    if "no caption" in report.problems and photographs.captions_file is None:
+        reasons += f"; no captions.json, metadata.jsonl or CSV file with captions lies in {photographs.folder}"
+    advice = (
+        "complete the photographs, or leave those samples out with --partial"
+        if report.filled
+        else "check that these are the photographs that the annotations were made from"
+    )
+    return f"{report.wanted - report.filled:,} of {report.wanted:,} samples can't be filled in: {reasons}; {advice}"

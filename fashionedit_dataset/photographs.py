@@ -1,0 +1,173 @@
+"""A user's own photographs and captions, found by `image_id`: any folder, as it was unpacked."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import DatasetNotFoundError, InvalidDataError
+
+__all__ = ["PHOTOGRAPH_SUFFIXES", "Photographs", "holds_photographs", "read_captions"]
+
+PHOTOGRAPH_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_CAPTION_FILES = ("captions.json", "metadata.jsonl", "metadata.csv")
+_NAME_COLUMNS = ("image_id", "file_name", "image", "original", "name", "path", "id")
+_CAPTION_COLUMNS = ("annotation", "caption", "text", "prompt")
+
+
+class Photographs:
+    """The photographs of a folder by their names, and the captions that lie there.
+
+    Only names are read: a photograph is opened when it is asked for. Files may lie at any depth; several with one name
+    (as `segm/<id>.png` beside `images/<id>.jpg`) are all offered.
+
+    Args:
+        folder: Where they are.
+        captions: The file with the captions; by default `captions.json`, `metadata.jsonl` or a CSV file, the one that
+            lies highest.
+
+    Raises:
+        DatasetNotFoundError: There is no such folder, or no photograph in it.
+        InvalidDataError: The file with the captions can't be read.
+    """
+
+    def __init__(self, folder: Path | str, captions: Path | str | None = None) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise DatasetNotFoundError(
+                f"{folder} {'is no folder' if self.folder.exists() else 'does not exist'}; check the path of your "
+                "photographs"
+            )
+        self._files: dict[str, list[Path]] = {}
+        found: list[Path] = []
+        for path in _walk(self.folder):
+            if path.suffix.lower() in PHOTOGRAPH_SUFFIXES:
+                self._files.setdefault(path.stem, []).append(path)
+            elif path.name in _CAPTION_FILES or path.suffix.lower() == ".csv":
+                found.append(path)
+        if not self._files:
+            raise DatasetNotFoundError(
+                f"{folder} holds no photographs ({', '.join(PHOTOGRAPH_SUFFIXES)}); give the folder that you unpacked "
+                "them into"
+            )
+        self.captions_file = Path(captions) if captions is not None else _first(found, self.folder)
+        self._captions = read_captions(self.captions_file) if self.captions_file is not None else {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._files.values()))
+
+    def files(self, key: str) -> tuple[Path, ...]:
+        """Returns the files that may be the photograph with this id, JPEG before PNG before WebP."""
+        return tuple(
+            sorted(
+                self._files.get(key, ()),
+                key=lambda path: (PHOTOGRAPH_SUFFIXES.index(path.suffix.lower()), len(path.parts), path.as_posix()),
+            )
+        )
+
+    def all_files(self) -> Iterator[Path]:
+        """Yields every photograph."""
+        for paths in self._files.values():
+            yield from paths
+
+    def caption(self, key: str) -> str | None:
+        """Returns the caption of the photograph with this id; None where there is none."""
+        return self._captions.get(key)
+
+    def fingerprint(self, keys: Iterable[str]) -> str:
+        """Returns what changes when one of these photographs or the captions do: a name, a size or a time."""
+        digest = hashlib.sha256()
+        paths = [path for key in sorted(keys) for path in self.files(key)]
+        for path in [*paths, *([self.captions_file] if self.captions_file is not None else [])]:
+            state = path.stat()
+            digest.update(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:16]
+
+
+def holds_photographs(folder: Path) -> bool:
+    """Returns whether a photograph lies in the folder, at any depth."""
+    return any(path.suffix.lower() in PHOTOGRAPH_SUFFIXES for path in _walk(folder))
+
+
+def read_captions(path: Path) -> dict[str, str]:
+    """Returns the captions of a file by the photographs' names without folder and ending.
+
+    JSON is an object of name and caption, JSON lines and CSV have a column with the name (`file_name`, `image`, …) and
+    one with the caption (`caption`, `text`, `annotation`, …).
+
+    Raises:
+        InvalidDataError: The file is missing or is none of these.
+    """
+    kind = path.suffix.lower()
+    try:
+        if kind == ".csv":
+            with path.open(encoding="utf-8-sig", newline="") as lines:
+                return _of_rows(csv.DictReader(lines), path)
+        if kind == ".jsonl":
+            with path.open(encoding="utf-8-sig") as lines:
+                return _of_rows((json.loads(line) for line in lines if line.strip()), path)
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        raise InvalidDataError(
+            f"the captions in {path} can't be read ({str(error) or type(error).__name__}); give captions.json, a "
+            "metadata.jsonl or a CSV file"
+        ) from error
+    if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
+        raise InvalidDataError(f'{path} is no JSON object of captions; write {{"photograph.jpg": "its caption", …}}')
+    return {_stem(name): text for name, text in values.items()}
+
+
+def _of_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for row in rows:
+        if not isinstance(row, Mapping):
+            raise InvalidDataError(f"{path} has a line that is no JSON object; write one with name and caption each")
+        name = next((row[column] for column in _NAME_COLUMNS if isinstance(row.get(column), str)), None)
+        text = next((row[column] for column in _CAPTION_COLUMNS if isinstance(row.get(column), str)), None)
+        if name is not None and text is not None:
+            found[_stem(name)] = text
+    if not found:
+        raise InvalidDataError(
+            f"{path} has no captions; it needs a column with the name ({', '.join(_NAME_COLUMNS)}) and one with the "
+            f"caption ({', '.join(_CAPTION_COLUMNS)})"
+        )
+    return found
+
+
+def _stem(name: str) -> str:
+    last = name.replace("\\", "/").rpartition("/")[2]
+    stem, dot, suffix = last.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in PHOTOGRAPH_SUFFIXES else last
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yields the files below a folder in an order that depends on their names only; hidden ones are passed over."""
+    seen: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        if (place := str(Path(root).resolve())) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(place)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _first(found: list[Path], folder: Path) -> Path | None:
+    def rank(path: Path) -> tuple[int, int, str]:
+        usual = _CAPTION_FILES.index(path.name) if path.name in _CAPTION_FILES else len(_CAPTION_FILES)
+        return (usual, len(path.relative_to(folder).parts), path.as_posix())
+
+    for path in sorted(found, key=rank):
+        if path.name in _CAPTION_FILES:
+            return path
+        try:
+            read_captions(path)
+        except InvalidDataError:
+            continue  # a CSV file about something else
+        return path
+    return None

@@ -1,0 +1,380 @@
+from __future__ import annotations
+
+import base64
+import email.utils
+import io
+import sys
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lmm_pairs import make_pairs, toy_analyst
+from lmm_server import Call, Fault, serving
+from PIL import Image
+
+from fashionedit.builders.analyse.analyst import Analyst
+from fashionedit.builders.analyse.estimate import Promises, estimate, image_tokens, request_tokens
+from fashionedit.builders.analyse.failures import CallFailedError, failure_of_code, quiet
+from fashionedit.builders.analyse.limiter import LONGEST_PAUSE, Limiter, seconds_of
+from fashionedit.builders.analyse.pictures import SentImages, pictures
+from fashionedit.builders.analyse.prompts import PAPER, PROMPTS, read_prompt
+from fashionedit.builders.analyse.replies import MAX_TEXT, read_reply
+from fashionedit.builders.analyse.requests import answer_schema, request_body
+from fashionedit.builders.analyse.stage import analyse
+from fashionedit.builders.photo import Pair, Photo
+from fashionedit.builders.prices import Price
+from fashionedit.builders.stage_store import StageStore
+from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
+from fashionedit.images import pixel_digest, read_image
+
+
+def test_the_default_prompt_is_the_papers_three_numbered_parts() -> None:
+    assert read_prompt("paper") is PAPER
+    lines = PAPER.text.splitlines()
+    assert [line[:4] for line in lines[::2]] == ["# 1.", "# 2.", "# 3."]
+    assert "[ymin, xmin, ymax, xmax], normalized to 0-1000" in PAPER.text
+    assert "'box_2d': [0, 250, 600, 750]" in PAPER.text
+    assert len(PROMPTS["reference"].text.strip().splitlines()) == 1
+
+
+def test_a_prompt_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_bytes(b"\xef\xbb\xbfName three differences as JSON.\n")
+    assert read_prompt(str(path)).text == "Name three differences as JSON.\n"
+    assert read_prompt(str(path)).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"), [(b" \n", "is empty"), (b"\xff\xfe", "not UTF-8"), (b"x" * 70_000, "shorten it")]
+)
+def test_a_file_that_holds_no_prompt_is_refused(tmp_path: Path, data: bytes, sentence: str) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_bytes(data)
+    with pytest.raises(InvalidDataError, match=sentence):
+        read_prompt(str(path))
+
+
+def test_a_prompt_that_is_neither_name_nor_file_is_refused() -> None:
+    with pytest.raises(InvalidDataError, match="choose paper or reference, or give the path"):
+        read_prompt("papre")
+
+
+def test_a_prompt_without_the_word_json_is_refused_where_services_want_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("Name three differences.")
+    with pytest.raises(InvalidDataError, match="does not say JSON"):
+        Analyst(prompt=read_prompt(str(path)), structured="json_object")
+
+
+def pair_of(folder: Path, original: Image.Image, draft: Image.Image, name: str = "photo.jpg", **save: object) -> Pair:
+    original.save(folder / name, **save)
+    draft.save(folder / "draft.png")
+    digests = [pixel_digest(read_image(folder / file)) for file in (name, "draft.png")]
+    return Pair(Photo("photo", folder / name), folder / "draft.png", *digests)
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def test_small_files_are_sent_as_they_are_and_large_ones_as_jpeg(tmp_path: Path) -> None:
+    pair = pair_of(tmp_path, noise(60, 90), noise(600, 500))
+    original, draft = pictures(pair, SentImages())
+    assert original.data == pair.photo.path.read_bytes()
+    assert (draft.format, draft.size) == ("jpeg", (600, 500))
+    sent = Image.open(io.BytesIO(draft.data))
+    exact = np.asarray(read_image(pair.draft), dtype=float)
+    assert np.abs(np.asarray(sent, dtype=float) - exact).mean() < 6  # of pure noise, the worst there is
+    assert original.url == f"data:image/jpeg;base64,{base64.b64encode(original.data).decode()}"
+
+
+def test_exact_pixels_and_smaller_pictures_on_request(tmp_path: Path) -> None:
+    pair = pair_of(tmp_path, noise(60, 90), noise(600, 500))
+    _, draft = pictures(pair, SentImages(format="png"))
+    assert pixel_digest(read_image(draft.data)) == pair.draft_digest
+    original, draft = pictures(pair, SentImages(max_side=64))
+    assert (original.size, draft.size) == ((43, 64), (64, 53))
+    assert read_image(draft.data).size == (64, 53)
+    original, _ = pictures(pair, SentImages(format="jpeg", quality=50))
+    assert original.data != pair.photo.path.read_bytes()
+
+
+def test_a_photograph_on_its_side_is_sent_upright(tmp_path: Path) -> None:
+    lying = noise(60, 90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pair = pair_of(tmp_path, lying, noise(20, 20), exif=exif)
+    original, _ = pictures(pair, SentImages())
+    assert (original.format, original.size) == ("png", (90, 60))
+
+
+def test_a_picture_with_other_pixels_than_before_is_refused(tmp_path: Path) -> None:
+    pair = pair_of(tmp_path, noise(60, 90), noise(20, 20))
+    noise(61, 90).save(pair.photo.path)
+    with pytest.raises(InvalidImageError, match=r"photo\.jpg has other pixels"):
+        pictures(pair, SentImages())
+
+
+@pytest.mark.parametrize("change", [{"format": "gif"}, {"quality": 0}, {"max_side": 3}])
+def test_ways_of_sending_that_do_not_exist_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(InvalidDataError, match="choose"):
+        SentImages(**change)  # type: ignore[arg-type]
+
+
+def test_the_schema_wants_three_differences_and_nothing_else() -> None:
+    schema = answer_schema()
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["differences"]
+    differences = schema["properties"]["differences"]
+    assert (differences["minItems"], differences["maxItems"]) == (3, 3)
+    (difference,) = schema["$defs"].values()
+    assert difference["additionalProperties"] is False
+    assert difference["required"] == ["description", "box_2d"]
+
+
+@pytest.mark.parametrize("structured", ["json_object", "none"])
+def test_requests_of_both_apis(tmp_path: Path, structured: str) -> None:
+    images = pictures(pair_of(tmp_path, noise(60, 90), noise(20, 20)), SentImages())
+    chat = request_body(
+        Analyst(structured=structured, images=SentImages(detail="low"), max_output_tokens=None),  # type: ignore[arg-type]
+        images,
+        [("", "again")],
+    )
+    assert chat.get("response_format") == ({"type": "json_object"} if structured == "json_object" else None)
+    assert "max_completion_tokens" not in chat
+    assert chat["messages"][0]["content"][1]["image_url"]["detail"] == "low"
+    assert chat["messages"][1] == {"role": "assistant", "content": "(nothing)"}
+    responses = request_body(
+        Analyst(structured=structured, api="responses", temperature=None, max_output_tokens=None),  # type: ignore[arg-type]
+        images,
+    )
+    assert "text" not in responses or responses["text"] == {"format": {"type": "json_object"}}
+    assert responses["store"] is False
+    assert "temperature" not in responses
+    assert [part["type"] for part in responses["input"][0]["content"]] == ["input_text", "input_image", "input_image"]
+
+
+def test_answers_in_parts_are_joined_and_endless_ones_are_cut() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}, {"type": "text", "text": "b"}]
+    body = b'{"choices": [{"message": {"content": %s}}]}' % str(parts).replace("'", '"').encode()
+    reply = read_reply(body, "chat")
+    assert (reply.text, reply.refusal, reply.input_tokens, reply.model) == ("ab", "no", 0, None)
+    endless = b'{"choices": [{"message": {"content": "%s"}}]}' % (b"x" * (MAX_TEXT + 5))
+    assert len(read_reply(endless, "chat").text) == MAX_TEXT
+    with pytest.raises(InvalidDataError, match="an error: out of memory"):
+        read_reply(b'{"status": "failed", "error": {"message": "out of memory"}, "output": []}', "responses")
+    with pytest.raises(InvalidDataError, match="no JSON"):
+        read_reply(b"[" * 100_000, "chat")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("6m0s", 360),
+        ("1s", 1),
+        ("12ms", 0.012),
+        ("1h2m3.5s", 3723.5),
+        ("0.25", 0.25),
+        ("-1", None),
+        ("x", None),
+        ("", None),
+    ],
+)
+def test_durations_as_services_write_them(text: str, seconds: float | None) -> None:
+    assert seconds_of(text) == (None if seconds is None else pytest.approx(seconds))
+    assert seconds_of(None) is None
+
+
+def waited(limiter: Limiter) -> float:
+    start = time.monotonic()
+    limiter.before_sending()
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    "headers", [{"retry-after": "0.3"}, {"retry-after-ms": "300"}, {"retry-after-ms": "x", "retry-after": "0.3"}]
+)
+def test_a_pause_is_kept_by_everybody(headers: dict[str, str]) -> None:
+    limiter = Limiter(4)
+    limiter.after_answer(429, headers)
+    assert 0.28 < waited(limiter) < 3
+    assert waited(limiter) < 0.28
+
+
+def test_a_pause_may_be_given_as_a_date() -> None:
+    limiter = Limiter(4)
+    limiter.after_answer(503, {"retry-after": email.utils.formatdate(time.time() + 3600 * 5, usegmt=True)})
+    with pytest.raises(ServiceError, match=r"a pause of (4\.9|5\.0) hours; run the same command again"):
+        limiter.before_sending()
+    limiter = Limiter(4)
+    limiter.after_answer(503, {"retry-after": "tomorrow"})
+    limiter.after_answer(200, {"x-ratelimit-remaining-requests": "-1", "x-ratelimit-reset-requests": "9s"})
+    assert waited(limiter) < 3
+
+
+def test_a_bucket_refills_at_the_rate_that_its_headers_imply() -> None:
+    limiter = Limiter(4)
+    spent = {"limit": "100", "remaining": "0", "reset": "8s"}
+    limiter.after_answer(200, {f"x-ratelimit-{name}-requests": value for name, value in spent.items()})
+    assert 0.07 < waited(limiter) < 4  # as long as one more takes, not until all are there
+    limiter.after_tokens(500)
+    tokens = {"limit": "10000", "remaining": "0", "reset": "6s"}
+    limiter.after_answer(200, {f"x-ratelimit-{name}-tokens": value for name, value in tokens.items()})
+    assert 0.28 < waited(limiter) < 4
+    unknown = Limiter(4)
+    unknown.after_answer(200, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "0.2"})
+    assert 0.18 < waited(unknown) < 3
+    assert waited(unknown) < 0.18
+
+
+def test_a_429_halves_once_and_answers_bring_it_back() -> None:
+    limiter = Limiter(8)
+    for _ in range(5):
+        limiter.after_answer(429, {"retry-after": "0.05"})
+    assert limiter.allowed == 4
+    for _ in range(4):
+        limiter.after_answer(200, {})
+    assert limiter.allowed == 5
+    for _ in range(100):
+        limiter.after_answer(200, {})
+    assert limiter.allowed == 8
+
+
+def test_a_pause_longer_than_anybody_waits_ends_the_stage() -> None:
+    limiter = Limiter(1)
+    limiter.after_answer(429, {"retry-after": str(LONGEST_PAUSE + 60)})
+    with pytest.raises(ServiceError, match="a pause of 16 minutes"):
+        limiter.before_sending()
+
+
+def test_whoever_waits_is_told_when_it_stops() -> None:
+    limiter = Limiter(1)
+    told: list[str] = []
+
+    def wait() -> None:
+        try:
+            with limiter.call():
+                told.append("called")
+        except ServiceError as error:
+            told.append(str(error))
+
+    with limiter.call():
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        limiter.stop(ServiceError("over"))
+        waiting.join(5)
+    assert told == ["over"]
+    with pytest.raises(ServiceError, match="over"):
+        limiter.before_sending()
+
+
+def test_the_headers_of_a_real_server_are_obeyed(tmp_path: Path) -> None:
+    headers = {
+        "x-ratelimit-limit-requests": "10",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "1s",
+    }
+    times: list[float] = []
+
+    def script(call: Call) -> Fault | None:
+        times.append(time.monotonic())
+        return None
+
+    with serving(script, headers=headers) as server:
+        store = StageStore(tmp_path / "s")
+        list(analyse(make_pairs(tmp_path / "p", 6), toy_analyst(server.url, concurrency=1), store))
+    assert all(after - before > 0.09 for before, after in pairwise(times))
+
+
+def test_a_longer_retry_after_than_the_client_takes_is_waited_for_by_the_limiter(tmp_path: Path) -> None:
+    answers = iter([Fault.error(429, "rate_limit_exceeded", retry_after="2.2")])
+    with serving(lambda call: next(answers, None)) as server:
+        start = time.monotonic()
+        store = StageStore(tmp_path / "s")
+        assert len(list(analyse(make_pairs(tmp_path / "p", 1), toy_analyst(server.url), store))) == 1
+        assert 2.1 < time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "tokens"),
+    [
+        ("gpt-4.1-mini", (1024, 1024), 1659),  # 32 × 32 patches × 1.62
+        ("gpt-4.1-mini", (1800, 2400), 2353),  # OpenAI's example: 1,452 patches once it is scaled down
+        ("gpt-4.1-nano", (256, 256), 158),
+        ("gpt-4o", (1024, 1024), 765),  # OpenAI's examples for tiles
+        ("gpt-4o", (2048, 4096), 1105),
+        ("gpt-4.1", (300, 300), 255),
+        ("gpt-4o-mini", (512, 512), 8500),
+        ("gpt-5", (512, 512), 210),
+        ("gpt-5-2025-08-07", (512, 512), 210),
+        ("o3", (512, 512), 225),
+        ("somebody/model", (64, 64), 10),
+    ],
+)
+def test_image_tokens_are_those_of_the_published_rules(model: str, size: tuple[int, int], tokens: int) -> None:
+    assert image_tokens(model, *size) == tokens
+
+
+def test_an_estimate_adds_up() -> None:
+    sizes = [((750, 1101), (1024, 1024))] * 100
+    analyst = Analyst()
+    found = estimate(sizes, analyst)
+    each = request_tokens(analyst, sizes[0])
+    assert found.calls == 100
+    assert found.input_tokens == 100 * each
+    assert each > image_tokens("gpt-4.1-mini", 750, 1101) + 1659
+    assert found.usd == pytest.approx((found.input_tokens * 0.4 + found.output_tokens * 1.6) / 1e6)
+    half = estimate(sizes, analyst, batch=True).usd
+    assert half is not None
+    assert half == pytest.approx(found.usd / 2)
+    assert estimate(sizes, Analyst(model="mine")).usd is None
+    assert estimate([], analyst).usd == 0
+    small = estimate(sizes, Analyst(images=SentImages(max_side=512), structured="none"))
+    assert small.input_tokens < found.input_tokens / 2
+
+
+def test_a_promise_grows_with_the_dearest_request_seen() -> None:
+    analyst = Analyst(prices={"*": Price(1.0, 1.0)}, model="mine", max_output_tokens=100)
+    promises = Promises(analyst)
+    sizes = [(64, 64), (64, 64)]
+    before = promises.usd(sizes)
+    tokens = request_tokens(analyst, sizes)
+    assert before > (tokens + 100) / 1e6
+    promises.learn(sizes, (), 3 * tokens)
+    assert promises.usd(sizes) == pytest.approx((3 * tokens + 100) / 1e6)
+    assert Promises(Analyst(model="mine")).usd(sizes) == 0
+
+
+def test_keys_are_taken_out_of_what_services_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "very-secret")
+    said = quiet(f"bad key sk-proj-abc_DEF123456\nor very-secret {'x' * 400}")
+    assert said.startswith("bad key [key] or [key] xxx")
+    assert len(said) == 300
+
+
+def test_codes_mean_the_same_in_a_batch() -> None:
+    analyst = Analyst()
+    assert isinstance(failure_of_code(403, None, "", analyst), ServiceError)
+    assert isinstance(failure_of_code(400, "model_decommissioned", "", analyst), ServiceError)
+    timeout = failure_of_code(408, None, "", analyst)
+    assert isinstance(timeout, CallFailedError)
+    assert timeout.reason == "server error"
+    assert str(failure_of_code(402, None, "", analyst)).startswith("the account at api.openai.com")
+
+
+def test_a_missing_client_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'fashionedit\[openai\]'"):
+        list(analyse(make_pairs(tmp_path / "p", 1), toy_analyst("http://127.0.0.1:1/v1"), StageStore(tmp_path / "s")))
+
+
+def test_a_server_that_is_not_there_fails_the_pair(tmp_path: Path) -> None:
+    store = StageStore(tmp_path / "s")
+    analyst = toy_analyst("http://127.0.0.1:9/v1", max_retries=0)
+    assert list(analyse(make_pairs(tmp_path / "p", 1), analyst, store)) == []
+    (record,) = store.records()
+    assert (record.status, record.reason) == ("failed", "no connection")
+    assert "127.0.0.1:9" in str(record.detail)

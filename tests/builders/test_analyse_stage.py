@@ -1,0 +1,472 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lmm_pairs import asked_about, make_pairs, outcomes, toy_analyst
+from lmm_server import SHAPES, Call, Fault, differences_of, serving, shaped
+
+from fashionedit.builders.analyse.analyst import Analyst
+from fashionedit.builders.analyse.conversation import spent_usd
+from fashionedit.builders.analyse.estimate import pending
+from fashionedit.builders.analyse.prompts import PAPER, REFERENCE
+from fashionedit.builders.analyse.stage import FAILURES_IN_A_ROW, analyse
+from fashionedit.builders.budget import Budget
+from fashionedit.builders.photo import Analysed, Pair
+from fashionedit.builders.prices import Price
+from fashionedit.builders.stage_store import StageStore
+from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
+
+Run = Callable[..., list[Analysed]]
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> list[Pair]:
+    return make_pairs(tmp_path / "pairs", 6)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StageStore:
+    return StageStore(tmp_path / "analyse")
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-toy-0123456789abcdef")
+
+
+def found(sample: Analysed) -> list[dict[str, Any]]:
+    return [{"description": text, "box_2d": [int(edge) for edge in box.box_2d]} for text, box in sample.differences]
+
+
+def one_record(store: StageStore) -> Any:
+    (record,) = store.records()
+    return record
+
+
+def once(fault: Fault, photo: str | None = None, turn: int = 0) -> Callable[[Call], Fault | None]:
+    """The fault for the first call that fits, and good answers after it."""
+    played = threading.Event()
+
+    def script(call: Call) -> Fault | None:
+        if played.is_set() or call.turn != turn or (photo is not None and call.photo != photo):
+            return None
+        played.set()
+        return fault
+
+    return script
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_pairs_come_back_in_their_order_with_three_differences(pairs: list[Pair], store: StageStore, api: Any) -> None:
+    seen: list[tuple[int, int]] = []
+    with serving(seconds=0.02) as server:
+        analyst = toy_analyst(server.url, api=api)
+        results = list(analyse(pairs, analyst, store, progress=lambda *at: seen.append(at)))
+        assert [sample.pair for sample in results] == pairs
+        assert [found(sample) for sample in results] == [differences_of(asked_about(pair)) for pair in pairs]
+        assert server.calls == 6
+        assert seen == [(done, 6) for done in range(1, 7)]
+        assert list(pending(pairs, analyst, store)) == []
+
+        again = list(analyse(iter(pairs), analyst, store, progress=lambda *at: seen.append(at)))
+        assert again == results
+        assert server.calls == 6  # nothing is asked twice
+
+
+def test_the_record_tells_what_was_said_by_whom_and_what_it_took(pairs: list[Pair], store: StageStore) -> None:
+    with serving() as server:
+        list(analyse(pairs[:1], toy_analyst(server.url), store))
+        body = server.bodies[0]
+    record = one_record(store)
+    turn = record.data["turns"][0]
+    assert turn["reply"]["text"] == shaped(asked_about(pairs[0]))
+    assert turn["reply"]["system_fingerprint"] == "fp_toy"
+    assert (record.data["model"], turn["attempts"], record.data["calls"]) == ("toy-lmm-2026-11-24", 1, 1)
+    read, written = turn["reply"]["input_tokens"], turn["reply"]["output_tokens"]
+    assert turn["reply"]["cached_tokens"] == 128
+    assert record.data["usd"] == pytest.approx(((read - 128) * 0.4 + 128 * 0.1 + written * 1.6) / 1e6)
+    assert spent_usd(store) == record.data["usd"]
+    assert [image["format"] for image in record.data["images"]] == ["jpeg", "png"]
+    assert body["temperature"] == 0
+    assert body["model"] == "gpt-4.1-mini"
+    assert body["response_format"]["json_schema"]["strict"] is True
+    text, original, draft = body["messages"][0]["content"]
+    assert text["text"] == PAPER.text
+    assert original["image_url"]["url"].startswith("data:image/jpeg;base64,")
+    assert draft["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_of_answer_is_read(pairs: list[Pair], store: StageStore, shape: str) -> None:
+    with serving(shape=shape) as server:
+        (sample,) = analyse(pairs[:1], toy_analyst(server.url, structured="none", prompt=REFERENCE), store)
+        assert found(sample) == differences_of(asked_about(pairs[0]))
+        assert "response_format" not in server.bodies[0]
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_an_answer_that_cannot_be_used_is_sent_back_with_its_fault(
+    pairs: list[Pair], store: StageStore, api: Any
+) -> None:
+    wrong = differences_of("x")
+    wrong[1]["box_2d"] = [900, 100, 300, 400]
+    with serving(once(Fault(text=json.dumps(wrong)))) as server:
+        (sample,) = analyse(pairs[:1], toy_analyst(server.url, api=api), store)
+        said = (server.bodies[1].get("messages") or server.bodies[1].get("input"))[1:]
+    assert found(sample) == differences_of(asked_about(pairs[0]))
+    assert [message["role"] for message in said] == ["assistant", "user"]
+    assert said[0]["content"] == json.dumps(wrong)
+    assert "900, 100, 300, 400" in said[1]["content"]
+    data = one_record(store).data
+    assert data["calls"] == 2
+    assert data["usd"] == pytest.approx(sum(turn["usd"] for turn in data["turns"]))
+    assert "difference 2" in data["turns"][0]["fault"]
+    assert data["turns"][1]["fault"] is None
+
+
+def test_after_the_last_repair_the_pair_is_dropped_and_all_that_was_said_is_kept(
+    pairs: list[Pair], store: StageStore
+) -> None:
+    with serving(lambda call: Fault(text=f"I see no difference ({call.turn}).")) as server:
+        assert list(analyse(pairs[:1], toy_analyst(server.url, max_repairs=2), store)) == []
+        assert server.calls == 3
+        record = one_record(store)
+        assert (record.status, record.reason) == ("dropped", "no three valid differences")
+        assert [turn["reply"]["text"] for turn in record.data["turns"]] == [
+            f"I see no difference ({turn})." for turn in range(3)
+        ]
+        assert list(analyse(pairs[:1], toy_analyst(server.url, max_repairs=2), store)) == []
+        assert server.calls == 3  # dropped for good
+
+        server.script = lambda call: None
+        (sample,) = analyse(pairs[:1], toy_analyst(server.url, max_repairs=3), store)  # unless more repairs are allowed
+        assert (server.calls, len(sample.differences)) == (4, 3)
+
+
+def test_an_answer_that_was_cut_off_is_sent_back(pairs: list[Pair], store: StageStore) -> None:
+    with serving(once(Fault(text='{"differences": [{"descr', finish="length"))) as server:
+        assert len(list(analyse(pairs[:1], toy_analyst(server.url), store))) == 1
+    assert one_record(store).data["turns"][0]["fault"] == "the answer was cut off because it is too long"
+
+
+@pytest.mark.parametrize(
+    ("api", "fault"),
+    [
+        ("chat", Fault(refusal="I can't help with that.")),
+        ("chat", Fault(text="", finish="content_filter")),
+        ("chat", Fault.error(400, "content_filter", "The prompt was filtered.")),
+        ("responses", Fault(refusal="I can't help with that.")),
+        ("responses", Fault(text="", finish="content_filter")),
+    ],
+)
+def test_a_refusal_is_a_result(pairs: list[Pair], store: StageStore, api: Any, fault: Fault) -> None:
+    with serving(lambda call: fault if call.photo == asked_about(pairs[0]) else None) as server:
+        analyst = toy_analyst(server.url, api=api)
+        assert [sample.pair for sample in analyse(pairs[:2], analyst, store)] == [pairs[1]]
+        record = store.find(pairs[0].photo.id, analyst.key(pairs[0]))
+        assert record is not None
+        assert (record.status, record.reason) == ("dropped", "refused")
+        assert record.detail
+        assert len(list(analyse(pairs[:2], analyst, store))) == 1
+        assert server.calls == 2  # the refused one is not asked again
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.error(429, "rate_limit_exceeded", retry_after="0.05"),
+        Fault.error(429, "rate_limit_exceeded"),
+        Fault.error(500, "server_error"),
+        Fault(503, body=b"<html>try later</html>"),
+        Fault(200, body={"choices": []}, behaviour="truncate"),
+        Fault(behaviour="reset"),
+        Fault(behaviour="hang"),
+    ],
+    ids=["429 with retry-after", "429", "500", "503 as HTML", "truncated", "reset", "hang"],
+)
+def test_a_fault_in_passing_is_retried(pairs: list[Pair], store: StageStore, fault: Fault) -> None:
+    with serving(once(fault)) as server:
+        assert len(list(analyse(pairs[:1], toy_analyst(server.url, timeout=0.5), store))) == 1
+        assert server.calls == 2
+    assert one_record(store).data["turns"][0]["attempts"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault.error(429, "rate_limit_exceeded", retry_after="0.01"), "rate limited"),
+        (Fault.error(500, "server_error"), "server error"),
+        (Fault(behaviour="reset"), "no connection"),
+        (Fault(behaviour="hang"), "timeout"),
+        (Fault(200, body=b"<html>Welcome to the hotel's network</html>"), "malformed answer"),
+        (Fault(200, body=b'{"choices": [{"mess'), "malformed answer"),
+        (Fault(200, body={"choices": [{"message": {"content": 7}}]}), "malformed answer"),
+        (Fault(200, body=[1]), "malformed answer"),
+        (Fault(200, body={"choices": []}), "malformed answer"),
+        (Fault(200, body={"error": {"message": "upstream is down", "code": 502}}), "malformed answer"),
+        (Fault.error(400, "invalid_image", "The image is too small."), "request rejected"),
+    ],
+)
+def test_what_is_not_answered_fails_and_the_next_run_tries_again(
+    pairs: list[Pair], store: StageStore, fault: Fault, reason: str
+) -> None:
+    with serving(lambda call: fault) as server:
+        analyst = toy_analyst(server.url, timeout=0.4)
+        assert list(analyse(pairs[:1], analyst, store)) == []
+        record = one_record(store)
+        assert (record.status, record.reason) == ("failed", reason)
+        assert record.detail
+        assert record.data["usd"] is None
+        server.script = lambda call: None
+        assert len(list(analyse(pairs[:1], analyst, store))) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence", "calls"),
+    [
+        (Fault.error(401, "invalid_api_key", "Incorrect API key: sk-toy-0123456789abcdef"), "set OPENAI_API_KEY", 1),
+        (Fault.error(403, "unsupported_region", "Country not supported"), "forbids the call", 1),
+        (Fault.error(402, "insufficient_balance", "Top up"), "no quota left", 1),
+        (Fault.error(429, "insufficient_quota", "You exceeded your current quota"), "no quota left", 1),
+        (
+            Fault.error(404, "model_not_found", "The model `gpt-4.1-mini` does not exist or you do not have access"),
+            "the model gpt-4.1-mini is not to be had .* name another with --model",
+            1,
+        ),
+        (
+            Fault(400, body={"error": {"message": "The model `gpt-4.1-mini` has been deprecated", "code": None}}),
+            "name another with --model",
+            1,
+        ),
+        (Fault(404, body=b"<html>nginx</html>"), "check --base-url", 1),
+        (
+            Fault(400, body={"error": {"message": "Unsupported value", "param": "temperature"}}),
+            "give --ask temperature=none",
+            1,
+        ),
+    ],
+)
+def test_a_service_that_will_not_work_at_all_stops_the_stage_in_one_sentence(
+    pairs: list[Pair], store: StageStore, fault: Fault, sentence: str, calls: int
+) -> None:
+    with serving(lambda call: fault) as server:
+        with pytest.raises(ServiceError, match=sentence) as caught:
+            list(analyse(pairs, toy_analyst(server.url, concurrency=1, max_retries=3), store))
+        assert server.calls == calls
+    assert "sk-toy" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_key_is_written_nowhere(pairs: list[Pair], store: StageStore) -> None:
+    faults = {asked_about(pairs[0]): Fault.error(400, "odd", "bad request by key sk-toy-0123456789abcdef")}
+    with serving(lambda call: faults.get(call.photo)) as server:
+        list(analyse(pairs, toy_analyst(server.url), store))
+        assert server.keys == {"Bearer sk-toy-0123456789abcdef"}
+    written = [path.read_text() for path in store.folder.rglob("*.json")]
+    assert len(written) == 6
+    assert not any("0123456789abcdef" in text for text in written)
+
+
+def test_without_a_key_one_sentence_says_so_and_what_is_committed_needs_none(
+    pairs: list[Pair], store: StageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with serving() as server:
+        list(analyse(pairs[:2], toy_analyst(server.url), store))  # a service of one's own needs none either
+        assert server.keys == {"Bearer none"}
+    assert len(list(analyse(pairs[:2], Analyst(), store))) == 2
+    with pytest.raises(ServiceError, match="there is no key; set OPENAI_API_KEY"):
+        list(analyse(pairs, Analyst(), store))
+
+
+def test_a_service_that_is_down_ends_the_stage(tmp_path: Path, store: StageStore) -> None:
+    many = make_pairs(tmp_path / "many", FAILURES_IN_A_ROW + 15)
+    with (
+        serving(lambda call: Fault.error(500, "server_error")) as server,
+        pytest.raises(ServiceError, match="20 calls in a row were not answered"),
+    ):
+        list(analyse(many, toy_analyst(server.url, max_retries=0), store))
+    assert FAILURES_IN_A_ROW <= server.calls < len(many)
+
+
+@pytest.mark.parametrize("concurrency", [3, 32])
+def test_no_more_calls_are_under_way_than_allowed(tmp_path: Path, store: StageStore, concurrency: int) -> None:
+    many = make_pairs(tmp_path / "many", 40)
+    taken = []
+
+    def counted() -> Any:
+        for pair in many:
+            taken.append(pair)
+            yield pair
+
+    with serving(seconds=0.02 * concurrency) as server:
+        results = analyse(counted(), toy_analyst(server.url, concurrency=concurrency), store)
+        next(results)
+        assert len(taken) <= 2 * concurrency + 1  # pairs are taken as they are needed
+        assert len(list(results)) == 39
+        assert concurrency / 3 < server.most_under_way <= concurrency
+
+
+def test_a_429_slows_everybody_down(tmp_path: Path, store: StageStore) -> None:
+    many = make_pairs(tmp_path / "many", 16)
+    times: list[float] = []
+
+    def script(call: Call) -> Fault | None:
+        times.append(time.monotonic())
+        return Fault.error(429, "rate_limit_exceeded", retry_after="0.6") if call.number == 1 else None
+
+    with serving(script, seconds=0.05) as server:
+        assert len(list(analyse(many, toy_analyst(server.url), store))) == 16
+    early = [at for at in times if at < times[0] + 0.55]
+    assert len(early) <= 5  # those that were under way when it came, and none after
+
+
+def test_the_budget_stops_in_time(tmp_path: Path, store: StageStore) -> None:
+    many = make_pairs(tmp_path / "many", 30)
+    with serving(seconds=0.01) as server:
+        analyst = toy_analyst(server.url, max_output_tokens=500)
+        budget = Budget(0.01)
+        with pytest.raises(BudgetSpentError, match="higher --budget"):
+            list(analyse(many, analyst, store, budget=budget))
+        assert 0.008 < budget.spent <= 0.01
+        assert spent_usd(store) == pytest.approx(budget.spent)
+        before = server.calls
+        assert before == sum(record.status == "kept" for record in store.records())
+        more = Budget(1.0, spent=spent_usd(store))
+        assert len(list(analyse(many, analyst, store, budget=more))) == 30
+        assert server.calls == 30
+        assert more.spent == pytest.approx(spent_usd(store))
+
+
+def test_a_budget_wants_a_price(pairs: list[Pair], store: StageStore) -> None:
+    with pytest.raises(InvalidDataError, match=r"no price of my-model is known.*--price"):
+        analyse(pairs, Analyst(model="my-model"), store, budget=Budget(1.0))
+    with serving() as server:
+        analyst = toy_analyst(server.url, model="my-model", prices={"*": Price(1.0, 2.0)})
+        assert len(list(analyse(pairs, analyst, store, budget=Budget(1.0)))) == 6
+    with serving() as server:
+        free = StageStore(store.folder / "free")
+        list(analyse(pairs[:1], toy_analyst(server.url, model="my-model"), free, budget=Budget()))
+        assert one_record(free).data["usd"] is None
+        assert one_record(free).data["input_tokens"] > 1000
+
+
+def test_closing_the_iterator_ends_everything_and_commits_what_was_under_way(tmp_path: Path, store: StageStore) -> None:
+    many = make_pairs(tmp_path / "many", 30)
+    with serving(seconds=0.1) as server:
+        analyst = toy_analyst(server.url)
+        results = analyse(many, analyst, store)
+        next(results)
+        results.close()
+        calls = server.calls
+        assert calls == len(list(store.records())) < 15
+        time.sleep(0.2)
+        assert server.calls == calls
+        assert sum(thread.name.startswith("analyse") for thread in threading.enumerate()) == 0
+        assert len(list(analyse(many, analyst, store))) == 30
+        assert server.calls == 30
+
+
+def test_ctrl_c_commits_what_is_under_way_and_is_passed_on(tmp_path: Path, store: StageStore) -> None:
+    many = make_pairs(tmp_path / "many", 12)
+
+    def interrupted(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with serving(seconds=0.05) as server:
+        with pytest.raises(KeyboardInterrupt):
+            list(analyse(many, toy_analyst(server.url), store, progress=interrupted))
+        assert server.calls == len(list(store.records())) < 12
+
+
+def test_an_error_of_the_pairs_is_passed_on(pairs: list[Pair], store: StageStore) -> None:
+    def broken() -> Any:
+        yield pairs[0]
+        raise InvalidDataError("the stage before this has stopped")
+
+    with serving() as server, pytest.raises(InvalidDataError, match="the stage before this"):
+        list(analyse(broken(), toy_analyst(server.url), store))
+    assert one_record(store).status == "kept"
+
+
+def test_a_file_that_changed_or_is_gone_fails_its_pair_alone(pairs: list[Pair], store: StageStore) -> None:
+    pairs[0].draft.unlink()
+    pairs[1].photo.path.write_bytes(pairs[2].photo.path.read_bytes())
+    with serving() as server:
+        assert [sample.pair for sample in analyse(pairs, toy_analyst(server.url), store)] == pairs[2:]
+        assert server.calls == 4
+    failed = [record for record in store.records() if record.status == "failed"]
+    assert [record.reason for record in failed] == ["image not readable"] * 2
+    assert "other pixels" in str(failed[1].detail)
+
+
+def test_other_settings_are_another_question(pairs: list[Pair], store: StageStore) -> None:
+    with serving() as server:
+        for number, change in enumerate(
+            [{}, {"prompt": REFERENCE}, {"model": "gpt-4o"}, {"temperature": None}, {"extra_body": {"seed": 7}}], 1
+        ):
+            list(analyse(pairs[:1], toy_analyst(server.url, **change), store))
+            assert server.calls == number
+        assert "temperature" not in server.bodies[3]
+        assert server.bodies[4]["seed"] == 7
+        same = toy_analyst(server.url, extra_body={"seed": 7}, concurrency=1, max_repairs=0, timeout=3)
+        list(analyse(pairs[:1], same, store))
+        assert server.calls == 5
+    with serving() as moved:
+        list(analyse(pairs[:1], toy_analyst(moved.url, extra_body={"seed": 7}), store))
+        assert moved.calls == 0  # a model that moves house is the same model
+
+
+def test_half_characters_in_an_answer_are_no_trouble(pairs: list[Pair], store: StageStore) -> None:
+    said = differences_of("x")
+    said[0]["description"] = "Wearing a \ud800 collar"
+    with serving(lambda call: Fault(text=json.dumps(said, ensure_ascii=False))) as server:
+        (sample,) = analyse(pairs[:1], toy_analyst(server.url), store)
+        assert "collar" in sample.differences[0][0]
+        assert len(list(analyse(pairs[:1], toy_analyst(server.url), store))) == 1
+
+
+def test_a_damaged_record_is_named(pairs: list[Pair], store: StageStore) -> None:
+    with serving() as server:
+        analyst = toy_analyst(server.url)
+        list(analyse(pairs[:1], analyst, store))
+        record = one_record(store)
+        store.commit(record.model_copy(update={"data": {**record.data, "differences": [{"box_2d": []}]}}))
+        with pytest.raises(InvalidDataError, match="delete it to have it made again"):
+            list(analyse(pairs[:1], analyst, store))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model": " "}, "--model"),
+        ({"api": "telegraph"}, "chat or responses"),
+        ({"structured": "xml"}, "json_schema"),
+        ({"concurrency": 0}, "1..256"),
+        ({"max_repairs": -1}, "0..10"),
+        ({"temperature": 3}, "0..2"),
+        ({"max_output_tokens": 3}, "at least 64"),
+        ({"timeout": 0}, "more than 0"),
+        ({"base_url": "example.org/v1"}, "https://"),
+        ({"extra_body": {"x": object()}}, "plain JSON"),
+        ({"extra_body": {"x": float("nan")}}, "plain JSON"),
+    ],
+)
+def test_settings_out_of_range_are_refused_in_one_sentence(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(FashionEditError, match=sentence):
+        Analyst(**changes)
+
+
+def test_two_runs_have_the_same_records(pairs: list[Pair], tmp_path: Path) -> None:
+    with serving() as server:
+        stores = [StageStore(tmp_path / name) for name in "ab"]
+        for store, concurrency in zip(stores, (1, 8), strict=True):
+            list(analyse(pairs, toy_analyst(server.url, concurrency=concurrency), store))
+    assert outcomes(stores[0]) == outcomes(stores[1])

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionedit.builders.examples import find_examples
+from fashionedit.builders.photo import Photo
+from fashionedit.errors import InvalidDataError
+
+
+def _photo(identity: str, garment: str | None = "g", view: str | None = "front", colourway: str = "01") -> Photo:
+    return Photo(
+        identity,
+        Path(f"{identity}.jpg"),
+        gender="WOMEN",
+        category="Dresses",
+        garment_id=garment,
+        view=view,
+        attributes={"colourway": colourway},
+    )
+
+
+def _ids(found: dict[str, tuple[Photo, ...]]) -> dict[str, list[str]]:
+    return {identity: [photo.id for photo in photos] for identity, photos in found.items()}
+
+
+def test_the_same_colourway_goes_before_the_better_view_and_front_before_the_others() -> None:
+    photos = [
+        _photo("a", view="back"),
+        _photo("b", view="additional"),
+        _photo("c", view=None),
+        _photo("d", view="side"),
+        _photo("e", view="front", colourway="02"),
+        _photo("f", view="full"),
+        _photo("g", view="front"),
+        _photo("h", view="flat"),
+    ]
+    found = _ids(find_examples(photos, limit=9))
+    assert found["a"] == ["g", "f", "d", "h", "b", "c", "e"]
+    assert found["e"] == ["g", "f", "d", "a", "h", "b", "c"]
+    assert _ids(find_examples(photos))["a"] == ["g", "f", "d"]
+    assert _ids(find_examples(photos[::-1])) == _ids(find_examples(photos))
+
+
+def test_garments_do_not_mix_and_one_photograph_alone_has_no_example() -> None:
+    photos = [_photo("a"), _photo("b"), _photo("c", "other"), _photo("d", None), _photo("e", None)]
+    assert _ids(find_examples(photos)) == {"a": ["b"], "b": ["a"]}
+
+
+def test_the_same_pixels_are_no_example_and_come_once() -> None:
+    photos = [_photo(name) for name in "abcd"]
+    digests = {"a": "1", "b": "1", "c": "2", "d": "2"}
+    assert _ids(find_examples(photos, digests=digests)) == {"a": ["c"], "b": ["c"], "c": ["a"], "d": ["a"]}
+    assert _ids(find_examples(photos, digests={"a": "1", "b": "1"}))["a"] == ["c", "d"]
+
+
+def test_a_photograph_of_another_split_is_no_example() -> None:
+    photos = [_photo(name) for name in "abcd"]
+    splits = {"a": "train", "b": "validation", "c": "validation"}
+    found = _ids(find_examples(photos, splits=splits))
+    assert found["a"] == ["d"]
+    assert found["b"] == ["c", "d"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_example_is_itself_of_another_garment_or_split(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    photos = [_photo(f"p{k}", f"g{chance.integers(12)}", colourway=str(chance.integers(3))) for k in range(60)]
+    digests = {photo.id: str(chance.integers(40)) for photo in photos}
+    splits = {photo.id: str(chance.choice(["train", "validation"])) for photo in photos}
+    garments = {photo.id: photo.garment for photo in photos}
+    found = find_examples(photos, digests=digests, splits=splits)
+    assert found
+    for identity, examples in found.items():
+        pixels = [digests[identity], *(digests[example.id] for example in examples)]
+        assert len(set(pixels)) == len(pixels) <= 4
+        assert {garments[example.id] for example in examples} == {garments[identity]}
+        assert {splits[example.id] for example in examples} == {splits[identity]}
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    with pytest.raises(InvalidDataError, match="at most 0 examples"):
+        find_examples([], limit=0)

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from images_server import USAGE, ImagesServer, drawn
+
+from fashionedit.builders.budget import Budget
+from fashionedit.builders.generate import DraftRequest, DraftResult, OpenAIDrafts, draft_seed, generate, spent
+from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_store import StageStore
+from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
+from fashionedit.images import pixel_digest
+
+KEY = "sk-test-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+def one(server: ImagesServer, caption: str = "a dress", **settings: Any) -> DraftResult:
+    (result,) = maker(server, **settings).make([DraftRequest("a", caption, 7)])
+    return result
+
+
+def maker(server: ImagesServer, **settings: Any) -> OpenAIDrafts:
+    settings = {"max_retries": 2, "timeout": 5.0} | settings
+    return OpenAIDrafts("toy-image", base_url=server.url, **settings)
+
+
+def photos(captions: Sequence[str]) -> list[Photo]:
+    return [Photo(f"p{number:02}", Path("unread.jpg"), caption=text) for number, text in enumerate(captions)]
+
+
+def run(server: ImagesServer, captions: Sequence[str], store: StageStore, **settings: Any) -> list[Any]:
+    own = {name: settings.pop(name) for name in ("budget",) if name in settings}
+    return list(generate(photos(captions), maker(server, **settings), store, digest_of=lambda photo: "0" * 64, **own))
+
+
+def test_a_draft_is_what_the_server_drew() -> None:
+    with ImagesServer() as server:
+        result = one(server, quality="high", extra_body={"background": "opaque"}, cost_of=lambda usage: 0.04)
+    assert result.image is not None
+    assert pixel_digest(result.image) == pixel_digest(drawn("a dress"))
+    assert result.cost == 0.04
+    assert result.provenance["usage"]["output_tokens"] == USAGE["output_tokens"]
+    assert result.effective["quality"] == "high"
+    assert result.effective["output_format"] == "png"
+    (body,) = server.bodies
+    assert body == {
+        "model": "toy-image",
+        "prompt": "a dress",
+        "n": 1,
+        "size": "1024x1024",
+        "quality": "high",
+        "background": "opaque",
+    }
+
+
+def test_the_price_is_asked_with_the_usage_of_the_answer() -> None:
+    with ImagesServer() as server:
+        assert one(server, cost_of=lambda usage: usage.output_tokens * 4e-5).cost == pytest.approx(0.04)
+        assert one(server).cost is None
+
+
+def test_the_seed_is_sent_where_it_is_wanted() -> None:
+    with ImagesServer() as server:
+        result = one(server, send_seed=True)
+    assert server.bodies[0]["seed"] == 7
+    assert result.image is not None
+    assert pixel_digest(result.image) == pixel_digest(drawn("a dress", 7))
+
+
+@pytest.mark.parametrize("fault", ["429", "429 soon", "500", "reset"])
+def test_the_client_asks_again_after(fault: str) -> None:
+    with ImagesServer(default=(fault, "ok")) as server:
+        assert one(server).image is not None
+        assert server.calls["a dress"] == 2
+
+
+def test_a_server_that_says_when_is_not_asked_before() -> None:
+    with ImagesServer(default=("429 soon", "ok")) as server:
+        start = time.monotonic()
+        assert one(server).image is not None
+        assert time.monotonic() - start >= 0.2
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("429", "rate limit"),
+        ("500", "server error"),
+        ("malformed", "malformed answer"),
+        ("html", "malformed answer"),
+        ("empty", "malformed answer"),
+        ("no image", "malformed answer"),
+        ("bad base64", "malformed answer"),
+    ],
+)
+def test_what_fails_for_good_is_tried_again_by_the_next_run(fault: str, reason: str) -> None:
+    with ImagesServer(default=(fault,)) as server:
+        result = one(server, max_retries=0)
+    assert (result.reason, result.retry, result.image) == (reason, True, None)
+    assert result.detail
+
+
+def test_a_server_that_hangs_is_left_after_the_time_out() -> None:
+    with ImagesServer(default=("hang",)) as server:
+        start = time.monotonic()
+        result = one(server, max_retries=0, timeout=0.3)
+        assert time.monotonic() - start < 5
+    assert (result.reason, result.retry) == ("time-out", True)
+
+
+def test_a_connection_lost_after_an_answer_is_a_failure_and_one_never_had_is_the_end() -> None:
+    with ImagesServer(script={"b": ["reset"]}) as server:
+        working = maker(server, max_retries=0)
+        assert working.make([DraftRequest("a", "a", 1)])[0].image is not None
+        assert working.make([DraftRequest("b", "b", 1)])[0].reason == "no connection"
+    (result,) = OpenAIDrafts("toy-image", base_url="http://127.0.0.1:9/v1", max_retries=0).make(
+        [DraftRequest("a", "a", 1)]
+    )
+    assert str(result.stop) == "the service of toy-image can't be reached; check base_url and the network"
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("moderated", "refused"), ("too long", "caption not accepted")])
+def test_a_refusal_is_a_result(fault: str, reason: str) -> None:
+    with ImagesServer(default=(fault,)) as server:
+        result = one(server)
+        assert server.calls["a dress"] == 1
+    assert (result.reason, result.retry) == (reason, False)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("quota", "no quota left"),
+        ("no money", "no quota left"),
+        ("no model", "has no model toy-image"),
+        ("bad key", "check OPENAI_API_KEY"),
+        ("bad size", "Invalid size"),
+        ("link", "b64_json"),
+    ],
+)
+def test_what_no_further_call_can_mend_stops_the_stage(fault: str, sentence: str, tmp_path: Path) -> None:
+    store = StageStore(tmp_path)
+    with ImagesServer(script={"b": [fault]}) as server:
+        with pytest.raises(ServiceError, match=sentence):
+            run(server, ["a", "b", "c", "d", "e"], store, max_retries=0, concurrency=3)
+        assert sorted(server.calls) == ["a", "b", "c"]
+        assert [record.id for record in store.records()] == ["p00", "p02"]  # what was paid for beside it is kept
+        server.script.clear()
+        assert len(run(server, ["a", "b", "c", "d", "e"], store)) == 5
+        assert server.calls == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 1}
+
+
+def test_the_key_is_written_nowhere(tmp_path: Path) -> None:
+    store = StageStore(tmp_path)
+    with ImagesServer(script={"b": ["echo"]}) as server, pytest.raises(ServiceError, match="who is …") as caught:
+        run(server, ["a", "b"], store, concurrency=1)
+    assert KEY not in str(caught.value)
+    assert all(KEY.encode() not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_without_a_key_openai_is_not_asked_and_another_service_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with ImagesServer() as server:
+        assert one(server).image is not None
+    with pytest.raises(ServiceError, match="OPENAI_API_KEY is not set"):
+        OpenAIDrafts("toy-image").make([DraftRequest("a", "a", 1)])
+
+
+def test_calls_run_side_by_side_and_no_more_than_allowed(tmp_path: Path) -> None:
+    with ImagesServer(pause=0.05) as server:
+        pairs = run(server, [f"caption {number}" for number in range(12)], StageStore(tmp_path), concurrency=4)
+    assert [pair.photo.id for pair in pairs] == [f"p{number:02}" for number in range(12)]
+    assert server.most_at_once == 4
+
+
+def test_records_say_what_was_asked_and_what_it_cost(tmp_path: Path) -> None:
+    store = StageStore(tmp_path)
+    budget = Budget()
+    with ImagesServer(script={"b": ["moderated"], "c": ["black"], "d": ["500"]}) as server:
+        run(server, ["a", "b", "c", "d"], store, cost_of=lambda usage: 0.25, budget=budget, max_retries=0)
+    told = {record.id: (record.status, record.reason, record.data["usd"]) for record in store.records()}
+    assert told == {
+        "p00": ("kept", None, 0.25),
+        "p01": ("dropped", "refused", 0.0),
+        "p02": ("dropped", "black image", 0.25),
+        "p03": ("failed", "server error", 0.0),
+    }
+    assert spent(store) == budget.spent == 0.5
+    data = json.loads(next(store.folder.glob("records/*/p00.json")).read_text())["data"]
+    assert data["size"] == [64, 96]
+    assert data["seed"] == draft_seed(0, "p00")
+    assert data["batch"] == 4
+    assert data["seconds"] > 0
+
+
+def test_a_budget_is_never_exceeded_and_the_same_command_continues(tmp_path: Path) -> None:
+    store, captions = StageStore(tmp_path), [f"caption {number}" for number in range(10)]
+    priced = {"cost_of": lambda usage: 0.2, "highest_cost": 0.3, "concurrency": 4}
+    budget = Budget(limit=1.0)
+    with ImagesServer() as server:
+        with pytest.raises(BudgetSpentError):
+            run(server, captions, store, budget=budget, **priced)
+        assert budget.spent == spent(store) <= 1.0
+        assert (
+            server.calls.total() == len(list(store.records())) == 3
+        )  # a batch of 3 for at most 0.90, then 0.3 > 0.4 - …
+        rest = Budget(limit=5.0, spent=spent(store))
+        assert len(run(server, captions, store, budget=rest, **priced)) == 10
+        assert server.calls.total() == 10
+        assert rest.spent == pytest.approx(2.0)
+
+
+def test_money_of_failed_tries_is_not_forgotten(tmp_path: Path) -> None:
+    store = StageStore(tmp_path)
+    with ImagesServer(default=("empty", "empty", "ok")) as server:
+        for _ in range(3):
+            pairs = run(server, ["a"], store, cost_of=lambda usage: 0.25)
+    assert len(pairs) == 1
+    assert spent(store) == 0.75
+
+
+def test_a_limited_budget_wants_to_know_the_price(tmp_path: Path) -> None:
+    with ImagesServer() as server, pytest.raises(InvalidDataError, match="what a draft may cost is not known"):
+        run(server, ["a"], StageStore(tmp_path), budget=Budget(limit=1.0))
+    assert not server.calls
+
+
+def test_an_unknown_price_counts_as_the_highest(tmp_path: Path) -> None:
+    budget = Budget(limit=1.0)
+    with ImagesServer() as server:
+        run(server, ["a"], StageStore(tmp_path), budget=budget, highest_cost=0.3, cost_of=lambda usage: None)
+    assert budget.spent == pytest.approx(0.3)
+
+
+def test_the_description_names_the_host_and_nothing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://user:secret@images.example:8443/v1?key=secret")
+    told = OpenAIDrafts("toy-image", size="auto").describe()
+    assert told["host"] == "images.example"
+    assert "secret" not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"concurrency": 0},
+        {"max_retries": -1},
+        {"timeout": 0},
+        {"extra_body": {"prompt": "b"}},
+        {"extra_body": {"x": object()}},
+    ],
+)
+def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidDataError):
+        OpenAIDrafts("toy-image", **settings)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from fashionedit.builders import leaks
+from fashionedit.builders.leaks import SplitImage, find_leaks, near_threshold
+from fashionedit.errors import InvalidDataError
+from fashionedit.images import read_image
+from fashionedit.metrics import Embedder, load_encoder
+from fashionedit.synthetic import synthetic_sample
+
+SHARED_PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "clothing_photos"
+
+
+def _set(seed: int, count: int = 120, centres: int = 25) -> tuple[dict[str, SplitImage], np.ndarray[Any, Any]]:
+    """Makes images around few centres, so that many are near, some garments are shared and some pixels equal."""
+    chance = np.random.default_rng(seed)
+    middle = chance.normal(size=(centres, 16))
+    rows = middle[chance.integers(centres, size=count)] + chance.normal(0, 0.12, (count, 16))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    items = {
+        f"i{k:03}": SplitImage(
+            str(chance.choice(["train", "validation"])), f"g{chance.integers(60)}", f"d{chance.integers(count)}"
+        )
+        for k in chance.permutation(count)
+    }
+    return items, rows.astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("block", [7, 64, 2048])
+def test_it_finds_what_comparing_every_pair_finds(seed: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "_BLOCK", block)
+    items, rows = _set(seed)
+    report = find_leaks(items, rows, threshold=0.9)
+    near, equal, garments = [], [], set()
+    for (one, first), a in zip(items.items(), rows, strict=True):
+        for (other, second), b in zip(items.items(), rows, strict=True):
+            if (first.split, second.split) != ("train", "validation"):
+                continue
+            if first.garment == second.garment:
+                garments.add(first.garment)
+            if first.digest == second.digest:
+                equal.append((one, other))
+            elif (cosine := float(a @ b)) >= 0.9:
+                near.append((one, other, cosine, first.garment == second.garment))
+    assert len(near) > 50
+    assert equal
+    assert report.near_pairs == len(near)
+    assert report.near_images == len({other for _, other, _, _ in near})
+    assert {(p.train, p.validation, p.same_garment) for p in report.near} == {(a, b, same) for a, b, _, same in near}
+    np.testing.assert_allclose(
+        [p.cosine for p in report.near], sorted((c for *_, c, _ in near), reverse=True), atol=2e-6
+    )
+    assert report.duplicates == tuple(sorted(equal))
+    assert {found.garment for found in report.garments} == garments
+    held = [item.garment for item in items.values() if item.split == "validation"]
+    assert report.garment_images == sum(garment in garments for garment in held)
+    for found in report.garments:
+        for split in ("train", "validation"):
+            shown = sum((item.split, item.garment) == (split, found.garment) for item in items.values())
+            assert getattr(found, split) == shown
+
+
+def test_only_the_nearest_are_listed_but_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    items, rows = _set(1)
+    whole = find_leaks(items, rows, threshold=0.5)
+    monkeypatch.setattr(leaks, "_LISTED", 10)
+    monkeypatch.setattr(leaks, "_BLOCK", 16)
+    part = find_leaks(items, rows, threshold=0.5)
+    assert (part.near_pairs, part.near_images) == (whole.near_pairs, whole.near_images)
+    assert part.near == whole.near[:10]
+
+
+def test_the_report_says_what_was_found() -> None:
+    items = {
+        "a": ("train", "g1", "x"),
+        "b": ("validation", "g1", "x"),
+        "c": ("validation", "g2", "y"),
+        "d": ("train", "g3", "z"),
+    }
+    rows = np.eye(4, dtype=np.float32)
+    rows[3] = rows[2]
+    report = find_leaks(items, rows, threshold=0.97, encoder="CLIP ViT-L/14")
+    assert not report.clean
+    assert report.sentences() == [
+        "Garments in both splits: 1, shown by 1 of 2 validation images (such as g1).",
+        "Equal pictures across the splits: 1 pair (such as b and a).",
+        "Nearly equal pictures across the splits (cosine ≥ 0.97 by CLIP ViT-L/14): 1 pair, with 1 of 2 validation "
+        "images (the nearest: c and d, 1.000).",
+    ]
+    read = json.loads(report.to_json())
+    assert read["images"] == {"train": 2, "validation": 2}
+    assert read["near"] == [{"cosine": 1.0, "same_garment": False, "train": "d", "validation": "c"}]
+
+
+def test_a_clean_split_says_so() -> None:
+    items = {"a": ("train", "g1", "x"), "b": ("validation", "g2", "y")}
+    report = find_leaks(items)
+    assert report.clean
+    assert report.sentences() == [
+        "Garments in both splits: none.",
+        "Equal pictures across the splits: none.",
+        "Nearly equal pictures across the splits (not looked for).",
+    ]
+    compared = find_leaks(items, np.eye(2, dtype=np.float32), threshold=0.9)
+    assert compared.clean
+    assert compared.sentences()[2] == "Nearly equal pictures across the splits (cosine ≥ 0.9): none."
+    for one in ({"a": ("train", "g", "x")}, {}):
+        assert find_leaks(one, np.ones((len(one), 1), np.float32), threshold=0.9).clean
+
+
+def test_what_makes_no_sense_is_one_sentence() -> None:
+    items = {"a": ("train", "g1", "x"), "b": ("validation", "g2", "y")}
+    rows = np.eye(2, dtype=np.float32)
+    with pytest.raises(InvalidDataError, match="'test' is no split"):
+        find_leaks({"a": ("test", "g", "x")})
+    with pytest.raises(InvalidDataError, match="no threshold"):
+        find_leaks(items, rows)
+    for wrong in (rows[:1], rows[0]):
+        with pytest.raises(InvalidDataError, match="fit 2 images"):
+            find_leaks(items, wrong, threshold=0.9)
+    for wrong in (rows * 2, rows * np.nan):
+        with pytest.raises(InvalidDataError, match="length 1"):
+            find_leaks(items, wrong, threshold=0.9)
+
+
+class _Encoder:
+    def __init__(self, kind: str, is_clip: bool) -> None:
+        self.fingerprint, self.is_clip = {"kind": kind}, is_clip
+
+
+def test_clip_needs_a_higher_threshold_than_other_encoders() -> None:
+    clip, other = (near_threshold(_Encoder("CLIPModel", is_clip)) for is_clip in (True, False))  # type: ignore[arg-type]
+    assert (clip, other) == (0.97, 0.95)
+
+
+def test_copies_of_real_pictures_are_near_and_others_are_not() -> None:
+    paths = sorted(SHARED_PHOTOS.glob("*.jpg"))[:12] if SHARED_PHOTOS.is_dir() else []
+    pictures = [read_image(path) for path in paths] or [synthetic_sample(number).original for number in range(12)]
+    copies = [ImageOps.mirror(pictures[0]), pictures[1].resize((pictures[1].width // 2, pictures[1].height // 2))]
+    encoder = load_encoder("offline", device="cpu")
+    everything: list[Image.Image] = [*pictures, *copies]
+    rows = Embedder(encoder).embed([(None, lambda picture=picture: picture) for picture in everything])
+    items = {f"p{k}": ("train", f"g{k}", f"d{k}") for k in range(len(pictures))}
+    items |= {f"copy{k}": ("validation", f"c{k}", f"e{k}") for k in range(len(copies))}
+    report = find_leaks(items, rows, threshold=near_threshold(encoder), encoder=encoder.label)
+    found = {(pair.validation, pair.train) for pair in report.near}
+    assert {("copy0", "p0"), ("copy1", "p1")} <= found
+    if paths:  # pictures that are drawn by one hand are nearer to each other than photographs are
+        assert len(found) == 2
