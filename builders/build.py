@@ -153,8 +153,8 @@ class Build:
         """Returns each photograph with its draft."""
         store = self.work.store("generate")
         maker = self.parts.drafts()
-        settings = {"maker": maker.describe(), "base_seed": self.options.base_seed}
         if any(photo.draft is None for photo in photos):
+            settings = {"maker": maker.describe(), "base_seed": self.options.base_seed}
             keep_settings(store.folder, settings, again=self.options.again)
         with self._bars("drafts", "image") as bar:
             pairs = list(

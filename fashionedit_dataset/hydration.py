@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -20,6 +19,7 @@ from .annotations_form import EVAL_FILE, caption_hash, card_sections
 from .encoded import MAX_FILE_BYTES, EncodedImage
 from .errors import InvalidDataError, InvalidImageError
 from .folder import FashionEditFolder, split_files
+from .hydration_report import PROBLEMS, HydrationReport, name_some, refusal
 from .images import crop
 from .manifest import MANIFEST_FILE, SampleHashes, manifest_hash, read_manifest
 from .parallel import map_in_order
@@ -29,80 +29,12 @@ from .rows import EncodedSample, RowImages, SampleFacts
 from .types import SPLITS
 from .writing import write_folder
 
-__all__ = ["PROBLEMS", "HydrationReport", "hydrate", "hydrated_folder", "hydration_key"]
+__all__ = ["hydrate", "hydrated_folder", "hydration_key"]
 
-PROBLEMS = {
-    "missing": "photograph missing",
-    "unreadable": "photograph can't be read",
-    "different": "photograph different",
-    "decoded differently": "the right file, but this machine decodes it to other pixels",
-    "no caption": "no caption",
-    "caption different": "caption different",
-    "crops different": "crops were not cut from the photograph by the box",
-}
-"""Why a sample can't be filled in, and how a sentence puts it."""
-
-_NAMED = 3  # ids in a sentence
 _NOTE = """\
 The photographs and captions were filled in on this machine from somebody's own copy and keep the terms of the
 collection that they come from. **Do not pass this folder on**; `fashionedit publish` sends a form of it without
 them."""
-
-
-@dataclass(frozen=True)
-class HydrationReport:
-    """What was found.
-
-    Args:
-        wanted: Samples in the annotations form.
-        filled: Those whose photograph, caption and crops are all as they were.
-        problems: By kind (`PROBLEMS`), the ids of the others.
-        re_encoded: Photographs in other files than the published ones, with the same pixels: these are filled in.
-        without: By column (`sketches`, `examples`), the ids of samples that had some and have none now.
-        manifest_hashes: Of what was written, by split and of both; empty where nothing was.
-        published: The same of the set that the annotations form was made from.
-    """
-
-    wanted: int
-    filled: int
-    problems: Mapping[str, tuple[str, ...]]
-    re_encoded: tuple[str, ...] = ()
-    without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    manifest_hashes: Mapping[str, str] = field(default_factory=dict)
-    published: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def identical(self) -> bool:
-        """Whether what was written is the set that was published, to the pixel and the letter."""
-        return bool(self.manifest_hashes) and dict(self.manifest_hashes) == dict(self.published)
-
-    def sentences(self) -> list[str]:
-        """Returns what a person should know, a line each."""
-        lines = [f"{self.filled:,} of {self.wanted:,} samples are filled in"]
-        lines += [f"{PROBLEMS[kind]}: {len(ids):,} ({_names(ids)})" for kind, ids in self.problems.items()]
-        if self.re_encoded:
-            lines.append(f"another file with the same pixels: {len(self.re_encoded):,}")
-        for column, ids in self.without.items():
-            lines.append(f"left without {column}: {len(ids):,} ({_names(ids)})")
-        if self.identical:
-            lines.append("the set is the published one: equal manifest hash")
-        elif self.manifest_hashes:
-            lines.append("the set is not the published one: its manifest hash is another")
-        return lines
-
-    def to_json(self) -> str:
-        """Returns the report as JSON."""
-        values = {
-            "wanted": self.wanted,
-            "filled": self.filled,
-            "identical": self.identical,
-            "problems": {kind: list(ids) for kind, ids in self.problems.items()},
-            "re_encoded": list(self.re_encoded),
-            "without": {column: list(ids) for column, ids in self.without.items()},
-            "manifest_hashes": dict(self.manifest_hashes),
-            "published": dict(self.published),
-        }
-        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +86,7 @@ def hydrate(
     ids = [key for source in splits.values() for key in source.ids]
     if strangers := [key for key in ids if key not in manifest.samples]:
         raise InvalidDataError(
-            f"{annotations / MANIFEST_FILE} has no hashes for {len(strangers)} samples ({_names(strangers)}); fetch "
+            f"{annotations / MANIFEST_FILE} has no hashes for {len(strangers)} samples ({name_some(strangers)}); fetch "
             "the annotations form again"
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -195,7 +127,7 @@ def hydrate(
         if so_far.problems and (not partial or not so_far.filled):
             if report is not None:
                 report(so_far)
-            raise InvalidDataError(_refusal(so_far, found))
+            raise InvalidDataError(refusal(so_far, found))
 
     written: dict[str, list[tuple[SampleFacts, RowImages[str]]]] = {}
 
@@ -377,19 +309,3 @@ def _digests(sample: EncodedSample) -> RowImages[str]:
         sample.draft.digest,
         *(tuple(image.digest for image in images) for images in (sample.crops, sample.sketches, sample.examples)),
     )
-
-
-def _names(ids: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
-
-
-def _refusal(report: HydrationReport, photographs: Photographs) -> str:
-    reasons = "; ".join(f"{PROBLEMS[kind]}: {len(ids):,} ({_names(ids)})" for kind, ids in report.problems.items())
-    if "no caption" in report.problems and photographs.captions_file is None:
-        reasons += f"; no captions.json, metadata.jsonl or CSV file with captions lies in {photographs.folder}"
-    advice = (
-        "complete the photographs, or leave those samples out with --partial"
-        if report.filled
-        else "check that these are the photographs that the annotations were made from"
-    )
-    return f"{report.wanted - report.filled:,} of {report.wanted:,} samples can't be filled in: {reasons}; {advice}"

@@ -78,7 +78,7 @@ def test_a_link_is_refused(staged, full):
     [
         str,
         str.upper,
-        json.dumps,
+        lambda text: json.dumps(text).replace(" ", "\\u0020"),
         lambda text: text.replace(" ", "\n> "),
         lambda text: text.replace(" ", " - ").replace(",", ""),
         lambda text: " ".join(text.split()[5:20]),
