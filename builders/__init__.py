@@ -1,1 +1,1 @@
-"""How a FashionEdit folder is made from images, annotations and differences."""
+"""How a FashionEdit folder is made: from photographs and captions, stage by stage, or from a folder that has it all."""

@@ -118,12 +118,12 @@ class Build:
             return replace(self._report(), leaks=leaks)
         return self.shards(photos, cuts, splits, leaks, out)
 
-    def listed(self) -> tuple[list[Photo], int]:
-        """Returns the photographs that the source names, and how many things it names; looks into none of them."""
+    def listed(self) -> tuple[list[Photo], list[str]]:
+        """Returns the photographs to build from, and the ids of all that the source names; looks into no picture."""
         named = list(self._limited().photos())
         photos = [item for item in named if isinstance(item, Photo)]
         usable = [photo for photo in photos if photo.draft is not None or (photo.caption or "").strip()]
-        return in_share(usable, self.options.share), len(named)
+        return in_share(usable, self.options.share), [item.id for item in named]
 
     def photos(self) -> list[Photo]:
         """Returns the photographs that can be read and have what the next stage needs."""
@@ -207,6 +207,7 @@ class Build:
         self._step("kept", pairs, kept, store.records())
         if options.selection is not None:
             self._selection = self._compare(pairs, options.selection, store)
+            self.work.keep_selection(self._selection)
         return self._need(kept, "pairs that are similar enough")
 
     def _compare(self, pairs: Sequence[Pair], ready: Mapping[str, float], store: StageStore) -> SelectionReport:

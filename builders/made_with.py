@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .build_options import BuildOptions, BuildParts
@@ -51,5 +50,16 @@ def made_with(
 
 
 def _plain(values: Mapping[str, Any]) -> str:
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
-    return ", ".join(f"{key} {text}" for key, text in texts.items())
+    """Returns the values in words: `diffusers org/name, pipeline StableDiffusion3Pipeline, num_inference_steps 28`."""
+    first = " ".join(str(values[name]) for name in ("kind", "model", "spec") if values.get(name))
+    rest = {name: value for name, value in values.items() if name not in ("kind", "model", "spec")}
+    return ", ".join(filter(None, (first, *_words(rest))))
+
+
+def _words(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _words(value)
+        elif value is not None:
+            text = " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield f"{name} {text}"

@@ -131,7 +131,7 @@ def plan_build(build: Build, stages: Sequence[str]) -> Plan:
     """
     photos, named = build.listed()
     records = {stage: {record.id: record for record in build.work.store(stage).records()} for stage in STAGES[:5]}
-    lines = [PlanLine("photos", named, len(_settled(records["photos"], (photo.id for photo in photos))))]
+    lines = [PlanLine("photos", len(named), len(_settled(records["photos"], named)))]
     going = [photo for photo in photos if _goes_on(records["photos"], photo.id)]
     lines.append(_generation(build, going, records["generate"]))
     going = [photo for photo in going if _goes_on(records["generate"], photo.id)]

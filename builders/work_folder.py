@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
@@ -13,10 +14,13 @@ from fashionedit.files import write_atomically
 from fashionedit.lock import lock_folder
 
 from .funnel import FUNNEL_FILE, Funnel
+from .photos.selection import SelectionReport
 from .split import SPLIT_FILE, SplitList
 from .stage_store import StageStore
 
-__all__ = ["WorkFolder"]
+__all__ = ["SELECTION_FILE", "WorkFolder"]
+
+SELECTION_FILE = "selection.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,11 @@ class WorkFolder:
     def keep_split(self, split: SplitList) -> None:
         """Freezes the split list."""
         write_atomically(self.path / SPLIT_FILE, split.to_json().encode())
+
+    def keep_selection(self, report: SelectionReport) -> None:
+        """Keeps how a given selection differs from our own."""
+        text = json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n"
+        write_atomically(self.path / SELECTION_FILE, text.encode())
 
     def keep_funnel(self, funnel: Funnel) -> None:
         """Keeps the funnel of this run."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -42,11 +44,25 @@ def test_the_help_page_is_what_the_command_prints() -> None:
     assert (ROOT / "docs" / "commands.md").read_text(encoding="utf-8") == pages()
 
 
-def test_every_verb_of_the_readme_exists() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = {line.split()[2] for line in readme.splitlines() if line.startswith("$ fashionedit ")}
-    assert named <= set(cli.commands)
-    assert {"run", "score", "show", "pack"} <= named
+def _shown_commands() -> list[str]:
+    """Returns the command lines of README and docs, each from its verb on."""
+    found = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if page.name != "commands.md" and (match := re.match(r"(?:\$|>)\s+(?:\w+=\S+ )*fashionedit (.*)", line)):
+                found.append(match.group(1).split("#")[0].rstrip("& "))
+    return found
+
+
+@pytest.mark.parametrize("line", _shown_commands())
+def test_every_command_in_the_documentation_exists(line: str) -> None:
+    verb, *arguments = shlex.split(line)
+    known = {name for option in cli.commands[verb].params for name in (*option.opts, *option.secondary_opts)}
+    assert {argument for argument in arguments if argument.startswith("--")} <= known
+
+
+def test_the_readme_shows_the_verbs_that_matter() -> None:
+    assert {"run", "score", "show", "build", "publish"} <= {line.split()[0] for line in _shown_commands()}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +77,9 @@ def test_every_verb_of_the_readme_exists() -> None:
         (["run", "identity", "--data", "synthetic:1", "--out", "x", "--split", "test"], "'test'"),
         (["run", "identity", "--data", "synthetic:1", "--out", "x", "--param", "fast"], "KEY=VALUE"),
         (["run", "identity", "--data", "synthetic:1", "--out", "x", "--reference", "sketch"], "has a sketch"),
+        (["build", "--source", "nowhere", "--out", "x"], "nowhere"),
+        (["publish", "nowhere", "--repo", "a/b", "--dry-run"], "nowhere"),
+        (["hydrate", "nowhere", ".", "x"], "nowhere"),
         (["import", "nowhere", "--data", "synthetic:1", "--out", "x", "--name", "me"], "nowhere"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
@@ -74,6 +93,36 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(
     assert error.startswith("fashionedit: ")
     assert len(error.splitlines()) == 1
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--only", "paint"], "no stage is called 'paint'"),
+        (["--share", "9/8"], "write K/N"),
+        (["--column", "caption"], "no NAME=COLUMN"),
+        (["--min-similarity", "high"], "such as 85"),
+        (["--ask", "mood=good"], "--ask takes no mood"),
+        (["--prompt", "rhyme"], "rhyme is no prompt"),
+        (["--selection", "nowhere.json"], "nowhere.json"),
+        (["--draft", "mood=good"], "take no mood"),
+        (["--drafts", "crayons"], "nothing called 'crayons' makes drafts"),
+        (["--price", "cheap=1"], "input=USD"),
+        (["--budget", "5", "--model", "mine", "--drafts", "folder:."], "no price of mine is known"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
+)
+def test_a_mistaken_build_gets_one_sentence(
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.effect_noise((80, 96), 60).convert("RGB").save("coat.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "coat.png", "caption": "A grey coat."}\n')
+    limits = [] if "--min-similarity" in arguments else ["--min-similarity", "none"]
+    error = sentence(["build", "--source", ".", "--out", "x", "--quiet", *limits, *arguments], capsys)
+    assert says in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "x").exists()
 
 
 def image_folder(folder: Path) -> Path:

@@ -14,6 +14,8 @@ from typing import Any
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.parallel import map_in_order
 
+from .quiet import quiet
+
 __all__ = ["PipelineFacts", "find_pipeline"]
 
 _INDEX = "model_index.json"
@@ -145,7 +147,8 @@ def _class(index: Mapping[str, Any], name: str) -> tuple[str, Mapping[str, inspe
         raise UnknownNameError(
             f"{name} brings code of its own, which is never run; name a pipeline of diffusers itself"
         )
-    found = getattr(diffusers, class_name, None)
+    with quiet():
+        found = getattr(diffusers, class_name, None)  # imports it, and much of transformers
     if found is None:
         raise UnknownNameError(
             f"{name} is a {class_name}, which diffusers {diffusers.__version__} doesn't have; install a newer one, or "

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashionedit.annotations_form import write_annotations
+from fashionedit.annotations_form import EVAL_FILE, write_annotations
 from fashionedit.errors import InvalidDataError
 from fashionedit.folder import split_files
 from fashionedit.lock import lock_folder
@@ -62,6 +62,7 @@ def publish_dataset(
     private: bool | None = None,
     permission: bool = False,
     originals: bool = False,
+    leaderboard: bool = False,
     dry_run: bool = False,
     branch: str | None = None,
     message: str | None = None,
@@ -78,6 +79,8 @@ def publish_dataset(
             False, which makes it public.
         permission: That the owner of the photographs agrees. Needed for whatever everybody can see, and for originals.
         originals: Whether the full set is sent.
+        leaderboard: Whether `eval.yaml` is sent too. The Hub shows a leaderboard for it once it knows `fashionedit` as
+            an evaluation framework; until then it may find fault with the file.
         dry_run: Whether everything is prepared and looked at, and nothing is sent; needs no network.
         branch: To send to; the main one by default.
         message: Of the commit.
@@ -111,11 +114,11 @@ def publish_dataset(
         _check_visibility(target, private=private, permission=permission)
     if originals:
         _check_full_names(folder)
-        return _send(folder, target, "full", private, permission, dry_run, branch, message)
+        return _send(folder, target, "full", private, permission, leaderboard, dry_run, branch, message)
     with _staging(folder) as staged:
         write_annotations(folder, staged, workers=workers, progress=_part(progress, 0, 1))
         check_files(staged, folder, workers=workers, progress=_part(progress, 1, 2))
-        return _send(staged, target, "annotations", private, permission, dry_run, branch, message)
+        return _send(staged, target, "annotations", private, permission, leaderboard, dry_run, branch, message)
 
 
 def _check_visibility(target: HubRepository, *, private: bool | None, permission: bool) -> None:
@@ -148,11 +151,14 @@ def _send(
     form: str,
     private: bool | None,
     permission: bool,
+    leaderboard: bool,
     dry_run: bool,
     branch: str | None,
     message: str | None,
 ) -> Publication:
-    files = tuple(PublishedFile(path.as_posix(), (folder / path).stat().st_size) for path in files_to_send(folder))
+    kinds = tuple(name for name in ALLOWED_FILES if leaderboard or name != EVAL_FILE)
+    paths = [path for path in files_to_send(folder) if leaderboard or path.as_posix() != EVAL_FILE]
+    files = tuple(PublishedFile(path.as_posix(), (folder / path).stat().st_size) for path in paths)
     if dry_run:
         return Publication(target.id, form, files)
     target.create(private=True)  # whatever goes wrong below, nobody else sees half of it
@@ -163,7 +169,7 @@ def _send(
         folder,
         [file.path for file in files],
         message=message or f"FashionEdit, the {form} form",
-        replaces=ALLOWED_FILES,
+        replaces=kinds,
         revision=branch,
     )
     if private is False:

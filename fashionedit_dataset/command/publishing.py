@@ -26,6 +26,7 @@ __all__ = ["hydrate", "publish"]
     is_flag=True,
     help="The photographs' owner agrees; needed for originals and for whatever is public.",
 )
+@click.option("--leaderboard", is_flag=True, help="Send eval.yaml too; the Hub has to know fashionedit first.")
 @click.option("--metrics", metavar="ORG[/PREFIX]", help="Send the three metrics, as Spaces ORG/PREFIXpsnr and so on.")
 @click.option("--branch", help="Of the dataset repository; the main one by default.")
 @click.option("--message", help="Of the commit.")
@@ -37,6 +38,7 @@ def publish(
     private: bool | None,
     include_originals: bool,
     permission: bool,
+    leaderboard: bool,
     metrics: str | None,
     branch: str | None,
     message: str | None,
@@ -65,6 +67,7 @@ def publish(
                 private=private,
                 permission=permission,
                 originals=include_originals,
+                leaderboard=leaderboard,
                 dry_run=dry_run,
                 branch=branch,
                 message=message,

@@ -154,7 +154,7 @@ def leaks(received, full):
 
 @pytest.mark.slow
 def test_published_loaded_and_filled_in_again(hub, full, tmp_path):
-    done = publish(hub, tmp_path, full, "--repo", NAME, "--message", "the first")
+    done = publish(hub, tmp_path, full, "--repo", NAME, "--leaderboard", "--message", "the first")
     repository = hub.repository("datasets", NAME)
     url, line = done.stdout.splitlines()
     assert url == f"{hub.url}/datasets/{NAME} (private): the annotations form, commit {repository.refs['main']}"
@@ -172,7 +172,7 @@ def test_published_loaded_and_filled_in_again(hub, full, tmp_path):
     assert not left_behind(tmp_path)
     assert leaks(hub.received(), full) == set()
 
-    again = publish(hub, tmp_path, full, "--repo", NAME)
+    again = publish(hub, tmp_path, full, "--repo", NAME, "--leaderboard")
     assert again.returncode == 0, again.stderr
     assert len([request for request in hub.requests if "/commit/" in request.path]) == 1
     assert len([request for request in hub.requests if "/_large/" in request.path]) == 2
@@ -301,7 +301,8 @@ def test_a_dry_run_lists_every_file_and_sends_nothing(hub, full, tmp_path):
     assert not hub.requests
     lines = [line.split() for line in done.stdout.splitlines()]
     listed = {line[1]: int(line[0].replace(",", "")) for line in lines if len(line) == 2}
-    assert {"README.md", "manifest.json", "eval.yaml", "data/train-00000-of-00001.parquet", "app.py"} <= set(listed)
+    assert "eval.yaml" not in listed
+    assert {"README.md", "manifest.json", "data/train-00000-of-00001.parquet", "app.py"} <= set(listed)
     assert f"would go to datasets/{NAME}, the annotations form" in done.stdout
     assert "would go to spaces/some-org/psnr" in done.stdout
     assert not left_behind(tmp_path)
@@ -376,7 +377,7 @@ def test_an_upload_that_failed_anywhere_is_completed_by_the_same_command(hub, he
     assert set(hub.repository("datasets", NAME).files()) == {".gitattributes"}
     done = here(full, "--repo", NAME)
     assert done.returncode == 0, done.stderr
-    assert len(hub.repository("datasets", NAME).files()) == 6
+    assert len(hub.repository("datasets", NAME).files()) == 5
     uploads = [request.path for request in hub.requests if "/_large/" in request.path]
     assert len(set(uploads)) == 2
     assert len(uploads) <= 4, "what has arrived is not sent again"
@@ -401,7 +402,7 @@ def test_an_upload_that_was_killed_is_completed_by_the_same_command(hub, full, t
     assert set(hub.repository("datasets", NAME).files()) == {".gitattributes"}
     done = publish(hub, tmp_path, full, "--repo", NAME)
     assert done.returncode == 0, done.stderr
-    assert len(hub.repository("datasets", NAME).files()) == 6
+    assert len(hub.repository("datasets", NAME).files()) == 5
     assert not left_behind(tmp_path)
 
 
