@@ -18,14 +18,15 @@ from fashionedit.metrics.embedder import Embedder
 from fashionedit.progress import Bar
 
 from .analyse.batches import analyse_in_batches
-from .analyse.conversation import analysed, spent_usd
+from .analyse.conversation import spent_usd
 from .analyse.stage import analyse
 from .budget import Budget
 from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
 from .crops import Cut, cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
+from .finished import finished_analysis, finished_drafts, finished_filter
 from .funnel import Funnel, FunnelStep
-from .generate import DraftFinder, generate, spent, throughput
+from .generate import generate, spent, throughput
 from .leaks import LeakReport
 from .made_with import is_deepfashion, made_with
 from .photo import Analysed, Pair, Photo
@@ -102,11 +103,11 @@ class Build:
         last = STAGES.index(stages[-1])
         photos = self.photos()
         if last >= 1:
-            pairs = self.generate(photos) if "generate" in stages else self.generated(photos)
+            pairs = self.generate(photos, anew="generate" in stages)
         if last >= 2:
-            pairs = self.filter(pairs) if "filter" in stages else self.filtered(pairs)
+            pairs = self.filter(pairs, anew="filter" in stages)
         if last >= 3:
-            items = self.analyse(pairs) if "analyse" in stages else self.analysed(pairs)
+            items = self.analyse(pairs, anew="analyse" in stages)
         if last < 4:
             return self._report()
         cuts = self.crop(items)
@@ -149,15 +150,23 @@ class Build:
         limit = self.options.limit
         return self.parts.source if limit is None else LimitedSource(self.parts.source, limit)
 
-    def generate(self, photos: Sequence[Photo]) -> list[Pair]:
-        """Returns each photograph with its draft."""
+    def generate(self, photos: Sequence[Photo], *, anew: bool = True) -> list[Pair]:
+        """Returns each photograph with its draft; only those that are there if the stage is not run now."""
         store = self.work.store("generate")
+        if anew:
+            pairs = self._generate(photos, store)
+        else:
+            pairs = finished_drafts(photos, store, digests=self._digests, maker=self.parts.drafts)
+        self._step("drafts", photos, pairs, store.records())
+        return self._need(pairs, "drafts")
+
+    def _generate(self, photos: Sequence[Photo], store: StageStore) -> list[Pair]:
         maker = self.parts.drafts()
         if any(photo.draft is None for photo in photos):
             settings = {"maker": maker.describe(), "base_seed": self.options.base_seed}
             keep_settings(store.folder, settings, again=self.options.again)
         with self._bars("drafts", "image") as bar:
-            pairs = list(
+            return list(
                 generate(
                     photos,
                     maker,
@@ -168,32 +177,26 @@ class Build:
                     progress=bar.at,
                 )
             )
-        self._step("drafts", photos, pairs, store.records())
-        return self._need(pairs, "drafts")
 
-    def generated(self, photos: Sequence[Photo]) -> list[Pair]:
-        """Returns the photographs with the drafts that are there."""
-        store = self.work.store("generate")
-        records = self._records("generate", photos)
-        kept = [photo for photo in photos if records[photo.id].status == "kept"]
-        # Drafts that lie in a folder stay there, and only their maker knows where.
-        elsewhere = any(records[photo.id].data.get("ready") and photo.draft is None for photo in kept)
-        maker = self.parts.drafts() if elsewhere else None
-        pairs = []
-        for photo in kept:
-            digest = records[photo.id].data["draft"]
-            found = maker.find(photo.id) if isinstance(maker, DraftFinder) else None
-            pairs.append(Pair(photo, photo.draft or found or store.image_path(digest), self._digests[photo.id], digest))
-        self._step("drafts", photos, pairs, records.values())
-        return self._need(pairs, "drafts")
-
-    def filter(self, pairs: Sequence[Pair]) -> list[Pair]:
+    def filter(self, pairs: Sequence[Pair], *, anew: bool = True) -> list[Pair]:
         """Returns the pairs that resemble each other enough; all of them where there is no limit and no selection."""
         options, store = self.options, self.work.store("filter")
         if not options.filters:
-            return self._unfiltered(pairs)
+            kept = [replace(pair, clip_score=_selection_score(pair.photo)) for pair in pairs]
+        elif anew:
+            kept = self._filter(pairs, store)
+        else:
+            kept = finished_filter(pairs, store)
+        self._step("kept", pairs, kept, store.records())
+        if anew and options.selection is not None:
+            self._selection = self._compare(pairs, options.selection, store)
+            self.work.keep_selection(self._selection)
+        return self._need(kept, "pairs that are similar enough")
+
+    def _filter(self, pairs: Sequence[Pair], store: StageStore) -> list[Pair]:
+        options = self.options
         with self._bars("similarity", "pair") as bar:
-            kept = list(
+            return list(
                 filter_pairs(
                     pairs,
                     self.embedder,
@@ -204,11 +207,6 @@ class Build:
                     progress=bar.at,
                 )
             )
-        self._step("kept", pairs, kept, store.records())
-        if options.selection is not None:
-            self._selection = self._compare(pairs, options.selection, store)
-            self.work.keep_selection(self._selection)
-        return self._need(kept, "pairs that are similar enough")
 
     def _compare(self, pairs: Sequence[Pair], ready: Mapping[str, float], store: StageStore) -> SelectionReport:
         """Returns how the ready selection differs from what the paper's limit gives on our own scores."""
@@ -217,22 +215,14 @@ class Build:
         ours = [name for name, reason in decide(scores, min_similarity=MIN_SIMILARITY).items() if reason is None]
         return compare_selections(ready, scores, kept_computed=ours)
 
-    def filtered(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Returns the pairs that went on when the filter was run last."""
-        if not self.options.filters:
-            return self._unfiltered(pairs)
-        records = self._records("filter", pairs)
-        kept = [
-            replace(pair, clip_score=record.data["score"] if record.data.get("clip") else None)
-            for pair in pairs
-            if (record := records[pair.photo.id]).status == "kept"
-        ]
-        self._step("kept", pairs, kept, records.values())
-        return self._need(kept, "pairs that are similar enough")
-
-    def analyse(self, pairs: Sequence[Pair]) -> list[Analysed]:
-        """Returns the pairs with their three differences."""
+    def analyse(self, pairs: Sequence[Pair], *, anew: bool = True) -> list[Analysed]:
+        """Returns the pairs with their three differences; only those that are there if the stage is not run now."""
         store = self.work.store("analyse")
+        items = self._analyse(pairs, store) if anew else finished_analysis(pairs, store)
+        self._step("analysed", pairs, items, store.records())
+        return self._need(items, "pairs with three differences")
+
+    def _analyse(self, pairs: Sequence[Pair], store: StageStore) -> list[Analysed]:
         ready = [pair for pair in pairs if pair.photo.answer is not None]
         asked = [pair for pair in pairs if pair.photo.answer is None]
         with self._bars("differences", "pair") as bar:
@@ -246,16 +236,7 @@ class Build:
                     items += analyse_in_batches(asked, self.parts.analyst, store, **arguments)
                 else:
                     items += analyse(asked, self.parts.analyst, store, **arguments)
-        items.sort(key=lambda item: item.pair.photo.id)
-        self._step("analysed", pairs, items, store.records())
-        return self._need(items, "pairs with three differences")
-
-    def analysed(self, pairs: Sequence[Pair]) -> list[Analysed]:
-        """Returns the pairs with the differences that are there."""
-        records = self._records("analyse", pairs)
-        items = [analysed(pair, records[pair.photo.id]) for pair in pairs if records[pair.photo.id].status == "kept"]
-        self._step("analysed", pairs, items, records.values())
-        return self._need(items, "pairs with three differences")
+        return sorted(items, key=lambda item: item.pair.photo.id)
 
     def crop(self, items: Sequence[Analysed]) -> list[Cut]:
         """Returns the items whose crops show something, with their sketches where these are wanted."""
@@ -278,7 +259,9 @@ class Build:
 
     def split(self, cuts: Sequence[Cut], out: Path) -> SplitList:
         """Returns which garment or sample is in which split; what was assigned before stays where it is."""
-        options = self.options
+        options, frozen = self.options, self.work.frozen_split(out)
+        if options.again and frozen and (frozen.rule, frozen.seed) != (options.split_rule, options.split_seed):
+            frozen = None
         photos = [cut.analysed.pair.photo for cut in cuts]
         split = assign(
             [(photo.id, photo.garment) for photo in photos],
@@ -287,7 +270,7 @@ class Build:
             validation=options.validation,
             listed=options.listed,
             known=self._digests,
-            frozen=None if options.again else self.work.frozen_split(out),
+            frozen=frozen,
         )
         self.work.keep_split(split)
         return split
@@ -328,26 +311,6 @@ class Build:
                 progress=bar.at,
             )
         return replace(report, out=out, splits=sizes)
-
-    def _unfiltered(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Returns all pairs, with the score that their source gives them."""
-        self._step("kept", pairs, pairs, ())
-        return [replace(pair, clip_score=_selection_score(pair.photo)) for pair in pairs]
-
-    def _records(self, stage: str, items: Sequence[Photo] | Sequence[Pair]) -> dict[str, StageRecord]:
-        """Returns the records of a stage that is not run now.
-
-        Raises:
-            InvalidDataError: One of the photographs has none.
-        """
-        wanted = {_id(item) for item in items}
-        records = {record.id: record for record in self.work.store(stage).records() if record.id in wanted}
-        if missing := len(wanted) - len(records):
-            raise InvalidDataError(
-                f"{missing:,} of {len(wanted):,} photographs have not been through the stage {stage}; run it first, "
-                f"with --only {stage}"
-            )
-        return records
 
     def _step(self, name: str, came: Iterable[Any], kept: Iterable[Any], records: Iterable[StageRecord]) -> None:
         self._steps.append(FunnelStep.of_records(name, map(_id, came), map(_id, kept), records))

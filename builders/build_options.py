@@ -66,7 +66,7 @@ class BuildOptions:
         split_rule, split_seed, validation, listed: As in `split.assign`.
         name: The dataset's; the folder's by default.
         licence: The Hub's short name of the photographs' licence.
-        again: Whether a stage may be made anew with other settings.
+        again: Whether a stage may be made anew with other settings, and photographs split by another rule or seed.
         leave_failed: Whether the dataset is written although some photographs failed and would be tried again.
         workers: Threads that decode and encode.
 
