@@ -205,6 +205,7 @@ def test_it_is_published_fetched_and_filled_in_again(ground: BuildGround, built:
     for split in ("train", "validation"):
         wanted, found = (fashionedit.open_folder(path, split) for path in (built, out))
         assert found.ids == wanted.ids
+        assert found.manifest_hash == wanted.manifest_hash
         for key in wanted.ids:
             assert found.digests(key).original == wanted.digests(key).original
             assert found.digests(key).references == wanted.digests(key).references
