@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
-from fashionedit.types import check_id, split_name
+from fashionedit.types import safe_id, split_name
 
 __all__ = ["read_split_file"]
 
@@ -21,25 +21,21 @@ _FORMS = (
 def read_split_file(path: Path) -> frozenset[str]:
     """Returns the ids that the file puts into validation.
 
-    A name is an id or a file name, with either slash before it and with or without an image's ending. The file is
-    text with one name a line (empty lines and lines that start with # are passed over), or JSON: a list of names,
-    an object with `validation` or `val` (then `train` may stand beside it), an object that gives each name its split,
-    or any other object, such as a part of `captions.json`, whose keys are the names.
+    A name is an id or a file name, with either slash before it and with or without an image's ending; one that is no
+    safe id stands for the id that its photograph gets. The file is text with one name a line (empty lines and lines
+    that start with # are passed over), or JSON: a list of names, an object with `validation` or `val` (then `train` may
+    stand beside it), an object that gives each name its split, or any other object, such as a part of `captions.json`,
+    whose keys are the names.
 
     Raises:
-        InvalidDataError: The file is missing, too large, none of these, names nothing, or has a name that is no id.
+        InvalidDataError: The file is missing, too large, none of these, names nothing, or a name is no text.
     """
     names = _names(_text(path), path.name)
     identities = set()
     for name in names:
         if not isinstance(name, str):
             raise InvalidDataError(f"{path.name}: {json.dumps(name)[:60]} is no name of an image; write a string")
-        identity = _identity(name)
-        try:
-            check_id(identity)
-        except InvalidDataError as error:
-            raise InvalidDataError(f"{path.name}: {error}") from error
-        identities.add(identity)
+        identities.add(_identity(name))
     if not identities:
         raise InvalidDataError(f"{path.name} names no image for validation; write {_FORMS}")
     return frozenset(identities)
@@ -81,4 +77,4 @@ def _names(text: str, name: str) -> list[Any]:
 def _identity(name: str) -> str:
     last = PurePosixPath(name.strip().replace("\\", "/")).name
     ending = next((ending for ending in _ENDINGS if last.lower().endswith(ending)), "")
-    return last.removesuffix(last[len(last) - len(ending) :]) if ending else last
+    return safe_id(last.removesuffix(last[len(last) - len(ending) :]) if ending else last)

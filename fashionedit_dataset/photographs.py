@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DatasetNotFoundError, InvalidDataError
+from .types import safe_id
 
 __all__ = ["PHOTOGRAPH_SUFFIXES", "Photographs", "holds_photographs", "read_captions"]
 
@@ -47,7 +48,7 @@ class Photographs:
         found: list[Path] = []
         for path in _walk(self.folder):
             if path.suffix.lower() in PHOTOGRAPH_SUFFIXES:
-                self._files.setdefault(path.stem, []).append(path)
+                self._files.setdefault(safe_id(path.stem), []).append(path)
             elif path.name in _CAPTION_FILES or path.suffix.lower() == ".csv":
                 found.append(path)
         if not self._files:
@@ -56,7 +57,8 @@ class Photographs:
                 "them into"
             )
         self.captions_file = Path(captions) if captions is not None else _first(found, self.folder)
-        self._captions = read_captions(self.captions_file) if self.captions_file is not None else {}
+        texts = read_captions(self.captions_file) if self.captions_file is not None else {}
+        self._captions = {safe_id(name): text for name, text in texts.items()}
 
     def __len__(self) -> int:
         return sum(map(len, self._files.values()))

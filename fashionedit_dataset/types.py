@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ __all__ = [
     "Sample",
     "check_id",
     "check_references",
+    "safe_id",
     "split_name",
     "split_names",
 ]
@@ -28,6 +30,7 @@ DIFFERENCES_PER_SAMPLE = 3
 MOST_EXAMPLES = 3
 SPLITS = ("train", "validation")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_LONGEST_WORDS = 180
 _EDGE = 1e-3  # pixels; a box stored as float32 moves by at most 0.0005 px on an 8,000 px side
 
 
@@ -203,6 +206,22 @@ def check_references(where: str, *, sketches: int, examples: int) -> None:
         )
     if examples > MOST_EXAMPLES:
         raise InvalidDataError(f"{where} has {examples} examples; a sample has at most {MOST_EXAMPLES}")
+
+
+def safe_id(name: str) -> str:
+    """Returns the name as it is where it is path-safe, else made so, with a piece of its hash that keeps it unique.
+
+    >>> safe_id("MEN-Denim-id_00000089-01_7_additional")
+    'MEN-Denim-id_00000089-01_7_additional'
+    >>> safe_id("red dress (2)")
+    'red-dress-2-f6bb057f'
+    """
+    try:
+        check_id(name)
+    except InvalidDataError:
+        words = re.sub(r"[^A-Za-z0-9._]+", "-", name)[:_LONGEST_WORDS].strip("-._") or "photo"
+        return f"{words}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return name
 
 
 def split_name(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, InvalidImageError
 from fashionedit.images import read_image
+from fashionedit.types import safe_id
 
 from .drafting import DraftRequest, DraftResult
 
@@ -18,6 +19,8 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 class FolderDrafts:
     """Finds the draft of each photograph in a folder: `<id>.png`, `.jpg`, `.jpeg` or `.webp`, there or one folder down.
+
+    A draft may also be named as its photograph's file is, where that is no safe id.
 
     The stage uses the files where they lie and generates nothing; a photograph without one is dropped.
 
@@ -36,7 +39,7 @@ class FolderDrafts:
             raise DatasetNotFoundError(f"{self.folder} {state}; give the folder that holds the drafts")
         self._files: dict[str, Path] = {}
         for file in self._images():
-            if (first := self._files.setdefault(file.stem, file)) != file:
+            if (first := self._files.setdefault(safe_id(file.stem), file)) != file:
                 raise InvalidDataError(f"{first} and {file} are both the draft of {file.stem}; keep one of the two")
         if not self._files:
             raise DatasetNotFoundError(

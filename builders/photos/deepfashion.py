@@ -9,10 +9,11 @@ from typing import Any
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError
 from fashionedit.photographs import read_captions
+from fashionedit.types import safe_id
 
 from .file_names import parse_file_name
 from .labels import FABRIC_FILE, PATTERN_FILE, SHAPE_FILE, read_labels
-from .source import Progress, Unusable, add_unique, safe_id
+from .source import Progress, Unusable, add_unique
 from .tree import FileTree
 
 __all__ = ["CAPTIONS_FILE", "DeepFashionFolder"]

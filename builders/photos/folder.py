@@ -9,10 +9,11 @@ from typing import Any
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.photographs import read_captions
+from fashionedit.types import safe_id
 
 from .columns import match_columns, photo_facts
 from .file_names import parse_file_name, stem_of
-from .source import Progress, Unusable, add_unique, safe_id
+from .source import Progress, Unusable, add_unique
 from .tables import read_table
 from .tree import FileTree
 

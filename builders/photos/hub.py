@@ -21,11 +21,12 @@ from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import append_line, write_atomically
 from fashionedit.photographs import read_captions
+from fashionedit.types import safe_id
 
 from .columns import match_columns, photo_facts
 from .file_names import stem_of
 from .hub_rows import HubRows, commit_of, open_rows
-from .source import Progress, Unusable, safe_id
+from .source import Progress, Unusable
 
 __all__ = ["HUB_FILE", "ROWS_FILE", "HubDataset"]
 

@@ -10,11 +10,12 @@ from typing import Any
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.photographs import read_captions
+from fashionedit.types import safe_id
 
 from .deepfashion import CAPTIONS_FILE
 from .file_names import parse_file_name, stem_of
 from .selection import read_selection
-from .source import Progress, Unusable, add_unique, safe_id
+from .source import Progress, Unusable, add_unique
 from .tree import FileTree
 
 __all__ = ["ANSWERS_FILE", "DRAFTS_FOLDER", "ORIGINALS_FOLDER", "SCORES_FILE", "ReleaseFolder"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionedit.errors import InvalidDataError
+from fashionedit.types import safe_id
 
 from .file_names import stem_of
 
@@ -78,7 +79,7 @@ def read_selection(path: Path) -> dict[str, float]:
         raise InvalidDataError(f"{path} selects nothing; give a JSON object of file names and scores")
     found: dict[str, float] = {}
     for name, value in values.items():
-        if (identity := stem_of(name)) in found:
+        if (identity := safe_id(stem_of(name))) in found:
             raise InvalidDataError(f"{path} names the photograph {identity} twice; keep one of the two")
         found[identity] = _score(path, name, value)
     return dict(sorted(found.items()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +11,12 @@ from fashionedit.builders.photo import Photo
 from fashionedit.errors import InvalidDataError
 from fashionedit.types import check_id
 
-__all__ = ["FIELDS", "PhotoSource", "Progress", "Unusable", "add_unique", "safe_id"]
+__all__ = ["FIELDS", "PhotoSource", "Progress", "Unusable", "add_unique"]
 
 FIELDS = ("image", "caption", "id", "gender", "category", "garment_id", "view", "draft")
 """What a column of a table can stand for; further columns become attributes."""
 
 Progress = Callable[[int, int], None]
-
-_MAX_STEM = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +60,6 @@ class PhotoSource(Protocol):
             ServiceError: The source is elsewhere and can't be reached.
         """
         ...
-
-
-def safe_id(name: str) -> str:
-    """Returns the name as it is where it is path-safe, else made so, with a piece of its hash that keeps it unique.
-
-    >>> safe_id("MEN-Denim-id_00000089-01_7_additional")
-    'MEN-Denim-id_00000089-01_7_additional'
-    >>> safe_id("red dress (2)")
-    'red-dress-2-f6bb057f'
-    """
-    try:
-        check_id(name)
-    except InvalidDataError:
-        words = re.sub(r"[^A-Za-z0-9._]+", "-", name)[:_MAX_STEM].strip("-._") or "photo"
-        return f"{words}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-    return name
 
 
 def add_unique(found: dict[str, Path], identity: str, path: Path, root: Path) -> None:

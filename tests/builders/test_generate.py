@@ -35,6 +35,7 @@ from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.images import pixel_digest, read_image
+from fashionedit.types import safe_id
 
 DRIVER = Path(__file__).with_name("killed_generate.py")
 
@@ -427,3 +428,10 @@ def test_a_batch_file_that_is_none_is_named(photos: list[Photo], store: StageSto
     (store.folder / "batches" / "a.json").write_text("{}")
     with pytest.raises(InvalidDataError, match=r"a\.json can't be understood"):
         list(generate(photos, ToyDrafts(), store))
+
+
+def test_a_draft_may_be_named_as_its_photographs_file(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "red dress (2).png")
+    found = FolderDrafts(tmp_path).find(safe_id("red dress (2)"))
+    assert found is not None
+    assert found.name == "red dress (2).png"

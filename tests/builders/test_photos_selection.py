@@ -11,6 +11,7 @@ import pytest
 from fashionedit.builders.photos.file_names import parse_file_name
 from fashionedit.builders.photos.selection import compare_selections, read_selection
 from fashionedit.errors import InvalidDataError
+from fashionedit.types import safe_id
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "captions_top.json"
 
@@ -111,3 +112,8 @@ def test_selections_without_a_common_score_are_compared_by_their_ids() -> None:
     assert (report.both, report.only_ready, report.only_computed) == (0, ("a",), ("c",))
     assert report.mean_difference is report.largest_difference is report.largest_at is None
     assert report.sentence.endswith("1 only in the recomputed one; no photograph has a score from both")
+
+
+def test_names_that_are_no_safe_ids_become_those_of_the_photographs(tmp_path: Path) -> None:
+    (tmp_path / "selection.json").write_text(json.dumps({"red dress (2).jpg": "88.5"}))
+    assert read_selection(tmp_path / "selection.json") == {safe_id("red dress (2)"): 88.5}

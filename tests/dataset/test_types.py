@@ -9,7 +9,7 @@ from PIL import Image
 
 import fashionedit.types
 from fashionedit.errors import InvalidBoxError, InvalidDataError, UnknownNameError
-from fashionedit.types import Box, Difference, Sample
+from fashionedit.types import Box, Difference, Sample, check_id, safe_id
 
 PICTURE = Image.new("RGB", (10, 10))
 
@@ -91,3 +91,13 @@ def test_the_garment_is_the_cluster() -> None:
 def test_an_unknown_split_names_the_known() -> None:
     with pytest.raises(UnknownNameError, match="train or validation"):
         fashionedit.types.split_name("test")
+
+
+def test_a_name_becomes_a_safe_id_and_a_safe_one_stays() -> None:
+    assert safe_id("coat_1-a.b") == "coat_1-a.b"
+    made = {
+        safe_id(name) for name in ("red dress (2)", "red/dress (2)", "Größe M", "../x", ".", "", "a" * 300, "\udc80")
+    }
+    assert len(made) == 8
+    for identity in made:
+        check_id(identity)
