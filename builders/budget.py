@@ -44,8 +44,8 @@ class Budget:
         with self._lock:
             if self.limit is not None and self._spent + self._promised + estimate > self.limit:
                 raise BudgetSpentError(
-                    f"${self._spent:.2f} of the budget of ${self.limit:.2f} is spent, and the next call may cost "
-                    f"${estimate:.4f}; give a higher --budget, and the same command continues"
+                    f"{_usd(self._spent)} of the budget of {_usd(self.limit)} is spent, and the next call may cost "
+                    f"{_usd(estimate)}; give a higher --budget, and the same command continues"
                 )
             self._promised += estimate
 
@@ -54,3 +54,8 @@ class Budget:
         with self._lock:
             self._promised = max(0.0, self._promised - estimate)
             self._spent += cost
+
+
+def _usd(amount: float) -> str:
+    """Returns the amount with as many digits as a small one needs: $0.0250, $12.50."""
+    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"

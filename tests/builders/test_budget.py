@@ -11,7 +11,9 @@ from fashionedit.errors import BudgetSpentError, InvalidDataError
 def test_a_call_that_could_exceed_the_limit_is_refused_before_it_is_made() -> None:
     budget = Budget(limit=1.0, spent=0.4)
     budget.promise(0.5)
-    with pytest.raises(BudgetSpentError, match=r"\$0\.40 of the budget of \$1\.00 is spent, and the next call may"):
+    with pytest.raises(
+        BudgetSpentError, match=r"\$0\.4000 of the budget of \$1\.00 is spent, and the next call may cost \$0\.2000"
+    ):
         budget.promise(0.2)
     budget.settle(0.5, 0.1)
     budget.promise(0.2)
