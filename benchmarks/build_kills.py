@@ -6,7 +6,7 @@ The same photographs, model, server and killing process as `tests/builders/test_
 
 Prints a line for each stage: kills, calls and drafts that were paid for beyond the committed ones, and their bounds.
 What a build ends with, and what then arrives at the Hub, is compared with what nobody disturbed. Exits with 1 if a
-bound is exceeded or anything differs. A quarter of an hour on two cores with the defaults.
+bound is exceeded or anything differs. Seven minutes on two cores with the defaults.
 """
 
 from __future__ import annotations
