@@ -25,8 +25,8 @@ _DATA_FILES = (".parquet", ".arrow")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 _FOUR_KINDS = (
     "photographs come from a DeepFashion-MultiModal folder (images/ and captions.json), the authors' release "
-    "(resize_orig/, resize_gen/ and diff.json), a folder with metadata.jsonl or a CSV table, or a dataset on the Hub "
-    "(org/name)"
+    "(resize_orig/, resize_gen/ and diff.json), a folder with metadata.jsonl, a CSV table or a .txt beside each image, "
+    "or a dataset on the Hub (org/name)"
 )
 
 

@@ -197,7 +197,8 @@ def test_several_tables_are_named(root: Path) -> None:
 
 def test_a_place_that_is_nothing_gets_one_sentence(root: Path, tmp_path: Path) -> None:
     four = (
-        r"DeepFashion-MultiModal folder .* authors' release .* metadata\.jsonl or a CSV table, or a dataset on the Hub"
+        r"DeepFashion-MultiModal folder .* authors' release .* metadata\.jsonl, a CSV table or a \.txt beside each "
+        r"image, or a dataset on the Hub"
     )
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives" / "images.zip").write_bytes(b"PK")
