@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.progress import Bar
+from fashionedit.services.budget import Budget
 
 from .analyse.batches import analyse_in_batches
 from .analyse.conversation import spent_usd
 from .analyse.stage import analyse
-from .budget import Budget
 from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
 from .crops import Cut, cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores

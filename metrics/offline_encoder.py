@@ -14,10 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fashionedit.computing.torch_device import (
+    backend_name,
+    describe_device,
+    exact_arithmetic,
+    find_device,
+    find_dtype,
+    unit_vectors,
+)
 from fashionedit.errors import MissingExtraError
 
 from .preprocessing import Preprocessing
-from .torch_device import backend_name, describe_device, exact_arithmetic, find_device, find_dtype, unit_vectors
 
 __all__ = ["OFFLINE_DIMENSION", "OfflineEncoder"]
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from fashionedit.builders.photo import Pair
-from fashionedit.builders.prices import Price, price_of
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError
+from fashionedit.services.prices import Price, price_of
 
 from .pictures import SentImages
 from .prompts import PAPER, Prompt

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fashionedit.builders.budget import Budget
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, ServiceError
+from fashionedit.services.budget import Budget
 
 from .analyst import Analyst
 from .batch_files import BatchLine

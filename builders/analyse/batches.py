@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from fashionedit.builders.budget import Budget
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, InvalidImageError, ServiceError
+from fashionedit.services.budget import Budget
 
 from .analyst import Analyst
 from .batch_collect import Collector

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
+from fashionedit.services.limiter import Limiter
 
 from .analyst import Analyst
 from .failures import CallFailedError, failure_of
-from .limiter import Limiter
 from .replies import Reply, read_reply
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Condition, Lock
 
-from fashionedit.builders.budget import Budget
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, InvalidImageError, ServiceError
+from fashionedit.services.budget import Budget
 
 from .analyst import Analyst
 from .batch_state import BatchStates

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from fashionedit.computing.pipelines import PipelineFacts
 from fashionedit.errors import UnknownNameError
 
-from .pipelines import PipelineFacts
 from .presets import Preset
 
 __all__ = ["call_arguments", "every_argument"]

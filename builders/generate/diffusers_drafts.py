@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from PIL import Image
 
+from fashionedit.computing.loading import Offload, load_pipeline, parts_without_t5
+from fashionedit.computing.memory import is_out_of_memory
+from fashionedit.computing.pipelines import PipelineFacts
+from fashionedit.computing.quiet import quiet
+from fashionedit.computing.torch_device import describe_device, find_device, find_dtype
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
-from fashionedit.metrics.torch_device import describe_device, find_device, find_dtype
 
 from .arguments import call_arguments, every_argument
 from .drafting import DraftRequest, DraftResult
-from .loading import Offload, load_pipeline, parts_without_t5
-from .memory import is_out_of_memory
-from .pipelines import PipelineFacts, find_pipeline
 from .presets import find_preset
-from .quiet import quiet
+from .text_pipelines import find_text_pipeline
 
 if TYPE_CHECKING:
     import torch
@@ -239,7 +240,7 @@ class DiffusersDrafts:
 
     @cached_property
     def _facts(self) -> PipelineFacts:
-        facts = find_pipeline(self._model, self._revision)
+        facts = find_text_pipeline(self._model, self._revision)
         if not self._t5:
             parts_without_t5(facts)
         return facts

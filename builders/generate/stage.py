@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fashionedit.builders.budget import Budget
 from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, InvalidImageError, ServiceError
 from fashionedit.images import pixel_digest, read_image, to_rgb
+from fashionedit.services.budget import Budget
 
 from .batches import commit_together, finish_batches
 from .blank import blank_reason

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from fashionedit.builders.build_options import BuildOptions, BuildParts, BuildReport
     from fashionedit.builders.generate import DraftMaker
     from fashionedit.builders.photos import PhotoSource
-    from fashionedit.builders.prices import Price
     from fashionedit.metrics.embedder import Embedder
+    from fashionedit.services.prices import Price
 
 __all__ = ["build"]
 
@@ -167,7 +167,7 @@ def _drafts(given: dict[str, Any], prices: dict[str, Price]) -> Callable[[], Dra
 
 def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
     """Returns what turns the usage of an image service into money, where a price is known."""
-    from fashionedit.builders.prices import price_of
+    from fashionedit.services.prices import price_of
 
     price = price_of(model, prices)
     if price is None:
@@ -220,7 +220,7 @@ def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
 
 
 def _prices(text: str | None, model: str) -> dict[str, Price]:
-    from fashionedit.builders.prices import parse_price, read_prices
+    from fashionedit.services.prices import parse_price, read_prices
 
     if text is None:
         return {}

@@ -12,10 +12,10 @@ from fashionedit.builders.analyse.batch_state import BatchStates
 from fashionedit.builders.analyse.batches import analyse_in_batches
 from fashionedit.builders.analyse.conversation import spent_usd
 from fashionedit.builders.analyse.stage import analyse
-from fashionedit.builders.budget import Budget
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
+from fashionedit.services.budget import Budget
 
 COUNT = 7
 

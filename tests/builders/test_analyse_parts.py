@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import base64
-import email.utils
 import io
 import sys
-import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -18,17 +16,16 @@ from PIL import Image
 from fashionedit.builders.analyse.analyst import Analyst
 from fashionedit.builders.analyse.estimate import Promises, estimate, image_tokens, request_tokens
 from fashionedit.builders.analyse.failures import CallFailedError, failure_of_code, quiet
-from fashionedit.builders.analyse.limiter import LONGEST_PAUSE, Limiter, seconds_of
 from fashionedit.builders.analyse.pictures import SentImages, pictures
 from fashionedit.builders.analyse.prompts import PAPER, PROMPTS, read_prompt
 from fashionedit.builders.analyse.replies import MAX_TEXT, read_reply
 from fashionedit.builders.analyse.requests import answer_schema, request_body
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.photo import Pair, Photo
-from fashionedit.builders.prices import Price
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import pixel_digest, read_image
+from fashionedit.services.prices import Price
 
 
 def test_the_default_prompt_is_the_papers_three_numbered_parts() -> None:
@@ -168,107 +165,6 @@ def test_answers_in_parts_are_joined_and_endless_ones_are_cut() -> None:
         read_reply(b'{"status": "failed", "error": {"message": "out of memory"}, "output": []}', "responses")
     with pytest.raises(InvalidDataError, match="no JSON"):
         read_reply(b"[" * 100_000, "chat")
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("6m0s", 360),
-        ("1s", 1),
-        ("12ms", 0.012),
-        ("1h2m3.5s", 3723.5),
-        ("0.25", 0.25),
-        ("-1", None),
-        ("x", None),
-        ("", None),
-    ],
-)
-def test_durations_as_services_write_them(text: str, seconds: float | None) -> None:
-    assert seconds_of(text) == (None if seconds is None else pytest.approx(seconds))
-    assert seconds_of(None) is None
-
-
-def waited(limiter: Limiter) -> float:
-    start = time.monotonic()
-    limiter.before_sending()
-    return time.monotonic() - start
-
-
-@pytest.mark.parametrize(
-    "headers", [{"retry-after": "0.3"}, {"retry-after-ms": "300"}, {"retry-after-ms": "x", "retry-after": "0.3"}]
-)
-def test_a_pause_is_kept_by_everybody(headers: dict[str, str]) -> None:
-    limiter = Limiter(4)
-    limiter.after_answer(429, headers)
-    assert 0.28 < waited(limiter) < 3
-    assert waited(limiter) < 0.28
-
-
-def test_a_pause_may_be_given_as_a_date() -> None:
-    limiter = Limiter(4)
-    limiter.after_answer(503, {"retry-after": email.utils.formatdate(time.time() + 3600 * 5, usegmt=True)})
-    with pytest.raises(ServiceError, match=r"a pause of (4\.9|5\.0) hours; run the same command again"):
-        limiter.before_sending()
-    limiter = Limiter(4)
-    limiter.after_answer(503, {"retry-after": "tomorrow"})
-    limiter.after_answer(200, {"x-ratelimit-remaining-requests": "-1", "x-ratelimit-reset-requests": "9s"})
-    assert waited(limiter) < 3
-
-
-def test_a_bucket_refills_at_the_rate_that_its_headers_imply() -> None:
-    limiter = Limiter(4)
-    spent = {"limit": "100", "remaining": "0", "reset": "8s"}
-    limiter.after_answer(200, {f"x-ratelimit-{name}-requests": value for name, value in spent.items()})
-    assert 0.07 < waited(limiter) < 4  # as long as one more takes, not until all are there
-    limiter.after_tokens(500)
-    tokens = {"limit": "10000", "remaining": "0", "reset": "6s"}
-    limiter.after_answer(200, {f"x-ratelimit-{name}-tokens": value for name, value in tokens.items()})
-    assert 0.28 < waited(limiter) < 4
-    unknown = Limiter(4)
-    unknown.after_answer(200, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "0.2"})
-    assert 0.18 < waited(unknown) < 3
-    assert waited(unknown) < 0.18
-
-
-def test_a_429_halves_once_and_answers_bring_it_back() -> None:
-    limiter = Limiter(8)
-    for _ in range(5):
-        limiter.after_answer(429, {"retry-after": "0.05"})
-    assert limiter.allowed == 4
-    for _ in range(4):
-        limiter.after_answer(200, {})
-    assert limiter.allowed == 5
-    for _ in range(100):
-        limiter.after_answer(200, {})
-    assert limiter.allowed == 8
-
-
-def test_a_pause_longer_than_anybody_waits_ends_the_stage() -> None:
-    limiter = Limiter(1)
-    limiter.after_answer(429, {"retry-after": str(LONGEST_PAUSE + 60)})
-    with pytest.raises(ServiceError, match="a pause of 16 minutes"):
-        limiter.before_sending()
-
-
-def test_whoever_waits_is_told_when_it_stops() -> None:
-    limiter = Limiter(1)
-    told: list[str] = []
-
-    def wait() -> None:
-        try:
-            with limiter.call():
-                told.append("called")
-        except ServiceError as error:
-            told.append(str(error))
-
-    with limiter.call():
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        limiter.stop(ServiceError("over"))
-        waiting.join(5)
-    assert told == ["over"]
-    with pytest.raises(ServiceError, match="over"):
-        limiter.before_sending()
 
 
 def test_the_headers_of_a_real_server_are_obeyed(tmp_path: Path) -> None:

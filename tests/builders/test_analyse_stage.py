@@ -16,11 +16,11 @@ from fashionedit.builders.analyse.conversation import spent_usd
 from fashionedit.builders.analyse.estimate import pending
 from fashionedit.builders.analyse.prompts import PAPER, REFERENCE
 from fashionedit.builders.analyse.stage import FAILURES_IN_A_ROW, analyse
-from fashionedit.builders.budget import Budget
 from fashionedit.builders.photo import Analysed, Pair
-from fashionedit.builders.prices import Price
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
+from fashionedit.services.budget import Budget
+from fashionedit.services.prices import Price
 
 Run = Callable[..., list[Analysed]]
 

@@ -21,9 +21,9 @@ from tiny_pipelines import blacken, write_tiny_flux, write_tiny_sd2, write_tiny_
 from toy_drafts import write_photos
 
 from fashionedit.builders.generate import PRESETS, DiffusersDrafts, DraftRequest, generate
-from fashionedit.builders.generate.loading import load_pipeline
-from fashionedit.builders.generate.pipelines import find_pipeline
+from fashionedit.builders.generate.text_pipelines import find_text_pipeline
 from fashionedit.builders.stage_store import StageStore
+from fashionedit.computing.loading import load_pipeline
 from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 
 REQUESTS = [
@@ -262,9 +262,9 @@ def test_a_preset_is_found_by_its_repository_too_and_what_is_given_wins(
 
     def here(place: str, revision: str | None) -> Any:
         asked.append((place, revision))
-        return find_pipeline(str(folders["sd3"]), None)
+        return find_text_pipeline(str(folders["sd3"]), None)
 
-    monkeypatch.setattr(diffusers_drafts, "find_pipeline", here)
+    monkeypatch.setattr(diffusers_drafts, "find_text_pipeline", here)
     for name in ("sd3", "stabilityai/stable-diffusion-3-medium-diffusers"):
         told = DiffusersDrafts(name, guidance=5.0, device="cpu").describe()
         assert told["arguments"] == {
@@ -328,7 +328,11 @@ def test_offloading_needs_a_gpu(folders: dict[str, Path]) -> None:
 def test_an_offloaded_pipeline_makes_the_same_draft(folders: dict[str, Path]) -> None:
     usual, offloaded = maker(folders["sd3"], device="cpu"), maker(folders["sd3"], device="cpu")
     offloaded.__dict__["_pipeline"] = load_pipeline(  # a CPU can stand in for the GPU that the maker insists on
-        find_pipeline(str(folders["sd3"]), None), dtype="fp32", device=torch.device("cpu"), offload="model", t5=True
+        find_text_pipeline(str(folders["sd3"]), None),
+        dtype="fp32",
+        device=torch.device("cpu"),
+        offload="model",
+        t5=True,
     )
     one, other = (drafts.make(REQUESTS[:1])[0].image for drafts in (usual, offloaded))
     assert np.array_equal(pixels(one), pixels(other))
@@ -459,12 +463,12 @@ def hub() -> Iterator[str]:
 def test_repositories_that_can_t_be_had_are_one_sentence_each(tmp_path: Path) -> None:
     ask = """
 import sys
-from fashionedit.builders.generate.pipelines import find_pipeline
+from fashionedit.builders.generate.text_pipelines import find_text_pipeline
 from fashionedit.errors import FashionEditError
 for name in sys.argv[1:]:
     place, _, revision = name.partition("@")
     try:
-        print(find_pipeline(place, revision or None))
+        print(find_text_pipeline(place, revision or None))
     except FashionEditError as error:
         print(f"{type(error).__name__}: {error}")
 """

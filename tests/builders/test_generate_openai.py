@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from images_server import USAGE, ImagesServer, drawn
 
-from fashionedit.builders.budget import Budget
 from fashionedit.builders.generate import DraftRequest, DraftResult, OpenAIDrafts, draft_seed, generate, spent
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
 from fashionedit.images import pixel_digest
+from fashionedit.services.budget import Budget
 
 KEY = "sk-test-0123456789"
 

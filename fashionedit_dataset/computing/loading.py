@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
-from fashionedit.metrics.torch_device import find_dtype
 
 from .memory import is_out_of_memory
 from .pipelines import PipelineFacts
 from .quiet import quiet
+from .torch_device import find_dtype
 
 if TYPE_CHECKING:
     import torch

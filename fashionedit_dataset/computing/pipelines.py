@@ -1,4 +1,4 @@
-"""Where a diffusers pipeline is, what it is, and whether it makes images from text alone: all without its weights."""
+"""Where a diffusers pipeline is and what it is: all without its weights."""
 
 from __future__ import annotations
 
@@ -21,12 +21,6 @@ __all__ = ["PipelineFacts", "find_pipeline"]
 _INDEX = "model_index.json"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _IDENTIFYING = {".json", ".safetensors", ".txt", ".model"}  # weights, configurations, tokenizers; no cards, no pictures
-_FROM_TEXT = {"prompt", "generator", "height", "width"}
-_OTHER_WORK = {"strength", "mask_image", "control_image", "num_frames", "video", "audio_length_in_s"}
-# Classes whose signature looks like text-to-image, an image being optional there in form only.
-_OTHER_NAMES = re.compile(
-    r"Edit|Pix2Pix|Adapter|Control|Upscale|Img2Img|TextImage|Inpaint|Refiner|SuperRes|Prior|Video"
-)
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ def find_pipeline(place: str, revision: str | None) -> PipelineFacts:
     """Returns the facts of a folder, or of a Hub repository, of which only `model_index.json` is fetched.
 
     Raises:
-        UnknownNameError: The place is neither, or holds no text-to-image pipeline of diffusers.
+        UnknownNameError: The place is neither, or holds no pipeline of diffusers.
         ServiceError: The repository or revision does not exist, is gated, or can't be reached.
         InvalidDataError: The folder holds no pipeline, or one without safetensors.
         MissingExtraError: The extra `diffusers` is not installed.
@@ -156,25 +150,7 @@ def _class(index: Mapping[str, Any], name: str) -> tuple[str, Mapping[str, inspe
         )
     parameters = dict(inspect.signature(found.__call__).parameters)
     parameters.pop("self", None)
-    if why := _other_work(class_name, parameters):
-        raise UnknownNameError(
-            f"{name} is no text-to-image pipeline ({class_name} {why}); name one that makes images from text alone"
-        )
     return class_name, parameters
-
-
-def _other_work(class_name: str, parameters: Mapping[str, inspect.Parameter]) -> str | None:
-    for name, parameter in parameters.items():
-        variadic = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        if parameter.default is inspect.Parameter.empty and not variadic and name != "prompt":
-            return f"can't work without {name}"
-    if missing := sorted(_FROM_TEXT - parameters.keys()):
-        return f"takes no {missing[0]}"
-    if others := sorted(_OTHER_WORK & parameters.keys()):
-        return f"works with {others[0]}"
-    if word := _OTHER_NAMES.search(class_name):
-        return f"is for other work, as the {word.group()} in its name says"
-    return None
 
 
 def _fetch_index(repository: str, revision: str | None) -> Path:

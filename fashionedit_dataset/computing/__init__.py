@@ -1,0 +1,1 @@
+"""What runs on this machine: torch's devices and memory, and the pipelines of diffusers."""

@@ -1,0 +1,1 @@
+"""What builders and harness share when they ask services for work: limits, money, prices."""
