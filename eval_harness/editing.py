@@ -20,10 +20,15 @@ __all__ = [
     "PrivilegedEditor",
     "RequestImage",
     "Role",
+    "ServiceReply",
+    "StateTrack",
     "Status",
 ]
 
 Role = Literal["base", "reference"]
+
+StateTrack = Literal["images", "conversation"]
+"""What a round hands to the next: its image alone, or the provider's own memory of the conversation."""
 
 
 class Status(StrEnum):
@@ -86,6 +91,19 @@ class EditRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceReply:
+    """What a service's answer said about its limits.
+
+    Args:
+        status: Of HTTP.
+        headers: With names in lower case; `retry-after` and `x-ratelimit-…` are read, the rest may be left out.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class EditResult:
     """What an editor answers.
 
@@ -98,8 +116,11 @@ class EditResult:
         usage: Token or image counts, as the service reports them.
         cost_usd: Money, USD.
         seconds: The time of the call, s; measured by the harness when None.
-        attempts: How often the service was asked.
+        attempts: How often the service was asked for this result; the harness adds up its own retries.
         state: JSON that the requests built on this image carry; that of a failed result is recorded, not carried.
+        retry: For `timeout` and `error`: whether the same request may succeed a little later. The harness asks again,
+            as often as the run allows; an editor does not retry by itself.
+        reply: What the service said about its limits, whatever the status; the harness slows down by it.
 
     Raises:
         EditorError: `ok` without an image, another status with one, or with no message.
@@ -115,6 +136,8 @@ class EditResult:
     seconds: float | None = None
     attempts: int = 1
     state: Any = None
+    retry: bool = False
+    reply: ServiceReply | None = None
 
     def __post_init__(self) -> None:
         if self.status is Status.OK and not isinstance(self.image, Image.Image):
@@ -124,6 +147,8 @@ class EditResult:
             )
         if self.status is not Status.OK and self.image is not None:
             raise EditorError(f"an EditResult with status {self.status} has an image; only ok has one")
+        if self.retry and not self.status.transient:
+            raise EditorError(f"an EditResult with status {self.status} asks for a retry; only timeout and error may")
         if self.status is not Status.OK and not self.message:
             raise EditorError(f"an EditResult with status {self.status} has no message; say what happened")
 
@@ -152,17 +177,39 @@ class EditorInfo:
         fingerprint: Changes whenever the same request could be answered otherwise: model, revision, code, settings.
         protocols: The protocols it can take part in.
         privileged: Whether it is told the answer; such rows are baselines, marked, never submitted.
+        state: Whether its rounds are chained by images alone, or by the provider's memory too: a track of its own.
+        stitched: Whether it takes one image only, so that base and reference are shown side by side in one picture;
+            tables keep such rows apart.
+        at_once: How many edits are made at the same time unless the run says otherwise; 1 for what computes in this
+            process.
+        most_at_once: More than this it can't bear; None has no limit.
+        usd_per_edit: What an edit costs at most, by estimate, USD, before the first is made; None if it is not known.
     """
 
     name: str
     fingerprint: str
     protocols: tuple[str, ...] = ("vanilla", "bug")
     privileged: bool = False
+    state: StateTrack = "images"
+    stitched: bool = False
+    at_once: int = 1
+    most_at_once: int | None = None
+    usd_per_edit: float | None = None
 
 
 @runtime_checkable
 class Editor(Protocol):
-    """Anything that edits."""
+    """Anything that edits.
+
+    It may also have
+
+    - `edit_many(requests) -> list[EditResult]` and `batch_size`, the most requests that it takes at once: it is then
+      given requests of several samples together, and answers in their order;
+    - `async edit_async(request) -> EditResult`, which is then awaited in the place of `edit`;
+    - `close()`, called once after the last edit.
+
+    A `ServiceError` that it raises (no key, no quota, no such model) ends the run with that sentence.
+    """
 
     def describe(self) -> EditorInfo:
         """Returns who this is; called once, before the first edit."""

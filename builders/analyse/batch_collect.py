@@ -8,6 +8,7 @@ from typing import Any
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.services.budget import Budget
+from fashionedit.services.failures import masked
 
 from .analyst import Analyst
 from .batch_files import BatchLine
@@ -15,7 +16,7 @@ from .batch_service import BatchService
 from .batch_state import BatchItem, BatchState, BatchStates
 from .conversation import REFUSED, Conversation
 from .estimate import Promises
-from .failures import CallFailedError, failure_of_code, quiet
+from .failures import CallFailedError, failure_of_code
 from .replies import read_reply
 
 __all__ = ["Collector"]
@@ -58,7 +59,7 @@ class Collector:
         """
         errors = batch.errors.data if batch.errors and batch.errors.data else []
         code = errors[0].code if errors else None
-        message = quiet(errors[0].message or "") if errors else "no reason given"
+        message = masked(errors[0].message or "") if errors else "no reason given"
         for item in state.items:
             self._settle(state, item, 0.0)
         self._close(service, state, "failed")
@@ -110,7 +111,7 @@ class Collector:
             self._promises.learn(sizes, exchanges, turn.reply.input_tokens)
             return None
         if line.status == 0:
-            self._unanswered(state, item, (code or "not answered").replace("_", " "), quiet(message))
+            self._unanswered(state, item, (code or "not answered").replace("_", " "), masked(message))
             return None
         meaning = failure_of_code(line.status, code, message, self._analyst, parameter)
         if isinstance(meaning, CallFailedError) and meaning.refused:

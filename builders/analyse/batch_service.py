@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import Any
 
 from fashionedit.errors import ServiceError
+from fashionedit.services.failures import masked
 
 from .analyst import Analyst
 from .batch_files import BatchLine, read_lines
 from .batch_state import METADATA_NAME, BatchState, BatchStates
-from .failures import failure_of, quiet
+from .failures import failure_of
 from .service import open_client
 
 __all__ = ["BatchService"]
@@ -152,6 +153,6 @@ class BatchService:
         if isinstance(meaning, ServiceError):
             return meaning
         return ServiceError(
-            f"the Batch API of {self._analyst.host} failed: {quiet(str(meaning))}; the same command continues where it "
-            "stopped"
+            f"the Batch API of {self._analyst.host} failed: {masked(str(meaning))}; the same command continues "
+            "where it stopped"
         )

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
 from typing import Any
 
 from fashionedit.errors import FashionEditError, ServiceError
+from fashionedit.services.failures import Failure, masked
+from fashionedit.services.failures import failure_of as service_failure
 
 from .analyst import Analyst
 
-__all__ = ["CallFailedError", "NotAnswered", "failure_of", "failure_of_code", "quiet"]
+__all__ = ["CallFailedError", "NotAnswered", "failure_of", "failure_of_code"]
 
-_NO_QUOTA = {
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "access_terminated",
-    "insufficient_balance",
-}
-_FILTERED = {"content_filter", "content_policy_violation", "moderation_blocked", "safety_violation"}
-_GONE = {"model_not_found", "model_decommissioned", "deprecated_model", "model_deprecated", "deploymentnotfound"}
-_GONE_WORDS = re.compile(
-    r"model.*(does not exist|not found|deprecated|decommissioned|shut ?down|retired|no longer)", re.I | re.S
-)
 _PARAMETERS = {
     "temperature": "give --ask temperature=none",
     "response_format": "give --ask structured=json_object or --ask structured=none",
@@ -31,8 +19,6 @@ _PARAMETERS = {
     "max_completion_tokens": "give another --ask max_output_tokens=N, or none",
     "max_output_tokens": "give another --ask max_output_tokens=N, or none",
 }
-_KEY = re.compile(r"\b(sk|rk|sess|hf|gsk|key)[-_][A-Za-z0-9*_\-]{6,}")
-_LONGEST = 300
 
 
 class CallFailedError(Exception):
@@ -61,13 +47,13 @@ def failure_of(error: Exception, analyst: Analyst) -> NotAnswered:
     if isinstance(error, openai.APITimeoutError):
         return CallFailedError("timeout", f"no answer within {analyst.timeout:g} s, {analyst.max_retries + 1} times")
     if isinstance(error, openai.APIConnectionError):
-        cause = quiet(str(error.__cause__ or error))
+        cause = masked(str(error.__cause__ or error))
         return CallFailedError("no connection", f"the connection to {analyst.host} broke: {cause}")
     if isinstance(error, openai.APIStatusError):
         code = error.code if isinstance(error.code, str) else None
         kind = error.type if isinstance(error.type, str) else None
         return failure_of_code(error.status_code, code or kind, _message(error.body, error), analyst, error.param)
-    return CallFailedError("no answer", quiet(str(error)) or type(error).__name__)
+    return CallFailedError("no answer", masked(str(error)) or type(error).__name__)
 
 
 def failure_of_code(
@@ -82,42 +68,37 @@ def failure_of_code(
         analyst: Who was asked.
         parameter: Which part of the request the service objects to.
     """
-    code = (code or "").lower()
-    message = quiet(message)
+    message = masked(message)
     said = f" ({message})" if message else ""
-    if status == 401:
-        return ServiceError(f"{analyst.host} does not accept the key; set OPENAI_API_KEY to a valid one")
-    if status == 402 or code in _NO_QUOTA or "exceeded your current quota" in message:
-        return ServiceError(
-            f"the account at {analyst.host} has no quota left{said}; add credit, and the same command continues"
-        )
-    if code in _GONE or (status in (400, 404, 410) and _GONE_WORDS.search(message)):
-        return ServiceError(
-            f"the model {analyst.model} is not to be had at {analyst.host}, or not any more{said}; name another with "
-            "--model"
-        )
-    if code in _FILTERED:
-        return CallFailedError("refused", message or "the service's content filter refused the images", refused=True)
-    if status == 403:
-        return ServiceError(f"{analyst.host} forbids the call{said}; use a key with access to {analyst.model}")
-    if status in (404, 405, 410):
-        return ServiceError(f"{analyst.host} knows no such address{said}; check --base-url and --ask api")
-    if status == 429:
-        return CallFailedError("rate limited", f"too many calls for {analyst.host}{said}")
-    if status >= 500 or status in (408, 409):
-        return CallFailedError("server error", f"{analyst.host} answered {status}{said}")
+    match service_failure(status, code, message):
+        case Failure.NO_KEY:
+            return ServiceError(f"{analyst.host} does not accept the key; set OPENAI_API_KEY to a valid one")
+        case Failure.NO_QUOTA:
+            return ServiceError(
+                f"the account at {analyst.host} has no quota left{said}; add credit, and the same command continues"
+            )
+        case Failure.NO_MODEL:
+            return ServiceError(
+                f"the model {analyst.model} is not to be had at {analyst.host}, or not any more{said}; name another "
+                "with --model"
+            )
+        case Failure.REFUSED:
+            return CallFailedError(
+                "refused", message or "the service's content filter refused the images", refused=True
+            )
+        case Failure.FORBIDDEN:
+            return ServiceError(f"{analyst.host} forbids the call{said}; use a key with access to {analyst.model}")
+        case Failure.NO_ADDRESS:
+            return ServiceError(f"{analyst.host} knows no such address{said}; check --base-url and --ask api")
+        case Failure.RATE_LIMITED:
+            return CallFailedError("rate limited", f"too many calls for {analyst.host}{said}")
+        case Failure.SERVER_ERROR:
+            return CallFailedError("server error", f"{analyst.host} answered {status}{said}")
+        case Failure.REJECTED:
+            pass
     if advice := _PARAMETERS.get(parameter or ""):
         return ServiceError(f"{analyst.host} does not accept {parameter} for {analyst.model}{said}; {advice}")
     return CallFailedError("request rejected", f"{analyst.host} answered {status}{said}")
-
-
-def quiet(text: str) -> str:
-    """Returns the text on one line, shortened, and with anything that looks like a key taken out."""
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    if len(key) > 5:
-        text = text.replace(key, "[key]")
-    text = _KEY.sub("[key]", " ".join(text.split()))
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _message(body: Any, error: Exception) -> str:

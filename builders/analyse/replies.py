@@ -8,8 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.errors import InvalidDataError
-
-from .failures import quiet
+from fashionedit.services.failures import masked
 
 __all__ = ["MAX_TEXT", "Reply", "read_reply"]
 
@@ -119,7 +118,7 @@ def read_reply(body: bytes, api: Literal["chat", "responses"]) -> Reply:
         clean = json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
         if isinstance(values, dict) and isinstance(problem := values.get("error"), dict):
             # A failed response, or a router that passes an error on with status 200.
-            raise InvalidDataError(f"the service's answer is an error: {quiet(str(problem.get('message')))}")
+            raise InvalidDataError(f"the service's answer is an error: {masked(str(problem.get('message')))}")
         if api == "chat":
             return _of_completion(_Completion.model_validate_json(clean))
         return _of_response(_Response.model_validate_json(clean))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 from fashionedit.errors import ServiceError
+from fashionedit.services.failures import Failure, failure_of, masked
 
 from .drafting import DraftResult
 
 __all__ = ["FailedCall", "failed_call"]
-
-_REFUSALS = {"moderation_blocked", "content_policy_violation", "content_filter"}
-_NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-_MISSING_MODEL = {"model_not_found", "model_deprecated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +67,22 @@ def failed_call(error: Exception, *, model: str, reached: bool) -> FailedCall:
 
 def _refused(error: Any, model: str) -> FailedCall:
     said = _said(error)
-    codes = {error.code, error.type}
-    if codes & _NO_MONEY:
-        return _stop(f"the account has no quota left ({said}); add money to it, and the same command continues")
-    if codes & _REFUSALS:
-        return FailedCall(True, "refused", f"{model} refused the caption: {said}")
-    if error.status_code == 429:
-        return FailedCall(True, "rate limit", f"{model} was asked too often: {said}", retry=True)
-    if error.status_code >= 500 or error.status_code in (408, 409):
-        return FailedCall(True, "server error", f"{model} failed with {error.status_code}: {said}", retry=True)
-    if error.status_code == 404 or codes & _MISSING_MODEL:
-        return _stop(f"the service has no model {model} ({said}); name one that it has, as openai:MODEL")
-    if error.status_code in (401, 403):
-        return _stop(f"the service refuses the key for {model} ({error.status_code}); check OPENAI_API_KEY")
+    code = error.code or error.type
+    match failure_of(error.status_code, code if isinstance(code, str) else None, said):
+        case Failure.NO_QUOTA:
+            return _stop(f"the account has no quota left ({said}); add money to it, and the same command continues")
+        case Failure.REFUSED:
+            return FailedCall(True, "refused", f"{model} refused the caption: {said}")
+        case Failure.RATE_LIMITED:
+            return FailedCall(True, "rate limit", f"{model} was asked too often: {said}", retry=True)
+        case Failure.SERVER_ERROR:
+            return FailedCall(True, "server error", f"{model} failed with {error.status_code}: {said}", retry=True)
+        case Failure.NO_MODEL | Failure.NO_ADDRESS:
+            return _stop(f"the service has no model {model} ({said}); name one that it has, as openai:MODEL")
+        case Failure.NO_KEY | Failure.FORBIDDEN:
+            return _stop(f"the service refuses the key for {model} ({error.status_code}); check OPENAI_API_KEY")
+        case Failure.REJECTED:
+            pass
     if error.param == "prompt":
         return FailedCall(True, "caption not accepted", f"{model} can't take the caption: {said}")
     return _stop(f"the service can't serve {model} as asked ({error.status_code}: {said}); change the settings")
@@ -96,7 +95,4 @@ def _stop(sentence: str) -> FailedCall:
 def _said(error: Any) -> str:
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
-    text = " ".join(str(message or error.code or error.status_code).split()).rstrip(".")
-    if key := os.environ.get("OPENAI_API_KEY"):
-        text = text.replace(key, "…")  # a service may quote what it was sent
-    return text if len(text) <= 200 else text[:199] + "…"
+    return masked(str(message or error.code or error.status_code)).rstrip(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .resolve import EDITORS, resolve_editor
+from .resolve import EDITORS, PREFIXES, resolve_editor
+from .settings import EditorSettings
 
-__all__ = ["EDITORS", "resolve_editor"]
+__all__ = ["EDITORS", "PREFIXES", "EditorSettings", "resolve_editor"]

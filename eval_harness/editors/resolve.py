@@ -7,7 +7,9 @@ from importlib import import_module
 from fashionedit.errors import UnknownNameError
 from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
 
-__all__ = ["EDITORS", "resolve_editor"]
+from .settings import EditorSettings
+
+__all__ = ["EDITORS", "PREFIXES", "resolve_editor"]
 
 EDITORS: dict[str, str] = {
     "identity": "plain:Identity",
@@ -19,22 +21,37 @@ EDITORS: dict[str, str] = {
 """Name → module of this package and class; imported when asked for."""
 
 
-def resolve_editor(spec: str) -> Editor | PrivilegedEditor:
+PREFIXES: dict[str, str] = {}
+"""Prefix before the colon → module of this package and its function `(rest, settings) -> Editor`."""
+
+
+def resolve_editor(spec: str, settings: EditorSettings | None = None) -> Editor | PrivilegedEditor:
     """Returns the editor that a command line names.
 
     Args:
-        spec: A key of `EDITORS`, `package.module:attribute`, or `path/to/file.py:attribute` (see `editors/callables.py`
-            for what the attribute may be).
+        spec: A key of `EDITORS`, `PREFIX:…` with a key of `PREFIXES`, `package.module:attribute`, or
+            `path/to/file.py:attribute` (see `editors/callables.py` for what the attribute may be).
+        settings: What is said about it beside its name.
 
     Raises:
         UnknownNameError: Nothing has this name.
         EditorError: What has it is no editor.
+        InvalidDataError: A setting is not one of this editor's.
+        MissingExtraError: It needs a package that is not installed.
+        ServiceError: It can't work as set up: no key, no such repository.
     """
+    settings = settings or EditorSettings()
+    prefix, colon, rest = spec.partition(":")
+    if colon and prefix in PREFIXES:
+        module, _, name = PREFIXES[prefix].partition(":")
+        opened: Editor = getattr(import_module(f"{__package__}.{module}"), name)(rest, settings)
+        return opened
+    settings.known_options(spec, {})
     if spec in EDITORS:
         module, _, name = EDITORS[spec].partition(":")
         editor: Editor | PrivilegedEditor = getattr(import_module(f"{__package__}.{module}"), name)()
         return editor
-    if ":" in spec:
+    if colon:
         from .callables import load_editor
 
         return load_editor(spec)

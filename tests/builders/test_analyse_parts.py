@@ -15,7 +15,7 @@ from PIL import Image
 
 from fashionedit.builders.analyse.analyst import Analyst
 from fashionedit.builders.analyse.estimate import Promises, estimate, image_tokens, request_tokens
-from fashionedit.builders.analyse.failures import CallFailedError, failure_of_code, quiet
+from fashionedit.builders.analyse.failures import CallFailedError, failure_of_code
 from fashionedit.builders.analyse.pictures import SentImages, pictures
 from fashionedit.builders.analyse.prompts import PAPER, PROMPTS, read_prompt
 from fashionedit.builders.analyse.replies import MAX_TEXT, read_reply
@@ -25,6 +25,7 @@ from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import pixel_digest, read_image
+from fashionedit.services.failures import masked
 from fashionedit.services.prices import Price
 
 
@@ -246,7 +247,7 @@ def test_a_promise_grows_with_the_dearest_request_seen() -> None:
 
 def test_keys_are_taken_out_of_what_services_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "very-secret")
-    said = quiet(f"bad key sk-proj-abc_DEF123456\nor very-secret {'x' * 400}")
+    said = masked(f"bad key sk-proj-abc_DEF123456\nor very-secret {'x' * 400}")
     assert said.startswith("bad key [key] or [key] xxx")
     assert len(said) == 300
 

@@ -1,0 +1,62 @@
+"""What a user may say about an editor beside its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.editing import StateTrack
+from fashionedit.services.prices import Price
+
+__all__ = ["DEFAULT_TIMEOUT", "EditorSettings"]
+
+DEFAULT_TIMEOUT = 300.0
+"""Seconds that one edit may take; image services need up to two minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditorSettings:
+    """How an editor is set up; each editor says which of these it knows.
+
+    What a request may vary (steps, guidance) comes as `params` with every request instead.
+
+    Args:
+        base_url: Where the service is, if not at its usual place.
+        timeout: Seconds that one edit may take.
+        options: Of the editor's own, such as `dtype` or `lora`.
+        price: What its tokens cost, in the place of the published prices.
+        version: What the user declares of an editor whose code can't be read: a command, a server.
+        state: What a round hands to the next.
+
+    Raises:
+        InvalidDataError: `timeout` is not above 0.
+    """
+
+    base_url: str | None = None
+    timeout: float = DEFAULT_TIMEOUT
+    options: Mapping[str, Any] = field(default_factory=dict)
+    price: Price | None = None
+    version: str | None = None
+    state: StateTrack = "images"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout < float("inf"):
+            raise InvalidDataError(f"the timeout is {self.timeout} s; give a number of seconds above 0")
+
+    def known_options(self, editor: str, known: Mapping[str, str]) -> dict[str, Any]:
+        """Returns the options.
+
+        Args:
+            editor: For the message.
+            known: The names that this editor knows, each with what it is in a few words.
+
+        Raises:
+            InvalidDataError: One is not among them.
+        """
+        for name in self.options:
+            if name not in known:
+                listed = "; ".join(f"{option}: {what}" for option, what in known.items()) or "it has none"
+                raise InvalidDataError(f"{editor} has no option {name!r}; its options are {listed}")
+        return dict(self.options)
