@@ -37,6 +37,25 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setattr(socket.socket, "connect", _connect_here_only)
 
 
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random CLIP of two layers that reads 224 × 224 pixels."""
+    import torch
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
+
+    torch.manual_seed(0)
+    layers = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4}
+    config = CLIPConfig(
+        vision_config={**layers, "num_hidden_layers": 2, "patch_size": 32, "image_size": 224},
+        text_config={**layers, "num_hidden_layers": 1, "vocab_size": 99, "bos_token_id": 1, "eos_token_id": 2},
+        projection_dim=24,
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny-clip"
+    CLIPModel(config).save_pretrained(folder)
+    CLIPImageProcessorPil().save_pretrained(folder)
+    return folder
+
+
 def pytest_sessionfinish() -> None:
     import shutil
 

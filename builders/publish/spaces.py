@@ -28,6 +28,7 @@ GRADIO = "6.31.0"
 """The version of gradio that the pages were tried with."""
 
 _TITLES = {"clip_similarity": "CLIP similarity", "clip_star": "CLIP*", "psnr": "PSNR"}
+_PARTS = ("computing",)  # of the package, which the metrics' code imports
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 _APP = '''\
@@ -149,6 +150,8 @@ def write_space(folder: Path, metric: str, *, name: str | None = None) -> list[s
     (folder / "app.py").write_text(app, encoding="utf-8")
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in _requirements(metric)), encoding="utf-8")
     _copy_code(Path(fashionedit.__file__).parent, folder / "fashionedit", "*.py")
+    for part in _PARTS:
+        _copy_code(Path(fashionedit.__file__).parent / part, folder / "fashionedit" / part, "*.py")
     _copy_code(source.parent, folder / "fashionedit" / "metrics", "**/*.py")
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 

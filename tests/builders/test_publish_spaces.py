@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
+import gradio_client
+import gradio_client.exceptions
 import numpy as np
 import pytest
 import yaml
@@ -15,28 +21,6 @@ from publishing_toys import python
 from fashionedit.aliases import METRICS
 from fashionedit.builders.publish.spaces import GRADIO, write_space
 from fashionedit.metrics import peak_signal_noise_ratio
-
-# As much of gradio as the page needs to be made; the page itself was tried with the real one.
-GRADIO_STUB = """
-class Error(Exception): pass
-def Image(type, label): return ("image", type, label)
-def JSON(label): return ("json", label)
-class Interface:
-    def __init__(self, fn, inputs, outputs, title, description):
-        self.fn, self.inputs, self.outputs = fn, inputs, outputs
-"""
-
-PAGE = """
-import sys
-import app, fashionedit
-assert fashionedit.__file__.startswith(sys.argv[1]), fashionedit.__file__
-from PIL import Image
-print(app.demo.inputs, app.demo.fn(Image.open(sys.argv[2]), Image.open(sys.argv[3]))["psnr"])
-try:
-    app.demo.fn(None, None)
-except app.gr.Error as error:
-    print(error)
-"""
 
 
 def noise(seed):
@@ -59,35 +43,72 @@ def test_a_space_has_its_page_its_script_and_its_code(metric, tmp_path):
     compile((tmp_path / "app.py").read_text(), "app.py", "exec")
 
 
+def own_code(space, script, *arguments):
+    """Runs Python in the Space, with its own code: -S leaves out this checkout, whose packages are then added."""
+    sites = [path for path in sys.path if path.endswith("site-packages")]
+    return subprocess.Popen(
+        [sys.executable, "-S", "-c", f"import sys; sys.path += {sites!r}\n{script}", *map(str, arguments)],
+        cwd=space,
+        env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_SERVER_PORT": str(free_port())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def address(process):
+    for line in process.stdout:
+        if match := re.search(r"http://127\.0\.0\.1:\d+", line):
+            return match.group()
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.slow
 def test_the_page_computes_with_the_spaces_own_code(tmp_path):
     space = tmp_path / "space"
     space.mkdir()
     write_space(space, "psnr", name="our-psnr")
-    (space / "gradio.py").write_text(GRADIO_STUB)
-    for seed in (0, 1):
-        noise(seed).save(tmp_path / f"{seed}.png")
-    # -S leaves out this checkout: the code has to come from the Space
-    sites = [path for path in sys.path if path.endswith("site-packages")]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-S",
-            "-c",
-            f"import sys; sys.path += {sites!r}\n{PAGE}",
-            str(space),
-            *map(str, (tmp_path / "0.png", tmp_path / "1.png")),
-        ],
-        cwd=space,
-        capture_output=True,
-        text=True,
-        check=False,
+    pictures = [tmp_path / f"{seed}.png" for seed in (0, 1)]
+    for seed, path in enumerate(pictures):
+        noise(seed).save(path)
+    running = own_code(
+        space, "import fashionedit, runpy; print(fashionedit.__file__); runpy.run_path('app.py', run_name='__main__')"
     )
-    assert done.returncode == 0, done.stderr
-    page, complaint = done.stdout.splitlines()
-    assert page.count("'image', 'pil'") == 2
+    try:
+        assert Path(running.stdout.readline().strip()).is_relative_to(space)
+        client = gradio_client.Client(address(running), verbose=False)
+        found = client.predict(*map(gradio_client.handle_file, pictures), api_name="/score")
+        with pytest.raises(gradio_client.exceptions.AppError, match=r"Give both pictures\."):
+            client.predict(None, None, api_name="/score")
+        client.close()
+    finally:
+        running.kill()
+        running.communicate()
     expected = peak_signal_noise_ratio(np.asarray(noise(0)), np.asarray(noise(1)))
-    assert float(page.split()[-1]) == pytest.approx(expected, abs=1e-9)
-    assert complaint == "Give both pictures."
+    assert found["psnr"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_encoders_of_a_space_need_nothing_but_its_own_code(tmp_path, tiny_clip):
+    space = tmp_path / "space"
+    space.mkdir()
+    write_space(space, "clip_star")
+    running = own_code(
+        space,
+        "import fashionedit\n"
+        "from fashionedit.metrics import load_encoder\n"
+        "print(fashionedit.__file__, load_encoder(sys.argv[1], device='cpu').dimension)",
+        f"clip:{tiny_clip}",
+    )
+    told, complaint = running.communicate()
+    assert running.returncode == 0, complaint
+    file, dimension = told.split()
+    assert Path(file).is_relative_to(space)
+    assert dimension == "24"
 
 
 @pytest.mark.slow
