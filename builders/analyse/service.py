@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
+from fashionedit.errors import InvalidDataError
+from fashionedit.services import openai_client
 from fashionedit.services.limiter import Limiter
 
 from .analyst import Analyst
@@ -117,26 +117,9 @@ class Service:
 
 
 def open_client(analyst: Analyst, hooks: Mapping[str, list[Any]] | None = None) -> OpenAI:
-    """Returns the official client, to be closed.
-
-    Raises:
-        MissingExtraError: It is not installed.
-        ServiceError: There is no key, and the service is not one of the user's own.
-    """
-    try:
-        import openai
-    except ImportError as error:
-        raise MissingExtraError("openai", "openai") from error
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    base_url = analyst.base_url or os.environ.get("OPENAI_BASE_URL") or None
-    if not key and base_url is None:
-        raise ServiceError("there is no key; set OPENAI_API_KEY, or name a service of your own with --base-url")
-    return openai.OpenAI(
-        api_key=key or "none",
-        base_url=base_url,
-        timeout=analyst.timeout,
-        max_retries=analyst.max_retries,
-        http_client=openai.DefaultHttpxClient(event_hooks=dict(hooks or {}), timeout=analyst.timeout),
+    """Returns the official client as the analyst wants it, to be closed; see `fashionedit.services.openai_client`."""
+    return openai_client.open_client(
+        base_url=analyst.base_url, timeout=analyst.timeout, max_retries=analyst.max_retries, hooks=hooks
     )
 
 

@@ -21,7 +21,10 @@ EDITORS: dict[str, str] = {
 """Name → module of this package and class; imported when asked for."""
 
 
-PREFIXES: dict[str, str] = {}
+PREFIXES: dict[str, str] = {
+    "openai": "openai_images:open_editor",
+    "openai-responses": "openai_responses:open_editor",
+}
 """Prefix before the colon → module of this package and its function `(rest, settings) -> Editor`."""
 
 
