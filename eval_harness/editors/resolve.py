@@ -24,6 +24,9 @@ EDITORS: dict[str, str] = {
 PREFIXES: dict[str, str] = {
     "openai": "openai_images:open_editor",
     "openai-responses": "openai_responses:open_editor",
+    "http": "own_server:open_http",
+    "https": "own_server:open_https",
+    "command": "programs:open_editor",
 }
 """Prefix before the colon → module of this package and its function `(rest, settings) -> Editor`."""
 

@@ -1,0 +1,106 @@
+"""What an edit is asked for and answered with as JSON, by one's own server (`http:`) or program (`command:`)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, ValidationError
+
+from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
+from fashionedit.eval_harness.keys import plain_json
+from fashionedit.images import png_bytes
+from fashionedit.services.failures import masked
+
+from .pictures import MOST_BYTES, result_of
+
+__all__ = ["MOST_JSON_BYTES", "EditAnswer", "read_answer", "request_json"]
+
+MOST_JSON_BYTES = MOST_BYTES * 4 // 3 + 2**20
+"""The longest answer that is read: the largest picture in base64, and a MiB for the rest."""
+
+
+class EditAnswer(BaseModel):
+    """An answer; fields that are not listed are ignored.
+
+    Args:
+        status: By default `ok` with an image, `no_image` without.
+        image: A PNG, JPEG or WebP file in base64.
+        message: Why there is no image.
+        retry: Whether the same request may succeed a little later; for `timeout` and `error`.
+        params: The effective parameters.
+        model_version: What answered.
+        usage: Counts.
+        cost_usd: Money, USD.
+        state: Comes back with the next round, if the run is one of `--state conversation`.
+    """
+
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+    status: Literal["ok", "refused", "no_image", "invalid_image", "timeout", "error"] | None = None
+    image: str | None = None
+    message: str = ""
+    retry: bool = False
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+    model_version: str | None = None
+    usage: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    state: JsonValue = None
+
+    def result(self, *, picture: bytes | None = None, carried: bool, reply: ServiceReply | None = None) -> EditResult:
+        """Returns the answer as a result.
+
+        Args:
+            picture: The image file, where it does not come inside the JSON.
+            carried: Whether the state is handed on.
+            reply: What HTTP said.
+        """
+        details: dict[str, Any] = {
+            "params": self.params,
+            "model_version": self.model_version,
+            "usage": self.usage,
+            "cost_usd": self.cost_usd,
+            "state": self.state if carried else None,
+            "reply": reply,
+        }
+        data = picture if picture is not None else self.image
+        status = Status(self.status) if self.status else (Status.OK if data else Status.NO_IMAGE)
+        if status is Status.OK and data:
+            return result_of(data, **details)
+        if status is Status.OK:
+            status = Status.NO_IMAGE
+        message = masked(self.message) or f"answered {status} without an image or a message"
+        return EditResult.failed(status, message, retry=self.retry and status.transient, **details)
+
+
+def request_json(request: EditRequest, *, carried: bool, with_images: bool) -> dict[str, Any]:
+    """Returns the request as JSON.
+
+    Args:
+        carried: Whether the last round's state goes with it.
+        with_images: Whether the images are inside, as PNG in base64.
+    """
+    written: dict[str, Any] = {
+        "request_id": request.request_id,
+        "protocol": request.protocol,
+        "round": request.round,
+        "instruction": request.instruction,
+        "seed": request.seed,
+        "params": plain_json(dict(request.params), name="params"),
+        "state": request.state if carried else None,
+    }
+    if with_images:
+        written["images"] = [
+            {"role": item.role, "image": base64.b64encode(png_bytes(item.image)).decode()} for item in request.images
+        ]
+    return written
+
+
+def read_answer(data: bytes) -> EditAnswer | str:
+    """Returns the answer in these bytes, or in one sentence why they hold none."""
+    try:
+        return EditAnswer.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the answer"
+        return masked(f"the answer is not the JSON it must be ({place}: {first['msg']}): {data[:80]!r}")

@@ -1,0 +1,148 @@
+"""A server on loopback whose every answer a test decides."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from PIL import Image
+
+from fashionedit.images import png_bytes
+
+PICTURE = Image.new("RGB", (20, 30), (10, 120, 200))
+
+
+@dataclass
+class Reply:
+    """What is sent; `hang` waits for the end of the test, `reset` breaks the connection in the middle of the body."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hang: bool = False
+    reset: bool = False
+
+
+@dataclass
+class Asked:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    peer: tuple[str, int]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class JsonService:
+    url: str
+    asked: list[Asked]
+
+    def posts(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.method == "POST"]
+
+
+def as_json(content: Any, status: int = 200, **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, json.dumps(content).encode(), {"Content-Type": "application/json", **named})
+
+
+def as_base64(image: Image.Image | bytes) -> str:
+    return base64.b64encode(image if isinstance(image, bytes) else png_bytes(image)).decode()
+
+
+@contextmanager
+def json_service(answer: Callable[[Asked], Reply]) -> Iterator[JsonService]:
+    """Yields a server that answers as told; `answer` is called in the server's threads."""
+    over = threading.Event()
+    asked: list[Asked] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _take(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            request = Asked(self.command, self.path, dict(self.headers), body, self.client_address)
+            asked.append(request)
+            reply = answer(request)
+            if reply.hang:
+                over.wait(60)
+                self.close_connection = True
+                return
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            if reply.reset:
+                self.wfile.write(reply.body[: len(reply.body) // 2])
+                self.wfile.flush()
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                self.close_connection = True
+                return
+            self.wfile.write(reply.body)
+
+        do_GET = do_POST = _take
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            pass  # a connection that the test broke
+
+    server = Server(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield JsonService(f"http://127.0.0.1:{server.server_port}", asked)
+    finally:
+        over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def faults(ok: Callable[[bytes], Reply]) -> dict[str, Reply]:
+    """Returns the twelve faults by name.
+
+    Args:
+        ok: How the service wraps a picture's bytes in a good answer.
+    """
+    whole = png_bytes(PICTURE)
+    alpha = Image.new("RGBA", (20, 30), (255, 0, 0, 0))
+    return {
+        "429 with Retry-After": as_json({"message": "slow down"}, 429, Retry_After="7"),
+        "429": as_json({"message": "slow down"}, 429),
+        "500": as_json({"message": "oops"}, 500),
+        "503": Reply(503, b"<html>overloaded</html>", {"Content-Type": "text/html"}),
+        "hang": Reply(hang=True),
+        "reset": Reply(200, ok(whole).body, ok(whole).headers, reset=True),
+        "truncated": ok(whole[:60]),
+        "html": Reply(200, b"<html>hello</html>", {"Content-Type": "text/html"}),
+        "other size": ok(png_bytes(PICTURE.resize((7, 9)))),
+        "alpha": ok(_png(alpha)),
+        "refusal": as_json({"code": "moderation_blocked", "message": "blocked by our safety system"}, 400),
+        "empty": ok(b""),
+        "quota": as_json({"code": "insufficient_quota", "message": "no money left"}, 429),
+    }
+
+
+def _png(image: Image.Image) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
