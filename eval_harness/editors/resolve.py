@@ -27,6 +27,7 @@ PREFIXES: dict[str, str] = {
     "http": "own_server:open_http",
     "https": "own_server:open_https",
     "command": "programs:open_editor",
+    "hf": "providers:open_editor",
 }
 """Prefix before the colon → module of this package and its function `(rest, settings) -> Editor`."""
 
