@@ -28,6 +28,7 @@ PREFIXES: dict[str, str] = {
     "https": "own_server:open_https",
     "command": "programs:open_editor",
     "hf": "providers:open_editor",
+    "space": "spaces:open_editor",
 }
 """Prefix before the colon → module of this package and its function `(rest, settings) -> Editor`."""
 

@@ -1,0 +1,148 @@
+"""Which of a Space's inputs gets what: the user's mapping, or a guess from what the Space says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fashionedit.errors import InvalidDataError
+
+__all__ = ["PLACES", "checked_mapping", "endpoint_of", "filled", "guessed_mapping", "listed", "places_in"]
+
+PLACES = ("base", "reference", "instruction", "seed")
+"""What a mapping may name in braces."""
+
+_PICTURES = ("Image", "Gallery", "ImageSlider", "ImageEditor")
+_TEXTS = ("Textbox", "MultimodalTextbox", "TextArea")
+_NUMBERS = ("Number", "Slider")
+
+Endpoint = Mapping[str, Any]
+
+
+def endpoint_of(endpoints: Mapping[str, Endpoint], name: str | None, space: str) -> tuple[str, Endpoint]:
+    """Returns the endpoint of this name, or the only one that takes and gives a picture.
+
+    Raises:
+        InvalidDataError: There is none, or more than one.
+    """
+    if name is not None:
+        name = f"/{name.lstrip('/')}"
+        if name not in endpoints:
+            raise InvalidDataError(f"{space} has no {name}; it has {', '.join(endpoints) or 'nothing with a name'}")
+        return name, endpoints[name]
+    editing = [
+        found
+        for found, endpoint in endpoints.items()
+        if _first(endpoint["parameters"], _PICTURES) and _first(endpoint["returns"], _PICTURES)
+    ]
+    if len(editing) != 1:
+        have = "; ".join(f"{found} ({listed(endpoint)})" for found, endpoint in endpoints.items()) or "nothing"
+        many = "more than one endpoint that edits" if editing else "no endpoint that takes and gives a picture"
+        raise InvalidDataError(f"{space} has {many}; give --option api_name=NAME; it has {have}")
+    return editing[0], endpoints[editing[0]]
+
+
+def listed(endpoint: Endpoint) -> str:
+    """Returns the names of the inputs, each with its component."""
+    return ", ".join(f"{item['parameter_name']}: {item['component']}" for item in endpoint["parameters"]) or "no inputs"
+
+
+def checked_mapping(given: Any, endpoint: Endpoint, space: str) -> dict[str, Any]:
+    """Returns the user's mapping by the inputs' names.
+
+    Args:
+        given: A dict by name, a list in the order of the inputs, or either as JSON.
+        endpoint: Of the Space.
+        space: For messages.
+
+    Raises:
+        InvalidDataError: It is neither, names what is not there, leaves out what is needed, or shows no image.
+    """
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError as error:
+            raise InvalidDataError(f"option inputs is no JSON ({error}); write a dict or a list") from None
+    names = [str(item["parameter_name"]) for item in endpoint["parameters"]]
+    has = f"{space} has {listed(endpoint)}"
+    if isinstance(given, list):
+        if len(given) > len(names):
+            raise InvalidDataError(f"option inputs lists {len(given)} values; {has}")
+        given = dict(zip(names, given, strict=False))
+    if not isinstance(given, dict):
+        raise InvalidDataError(f"option inputs is a {type(given).__name__}; write a dict by name or a list; {has}")
+    for name in given:
+        if name not in names:
+            raise InvalidDataError(f"option inputs names {name!r}; {has}")
+    _complete(given, endpoint, has)
+    if "base" not in places_in(given):
+        raise InvalidDataError(f"option inputs does not say where {{base}} goes; {has}")
+    return given
+
+
+def guessed_mapping(endpoint: Endpoint, space: str) -> dict[str, Any]:
+    """Returns a mapping by kind: first image, second image, first text, a number called seed.
+
+    Raises:
+        InvalidDataError: There is no image or text among the inputs, or an input that nothing is known for.
+    """
+    parameters: Sequence[Mapping[str, Any]] = endpoint["parameters"]
+    has = f'give --option inputs=\'{{"NAME": "{{base}}", …}}\'; {space} has {listed(endpoint)}'
+    images = [item["parameter_name"] for item in parameters if item["component"] == "Image"]
+    text = _first(parameters, _TEXTS)
+    if not images or text is None:
+        raise InvalidDataError(f"which input is the image and which the instruction can't be told; {has}")
+    mapping = dict(zip(images, ("{base}", "{reference}"), strict=False))
+    mapping[text] = "{instruction}"
+    for item in parameters:
+        words = f"{item['parameter_name']} {item['label']}".lower()
+        if "seed" in words and item["component"] in _NUMBERS:
+            mapping[item["parameter_name"]] = "{seed}"
+        elif "seed" in words and item["component"] == "Checkbox":
+            mapping[item["parameter_name"]] = False  # "randomize seed"
+    _complete(mapping, endpoint, has)
+    return mapping
+
+
+def places_in(value: Any) -> set[str]:
+    """Returns which of `PLACES` a mapping uses."""
+    if isinstance(value, dict):
+        return {place for item in value.values() for place in places_in(item)}
+    if isinstance(value, list):
+        return {place for item in value for place in places_in(item)}
+    return {place for place in PLACES if isinstance(value, str) and f"{{{place}}}" in value}
+
+
+def filled(value: Any, places: Mapping[str, Any], file: Callable[[str], Any]) -> Any:
+    """Returns a mapping with its places filled.
+
+    Args:
+        value: The mapping or a part of it; a list inside it loses what is only the missing reference.
+        places: The paths of `base` and `reference` (None without one), `instruction` and `seed`.
+        file: Makes a path into what the client uploads.
+    """
+    if isinstance(value, dict):
+        return {name: filled(item, places, file) for name, item in value.items()}
+    if isinstance(value, list):
+        there = [item for item in value if places["reference"] is not None or places_in(item) != {"reference"}]
+        return [filled(item, places, file) for item in there]
+    if not isinstance(value, str):
+        return value
+    for name in ("base", "reference"):
+        if value == f"{{{name}}}":
+            return None if places[name] is None else file(places[name])
+    if value == "{seed}":
+        return places["seed"]
+    seeded = value.replace("{seed}", str(places["seed"]))
+    return seeded.replace("{instruction}", places["instruction"])
+
+
+def _first(items: Sequence[Mapping[str, Any]], components: Sequence[str]) -> str | None:
+    return next((item.get("parameter_name", item["label"]) for item in items if item["component"] in components), None)
+
+
+def _complete(mapping: Mapping[str, Any], endpoint: Endpoint, has: str) -> None:
+    for item in endpoint["parameters"]:
+        if item["parameter_name"] not in mapping and not item["parameter_has_default"]:
+            raise InvalidDataError(f"input {item['parameter_name']!r} has no default and is given nothing; {has}")

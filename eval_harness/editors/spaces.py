@@ -1,0 +1,273 @@
+"""A Gradio app as an editor: `space:OWNER/NAME` on the Hub, or `space:URL`; extra `space`.
+
+    --option api_name=/edit
+    --option inputs='{"image": "{base}", "prompt": "{instruction}", "reference": "{reference}", "seed": "{seed}"}'
+
+The mapping is by the inputs' names or a list in their order; values may be anything else that an input takes, and
+`{base}` and `{reference}` may stand inside a gallery's list. Without a mapping it is guessed: first image, second
+image, first text, a number called seed; the guess is written into each result's params. Without `api_name` it is the
+only endpoint that takes and gives a picture. In `vanilla` the reference's input is left empty; a Space without one
+takes part in `vanilla` alone. A `--param` sets an input by its name. The answer is the first picture among the outputs,
+of an image slider the last, or that of `--option output=INDEX`.
+
+The fingerprint of a Space on the Hub has its revision; behind a URL, `--version` declares it. `HF_TOKEN` is sent to
+Spaces on the Hub, never to a URL.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError
+from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
+from fashionedit.eval_harness.identity import UNDECLARED
+from fashionedit.eval_harness.keys import plain_json
+from fashionedit.images import png_bytes
+from fashionedit.services.failures import Failure, failure_of, masked
+
+from .pictures import MOST_BYTES, result_of
+from .settings import EditorSettings
+from .space_inputs import checked_mapping, endpoint_of, filled, guessed_mapping, listed, places_in
+
+__all__ = ["Space", "open_editor"]
+
+_OPTIONS = {
+    "api_name": "the endpoint, such as /edit",
+    "inputs": "which input gets {base}, {reference}, {instruction} and {seed}",
+    "output": "which output is the picture, from 0",
+}
+_AT_ONCE = 4
+_DEEPEST = 6
+
+
+def open_editor(rest: str, settings: EditorSettings) -> Space:
+    """Returns the editor behind `space:OWNER/NAME` or `space:URL`."""
+    return Space(rest, settings)
+
+
+class Space:
+    """A Gradio app.
+
+    Args:
+        place: `OWNER/NAME` or a URL.
+        settings: `timeout`, `version` and the options above are read.
+
+    Raises:
+        InvalidDataError: The mapping does not fit or can't be guessed, or a setting is not one of this editor's.
+        MissingExtraError: gradio_client is not installed.
+        ServiceError: There is no such Space, or it does not run.
+    """
+
+    def __init__(self, place: str, settings: EditorSettings) -> None:
+        options = settings.known_options("space", _OPTIONS)
+        if settings.base_url is not None or settings.state != "images":
+            raise InvalidDataError("space has its address in its name and no conversations; leave both settings out")
+        output = options.get("output")
+        if output is not None and not str(output).isdecimal():
+            raise InvalidDataError(f"option output is {output!r}; give the number of an output, from 0")
+        self._output = None if output is None else int(output)
+        self._place, self._settings = place, settings
+        self._client = _connected(place, settings.timeout)
+        endpoints = self._client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+        self._api_name, self._endpoint = endpoint_of(endpoints, options.get("api_name"), place)
+        self._guessed = "inputs" not in options
+        if self._guessed:
+            self._inputs = guessed_mapping(self._endpoint, place)
+        else:
+            self._inputs = checked_mapping(options["inputs"], self._endpoint, place)
+
+    def describe(self) -> EditorInfo:
+        """Returns Space, revision and mapping; without an input for the reference it takes part in `vanilla` alone."""
+        version = self._settings.version or self._revision()
+        how = json.dumps([self._api_name, self._inputs, self._output], sort_keys=True)
+        return EditorInfo(
+            f"space {self._place}",
+            f"space {self._place} {version} {how}" if version else f"{UNDECLARED}{os.urandom(8).hex()}",
+            ("vanilla", "bug") if "reference" in places_in(self._inputs) else ("vanilla",),
+            at_once=_AT_ONCE,
+        )
+
+    def edit(self, request: EditRequest) -> EditResult:
+        """Returns the Space's picture.
+
+        Raises:
+            EditorError: A param is no input of the Space.
+            ServiceError: No further call is worth making.
+        """
+        from gradio_client import handle_file
+
+        params = plain_json(dict(request.params), name="params")
+        known = {item["parameter_name"] for item in self._endpoint["parameters"]}
+        for name in params:
+            if name not in known or places_in(self._inputs.get(name)):
+                raise EditorError(f"param {name!r} is no free input of {self._place}; it has {listed(self._endpoint)}")
+        used = {**params, "inputs": self._inputs} if self._guessed else params
+        deadline = time.monotonic() + self._settings.timeout
+        with tempfile.TemporaryDirectory(prefix="fashionedit-") as made:
+            places: dict[str, Any] = {
+                "base": _written(Path(made) / "base.png", png_bytes(request.base)),
+                "reference": None,
+                "instruction": request.instruction,
+                "seed": request.seed,
+            }
+            for image in request.references[:1]:
+                places["reference"] = _written(Path(made) / "reference.png", png_bytes(image))
+            values = {name: filled(value, places, handle_file) for name, value in self._inputs.items()} | params
+            try:
+                job = self._client.submit(api_name=self._api_name, **values)
+                try:
+                    outputs = job.result(timeout=self._settings.timeout)
+                finally:
+                    if not job.done():
+                        job.cancel()
+                path = self._picture(outputs)
+                if path is None:
+                    message = f"{self._place} answered without an image"
+                    return EditResult.failed(Status.NO_IMAGE, message, params=used)
+                data = self._fetched(path, deadline)
+            except Exception as error:  # the client is not typed by error: each kind is told apart below
+                return self._failed(error)
+        if data is None:
+            message = f"the answer's image is above {MOST_BYTES // 2**20} MiB; ask for a smaller one"
+            return EditResult.failed(Status.INVALID_IMAGE, message, params=used)
+        return result_of(data, params=used)
+
+    def close(self) -> None:
+        """Ends the client's threads."""
+        self._client.close()
+        for name in ("executor", "helper_executor", "stream_executor"):
+            if (pool := getattr(self._client, name, None)) is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _revision(self) -> str | None:
+        if _is_url(self._place):
+            return None
+        from huggingface_hub import HfApi
+
+        try:
+            return HfApi().space_info(self._place).sha
+        except (OSError, ValueError):  # the Hub is out of reach, though the Space is not
+            return None
+
+    def _picture(self, outputs: Any) -> str | None:
+        returns = self._endpoint["returns"]
+        several = list(outputs) if len(returns) > 1 and isinstance(outputs, list | tuple) else [outputs]
+        if self._output is not None:
+            several = several[self._output : self._output + 1]
+        slider = any(item["component"] == "ImageSlider" for item in returns)
+        for value in several:
+            found = list(_paths(value))
+            if found:
+                return found[-1] if slider else found[0]
+        return None
+
+    def _fetched(self, path: str, deadline: float) -> bytes | None:
+        """Returns the file's bytes, None if there are too many."""
+        import httpx
+
+        # From the app itself and without redirects, whatever address the answer gives: the headers hold the token.
+        url = f"{self._client.src_prefixed}file={quote(path, safe='/')}"
+        received = bytearray()
+        with httpx.stream(
+            "GET", url, headers=self._client.headers, cookies=self._client.cookies, timeout=self._settings.timeout
+        ) as response:
+            response.raise_for_status()
+            for chunk in response.iter_bytes():
+                received += chunk
+                if len(received) > MOST_BYTES:
+                    return None
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the picture took too long")
+        return bytes(received)
+
+    def _failed(self, error: Exception) -> EditResult:
+        import httpx
+
+        said = masked(str(error)) or type(error).__name__
+        kind = type(error).__name__
+        if isinstance(error, httpx.HTTPStatusError):
+            response = error.response
+            reply = ServiceReply(
+                response.status_code, {name.lower(): value for name, value in response.headers.items()}
+            )
+            return self._judged(failure_of(response.status_code, None, said), said, reply)
+        if kind in ("TooManyRequestsError", "QueueError"):
+            return EditResult.failed(Status.ERROR, f"{self._place}: {said}", retry=True)
+        if kind in ("AppError", "ValidationError"):
+            if "exceeded your" in said and "quota" in said.lower():
+                return self._judged(Failure.NO_QUOTA, said, None)
+            failure = failure_of(400, None, said)
+            return self._judged(failure if failure is Failure.REFUSED else Failure.REJECTED, said, None)
+        if isinstance(error, TimeoutError | CancelledError | httpx.TimeoutException):
+            message = f"{self._place} gave no answer within {self._settings.timeout:g} s"
+            return EditResult.failed(Status.TIMEOUT, message, retry=True)
+        if isinstance(error, httpx.HTTPError | OSError):
+            return EditResult.failed(
+                Status.ERROR, f"the connection to {self._place} broke ({kind}: {said})", retry=True
+            )
+        if isinstance(error, ValueError | KeyError):
+            message = f"the answer of {self._place} can't be understood ({kind}: {said})"
+            return EditResult.failed(Status.ERROR, message, retry=True)
+        raise error
+
+    def _judged(self, failure: Failure, said: str, reply: ServiceReply | None) -> EditResult:
+        if failure.final:
+            raise ServiceError(f"{self._place} can't be used, {failure} ({said}); check HF_TOKEN, quota and address")
+        if failure is Failure.REFUSED:
+            return EditResult.failed(Status.REFUSED, said, reply=reply)
+        return EditResult.failed(Status.ERROR, f"{self._place}: {said}", retry=failure.passing, reply=reply)
+
+
+def _connected(place: str, timeout: float) -> Any:
+    try:
+        from gradio_client import Client
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "gradio_client":
+            raise
+        raise MissingExtraError("space", "gradio_client") from None
+    try:
+        return Client(
+            place,
+            token=False if _is_url(place) else None,  # None would send the saved token to any address
+            verbose=False,
+            analytics_enabled=False,
+            download_files=False,
+            httpx_kwargs={"timeout": timeout},
+        )
+    except Exception as error:  # whatever stands in the way, the run can't begin
+        raise ServiceError(
+            f"{place} can't be reached as a Gradio app ({type(error).__name__}: {masked(str(error))}); check its name, "
+            "and that it runs"
+        ) from error
+
+
+def _is_url(place: str) -> bool:
+    return place.startswith(("http://", "https://"))
+
+
+def _written(path: Path, data: bytes) -> str:
+    path.write_bytes(data)
+    return str(path)
+
+
+def _paths(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yields the files of an output in order: a file, a gallery's dict, a list of them."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, dict):
+        if isinstance(value.get("path"), str):
+            yield value["path"]
+            return
+        for item in value.values():
+            yield from _paths(item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _paths(item, depth + 1)

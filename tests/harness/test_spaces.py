@@ -1,0 +1,319 @@
+"""A real Gradio app as an editor, alone and behind a server that breaks its answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from json_service import PICTURE, Asked, Reply, as_json, json_service
+from PIL import Image, ImageOps
+from toy_samples import ToySource
+
+from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError
+from fashionedit.eval_harness import Status, run
+from fashionedit.eval_harness.editing import EditRequest, RequestImage
+from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
+from fashionedit.eval_harness.identity import UNDECLARED
+
+APP = Path(__file__).with_name("gradio_app.py")
+BASE = Image.new("RGB", (20, 30), (200, 20, 20))
+BASE.paste((20, 200, 20), (0, 0, 10, 30))
+SHOWN = (RequestImage("base", BASE), RequestImage("reference", PICTURE))
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = tmp_path_factory.mktemp("gradio")
+    log = (home / "log").open("wb")
+    environment = os.environ | {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(home / "files"),
+        "TMPDIR": str(home),
+        "HOME": str(home),
+    }
+    server = subprocess.Popen([sys.executable, APP, str(port)], env=environment, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            assert server.poll() is None, (home / "log").read_text()
+            try:
+                urllib.request.urlopen(f"{url}/config", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+        log.close()
+
+
+def asked(instruction: str = "Change it.", **further: object) -> EditRequest:
+    return EditRequest("an-id", "bug", 1, instruction, SHOWN, 5, **further)
+
+
+def opened(app: str, timeout: float = 120, **options: object):
+    return resolve_editor(f"space:{app}", EditorSettings(timeout=timeout, options={"api_name": "edit", **options}))
+
+
+def test_a_space_edits_three_rounds_of_both_protocols(app: str, tmp_path: Path) -> None:
+    editor = opened(app)
+    summary = run(editor, ToySource(1), tmp_path / "run")
+    editor.close()
+    assert summary.statuses == {Status.OK: 6}, summary.examples
+
+
+def test_the_guess_is_recorded(app: str) -> None:
+    editor = opened(app)
+    result = editor.edit(asked())
+    editor.close()
+    assert result.status is Status.OK, result.message
+    assert result.image is not None
+    assert result.image.tobytes() == ImageOps.mirror(BASE).tobytes()
+    guess = {"image": "{base}", "prompt": "{instruction}", "reference": "{reference}", "seed": "{seed}"}
+    assert result.params == {"inputs": guess}
+    assert editor.describe().protocols == ("vanilla", "bug")
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        '{"image": "{base}", "prompt": "Do: {instruction}", "reference": "{reference}", "seed": "{seed}"}',
+        '["{base}", "Do: {instruction}", "{reference}", "{seed}"]',
+        {"image": "{base}", "prompt": "Do: {instruction}", "reference": None, "seed": 7},
+    ],
+)
+def test_a_mapping_is_by_name_or_by_place(app: str, inputs: object) -> None:
+    editor = opened(app, inputs=inputs)
+    result = editor.edit(asked(params={"steps": 9}))
+    editor.close()
+    assert result.status is Status.OK, result.message
+    assert result.params == {"steps": 9}
+    assert editor.describe().protocols == (("vanilla",) if isinstance(inputs, dict) else ("vanilla", "bug"))
+
+
+def test_what_the_app_is_told_is_what_the_mapping_says(app: str) -> None:
+    from gradio_client import Client
+
+    editor = opened(
+        app, inputs='{"image": "{base}", "prompt": "Do: {instruction}", "reference": "{reference}", "seed": "{seed}"}'
+    )
+    told: list[object] = []
+    submit = Client.submit
+
+    def noting(self, *args, **named):
+        job = submit(self, *args, **named)
+        told.append(job)
+        return job
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "submit", noting)
+        editor.edit(asked(params={"steps": 9}))
+        editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))
+    editor.close()
+    assert [job.result()[1] for job in told] == ["Do: Change it. True 5 9", "Do: Alone. False 5 3"]
+
+
+def test_a_gallery_takes_both_and_gives_its_first(app: str) -> None:
+    inputs = {"param_0": [{"image": "{base}", "caption": None}, {"image": "{reference}", "caption": None}]}
+    endpoint = opened(app)._client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/gallery"]
+    names = [item["parameter_name"] for item in endpoint["parameters"]]
+    editor = opened(app, api_name="/gallery", inputs={names[0]: inputs["param_0"], names[1]: "{instruction}"})
+    results = [editor.edit(asked()), editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))]
+    editor.close()
+    for result in results:
+        assert result.status is Status.OK, result.message
+        assert result.image is not None
+        assert result.image.tobytes() == ImageOps.mirror(BASE).tobytes()
+
+
+def test_a_space_with_one_image_takes_part_in_vanilla_alone(app: str) -> None:
+    editor = opened(app, api_name="alone")
+    result = editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))
+    editor.close()
+    assert editor.describe().protocols == ("vanilla",)
+    assert result.status is Status.OK, result.message
+
+
+@pytest.mark.parametrize(
+    ("instruction", "status", "words"),
+    [
+        ("refusal", Status.REFUSED, "Blocked by the safety system."),
+        ("broken", Status.ERROR, "CUDA out of memory"),
+        ("empty", Status.NO_IMAGE, "without an image"),
+        ("truncated", Status.INVALID_IMAGE, "the answer's image"),
+        ("other size", Status.OK, ""),
+        ("alpha", Status.OK, ""),
+    ],
+)
+def test_each_answer_of_the_app_ends_in_its_status(app: str, instruction: str, status: Status, words: str) -> None:
+    editor = opened(app)
+    result = editor.edit(asked(instruction))
+    editor.close()
+    assert result.status is status, result.message
+    assert words in result.message
+    if instruction == "other size":
+        assert result.size == (7, 9)
+    if instruction == "alpha":
+        assert result.image is not None
+        assert result.image.getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_spent_quota_ends_the_run(app: str) -> None:
+    editor = opened(app)
+    with pytest.raises(ServiceError, match="exceeded your GPU quota"):
+        editor.edit(asked("quota"))
+    editor.close()
+
+
+def test_a_hang_is_a_timeout(app: str) -> None:
+    editor = opened(app, timeout=4)
+    result = editor.edit(asked("hang"))
+    editor.close()
+    assert (result.status, result.retry) == (Status.TIMEOUT, True)
+
+
+@pytest.mark.parametrize(
+    ("reply", "retry"),
+    [
+        (as_json({"detail": "slow down"}, 429, Retry_After="7"), True),
+        (as_json({"detail": "slow down"}, 429), True),
+        (as_json({"detail": "oops"}, 500), True),
+        (as_json({"detail": "full"}, 503), True),
+        (Reply(200, b"<html>hello</html>", {"Content-Type": "text/html"}), True),
+        (Reply(200, b'{"event_id": "1"}', reset=True), True),
+    ],
+    ids=["429 with Retry-After", "429", "500", "503", "html", "reset"],
+)
+def test_each_fault_on_the_way_is_an_error_that_may_pass(app: str, reply: Reply, retry: bool) -> None:
+    def forwarded(asked: Asked) -> Reply:
+        if asked.path.endswith("/queue/join"):
+            return reply
+        if asked.path.endswith("/heartbeat") or "/heartbeat/" in asked.path:
+            return Reply(404)
+        request = urllib.request.Request(f"{app}{asked.path}", data=asked.body or None, method=asked.method)
+        request.add_header("Content-Type", asked.headers.get("content-type", asked.headers.get("Content-Type", "")))
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return Reply(answer.status, answer.read(), {"Content-Type": answer.headers["Content-Type"]})
+        except urllib.error.HTTPError as error:
+            with error:
+                return Reply(error.code, error.read())
+
+    with json_service(forwarded) as service:
+        editor = opened(service.url)
+        result = editor.edit(asked())
+        editor.close()
+        assert sum(one.path.endswith("/queue/join") for one in service.asked) == 1
+    assert (result.status, result.retry) == (Status.ERROR, retry), result.message
+    if "Retry-After" in reply.headers:
+        assert result.reply is not None
+        assert (result.reply.status, result.reply.headers["retry-after"]) == (429, "7")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"api_name": "draw"}, "has no /draw; it has /edit, /gallery, /alone, /words"),
+        ({"api_name": None}, "more than one endpoint that edits; give --option api_name=NAME"),
+        ({"api_name": "words"}, "prompt: Textbox|text: Textbox|param_0: Textbox"),
+        ({"inputs": "{"}, "no JSON"),
+        ({"inputs": 3}, "is a int; write a dict"),
+        ({"inputs": {"picture": "{base}"}}, "names 'picture'; .* has image: Image, prompt: Textbox"),
+        ({"inputs": {"image": "{base}"}}, "input 'prompt' has no default"),
+        ({"inputs": ["", "", "", 5]}, "does not say where {base} goes"),
+        ({"inputs": [1, 2, 3, 4, 5, 6]}, "lists 6 values"),
+        ({"output": "last"}, "give the number of an output"),
+        ({"seed": 3}, "no option 'seed'"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_one_sentence(app: str, options: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidDataError, match=words):
+        opened(app, **options)
+
+
+def test_a_param_that_is_no_free_input_ends_the_run(app: str) -> None:
+    editor = opened(app)
+    for name in ("guidance", "prompt"):
+        with pytest.raises(EditorError, match=r"is no free input of .* steps: Slider"):
+            editor.edit(asked(params={name: 3}))
+    editor.close()
+
+
+def test_a_url_declares_its_version(app: str) -> None:
+    editor = opened(app)
+    assert editor.describe().fingerprint.startswith(UNDECLARED)
+    editor.close()
+    declared = resolve_editor(f"space:{app}", EditorSettings(version="3", options={"api_name": "edit"}))
+    assert json.dumps("{base}") in declared.describe().fingerprint
+    assert declared.describe() == declared.describe()
+    declared.close()
+
+
+def test_an_address_without_an_app_is_one_sentence() -> None:
+    with json_service(lambda asked: Reply(404)) as service:
+        url = service.url
+        with pytest.raises(ServiceError, match="can't be reached as a Gradio app"):
+            resolve_editor(f"space:{url}")
+    with pytest.raises(ServiceError, match="can't be reached as a Gradio app"):
+        resolve_editor(f"space:{url}")
+    with pytest.raises(ServiceError, match="can't be reached as a Gradio app"):
+        resolve_editor("space:owner/name")
+
+
+def test_the_saved_token_is_not_sent_to_a_url(app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_forthistest")
+    seen: list[Asked] = []
+
+    def noted(asked: Asked) -> Reply:
+        seen.append(asked)
+        return Reply(404)
+
+    with json_service(noted) as service, pytest.raises(ServiceError):
+        resolve_editor(f"space:{service.url}")
+    assert seen
+    assert not any("hf_forthistest" in value for asked in seen for value in asked.headers.values())
+
+
+def test_a_space_on_the_hub_is_known_by_its_revision_and_given_the_token(
+    app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hub(asked: Asked) -> Reply:
+        if asked.path.endswith("/runtime"):
+            return as_json({"stage": "RUNNING", "hardware": {"current": "cpu", "requested": "cpu"}, "gcTimeout": 1})
+        return as_json({"id": "owner/name", "sha": "abc123", "host": app, "private": False, "tags": [], "likes": 0})
+
+    monkeypatch.setenv("HF_TOKEN", "hf_forthistest")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    with json_service(hub) as service:
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", service.url)
+        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", service.url)
+        editor = resolve_editor("space:owner/name", EditorSettings(options={"api_name": "edit"}))
+        info = editor.describe()
+        result = editor.edit(asked())
+        editor.close()
+        huggingface_hub.close_session()
+        assert "Bearer hf_forthistest" in [one.headers.get("authorization") for one in service.asked]
+    assert info.name == "space owner/name"
+    assert "abc123" in info.fingerprint
+    assert result.status is Status.OK, result.message
+
+
+def test_without_the_client_the_pip_line_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gradio_client", None)
+    with pytest.raises(MissingExtraError, match=r"fashionedit\[space\]"):
+        resolve_editor("space:owner/name")
