@@ -62,7 +62,7 @@ _GONE_WORDS = re.compile(
     r"model.*(does not exist|not found|deprecated|decommissioned|shut ?down|retired|no longer)", re.I | re.S
 )
 _KEY = re.compile(r"\b(sk|rk|sess|hf|gsk|key)[-_][A-Za-z0-9*_\-]{6,}")
-_KEY_VARIABLES = ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_KEY_VARIABLES = ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "FASHIONEDIT_HTTP_TOKEN")
 _LONGEST = 300
 
 
