@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -12,18 +12,31 @@ from typing import Any, cast
 from PIL import Image
 from pydantic import ValidationError
 
-from fashionedit.errors import EditorError, MissingExtraError
+from fashionedit.errors import EditorError, MissingExtraError, ServiceError
 from fashionedit.images import MAX_PIXELS, pixel_digest, to_rgb
 from fashionedit.types import Sample
 
 from .chain import Ended, Step
-from .editing import Editor, EditRequest, EditResult, PrivilegedEditor, RequestImage, Status
+from .editing import Editor, EditRequest, EditResult, PrivilegedEditor, RequestImage, ServiceReply, Status
 from .identity import SizePolicy
 from .keys import image_path, plain_json
 from .records import FailedAttempt, InputImage, OutputImage, RoundRecord
 from .sessions import timestamp
 
-__all__ = ["Answer", "UnusableImageError", "Work", "ask", "attempt", "edit_request", "finished_image"]
+__all__ = [
+    "Answer",
+    "UnusableImageError",
+    "Work",
+    "ask",
+    "attempt",
+    "attempt_together",
+    "edit_once",
+    "edit_request",
+    "failed",
+    "finished_image",
+]
+
+_STOPS = (EditorError, MissingExtraError, ServiceError)
 
 
 class UnusableImageError(ValueError):
@@ -52,12 +65,18 @@ class Answer:
     Args:
         ended: A record to commit, or a failed attempt to keep.
         image: The record's image, where it has one.
-        stop: The mistake for which no further edit is worth asking, such as a broken contract.
+        stop: The mistake for which no further edit is worth asking, such as a broken contract or a missing key.
+        again: Whether the same request may succeed a little later.
+        alone: Whether it was asked together with others, and what failed is the whole of them.
+        reply: What the service said about its limits.
     """
 
     ended: Ended
     image: Image.Image | None = field(default=None, repr=False)
-    stop: EditorError | MissingExtraError | None = None
+    stop: EditorError | MissingExtraError | ServiceError | None = None
+    again: bool = False
+    alone: bool = False
+    reply: ServiceReply | None = None
 
 
 def edit_request(step: Step, shown: Mapping[str, Image.Image], *, request_id: str) -> EditRequest:
@@ -78,39 +97,94 @@ def edit_request(step: Step, shown: Mapping[str, Image.Image], *, request_id: st
     )
 
 
-def attempt(work: Work) -> Answer:
+def attempt(work: Work, edit: Callable[[Work], EditResult] | None = None) -> Answer:
     """Returns what one call of the editor came to.
 
     Whatever the editor raises is status `error` (`TimeoutError`: `timeout`), traceback kept, and so is an answer that
-    breaks the contract; a broken contract and a missing package stop the run as well, since every further edit would
-    end the same way. `KeyboardInterrupt` and `SystemExit` pass through.
+    breaks the contract; a broken contract, a missing package and a service that refuses to work stop the run as well,
+    since every further edit would end the same way. `KeyboardInterrupt` and `SystemExit` pass through.
+
+    Args:
+        work: The edit to make.
+        edit: Makes it; by default the editor's `edit`.
     """
     start = time.perf_counter()
     try:
-        return ask(work)
-    except (EditorError, MissingExtraError) as error:
-        return Answer(_raised(work.step, error, time.perf_counter() - start), stop=error)
+        return ask(work, edit)
     except Exception as error:  # an editor's own code may raise anything, and one edit must not end the run
-        return Answer(_raised(work.step, error, time.perf_counter() - start))
+        return failed(work.step, error, time.perf_counter() - start)
 
 
-def ask(work: Work) -> Answer:
+def attempt_together(
+    works: Sequence[Work], edit_many: Callable[[list[EditRequest]], Sequence[EditResult]]
+) -> list[Answer]:
+    """Returns what one call of the editor with several requests came to, each judged on its own.
+
+    A call that raises is a failed attempt of each of them, to be asked for alone.
+    """
+    sizes = [_sizes(work) for work in works]
+    start = time.perf_counter()
+    try:
+        results = edit_many([work.request for work in works])
+        if not isinstance(results, list | tuple) or len(results) != len(works):
+            count = f" of {len(results)}" if isinstance(results, list | tuple) else ""
+            raise EditorError(
+                f"edit_many() of {type(works[0].editor).__name__} was given {len(works)} requests and returned "
+                f"{type(results).__name__}{count}; return one EditResult for each, in their order"
+            )
+    except Exception as error:
+        seconds = (time.perf_counter() - start) / len(works)
+        answers = [failed(work.step, error, seconds) for work in works]
+        return [replace(answer, alone=True) for answer in answers]
+    seconds = (time.perf_counter() - start) / len(works)
+    return [_judged(work, result, size, seconds) for work, result, size in zip(works, results, sizes, strict=True)]
+
+
+def failed(step: Step, error: Exception, seconds: float) -> Answer:
+    """Returns the answer that an exception makes.
+
+    Args:
+        step: What was asked.
+        error: What was raised.
+        seconds: How long that took.
+    """
+    again = isinstance(error, TimeoutError | ConnectionError)
+    return Answer(_raised(step, error, seconds), stop=error if isinstance(error, _STOPS) else None, again=again)
+
+
+def ask(work: Work, edit: Callable[[Work], EditResult] | None = None) -> Answer:
     """Returns what one call of the editor came to, and raises what the editor raises.
 
     Raises:
         EditorError: The answer breaks the contract.
     """
-    sizes = [item.image.size for item in work.request.images]  # noted now: the editor may do as it likes with them
+    sizes = _sizes(work)
     start = time.perf_counter()
-    result = _edit(work)
+    result = _checked(work, (edit or edit_once)(work))
     return _judge(work, result, sizes, result.seconds if result.seconds is not None else time.perf_counter() - start)
 
 
-def _edit(work: Work) -> EditResult:
+def edit_once(work: Work) -> EditResult:
+    """Returns what the editor's `edit` returns."""
     if work.sample is None:
-        result = cast(Editor, work.editor).edit(work.request)
-    else:
-        result = cast(PrivilegedEditor, work.editor).edit(work.request, _own_sample(work.sample))
+        return cast(Editor, work.editor).edit(work.request)
+    return cast(PrivilegedEditor, work.editor).edit(work.request, _own_sample(work.sample))
+
+
+def _sizes(work: Work) -> list[tuple[int, int]]:
+    # Noted before the call: the editor may do as it likes with the images.
+    return [item.image.size for item in work.request.images]
+
+
+def _judged(work: Work, result: Any, sizes: list[tuple[int, int]], seconds: float) -> Answer:
+    try:
+        result = _checked(work, result)
+        return _judge(work, result, sizes, result.seconds if result.seconds is not None else seconds)
+    except EditorError as error:
+        return failed(work.step, error, seconds)
+
+
+def _checked(work: Work, result: Any) -> EditResult:
     if not isinstance(result, EditResult):
         raise EditorError(
             f"edit() of {type(work.editor).__name__} returned {type(result).__name__}; return an EditResult, such as "
@@ -130,7 +204,7 @@ def _judge(work: Work, result: EditResult, sizes: list[tuple[int, int]], seconds
         "attempts": result.attempts,
     }
     if status.transient:
-        return Answer(_failure(step, status, **told))
+        return Answer(_failure(step, status, **told), again=result.retry, reply=result.reply)
     image, output = None, None
     if result.image is not None:
         try:
@@ -158,7 +232,7 @@ def _judge(work: Work, result: EditResult, sizes: list[tuple[int, int]], seconds
         )
     except ValidationError as error:
         raise _field_error(error) from error
-    return Answer(record, image)
+    return Answer(record, image, reply=result.reply)
 
 
 def finished_image(image: Image.Image, size: tuple[int, int] | None) -> tuple[Image.Image, OutputImage]:

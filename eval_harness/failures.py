@@ -27,6 +27,18 @@ class FailedAttempts:
         write_atomically(self._path(failure.key, number), failure.model_dump_json(indent=2).encode())
         self._latest[failure.key] = number
 
+    def attempts(self, key: str) -> int:
+        """Returns how often this key was asked for in vain; a file that can't be read counts as one attempt."""
+        count = 0
+        for number in range(1, self._latest.get(key, 0) + 1):
+            try:
+                count += FailedAttempt.model_validate_json(self._path(key, number).read_bytes()).attempts
+            except FileNotFoundError:
+                continue
+            except ValidationError:
+                count += 1
+        return count
+
     def latest(self, key: str) -> FailedAttempt | None:
         """Returns the latest attempt under this key, None if none failed.
 

@@ -14,7 +14,15 @@ from .records import EditorIdentity, RunIdentity
 from .references import reference_of
 from .samples import SampleSource
 
-__all__ = ["UNDECLARED", "SizePolicy", "editor_info", "identity_differences", "run_identity", "run_protocols"]
+__all__ = [
+    "UNDECLARED",
+    "SizePolicy",
+    "editor_info",
+    "identity_differences",
+    "refuse_secrets",
+    "run_identity",
+    "run_protocols",
+]
 
 SizePolicy = Literal["model", "base"]
 
@@ -97,16 +105,16 @@ def run_identity(
     if not source.ids:
         raise InvalidDataError(f"{source.name} {source.split} has no samples; there is nothing to run")
     settings = plain_json(dict(params or {}), name="params")
-    for name in settings:
-        if name.lower().replace("-", "_") in _SECRETS:
-            raise InvalidDataError(
-                f"param {name!r} looks like a secret, and params are written to run.json; give it in an environment "
-                "variable"
-            )
+    refuse_secrets(settings, "param")
     return RunIdentity(
         protocol_version=PROTOCOL_VERSION,
         editor=EditorIdentity(
-            name=info.name, fingerprint=info.fingerprint, privileged=info.privileged, supplied=supplied
+            name=info.name,
+            fingerprint=info.fingerprint,
+            privileged=info.privileged,
+            supplied=supplied,
+            state=info.state,
+            stitched=info.stitched,
         ),
         dataset=source.name,
         split=source.split,
@@ -120,6 +128,24 @@ def run_identity(
         seed=seed,
         params=settings,
     )
+
+
+def refuse_secrets(names: Iterable[str], kind: str) -> None:
+    """Returns if none of the names is that of a secret.
+
+    Args:
+        names: Of params or options.
+        kind: What they are, in the singular.
+
+    Raises:
+        InvalidDataError: One is.
+    """
+    for name in names:
+        if name.lower().replace("-", "_") in _SECRETS:
+            raise InvalidDataError(
+                f"{kind} {name!r} looks like a secret, and {kind}s are written to the run folder; give it in an "
+                "environment variable"
+            )
 
 
 def identity_differences(have: RunIdentity, want: RunIdentity) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from .editing import Role, Status
+from .editing import Role, StateTrack, Status
 
 __all__ = [
     "EditorIdentity",
@@ -28,12 +28,17 @@ class _Stored(BaseModel):
 
 
 class EditorIdentity(_Stored):
-    """The editor's part of a run's identity; `supplied` marks images that somebody made elsewhere and imported."""
+    """The editor's part of a run's identity; `supplied` marks images that somebody made elsewhere and imported.
+
+    `state` and `stitched` are as in `EditorInfo`; runs from before them are chained by images and not stitched.
+    """
 
     name: str
     fingerprint: str
     privileged: bool = False
     supplied: bool = False
+    state: StateTrack = "images"
+    stitched: bool = False
 
 
 class RunIdentity(_Stored):
@@ -107,7 +112,10 @@ class RoundRecord(_Stored):
 
 
 class FailedAttempt(_Stored):
-    """One attempt that gave no result (`timeout`, `error`), kept in `errors/`; the next run tries again."""
+    """One attempt that gave no result (`timeout`, `error`), kept in `errors/`; the next run tries again.
+
+    With status `refused`, a refusal whose record gave way to the result of asking again.
+    """
 
     schema_version: Literal[1] = 1
     key: str

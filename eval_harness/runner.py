@@ -1,28 +1,24 @@
-"""The round loop: round 1 of all samples, then round 2, each round committed before it counts."""
+"""A run: an editor over the samples of a dataset, round after round, each committed before it counts."""
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from fashionedit.types import Sample
-
-from .attempts import Answer, Work, attempt, edit_request
-from .chain import Step, chains, draft_record
+from .asking import Asker
+from .crew import Crew, Ending
 from .editing import Editor, PrivilegedEditor
+from .editors.settings import DEFAULT_TIMEOUT
 from .identity import SizePolicy, editor_info, run_identity
-from .records import RoundRecord
+from .interrupts import RunInterrupted, on_interrupt
+from .limits import DEFAULT_RETRIES, run_limits
 from .references import DETAIL, with_reference
+from .rounds import Rounds
 from .run_folder import RunFolder
 from .samples import SampleSource
 from .sessions import Session
+from .spending import Spending
 from .summary import Progress, RunSummary, Tally
 
 __all__ = ["run"]
@@ -41,13 +37,26 @@ def run(
     reference: str = DETAIL,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
+    tell: Callable[[str], None] | None = None,
     data: str | None = None,
+    concurrency: int | None = None,
+    batch: int | None = None,
+    retries: int = DEFAULT_RETRIES,
+    backoff: float = 1.0,
+    timeout: float | None = None,
+    budget: float | None = None,
+    max_samples: int | None = None,
+    retry_refused: bool = False,
 ) -> RunSummary:
     """Runs the editor over the samples and returns how the rounds ended; called again, it continues.
 
-    A committed round is never repeated. `timeout` and `error` are tried again by the next call; after a round without
-    an image the next round starts from the last good image. Protocol `draft` asks the editor nothing: its outcome is
-    the draft as it is.
+    A committed round is never repeated. What ends as `timeout` or `error` is tried again, by this call if that may help
+    and by the next one; after a round without an image the next round starts from the last good image. Protocol `draft`
+    asks the editor nothing: its outcome is the draft as it is.
+
+    The rounds of a sample are done one after the other, samples side by side: with `concurrency` above 1 editor and
+    dataset are used by several threads at once. Whatever `concurrency`, `batch` and the limits are, they are no part of
+    the run's identity, and keys, seeds and inputs do not depend on them.
 
     Args:
         out: The run folder, new or of the same run.
@@ -59,137 +68,71 @@ def run(
         reference: What `bug` shows as second image: `detail` (the crop), `sketch` or `example`. The run goes over the
             samples that have it, in all its protocols.
         progress: Told of each round that comes to an end.
-        stop: Asked before each edit; True ends the run there, cleanly.
+        stop: Asked before each call; True ends the run there, cleanly.
+        tell: Given a sentence when Ctrl-C is pressed and edits under way are waited for.
         data: Where the dataset is, noted so that scoring finds it again; no part of the run's identity.
+        concurrency: Calls under way at the same time, at most; by default as many as the editor says.
+        batch: Requests in one call of an editor that takes several; by default as many as it takes.
+        retries: How often a call is made again whose failure may pass.
+        backoff: Seconds before the first retry, doubled for each further one, 60 at most.
+        timeout: Seconds that an edit may take. By default 300 for an editor that makes several at once (a service), and
+            no limit for one that computes in this process.
+        budget: USD for all sessions of the run together; the run ends before they could be exceeded, and the summary's
+            `stopped` says so.
+        max_samples: Only the first so many samples are reached; the others stay to be done.
+        retry_refused: Asks again for rounds that an earlier session recorded as refused. Such a record holds until
+            there is another result, and stays visible in `errors/`.
 
     Raises:
         RunMismatchError: `out` holds another run.
         RunBusyError: Another process is writing to `out`.
         EditorError: The editor breaks its contract; what was committed before stays.
         MissingExtraError: The editor needs a package that is not installed.
+        ServiceError: The editor's service won't work at all, gives no answer for 20 rounds in a row, or hangs.
+        RunInterrupted: Ctrl-C, a `KeyboardInterrupt`; what was under way is committed. A second one ends the run at
+            once, with a plain `KeyboardInterrupt`.
         UnknownNameError: A protocol is unknown, or not one of this editor's, or there is no such kind of reference.
         InvalidDataError: An argument is out of range, no sample has a reference of this kind, or an image of the
-            dataset or the run can't be read.
+            dataset or the run can't be read; or there is a budget and nobody says what an edit costs.
     """
     info = editor_info(editor)
+    limits = run_limits(
+        info,
+        concurrency=concurrency,
+        timeout=timeout,
+        default_timeout=DEFAULT_TIMEOUT,
+        batch=batch,
+        retries=retries,
+        backoff=backoff,
+        budget=budget,
+        max_samples=max_samples,
+        retry_refused=retry_refused,
+    )
     source = with_reference(source, reference)
     identity = run_identity(
         info, source, protocols=protocols, rounds=rounds, seed=seed, params=params, size_policy=size_policy
     )
     tally = Tally(progress, source)
-    with RunFolder.create_or_open(out, identity) as folder, Session(folder, tally.counts, data) as session:
-        loop = _Loop(folder, source, editor, info.privileged, tally)
-        tally.begin(*loop.extent())
-        for round in loop.rounds:
-            for work in loop.work(round):
-                if stop is not None and stop():
-                    session.ended = "stopped"
-                    return tally.summary(folder.path)
-                answer = attempt(work)  # the one call to hand to workers: it shares nothing and writes nothing
-                with _uninterrupted():
-                    loop.finish(work.step, answer)
-                if answer.stop is not None:
-                    raise answer.stop
-    return tally.summary(folder.path)
-
-
-class _Loop:
-    """Where each chain of the run stands, which edits are to do, and what becomes of their answers."""
-
-    def __init__(
-        self,
-        folder: RunFolder,
-        source: SampleSource,
-        editor: Editor | PrivilegedEditor,
-        privileged: bool,
-        tally: Tally,
-    ) -> None:
-        self._folder = folder
-        self._source = source
-        self._editor = editor
-        self._privileged = privileged
-        self._tally = tally
-        self._chains = {(chain.sample, chain.protocol.name): chain for chain in chains(folder.identity, source)}
-        self._continuing: set[tuple[str, str]] = set()
-        self.rounds = sorted({round for chain in self._chains.values() for round in chain.rounds})
-
-    def extent(self) -> tuple[int, int]:
-        """Returns how many rounds the run has, and how many of them are committed from the start of their chain on."""
-        total = done = 0
-        for chain in chains(self._folder.identity, self._source):
-            total += len(chain.rounds)
-            for round in chain.rounds:
-                record = self._folder.record(chain.step(round).key)
-                if record is None:
-                    break
-                chain.take(record)
-                done += 1
-        return total, done
-
-    def work(self, round: int) -> Iterator[Work]:
-        """Yields the edits of this round that are to do; each is to be finished before the next round begins."""
-        for sample in self._source.ids:
-            decoded = cache(lambda sample=sample: self._source.sample(sample))
-            for protocol in self._folder.identity.protocols:
-                chain = self._chains[sample, protocol]
-                if round not in chain.rounds:
-                    continue
-                step = chain.step(round)
-                record = self._folder.record(step.key)
-                if record is not None:
-                    chain.take(record)
-                    self._tally.reused(record, counted=(sample, protocol) not in self._continuing)
-                    continue
-                self._continuing.add((sample, protocol))
-                if chain.protocol.edits:
-                    yield self._edit(step, decoded)
-                else:
-                    self.finish(step, Answer(draft_record(chain, step)))
-
-    def finish(self, step: Step, answer: Answer) -> None:
-        """Writes down what an edit came to and moves its chain on; safe to be killed in at any point."""
-        chain = self._chains[step.sample, step.protocol]
-        if isinstance(answer.ended, RoundRecord):
-            self._folder.commit(answer.ended, answer.image)
-        else:
-            self._folder.failures.add(answer.ended)
-        chain.take(answer.ended)
-        self._tally.finished(answer.ended, asked=chain.protocol.edits)
-
-    def _edit(self, step: Step, decoded: Callable[[], Sample]) -> Work:
-        shown: dict[str, Image.Image] = {}
-        for role, _ in step.images:
-            if role == "reference":
-                shown[role] = decoded().differences[step.round - 1].reference
-            elif step.base is None or step.base.path is None:
-                shown[role] = decoded().draft
-            else:
-                shown[role] = self._folder.read(step.base.path, step.base.digest)
-        return Work(
-            step=step,
-            request=edit_request(step, shown, request_id=self._folder.request_id(step.key)),
-            editor=self._editor,
-            size_policy=self._folder.identity.size_policy,
-            sample=decoded() if self._privileged else None,
-        )
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Holds Ctrl-C back while an answer that may have cost money is written down."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed = False
-
-    def remember(number: int, frame: object) -> None:
-        nonlocal pressed
-        pressed = True
-
-    previous = signal.signal(signal.SIGINT, remember)
+    asker = Asker(editor, info, limits)
     try:
-        yield
+        with RunFolder.create_or_open(out, identity) as folder, Session(folder, tally.counts, data) as session:
+            spending = Spending(folder.path, info, limits.budget)
+            tally.spent(spending.usd)
+            todo = Rounds(folder, source, editor, info.privileged, limits, tally)
+            crew = Crew(todo, asker, limits, spending, tally, stop)
+
+            def interrupt() -> None:
+                crew.end(Ending("interrupted"))
+                if tell is not None:
+                    tell("stopping; edits under way are waited for and kept (Ctrl-C again stops at once)")
+
+            with on_interrupt(interrupt):
+                crew.work(todo.open())
+            ending = crew.ending
+            if ending is not None and ending.kind == "interrupted":
+                raise RunInterrupted(tally.summary(folder.path))
+            if ending is not None:
+                session.ended = "stopped"
+            return tally.summary(folder.path, stopped=ending.message if ending is not None else "")
     finally:
-        signal.signal(signal.SIGINT, previous)
-    if pressed:
-        raise KeyboardInterrupt
+        asker.close()

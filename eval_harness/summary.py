@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from fashionedit.services.budget import usd
 
 from .chain import Ended
 from .editing import Status
@@ -14,7 +18,10 @@ from .records import RoundRecord
 from .references import REFERENCES, left_out, reference_of
 from .samples import SampleSource
 
-__all__ = ["Progress", "RunSummary", "Tally", "summary_lines"]
+__all__ = ["MoneyProgress", "Progress", "RunSummary", "Tally", "next_step", "summary_lines"]
+
+
+_SHOWN = 0.01  # seconds; below that an edit's time tells nothing
 
 
 class Progress(Protocol):
@@ -26,6 +33,15 @@ class Progress(Protocol):
 
     def advance(self, status: Status) -> None:
         """Called for each further round that comes to an end."""
+        ...
+
+
+@runtime_checkable
+class MoneyProgress(Progress, Protocol):
+    """One that wants to know of the money too."""
+
+    def spend(self, usd: float) -> None:
+        """Called with what the run has cost so far, USD, earlier sessions included, where that is known."""
         ...
 
 
@@ -41,6 +57,10 @@ class RunSummary:
         reused: Rounds that an earlier session had committed.
         examples: For each status that is a failure, the message of the first such round.
         note: Which samples were left out, in words; empty where all have a reference of the run's kind.
+        retries: How many of the edits were made again because they had failed.
+        cost_usd: What the run has cost, USD, all its sessions together; None where no cost is known.
+        seconds: The median time of an edit, s, of all sessions; None where none is known.
+        stopped: Why the run ended early, a sentence; empty where it did not, or the caller stopped it.
     """
 
     path: Path
@@ -50,6 +70,10 @@ class RunSummary:
     reused: int
     examples: Mapping[Status, str] = field(default_factory=dict)
     note: str = ""
+    retries: int = 0
+    cost_usd: float | None = None
+    seconds: float | None = None
+    stopped: str = ""
 
     @property
     def unfinished(self) -> int:
@@ -58,37 +82,64 @@ class RunSummary:
 
 
 class Tally:
-    """Counts rounds as they end, and passes them on to the progress bar."""
+    """Counts rounds as they end, and passes them on to the progress bar; safe to use from several threads."""
 
     def __init__(self, progress: Progress | None, source: SampleSource) -> None:
         self._progress = progress
         self._note = _left_out(source)
+        self._lock = threading.Lock()
         self._planned = 0
         self._statuses: Counter[Status] = Counter()
         self._edits = 0
+        self._retries = 0
         self._reused = 0
+        self._seconds: list[float] = []
+        self._usd: float | None = None
         self._examples: dict[Status, str] = {}
 
-    def begin(self, total: int, done: int) -> None:
-        """Takes note of the size of the run."""
-        self._planned = total
+    def begin(self, total: int, done: int, planned: int | None = None) -> None:
+        """Takes note of the size of the run.
+
+        Args:
+            total: The rounds that this session can end with.
+            done: Those of them that are committed already.
+            planned: The rounds of the whole run, if they are more.
+        """
+        self._planned = total if planned is None else planned
         if self._progress is not None:
             self._progress.start(total, done)
 
     def reused(self, record: RoundRecord, *, counted: bool) -> None:
         """Counts a round of an earlier session; `counted` says that `begin` was told of it."""
-        self._reused += 1
-        self._count(record, advance=not counted)
+        with self._lock:
+            self._reused += 1
+            self._count(record, advance=not counted)
 
     def finished(self, ended: Ended, *, asked: bool) -> None:
         """Counts a round of this session; `asked` says whether the editor was."""
-        self._edits += asked
-        self._count(ended, advance=True)
+        with self._lock:
+            self._edits += asked
+            self._count(ended, advance=True)
+
+    def retried(self) -> None:
+        """Counts an edit that failed and is made again."""
+        with self._lock:
+            self._edits += 1
+            self._retries += 1
+
+    def spent(self, usd: float | None) -> None:
+        """Takes note of what the run has cost, USD; None where that is not known."""
+        with self._lock:
+            if usd is not None and usd != self._usd and isinstance(self._progress, MoneyProgress):
+                self._progress.spend(usd)
+            self._usd = usd
 
     def _count(self, ended: Ended, *, advance: bool) -> None:
         self._statuses[ended.status] += 1
         if ended.status is not Status.OK:
             self._examples.setdefault(ended.status, ended.message)
+        elif ended.seconds is not None:
+            self._seconds.append(ended.seconds)
         if advance and self._progress is not None:
             self._progress.advance(ended.status)
 
@@ -97,13 +148,26 @@ class Tally:
         return {
             "statuses": {status.value: self._statuses[status] for status in Status if self._statuses[status]},
             "edits": self._edits,
+            "retries": self._retries,
             "reused": self._reused,
+            "cost_usd": self._usd,
         }
 
-    def summary(self, path: Path) -> RunSummary:
-        """Returns how the run stands."""
-        statuses = {status: self._statuses[status] for status in Status if self._statuses[status]}
-        return RunSummary(path, self._planned, statuses, self._edits, self._reused, dict(self._examples), self._note)
+    def summary(self, path: Path, stopped: str = "") -> RunSummary:
+        """Returns how the run stands; `stopped` says why it ended early."""
+        return RunSummary(
+            path=path,
+            planned=self._planned,
+            statuses={status: self._statuses[status] for status in Status if self._statuses[status]},
+            edits=self._edits,
+            reused=self._reused,
+            examples=dict(self._examples),
+            note=self._note,
+            retries=self._retries,
+            cost_usd=self._usd,
+            seconds=statistics.median(self._seconds) if self._seconds else None,
+            stopped=stopped,
+        )
 
 
 def _left_out(source: SampleSource) -> str:
@@ -114,7 +178,7 @@ def _left_out(source: SampleSource) -> str:
 
 
 def summary_lines(summary: RunSummary) -> list[str]:
-    """Returns the summary in words: one line of counts, one for each status that is a failure, one of what is left out.
+    """Returns the summary in words: counts, a line for each status that is a failure, time and money, what is left out.
 
     >>> statuses, examples = {Status.OK: 4, Status.REFUSED: 1}, {Status.REFUSED: "no"}
     >>> lines = summary_lines(RunSummary(Path("run"), 6, statuses, edits=3, reused=2, examples=examples))
@@ -136,9 +200,30 @@ def summary_lines(summary: RunSummary) -> list[str]:
         if status is not Status.OK:
             again = "; the next run tries again" if status.transient else ""
             lines.append(f'{status} {count}: for example "{_short(summary.examples.get(status, ""))}"{again}')
+    took = []
+    if summary.seconds is not None and summary.seconds >= _SHOWN:
+        took.append(f"{_rounded(summary.seconds)} s an edit (median)")
+    if summary.retries:
+        took.append(f"{summary.retries} {'retry' if summary.retries == 1 else 'retries'}")
+    if summary.cost_usd is not None:
+        took.append(f"{usd(summary.cost_usd)} in all")
+    if took:
+        lines.append(", ".join(took))
     if summary.note:
         lines.append(summary.note)
     return lines
+
+
+def next_step(summary: RunSummary) -> str:
+    """Returns what there is to do next, in words."""
+    if summary.unfinished or any(status.transient for status in summary.statuses):
+        rest = f"{summary.unfinished} rounds were not reached" if summary.unfinished else "some rounds failed"
+        return f"{rest}: the same command continues; or fashionedit score {summary.path}"
+    return f"fashionedit score {summary.path}"
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds >= 10 else f"{seconds:.2g}"
 
 
 def _short(message: str, most: int = 160) -> str:

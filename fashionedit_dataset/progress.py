@@ -14,8 +14,8 @@ __all__ = ["Bar"]
 class Bar:
     """A bar that is drawn only once there is something to wait for.
 
-    It takes news in two forms: `at(done, total)` from stages that know where they are, and `start` / `advance` from a
-    run, whose failures it shows by status.
+    It takes news in two forms: `at(done, total)` from stages that know where they are, and `start`, `advance` and
+    `spend` from a run, whose failures it shows by status.
     """
 
     def __init__(self, title: str, unit: str, *, hidden: bool = False) -> None:
@@ -24,6 +24,7 @@ class Bar:
         self._hidden = hidden
         self._bar: Any = None
         self._failures: Counter[str] = Counter()
+        self._spent: dict[str, str] = {}
 
     def __enter__(self) -> Bar:
         return self
@@ -49,8 +50,14 @@ class Bar:
             return
         if status != "ok":
             self._failures[status] += 1
-            self._bar.set_postfix(dict(self._failures), refresh=False)
+            self._bar.set_postfix({**self._failures, **self._spent}, refresh=False)
         self._bar.update(1)
+
+    def spend(self, usd: float) -> None:
+        """Shows what the run has cost so far, USD."""
+        self._spent = {"spent": f"${usd:.2f}"}
+        if self._bar is not None:
+            self._bar.set_postfix({**self._failures, **self._spent}, refresh=False)
 
     def _open(self, total: int, done: int) -> Any:
         if self._bar is None:

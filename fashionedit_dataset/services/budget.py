@@ -7,7 +7,7 @@ from threading import Lock
 
 from fashionedit.errors import BudgetSpentError, InvalidDataError
 
-__all__ = ["Budget"]
+__all__ = ["Budget", "usd"]
 
 
 class Budget:
@@ -44,8 +44,8 @@ class Budget:
         with self._lock:
             if self.limit is not None and self._spent + self._promised + estimate > self.limit:
                 raise BudgetSpentError(
-                    f"{_usd(self._spent)} of the budget of {_usd(self.limit)} is spent, and the next call may cost "
-                    f"{_usd(estimate)}; give a higher --budget, and the same command continues"
+                    f"{usd(self._spent)} of the budget of {usd(self.limit)} is spent, and the next call may cost "
+                    f"{usd(estimate)}; give a higher --budget, and the same command continues"
                 )
             self._promised += estimate
 
@@ -56,6 +56,6 @@ class Budget:
             self._spent += cost
 
 
-def _usd(amount: float) -> str:
+def usd(amount: float) -> str:
     """Returns the amount with as many digits as a small one needs: $0.0250, $12.50."""
     return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
