@@ -11,12 +11,14 @@ The attribute is one of
   above; a class is called without arguments.
 
 A function returns a PIL image, None (status `no_image`) or an `EditResult`; anything else is status `invalid_image`.
+It may be `async`: its edits are then awaited, several at the same time.
 The fingerprint of a class or instance is what `describe()` declares. A callable declares `version`, an attribute of its
 own, or is known by the source of the file that defines it; one with neither can be run but not continued.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib
 import importlib.util
@@ -24,6 +26,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,9 +37,10 @@ from fashionedit.errors import EditorError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor, Status
 from fashionedit.eval_harness.identity import UNDECLARED
 
-__all__ = ["CallableEditor", "load_editor"]
+__all__ = ["AsyncCallableEditor", "CallableEditor", "function_editor", "load_editor"]
 
 _FORMS = "write edit(image, instruction, reference=None, **kw) or edit(request: EditRequest)"
+_AT_ONCE = 8  # an async function waits for a service; those bear about that many
 _OFFERED = ("reference", "seed", "round", "protocol", "state")
 
 
@@ -121,10 +125,26 @@ def _as_editor(found: Any, name: str, module: ModuleType) -> Editor | Privileged
     if hasattr(editor, "edit"):
         raise EditorError(f"{name} has edit() and no describe(); add describe() -> EditorInfo(name, fingerprint)")
     if callable(editor):
-        return CallableEditor(editor, name, module)
+        return function_editor(editor, name, module)
     raise EditorError(
         f"{name} is a {type(editor).__name__} and no editor; {_FORMS}, or a class with describe() and edit()"
     )
+
+
+def function_editor(function: Callable[..., Any], name: str, module: ModuleType | None = None) -> CallableEditor:
+    """Returns the editor that a function or callable object makes, an `async` one as such.
+
+    Args:
+        function: What is called.
+        name: How tables call it.
+        module: Where it was found; its source is part of the fingerprint.
+
+    Raises:
+        EditorError: The function takes neither a request nor an image and an instruction.
+    """
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        return AsyncCallableEditor(function, name, module)
+    return CallableEditor(function, name, module)
 
 
 class CallableEditor:
@@ -168,7 +188,12 @@ class CallableEditor:
         Raises:
             EditorError: The function can't be given the params, or needs more than it is offered.
         """
-        answer = self._function(request) if self._takes_request else self._call(request)
+        return self._result(self._asked(request))
+
+    def _asked(self, request: EditRequest) -> Any:
+        return self._function(request) if self._takes_request else self._call(request)
+
+    def _result(self, answer: Any) -> EditResult:
         if isinstance(answer, EditResult):
             return answer
         if isinstance(answer, Image.Image):
@@ -209,6 +234,26 @@ class CallableEditor:
             if not self._takes(name):
                 raise EditorError(f"{self._name}{self._signature} takes no {name!r}; leave the param out or add **kw")
         return dict(params)
+
+
+class AsyncCallableEditor(CallableEditor):
+    """An `async` function in the place of an editor: awaited, so that several edits are under way in one thread."""
+
+    def describe(self) -> EditorInfo:
+        """Returns what `CallableEditor` does, and how many edits are made at the same time unless the run says it."""
+        return replace(self._info, at_once=_AT_ONCE)
+
+    async def edit_async(self, request: EditRequest) -> EditResult:
+        """Returns what the function made, as a result.
+
+        Raises:
+            EditorError: The function can't be given the params, or needs more than it is offered.
+        """
+        return self._result(await self._asked(request))
+
+    def edit(self, request: EditRequest) -> EditResult:
+        """Returns what `edit_async` does, on an event loop of this call's own."""
+        return asyncio.run(self.edit_async(request))
 
 
 def _takes_request(signature: inspect.Signature) -> bool:
