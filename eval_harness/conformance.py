@@ -74,10 +74,10 @@ class Case:
             raise
         except Exception as error:
             raise BrokenError(_raised(asked.request, what, error)) from error
-        return checked(given, asked.request, what)
+        return _checked(given, asked.request, what)
 
 
-def checked(given: Any, request: EditRequest, what: str) -> EditResult:
+def _checked(given: Any, request: EditRequest, what: str) -> EditResult:
     """Returns what an editor gave if it is a result that a run can keep.
 
     Args:
@@ -221,7 +221,7 @@ def _batches(case: Case) -> None:
             "EditResult for each"
         )
     together = [
-        checked(result, asked.request, "a request of a batch") for result, asked in zip(given, several, strict=True)
+        _checked(result, asked.request, "a request of a batch") for result, asked in zip(given, several, strict=True)
     ]
     _compare(case, several, together, "edit_many")
 
@@ -237,7 +237,7 @@ def _at_once(case: Case) -> None:
     except Exception as error:
         raise BrokenError(_raised(several[0].request, f"one of {len(several)} requests at once", error)) from error
     answers = [
-        checked(result, asked.request, "a request among others") for result, asked in zip(given, several, strict=True)
+        _checked(result, asked.request, "a request among others") for result, asked in zip(given, several, strict=True)
     ]
     _compare(case, several, answers, f"edit() called {len(several)} times at once")
 

@@ -29,7 +29,7 @@ class Asked:
     """One request, with the sample behind it for editors that are told the answer."""
 
     request: EditRequest
-    sample: Sample
+    sample: Sample | None = None
 
 
 class TriedEditor:
@@ -106,7 +106,7 @@ class TriedEditor:
             self._runner.close()
 
     def _edit(self, asked: Asked) -> Any:
-        if self._privileged:
+        if self._privileged and asked.sample is not None:
             return cast(PrivilegedEditor, self.editor).edit(asked.request, asked.sample)
         return cast(Editor, self.editor).edit(asked.request)
 

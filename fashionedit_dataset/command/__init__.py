@@ -13,7 +13,7 @@ import click
 from fashionedit._version import __version__
 from fashionedit.errors import FashionEditError
 
-from . import building, data, publishing, results, runs
+from . import building, data, editors, publishing, results, runs
 
 __all__ = ["cli", "main"]
 
@@ -59,6 +59,7 @@ for verb in (
     building.build,
     publishing.publish,
     publishing.hydrate,
+    editors.doctor,
     runs.run,
     runs.import_,
     results.score,

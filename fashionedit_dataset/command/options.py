@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.progress import Bar
 
 if TYPE_CHECKING:
+    from fashionedit.eval_harness.editors import EditorSettings
     from fashionedit.eval_harness.result_models import Results
     from fashionedit.eval_harness.run_folder import RunFolder
     from fashionedit.folder import FashionEditFolder
@@ -25,9 +26,12 @@ __all__ = [
     "data_location",
     "data_option",
     "device_option",
+    "editor_options",
+    "editor_settings",
     "encoder_option",
     "open_data",
     "open_run",
+    "param_option",
     "parameters",
     "print_table",
     "progress_bar",
@@ -85,8 +89,58 @@ reference_option = click.option(
     help="What bug shows: detail (the crop), sketch (a line drawing of it) or example (another photograph of the "
     "garment). Samples without it are left out.",
 )
+param_option = click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="For the editor to read; JSON or text.",
+)
 quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
 runs_argument = click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
+
+
+def editor_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what may be said about an editor beside its name; `editor_settings` reads it."""
+    for option in reversed(
+        (
+            click.option("--base-url", metavar="URL", help="Where the editor's service is, if not at its usual place."),
+            click.option(
+                "--option",
+                "options",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Of the editor's own: dtype, lora, ...",
+            ),
+            click.option(
+                "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="That one edit may take."
+            ),
+            click.option("--price", metavar="PRICE", help="input=USD,output=USD per million tokens, of the service."),
+            click.option("--version", help="Of an editor whose code can't be read, so that its runs can be continued."),
+            click.option(
+                "--state",
+                type=click.Choice(["images", "conversation"]),
+                default="images",
+                show_default=True,
+                help="What a round hands to the next: its image alone, or the service's conversation.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
+    """Returns what the options of `editor_options` say."""
+    from fashionedit.eval_harness.editors import EditorSettings
+    from fashionedit.services.prices import parse_price
+
+    told = {name: given[name] for name in ("base_url", "version", "state")}
+    if given["timeout"] is not None:
+        told["timeout"] = given["timeout"]
+    if given["price"] is not None:
+        told["price"] = parse_price(given["price"])
+    return EditorSettings(options=parameters(given["options"], "--option"), **told)
 
 
 def progress_bar(quiet: bool) -> Callable[[str, str], Bar]:
@@ -123,13 +177,13 @@ def protocol_names(text: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
 
 
-def parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Returns the values of `--param`, each read as JSON where it is JSON, else as text."""
+def parameters(pairs: tuple[str, ...], option: str = "--param") -> dict[str, Any]:
+    """Returns the values of `--param` or another option, each read as JSON where it is JSON, else as text."""
     found: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise InvalidDataError(f"--param {pair!r} is no KEY=VALUE; write for example --param strength=0.7")
+            raise InvalidDataError(f"{option} {pair!r} is no KEY=VALUE; write for example {option} strength=0.7")
         try:
             found[key] = json.loads(value)
         except ValueError:

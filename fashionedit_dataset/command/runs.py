@@ -11,7 +11,10 @@ from .options import (
     PATH,
     data_location,
     data_option,
+    editor_options,
+    editor_settings,
     open_data,
+    param_option,
     parameters,
     progress_bar,
     protocol_names,
@@ -36,7 +39,8 @@ __all__ = ["import_", "run"]
 @click.option("--seed", type=int, default=0, show_default=True)
 @size_option
 @reference_option
-@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="For the editor to read; JSON or text.")
+@editor_options
+@param_option
 @quiet_option
 def run(
     editor: str,
@@ -50,6 +54,7 @@ def run(
     reference: str,
     params: tuple[str, ...],
     quiet: bool,
+    **given: Any,
 ) -> None:
     """Run EDITOR over the dataset, three rounds in each protocol; the same command again continues.
 
@@ -62,7 +67,7 @@ def run(
     from fashionedit.eval_harness.runner import run as run_editor
     from fashionedit.eval_harness.summary import summary_lines
 
-    found = resolve_editor(editor)
+    found = resolve_editor(editor, editor_settings(given))
     source = open_data(data, split, quiet)
     with progress_bar(quiet)(editor, "edit") as bar:
         summary = run_editor(

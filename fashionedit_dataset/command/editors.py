@@ -1,0 +1,88 @@
+"""The verb that looks at an editor before a run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from .options import (
+    editor_options,
+    editor_settings,
+    open_data,
+    param_option,
+    parameters,
+    quiet_option,
+    reference_option,
+    split_option,
+)
+
+__all__ = ["doctor"]
+
+_DATA = "synthetic:1"
+
+
+@click.command(short_help="Look at an editor before a run.")
+@click.argument("editor")
+@click.option("--data", default=_DATA, show_default=True, metavar="DATA", help="As for run; the first sample is used.")
+@split_option
+@reference_option
+@editor_options
+@param_option
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@quiet_option
+def doctor(
+    editor: str,
+    data: str,
+    split: str,
+    reference: str,
+    params: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Ask EDITOR for one sample in each protocol, and say what is to be known before a run.
+
+    Whether reference, instruction and seed matter; sizes, transparency, black or unchanged pictures; refusals; time and
+    money for the whole split; and the command to give. EDITOR and its options are as for run. At most ten edits are
+    made, each once, and nothing is written. The exit code is 1 where a problem was found.
+    """
+    from fashionedit.eval_harness.doctor import examine
+    from fashionedit.eval_harness.editors import resolve_editor
+
+    asked = parameters(params)
+    found = resolve_editor(editor, editor_settings(given))
+    source = open_data(data, split, quiet)
+    diagnosis = examine(
+        found,
+        source,
+        params=asked,
+        reference=reference,
+        begin=lambda calls: click.echo(f"this makes up to {calls} calls of {editor}", err=True),
+    )
+    said = [("--split", split)] if split != "validation" else []
+    said += [("--reference", reference)] if reference != "detail" else []
+    said += _settings(given) + [("--param", pair) for pair in params]
+    line = ["fashionedit", "run", editor, "--data", data if data != _DATA else "fashionedit", "--out"]
+    line += [f"runs/{_folder_name(diagnosis.editor)}", *(word for pair in said for word in pair)]
+    diagnosis = replace(diagnosis, command=shlex.join(line))
+    click.echo(diagnosis.to_json() if as_json else diagnosis.to_text())
+    if not diagnosis.ready:
+        sys.exit(1)
+
+
+def _settings(given: dict[str, Any]) -> list[tuple[str, str]]:
+    """Returns the options that were given, as they are written."""
+    said = [("--base-url", given["base_url"])]
+    said += [("--option", pair) for pair in given["options"]]
+    said += [("--timeout", None if given["timeout"] is None else f"{given['timeout']:g}"), ("--price", given["price"])]
+    said += [("--version", given["version"]), ("--state", given["state"] if given["state"] != "images" else None)]
+    return [(name, value) for name, value in said if value is not None]
+
+
+def _folder_name(editor: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", editor).strip("-.")[:60] or "mine"
