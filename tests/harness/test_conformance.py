@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from image_service import ImageService
 from PIL import Image, ImageChops
+from test_providers import MODEL, provider
 from toy_editors import ToyEditor, tint
 
 from fashionedit.errors import EditorError, ServiceError
@@ -56,11 +57,15 @@ def test_any_function_conforms(source: str, tmp_path: Path) -> None:
     assert outcomes(report)["at-once"] == ("passed" if "async" in source else "not applicable")
 
 
-@pytest.mark.parametrize("spec", ["openai:gpt-image-1", "openai-responses:gpt-4.1-mini"])
-@pytest.mark.parametrize("state", ["images", "conversation"])
+@pytest.mark.parametrize(
+    ("spec", "state"),
+    [
+        ("openai:gpt-image-1", "images"),
+        ("openai-responses:gpt-4.1-mini", "images"),
+        ("openai-responses:gpt-4.1-mini", "conversation"),
+    ],
+)
 def test_the_openai_editors_conform(spec: str, state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    if state == "conversation" and spec.startswith("openai:"):
-        return  # images.edit has none, which is told when it is opened
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-123456")
     with ImageService() as service:
         editor = resolve_editor(spec, EditorSettings(base_url=service.openai, state=state))
@@ -68,6 +73,30 @@ def test_the_openai_editors_conform(spec: str, state: Any, monkeypatch: pytest.M
         assert report.conforms, str(report)
         assert service.most_at_once > 1
         assert len(service.calls) <= report.calls
+
+
+def test_ones_own_server_conforms() -> None:
+    with ImageService() as service:
+        report = check_editor(resolve_editor(f"{service.url}/edit"), repeatable=True)
+        assert report.conforms, str(report)
+        assert outcomes(report)["at-once"] == "passed"
+        assert service.most_at_once > 1
+
+
+def test_a_program_conforms(tmp_path: Path) -> None:
+    (tmp_path / "edit.sh").write_text('test -z "$2" && cp "$1" "$3" || cp "$2" "$3"\n')
+    editor = resolve_editor(f"command:sh {tmp_path / 'edit.sh'} {{base}} {{reference}} {{out}}")
+    report = check_editor(editor, repeatable=True)
+    assert report.conforms, str(report)
+    assert outcomes(report)["at-once"] == "not applicable"
+
+
+@pytest.mark.parametrize("name", ["replicate", "together"])
+def test_the_editor_of_each_inference_provider_conforms(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with provider(name, monkeypatch):
+        report = check_editor(resolve_editor(f"hf:{name}/{MODEL}"))
+    assert report.conforms, str(report)
+    assert outcomes(report)["at-once"] == "passed"
 
 
 def test_a_plain_function_is_taken_as_it_is() -> None:

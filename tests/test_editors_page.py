@@ -1,0 +1,243 @@
+"""docs/editors.md: every example on it is run, with only addresses, data and names of samples exchanged."""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tests" / "harness"))
+
+from image_service import ImageService  # noqa: E402
+from json_service import Asked, Reply, json_service  # noqa: E402
+
+from fashionedit.builders.pack import pack  # noqa: E402
+from fashionedit.data import open_data  # noqa: E402
+from fashionedit.eval_harness.editing import Status  # noqa: E402
+from fashionedit.eval_harness.run_folder import RunFolder  # noqa: E402
+
+PAGE = (ROOT / "docs" / "editors.md").read_text(encoding="utf-8")
+EXCHANGED = {"python": sys.executable}
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+
+
+def sections() -> dict[str, list[Block]]:
+    """Returns the code blocks under each heading."""
+    found: dict[str, list[Block]] = {}
+    for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:
+        title, _, body = part.partition("\n")
+        found[title] = [Block(*match) for match in re.findall(r"^```(\w*)\n(.*?)^```$", body, re.MULTILINE | re.DOTALL)]
+    return found
+
+
+@contextmanager
+def nothing(folder: Path) -> Iterator[Mapping[str, str]]:
+    yield {}
+
+
+@contextmanager
+def image_service(folder: Path) -> Iterator[Mapping[str, str]]:
+    """OpenAI's address is the client's own; a server's is on the page."""
+    with ImageService() as service, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_BASE_URL", service.openai)
+        yield {"http://gpu-3:8000/v1": service.openai}
+        assert service.calls
+
+
+@contextmanager
+def endpoint(folder: Path) -> Iterator[Mapping[str, str]]:
+    def echo(asked: Asked) -> Reply:
+        return Reply(200, base64.b64decode(json.loads(asked.body)["inputs"]), {"Content-Type": "image/png"})
+
+    with json_service(echo) as service, pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HF_HUB_OFFLINE")
+        yield {"https://my-endpoint.example": service.url}
+        sent = [{name.lower(): value for name, value in asked.headers.items()} for asked in service.posts()]
+        assert {headers.get("authorization") for headers in sent} == {"Bearer hf_your_token"}
+
+
+@contextmanager
+def own_server(folder: Path) -> Iterator[Mapping[str, str]]:
+    server = subprocess.Popen(
+        [sys.executable, ROOT / "examples" / "edit_server.py", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert server.stdout is not None
+    try:
+        yield {"http://127.0.0.1:8900/": server.stdout.readline().decode().strip()}
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+@contextmanager
+def class_file(folder: Path) -> Iterator[Mapping[str, str]]:
+    block = next(block for block in sections()["A class"] if block.language == "python")
+    (folder / "my_editor.py").write_text(block.text)
+    yield {}
+
+
+SECTIONS = {
+    "A function": (nothing, 1),
+    "A function that waits": (nothing, 1),
+    "A class": (nothing, 1),
+    "OpenAI": (image_service, 3),
+    "A server that speaks like OpenAI's": (image_service, 1),
+    "Inference Providers of Hugging Face": (endpoint, 1),
+    "Your own server": (own_server, 1),
+    "A program": (nothing, 1),
+    "Finished pictures": (nothing, 1),
+    "In your own tests": (class_file, 0),
+}
+"""Heading → what stands in for the addresses under it, and how many runs its examples make."""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The control set, which doctor asks for, is rendered once for all examples."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The user's own folder: one small sample."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for kind in ("original", "draft"):
+        Image.effect_noise((96, 128), 40).convert("RGB").save(folder / f"{kind}.png")
+    boxes = ([0, 0, 300, 300], [300, 300, 600, 600], [600, 600, 900, 900])
+    differences = [{"description": f"Part {k}.", "box_2d": box} for k, box in enumerate(boxes)]
+    row = {"original": "original.png", "draft": "draft.png", "annotation": "A coat.", "differences": differences}
+    (folder / "metadata.jsonl").write_text(json.dumps(row))
+    return pack(folder, folder.with_name("packed"), name="mine", licence=None).path
+
+
+def test_every_block_of_the_page_is_run() -> None:
+    assert {title for title, blocks in sections().items() if blocks} == set(SECTIONS)
+    assert {block.language for blocks in sections().values() for block in blocks} == set(WAYS)
+    assert PAGE.count("```") == 2 * sum(map(len, sections().values()))
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_the_examples_run(
+    title: str, cache: str, benchmark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FASHIONEDIT_CACHE", cache)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    place, runs = SECTIONS[title]
+    with place(tmp_path) as addresses:
+        for block in sections()[title]:
+            WAYS[block.language](block.text, {**EXCHANGED, "my-benchmark": str(benchmark), **addresses}, monkeypatch)
+    made = sorted((tmp_path / "runs").glob("*")) if runs else []
+    assert len(made) == runs
+    for path in made:
+        outcomes = list(RunFolder.open(path).outcomes(open_data(benchmark)))
+        assert len(outcomes) == 6
+        expected = [Status.OK] * 6 if title != "Finished pictures" else [Status.OK] * 3 + [None] * 3
+        assert sorted((o.status for o in outcomes), key=str, reverse=True) == sorted(expected, key=str, reverse=True)
+
+
+def python(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes the file that the first line names; a test file is run as pytest runs it."""
+    name = re.match(r"# (\w+\.py)\n", text)
+    assert name, "a block of Python begins with the name of its file"
+    Path(name[1]).write_text(text)
+    if name[1].startswith("test_"):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", name[1]],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "1 passed" in done.stdout, done.stdout
+
+
+def console(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs each line of `fashionedit`; other programs are known by what they do for it."""
+    for line in text.splitlines():
+        assert line.startswith("$ ")
+        if match := re.fullmatch(r"\$ export (\w+)=(\S+)", line):
+            monkeypatch.setenv(match[1], match[2])
+        elif match := re.fullmatch(r"\$ pip install 'fashionedit\[(\w+)\]'", line):
+            setup = configparser.ConfigParser()
+            setup.read(ROOT / "setup.cfg")
+            assert match[1] in setup["options.extras_require"]
+        elif match := re.fullmatch(r"\$ python (examples/\w+\.py) 8900 &", line):
+            assert (ROOT / match[1]).is_file()  # `own_server` has it running
+        else:
+            code, said = fashionedit([exchanged(word, substitutes) for word in shlex.split(line[2:])])
+            assert code == 0 or ("doctor" in line and "Not ready" in said), said
+
+
+def exchanged(word: str, substitutes: Mapping[str, str]) -> str:
+    prefix, colon, program = word.partition("command:")
+    if colon and not prefix:
+        first, _, rest = program.partition(" ")
+        return f"command:{shlex.quote(substitutes[first])} {rest}"
+    return substitutes.get(word, word)
+
+
+def fashionedit(words: list[str]) -> tuple[int, str]:
+    """Returns the exit code and what was printed."""
+    assert words[0] == "fashionedit"
+    done = subprocess.run([sys.executable, "-m", *words, "--quiet"], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def contract(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compares the fields on the page with those that a server is really sent."""
+    from fashionedit.eval_harness.editors.answers import request_json
+    from fashionedit.eval_harness.trials import trial
+
+    def shape(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: shape(item) for name, item in value.items()}
+        return [shape(item) for item in value] if isinstance(value, list) else type(value)
+
+    sent = request_json(trial("bug").request, carried=False, with_images=True)
+    assert shape(json.loads(text)) == shape(sent)
+    assert list(json.loads(text)) == list(sent)
+
+
+def tree(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the files of a listing."""
+    for line in text.splitlines():
+        path = Path(line.replace("SAMPLE", open_data(substitutes["my-benchmark"]).ids[0]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 48), "red").save(path)
+
+
+WAYS = {"python": python, "console": console, "json": contract, "text": tree}
+
+
+def test_the_table_of_statuses_has_all_of_them() -> None:
+    table = PAGE.partition("## How an edit may end")[2]
+    rows = {name: line for name, line in re.findall(r"^\| `(\w+)` (.*)$", table, re.MULTILINE)}
+    assert list(rows) == [status.value for status in Status]
+    for status in Status:
+        assert ("asks again" in rows[status.value]) == status.transient
+
+
+def test_every_way_to_an_editor_has_a_section() -> None:
+    from fashionedit.eval_harness.editors import PREFIXES
+
+    for prefix in PREFIXES:
+        assert f"{prefix}:" in PAGE
