@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISAB
 for name in ("HF_TOKEN", "FASHIONEDIT_DATA", "FASHIONEDIT_REPO", "FASHIONEDIT_NO_ALIASES"):
     os.environ.pop(name, None)
 
+GRADIO_APP = Path(__file__).parent / "harness" / "gradio_app.py"
 _connect = socket.socket.connect
 
 
@@ -54,6 +60,38 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     CLIPModel(config).save_pretrained(folder)
     CLIPImageProcessorPil().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Gradio app that edits."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = tmp_path_factory.mktemp("gradio")
+    log = (home / "log").open("wb")
+    environment = os.environ | {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(home / "files"),
+        "TMPDIR": str(home),
+        "HOME": str(home),
+    }
+    server = subprocess.Popen([sys.executable, GRADIO_APP, str(port)], env=environment, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            assert server.poll() is None, (home / "log").read_text()
+            try:
+                urllib.request.urlopen(f"{url}/config", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+        log.close()
 
 
 def pytest_sessionfinish() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import configparser
+import io
 import json
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from image_service import ImageService  # noqa: E402
 from json_service import Asked, Reply, json_service  # noqa: E402
 
 from fashionedit.builders.pack import pack  # noqa: E402
+from fashionedit.command import main  # noqa: E402
 from fashionedit.data import open_data  # noqa: E402
 from fashionedit.eval_harness.editing import Status  # noqa: E402
 from fashionedit.eval_harness.run_folder import RunFolder  # noqa: E402
@@ -48,12 +50,12 @@ def sections() -> dict[str, list[Block]]:
 
 
 @contextmanager
-def nothing(folder: Path) -> Iterator[Mapping[str, str]]:
+def nothing(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]]:
     yield {}
 
 
 @contextmanager
-def image_service(folder: Path) -> Iterator[Mapping[str, str]]:
+def image_service(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]]:
     """OpenAI's address is the client's own; a server's is on the page."""
     with ImageService() as service, pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_BASE_URL", service.openai)
@@ -62,7 +64,7 @@ def image_service(folder: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def endpoint(folder: Path) -> Iterator[Mapping[str, str]]:
+def endpoint(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]]:
     def echo(asked: Asked) -> Reply:
         return Reply(200, base64.b64decode(json.loads(asked.body)["inputs"]), {"Content-Type": "image/png"})
 
@@ -74,7 +76,7 @@ def endpoint(folder: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def own_server(folder: Path) -> Iterator[Mapping[str, str]]:
+def own_server(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]]:
     server = subprocess.Popen(
         [sys.executable, ROOT / "examples" / "edit_server.py", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -88,7 +90,12 @@ def own_server(folder: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def class_file(folder: Path) -> Iterator[Mapping[str, str]]:
+def space(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]]:
+    yield {"space:http://127.0.0.1:7860": f"space:{app()}"}
+
+
+@contextmanager
+def class_file(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]]:
     block = next(block for block in sections()["A class"] if block.language == "python")
     (folder / "my_editor.py").write_text(block.text)
     yield {}
@@ -102,6 +109,7 @@ SECTIONS = {
     "A server that speaks like OpenAI's": (image_service, 1),
     "Inference Providers of Hugging Face": (endpoint, 1),
     "Your own server": (own_server, 1),
+    "A Space, or any Gradio app": (space, 1),
     "A program": (nothing, 1),
     "Finished pictures": (nothing, 1),
     "In your own tests": (class_file, 0),
@@ -136,14 +144,20 @@ def test_every_block_of_the_page_is_run() -> None:
 
 @pytest.mark.parametrize("title", SECTIONS)
 def test_the_examples_run(
-    title: str, cache: str, benchmark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    title: str,
+    cache: str,
+    benchmark: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FASHIONEDIT_CACHE", cache)
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     place, runs = SECTIONS[title]
-    with place(tmp_path) as addresses:
+    with place(tmp_path, lambda: str(request.getfixturevalue("app"))) as addresses:
         for block in sections()[title]:
             WAYS[block.language](block.text, {**EXCHANGED, "my-benchmark": str(benchmark), **addresses}, monkeypatch)
     made = sorted((tmp_path / "runs").glob("*")) if runs else []
@@ -183,7 +197,11 @@ def console(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.Monke
         elif match := re.fullmatch(r"\$ python (examples/\w+\.py) 8900 &", line):
             assert (ROOT / match[1]).is_file()  # `own_server` has it running
         else:
-            code, said = fashionedit([exchanged(word, substitutes) for word in shlex.split(line[2:])])
+            words = [exchanged(word, substitutes) for word in shlex.split(line[2:])]
+            code, said = fashionedit(words, apart=len(substitutes) > len(EXCHANGED) + 1)
+                [exchanged(word, substitutes) for word in shlex.split(line[2:])],
+                apart=len(substitutes) > len(EXCHANGED) + 1,
+            )
             assert code == 0 or ("doctor" in line and "Not ready" in said), said
 
 
@@ -195,11 +213,23 @@ def exchanged(word: str, substitutes: Mapping[str, str]) -> str:
     return substitutes.get(word, word)
 
 
-def fashionedit(words: list[str]) -> tuple[int, str]:
-    """Returns the exit code and what was printed."""
+def fashionedit(words: list[str], *, apart: bool) -> tuple[int, str]:
+    """Returns the exit code and what was printed.
+
+    Args:
+        apart: In a process of its own, as a user starts it; else in this one, which is faster.
+    """
     assert words[0] == "fashionedit"
-    done = subprocess.run([sys.executable, "-m", *words, "--quiet"], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
+    if apart:
+        done = subprocess.run([sys.executable, "-m", *words, "--quiet"], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        try:
+            main([*words[1:], "--quiet"])
+        except SystemExit as stopped:
+            return int(stopped.code or 0), said.getvalue()
+    return 0, said.getvalue()
 
 
 def contract(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,7 @@ class Program:
             raise UnknownNameError(f"no program is called {self._arguments[0]!r}; check its name, path and permission")
         self._program = Path(found)
         self._settings = settings
+        self._undeclared = f"{UNDECLARED}{os.urandom(8).hex()}"
         self._carried = settings.state == "conversation"
         self._places = {name for argument in self._arguments for name in _PLACE.findall(argument)}
 
@@ -159,7 +160,7 @@ class Program:
         if self._settings.version is not None:
             return f"command {name} {line} version {self._settings.version}"
         if _ELSEWHERE.fullmatch(name) or (_INTERPRETERS.fullmatch(name) and not scripts):
-            return f"{UNDECLARED}{os.urandom(8).hex()}"
+            return self._undeclared
         digest = hashlib.sha256()
         for path in (self._program, *scripts):
             with path.open("rb") as file:

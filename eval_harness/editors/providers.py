@@ -87,6 +87,7 @@ class ProviderEditor:
             raise InvalidDataError("hf has no conversations; leave the state out")
         options = settings.known_options("hf", _OPTIONS)
         self._provider, self._model, self._settings = provider, model, settings
+        self._undeclared = f"{UNDECLARED}{os.urandom(8).hex()}"
         self._native = self._several(options.get("images"))
         self._seed = _flag(options.get("seed", provider in _SEVERAL))
         if get_token() is None and provider != "hf-inference":
@@ -105,7 +106,7 @@ class ProviderEditor:
         open_ended = self._provider == "auto" and not version
         return EditorInfo(
             name,
-            f"{UNDECLARED}{os.urandom(8).hex()}" if open_ended else f"{name}{place}{how}{version}",
+            self._undeclared if open_ended else f"{name}{place}{how}{version}",
             stitched=not self._native,
             at_once=_AT_ONCE,
         )

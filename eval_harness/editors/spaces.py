@@ -74,6 +74,7 @@ class Space:
         if output is not None and not str(output).isdecimal():
             raise InvalidDataError(f"option output is {output!r}; give the number of an output, from 0")
         self._output = None if output is None else int(output)
+        self._undeclared = f"{UNDECLARED}{os.urandom(8).hex()}"
         self._place, self._settings = place, settings
         self._client = _connected(place, settings.timeout)
         endpoints = self._client.view_api(return_format="dict", print_info=False)["named_endpoints"]
@@ -90,7 +91,7 @@ class Space:
         how = json.dumps([self._api_name, self._inputs, self._output], sort_keys=True)
         return EditorInfo(
             f"space {self._place}",
-            f"space {self._place} {version} {how}" if version else f"{UNDECLARED}{os.urandom(8).hex()}",
+            f"space {self._place} {version} {how}" if version else self._undeclared,
             ("vanilla", "bug") if "reference" in places_in(self._inputs) else ("vanilla",),
             at_once=_AT_ONCE,
         )

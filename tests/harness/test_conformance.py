@@ -20,6 +20,7 @@ from fashionedit.errors import EditorError, ServiceError
 from fashionedit.eval_harness.conformance import CHECKS
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import EDITORS, EditorSettings, resolve_editor
+from fashionedit.eval_harness.identity import UNDECLARED
 from fashionedit.eval_harness.testing import ConformanceReport, assert_conforms, check_editor
 
 
@@ -97,6 +98,22 @@ def test_the_editor_of_each_inference_provider_conforms(name: str, monkeypatch: 
         report = check_editor(resolve_editor(f"hf:{name}/{MODEL}"))
     assert report.conforms, str(report)
     assert outcomes(report)["at-once"] == "passed"
+
+
+def test_a_space_conforms(app: str) -> None:
+    editor = resolve_editor(f"space:{app}", EditorSettings(options={"api_name": "edit"}))
+    report = check_editor(editor, repeatable=True)
+    assert report.conforms, str(report)
+    assert outcomes(report)["at-once"] == "passed"
+
+
+@pytest.mark.parametrize("spec", ["command:make {out}", "hf:auto/org/editor"])
+def test_who_declares_nothing_says_the_same_each_time(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_forthistest")
+    editor = resolve_editor(spec)
+    assert editor.describe() == editor.describe()
+    assert editor.describe().fingerprint.startswith(UNDECLARED)
+    assert editor.describe() != resolve_editor(spec).describe()
 
 
 def test_a_plain_function_is_taken_as_it_is() -> None:

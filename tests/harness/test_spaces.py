@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub
@@ -29,37 +24,6 @@ APP = Path(__file__).with_name("gradio_app.py")
 BASE = Image.new("RGB", (20, 30), (200, 20, 20))
 BASE.paste((20, 200, 20), (0, 0, 10, 30))
 SHOWN = (RequestImage("base", BASE), RequestImage("reference", PICTURE))
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = tmp_path_factory.mktemp("gradio")
-    log = (home / "log").open("wb")
-    environment = os.environ | {
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_TEMP_DIR": str(home / "files"),
-        "TMPDIR": str(home),
-        "HOME": str(home),
-    }
-    server = subprocess.Popen([sys.executable, APP, str(port)], env=environment, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            assert server.poll() is None, (home / "log").read_text()
-            try:
-                urllib.request.urlopen(f"{url}/config", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield url
-    finally:
-        server.kill()
-        server.wait()
-        log.close()
 
 
 def asked(instruction: str = "Change it.", **further: object) -> EditRequest:
