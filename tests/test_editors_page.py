@@ -198,10 +198,7 @@ def console(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.Monke
             assert (ROOT / match[1]).is_file()  # `own_server` has it running
         else:
             words = [exchanged(word, substitutes) for word in shlex.split(line[2:])]
-            code, said = fashionedit(words, apart=len(substitutes) > len(EXCHANGED) + 1)
-                [exchanged(word, substitutes) for word in shlex.split(line[2:])],
-                apart=len(substitutes) > len(EXCHANGED) + 1,
-            )
+            code, said = fashionedit(words)
             assert code == 0 or ("doctor" in line and "Not ready" in said), said
 
 
@@ -213,16 +210,9 @@ def exchanged(word: str, substitutes: Mapping[str, str]) -> str:
     return substitutes.get(word, word)
 
 
-def fashionedit(words: list[str], *, apart: bool) -> tuple[int, str]:
-    """Returns the exit code and what was printed.
-
-    Args:
-        apart: In a process of its own, as a user starts it; else in this one, which is faster.
-    """
+def fashionedit(words: list[str]) -> tuple[int, str]:
+    """Returns the exit code and what was printed."""
     assert words[0] == "fashionedit"
-    if apart:
-        done = subprocess.run([sys.executable, "-m", *words, "--quiet"], capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         try:
