@@ -143,6 +143,8 @@ def build_results(
     rows: list[tuple[Row, RowSamples]] = []
     for (method, protocol), rounds in groups.items():
         prompt = _prompt(method, protocol, run.identity.reference)
+        if method is mine:
+            prompt += _track(run.identity, protocol)
         rows += rows_of(method, protocol, prompt, rounds, source, scores)
     rows.sort(key=lambda pair: table_order(pair[0]))
     return Results(
@@ -188,6 +190,12 @@ def _prompt(method: Method, protocol: str, reference: str) -> str:
     if protocol == "draft":
         return "text"  # somebody's text-to-image model, as the SD2 and SD3 rows of Table 1
     return find_reference(reference).prompt if protocol == "bug" else PROTOCOLS[protocol].prompt
+
+
+def _track(run: RunIdentity, protocol: str) -> str:
+    """Returns what keeps a run's rows apart from those of others in the same protocol, in words."""
+    stitched = ", stitched" if run.editor.stitched and "reference" in PROTOCOLS[protocol].roles else ""
+    return stitched + (", conversation" if run.editor.state == "conversation" and PROTOCOLS[protocol].edits else "")
 
 
 def _sample(id: str, facts: DescribedSample) -> ScoredSample:

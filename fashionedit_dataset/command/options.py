@@ -133,6 +133,7 @@ def editor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
     """Returns what the options of `editor_options` say."""
     from fashionedit.eval_harness.editors import EditorSettings
+    from fashionedit.eval_harness.identity import refuse_secrets
     from fashionedit.services.prices import parse_price
 
     told = {name: given[name] for name in ("base_url", "version", "state")}
@@ -140,7 +141,9 @@ def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
         told["timeout"] = given["timeout"]
     if given["price"] is not None:
         told["price"] = parse_price(given["price"])
-    return EditorSettings(options=parameters(given["options"], "--option"), **told)
+    options = parameters(given["options"], "--option")
+    refuse_secrets(options, "option")
+    return EditorSettings(options=options, **told)
 
 
 def progress_bar(quiet: bool) -> Callable[[str, str], Bar]:

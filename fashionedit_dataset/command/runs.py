@@ -41,6 +41,21 @@ __all__ = ["import_", "run"]
 @reference_option
 @editor_options
 @param_option
+@click.option(
+    "--concurrency", type=click.IntRange(1), metavar="N", help="Edits at the same time; the editor's own by default."
+)
+@click.option(
+    "--batch", type=click.IntRange(1), metavar="N", help="Requests in one call, of editors that take several."
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0),
+    metavar="N",
+    help="How often a call is made again whose failure may pass; 4 by default.",
+)
+@click.option("--budget", type=click.FloatRange(0), metavar="USD", help="For all sessions of the run together.")
+@click.option("--max-samples", type=click.IntRange(1), metavar="N", help="Reach only the first N samples this time.")
+@click.option("--retry-refused", is_flag=True, help="Ask again for what an earlier session recorded as refused.")
 @quiet_option
 def run(
     editor: str,
@@ -53,38 +68,65 @@ def run(
     size: Any,
     reference: str,
     params: tuple[str, ...],
+    concurrency: int | None,
+    batch: int | None,
+    retries: int | None,
+    budget: float | None,
+    max_samples: int | None,
+    retry_refused: bool,
     quiet: bool,
     **given: Any,
 ) -> None:
     """Run EDITOR over the dataset, three rounds in each protocol; the same command again continues.
 
-    EDITOR is identity, return-reference, paste-reference, oracle, synthetic-stepper, package.module:attribute or
-    path/to/file.py:attribute. Rounds that timed out or failed with an error are tried again.
+    EDITOR is identity, return-reference, paste-reference, oracle, synthetic-stepper, package.module:attribute,
+    path/to/file.py:attribute, openai:MODEL, openai-responses:MODEL, hf:PROVIDER/MODEL, http://HOST/PATH, space:ID or
+    "command:PROGRAM ..." (docs/editors.md). Rounds that timed out or failed with an error are tried again.
+
+    Ctrl-C lets the edits under way come to their end and keeps them; a second one stops at once.
 
     Vanilla shows no reference: where another run of the same editor has its rounds, leave them out with --protocol bug.
     """
     from fashionedit.eval_harness.editors import resolve_editor
+    from fashionedit.eval_harness.interrupts import RunInterrupted
+    from fashionedit.eval_harness.limits import DEFAULT_RETRIES
     from fashionedit.eval_harness.runner import run as run_editor
-    from fashionedit.eval_harness.summary import summary_lines
+    from fashionedit.eval_harness.summary import next_step, summary_lines
 
     found = resolve_editor(editor, editor_settings(given))
     source = open_data(data, split, quiet)
+    interrupted = False
     with progress_bar(quiet)(editor, "edit") as bar:
-        summary = run_editor(
-            found,
-            source,
-            out,
-            protocols=protocol_names(protocols),
-            rounds=rounds,
-            seed=seed,
-            params=parameters(params),
-            size_policy=size,
-            reference=reference,
-            progress=bar,
-            data=data_location(data),
-        )
+        try:
+            summary = run_editor(
+                found,
+                source,
+                out,
+                protocols=protocol_names(protocols),
+                rounds=rounds,
+                seed=seed,
+                params=parameters(params),
+                size_policy=size,
+                reference=reference,
+                progress=bar,
+                tell=lambda sentence: click.echo(f"fashionedit: {sentence}", err=True),
+                data=data_location(data),
+                concurrency=concurrency,
+                batch=batch,
+                retries=DEFAULT_RETRIES if retries is None else retries,
+                timeout=given["timeout"],
+                budget=budget,
+                max_samples=max_samples,
+                retry_refused=retry_refused,
+            )
+        except RunInterrupted as stopped:
+            summary, interrupted = stopped.summary, True
     click.echo("\n".join(summary_lines(summary)))
-    click.echo(f"next: fashionedit score {out}", err=True)
+    if summary.stopped:
+        click.echo(f"fashionedit: {summary.stopped}", err=True)
+    click.echo(f"next: {next_step(summary)}", err=True)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 @click.command(name="import", short_help="Make finished images into a run.")
