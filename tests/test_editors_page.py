@@ -15,6 +15,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 from PIL import Image
 
@@ -69,7 +70,7 @@ def endpoint(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]
         return Reply(200, base64.b64decode(json.loads(asked.body)["inputs"]), {"Content-Type": "image/png"})
 
     with json_service(echo) as service, pytest.MonkeyPatch.context() as patch:
-        patch.delenv("HF_HUB_OFFLINE")
+        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
         yield {"https://my-endpoint.example": service.url}
         sent = [{name.lower(): value for name, value in asked.headers.items()} for asked in service.posts()]
         assert {headers.get("authorization") for headers in sent} == {"Bearer hf_your_token"}

@@ -1,0 +1,241 @@
+"""Edits side by side: never more than allowed, in the order of the rounds, with the results of one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_service import ImageService
+from PIL import Image
+from toy_editors import ToyEditor, tint
+from toy_samples import ToySource
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
+from fashionedit.eval_harness.editors import resolve_editor
+from fashionedit.eval_harness.records import RoundRecord
+from fashionedit.eval_harness.runner import run
+
+DRIVER = Path(__file__).with_name("killed_side_by_side.py")
+
+
+def kept(out: Path) -> dict[str, Any]:
+    """All records and images of a run, times aside."""
+    found: dict[str, Any] = {path.name: path.read_bytes() for path in out.glob("images/*/*")}
+    for path in out.glob("records/*/*"):
+        record = json.loads(path.read_text())
+        assert record.pop("seconds") >= 0
+        found[path.name] = record
+    return found
+
+
+class Watched(ToyEditor):
+    """Counts how many of its edits are under way, and notes when each began and ended."""
+
+    def __init__(self, pause: float = 0.01, **info: Any) -> None:
+        super().__init__(tint)
+        self.info = EditorInfo("toy", "toy 1", **info)
+        self.pause = pause
+        self.most = self.now = 0
+        self.events: list[tuple[str, str, int]] = []
+        self.lock = threading.Lock()
+
+    def edit(self, request: EditRequest) -> EditResult:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.events.append(("begin", request.instruction, request.round))
+        time.sleep(self.pause)
+        result = super().edit(request)
+        with self.lock:
+            self.now -= 1
+            self.events.append(("end", request.instruction, request.round))
+        return result
+
+
+def test_never_more_than_allowed_and_the_same_results(tmp_path: Path) -> None:
+    one, many = Watched(0.0), Watched()
+    run(one, ToySource(6), tmp_path / "one")
+    summary = run(many, ToySource(6), tmp_path / "many", concurrency=5)
+    assert (one.most, many.most) == (1, 5)
+    assert summary.statuses == {Status.OK: 36}
+    assert kept(tmp_path / "one") == kept(tmp_path / "many")
+
+
+def test_a_service_sees_no_more_calls_than_allowed(tmp_path: Path) -> None:
+    results = {}
+    with ImageService(pause=0.05) as service:
+        for concurrency in (1, 8):
+            service.most_at_once = 0
+            start = time.perf_counter()
+            editor = resolve_editor(f"{service.url}/edit")
+            run(editor, ToySource(8), tmp_path / str(concurrency), protocols=["vanilla"], concurrency=concurrency)
+            results[concurrency] = (service.most_at_once, time.perf_counter() - start)
+        assert len(service.calls) == 48
+    assert results[1][0] == 1
+    assert 2 <= results[8][0] <= 8
+    assert results[8][1] < results[1][1] / 2
+    assert kept(tmp_path / "1") == kept(tmp_path / "8")
+
+
+def test_rounds_of_a_sample_follow_one_another_and_wait_for_no_other_sample(tmp_path: Path) -> None:
+    slow = threading.Event()
+
+    class Slow(Watched):
+        def edit(self, request: EditRequest) -> EditResult:
+            if request.instruction.endswith("Detail 1 of toy 0."):
+                slow.wait(30)
+            elif request.round == 3:
+                slow.set()  # another sample came to its end while the first round of this one was under way
+            return super().edit(request)
+
+    editor = Slow(0.0)
+    run(editor, ToySource(4), tmp_path, protocols=["vanilla"], concurrency=2)
+    assert slow.is_set()
+    for number in range(4):
+        mine = [(kind, round) for kind, words, round in editor.events if words.endswith(f"of toy {number}.")]
+        assert mine == [(kind, round) for round in (1, 2, 3) for kind in ("begin", "end")]
+
+
+def test_an_editor_says_how_much_it_bears(tmp_path: Path) -> None:
+    editor = Watched(at_once=3, most_at_once=4)
+    run(editor, ToySource(4), tmp_path / "default")
+    assert editor.most == 3
+    with pytest.raises(InvalidDataError, match=r"bears 4 edits at the same time and not 5; give --concurrency 4"):
+        run(editor, ToySource(1), tmp_path / "more", concurrency=5)
+    assert not (tmp_path / "more").exists()
+
+
+class Together(ToyEditor):
+    """Takes several requests in one call."""
+
+    batch_size = 4
+
+    def __init__(self, fails: bool = False) -> None:
+        super().__init__()
+        self.batches: list[list[EditRequest]] = []
+        self.fails = fails
+
+    def edit_many(self, requests: Sequence[EditRequest]) -> list[EditResult]:
+        self.batches.append(list(requests))
+        if self.fails:
+            raise RuntimeError("together it does not work")
+        return [self.edit(request) for request in requests]
+
+
+def test_requests_of_several_samples_go_together(tmp_path: Path) -> None:
+    editor = Together()
+    run(editor, ToySource(6), tmp_path / "many", protocols=["vanilla"])
+    assert [len(batch) for batch in editor.batches] == [4, 2, 4, 2, 4, 2]
+    for batch in editor.batches:
+        assert len({request.round for request in batch}) == 1
+    run(ToyEditor(), ToySource(6), tmp_path / "one", protocols=["vanilla"])
+    assert kept(tmp_path / "one") == kept(tmp_path / "many")
+    smaller = Together()
+    run(smaller, ToySource(6), tmp_path / "two", protocols=["vanilla"], batch=2)
+    assert {len(batch) for batch in smaller.batches} == {2}
+
+
+def test_a_batch_that_fails_is_asked_for_one_by_one(tmp_path: Path) -> None:
+    editor = Together(fails=True)
+    summary = run(editor, ToySource(3), tmp_path, protocols=["vanilla"], rounds=1)
+    assert summary.statuses == {Status.OK: 3}
+    assert [len(batch) for batch in editor.batches] == [3]
+    assert len(editor.requests) == 3
+    failures = [json.loads(path.read_text()) for path in (tmp_path / "errors").iterdir()]
+    assert len(failures) == 3
+    assert all("together it does not work" in failure["message"] for failure in failures)
+
+
+def test_an_async_editor_is_awaited_side_by_side(tmp_path: Path) -> None:
+    threads: set[int] = set()
+
+    class Awaited(ToyEditor):
+        now = most = 0
+
+        async def edit_async(self, request: EditRequest) -> EditResult:
+            Awaited.now += 1
+            Awaited.most = max(Awaited.most, Awaited.now)
+            threads.add(threading.get_ident())
+            await asyncio.sleep(0.01)
+            Awaited.now -= 1
+            return EditResult.ok(tint(request))
+
+    run(Awaited(), ToySource(4), tmp_path / "many", concurrency=4)
+    assert 2 <= Awaited.most <= 4
+    assert len(threads) == 1
+    run(ToyEditor(), ToySource(4), tmp_path / "one")
+    assert kept(tmp_path / "one") == kept(tmp_path / "many")
+
+
+def test_an_editor_is_closed_when_the_run_is_over(tmp_path: Path) -> None:
+    class Closing(ToyEditor):
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    editor = Closing()
+    run(editor, ToySource(1), tmp_path / "run")
+    assert editor.closed == 1
+    broken = Closing(lambda request: None)
+    with pytest.raises(TypeError):
+        run(broken, ToySource(1), tmp_path / "broken")
+    assert broken.closed == 1
+
+
+@pytest.mark.slow
+def test_killed_with_four_edits_under_way_it_ends_as_a_run_that_never_was(tmp_path: Path) -> None:
+    out, counter = tmp_path / "killed", tmp_path / "counter"
+    chance = random.Random(4)
+    environment = os.environ | {"PYTHONPATH": str(DRIVER.parent)}
+
+    def calls() -> int:
+        return len(counter.read_text().splitlines()) if counter.exists() else 0
+
+    kills = 0
+    for _ in range(6):
+        process = subprocess.Popen(
+            [sys.executable, str(DRIVER), str(out), str(counter)], env=environment, stdout=subprocess.DEVNULL
+        )
+        wanted = calls() + chance.randint(1, 12)
+        while calls() < wanted and process.poll() is None:
+            time.sleep(0.002)
+        process.kill()
+        kills += process.wait() == -signal.SIGKILL
+        assert calls() <= len(list(out.glob("records/*/*.json"))) + kills * 4
+    done = subprocess.run([sys.executable, str(DRIVER), str(out), str(counter)], env=environment, check=True)
+    assert done.returncode == 0
+    subprocess.run(
+        [sys.executable, str(DRIVER), str(tmp_path / "whole"), str(tmp_path / "n")], env=environment, check=True
+    )
+    assert kept(out) == kept(tmp_path / "whole")
+    assert len(list(out.glob("records/*/*.json"))) == 60
+    assert kills >= 4
+    assert calls() <= 60 + kills * 4
+    for path in out.glob("records/*/*.json"):
+        RoundRecord.model_validate_json(path.read_bytes())
+    assert not list(out.rglob("*.part"))
+
+
+def test_requests_and_images_of_other_threads_do_not_mix(tmp_path: Path) -> None:
+    def own(request: EditRequest) -> Image.Image:
+        image = request.base
+        before = image.tobytes()
+        time.sleep(0.001)
+        assert image.tobytes() == before
+        return tint(request)
+
+    summary = run(ToyEditor(own), ToySource(8), tmp_path, concurrency=8)
+    assert summary.statuses == {Status.OK: 48}
