@@ -79,18 +79,23 @@ class Answer:
     reply: ServiceReply | None = None
 
 
-def edit_request(step: Step, shown: Mapping[str, Image.Image], *, request_id: str) -> EditRequest:
+def edit_request(
+    step: Step, shown: Mapping[str, Image.Image], *, request_id: str, encoded: Mapping[str, bytes] | None = None
+) -> EditRequest:
     """Returns the request of a step. Images, params and state are copies: an editor may draw on what it is given.
 
     Args:
         shown: The image of each role.
+        request_id: Its opaque name.
+        encoded: The PNG of the roles whose image is at hand as one.
     """
+    known = encoded or {}
     return EditRequest(
         request_id=request_id,
         protocol=step.protocol,
         round=step.round,
         instruction=step.instruction,
-        images=tuple(RequestImage(role, _own(shown[role])) for role, _ in step.images),
+        images=tuple(RequestImage(role, _own(shown[role]), known.get(role)) for role, _ in step.images),
         seed=step.seed,
         params=deepcopy(step.params),
         state=deepcopy(step.state),

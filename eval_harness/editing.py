@@ -10,7 +10,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from PIL import Image
 
 from fashionedit.errors import EditorError
+from fashionedit.images import png_bytes
 from fashionedit.types import Sample
+
+from .coding import processor
 
 __all__ = [
     "EditRequest",
@@ -49,10 +52,25 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestImage:
-    """One image of a request and what it is for."""
+    """One image of a request and what it is for.
+
+    Args:
+        role: `base` or `reference`.
+        image: Mode RGB.
+        encoded: The image as PNG, where the harness has it at hand.
+    """
 
     role: Role
     image: Image.Image = field(repr=False)
+    encoded: bytes | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def png(self) -> bytes:
+        """The image as PNG, without metadata: what an editor sends."""
+        if self.encoded is not None:
+            return self.encoded
+        with processor():
+            return png_bytes(self.image)
 
 
 @dataclass(frozen=True, slots=True)

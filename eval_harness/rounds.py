@@ -9,10 +9,14 @@ from typing import Any
 
 from PIL import Image
 
+from fashionedit.images import png_bytes
+
 from .attempts import Work, edit_request
 from .chain import Chain, Ended, chains, draft_record
+from .coding import processor
 from .editing import Editor, PrivilegedEditor, Status
 from .limits import Limits
+from .recent_images import RecentImages
 from .records import FailedAttempt, RoundRecord
 from .run_folder import RunFolder
 from .samples import SampleSource
@@ -54,6 +58,7 @@ class Rounds:
         self._tally = tally
         self._source = source
         self._shown = _Shown(source)
+        self._recent = RecentImages()
         self._samples = {sample: number for number, sample in enumerate(source.ids)}
         self._protocols = {name: number for number, name in enumerate(folder.identity.protocols)}
 
@@ -94,16 +99,22 @@ class Rounds:
         """
         step = job.step
         shown: dict[str, Image.Image] = {}
+        encoded: dict[str, bytes] = {}
         for role, _ in step.images:
             if role == "reference":
                 shown[role] = self._shown.reference(step.sample, step.round)
             elif step.base is None or step.base.path is None:
                 shown[role] = self._shown.draft(step.sample)
             else:
-                shown[role] = self._folder.read(step.base.path, step.base.digest)
+                known = self._recent.take(step.base.digest)
+                if known is None:
+                    with processor():
+                        shown[role] = self._folder.read(step.base.path, step.base.digest)
+                else:
+                    shown[role], encoded[role] = known
         return Work(
             step=step,
-            request=edit_request(step, shown, request_id=self._folder.request_id(step.key)),
+            request=edit_request(step, shown, request_id=self._folder.request_id(step.key), encoded=encoded),
             editor=self._editor,
             size_policy=self._folder.identity.size_policy,
             sample=self._shown.sample(step.sample) if self._privileged else None,
@@ -116,7 +127,13 @@ class Rounds:
             return
         if job.refused is not None:
             self._folder.failures.add(_replaced(job.refused, job.earlier))
-        self._folder.commit(ended, image)
+        encoded = None
+        if image is not None and ended.output is not None:
+            with processor():
+                encoded = png_bytes(image)
+            if ended.round < job.chain.rounds[-1]:
+                self._recent.keep(ended.output.digest, image, encoded)
+        self._folder.commit(ended, image, encoded)
 
     def follow(self, job: Job, ended: Ended) -> Job | None:
         """Moves the chain of a job on, and returns its next round to do; None where there is none."""
@@ -156,7 +173,8 @@ class _Shown:
         self._reference: Callable[[str, int], Image.Image] | None = _own(source, "crop")
 
     def draft(self, id: str) -> Image.Image:
-        return self.sample(id).draft if self._draft is None else self._draft(id)
+        with processor():
+            return self.sample(id).draft if self._draft is None else self._draft(id)
 
     def reference(self, id: str, round: int) -> Image.Image:
         if self._reference is None:

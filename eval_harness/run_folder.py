@@ -134,12 +134,18 @@ class RunFolder:
             return None
         return record
 
-    def commit(self, record: RoundRecord, image: Image.Image | None = None) -> None:
-        """Writes the image, then the record. An image whose pixels are there already is not written again."""
+    def commit(self, record: RoundRecord, image: Image.Image | None = None, encoded: bytes | None = None) -> None:
+        """Writes the image, then the record. An image whose pixels are there already is not written again.
+
+        Args:
+            record: Of a finished round.
+            image: Its image, where it has one of its own.
+            encoded: The image as PNG, if it was encoded already.
+        """
         if image is not None and record.output is not None and record.output.path is not None:
             path = self.path / record.output.path
             if not _whole(path):
-                write_atomically(path, png_bytes(image))
+                write_atomically(path, encoded if encoded is not None else png_bytes(image))
         write_atomically(self._record_path(record.key), record.model_dump_json(indent=2).encode())
 
     def read(self, path: str, digest: str) -> Image.Image:

@@ -86,9 +86,11 @@ def pixel_digest(image: Image.Image) -> str:
 
 def png_bytes(image: Image.Image) -> bytes:
     """Returns the image as PNG, lossless and without metadata."""
-    buffer = io.BytesIO()
-    to_rgb(image).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    import numpy as np
+
+    from .png import encode_png
+
+    return encode_png(np.asarray(to_rgb(image)))
 
 
 def crop(image: Image.Image, box: Box) -> Image.Image:

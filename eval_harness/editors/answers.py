@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, Va
 
 from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.keys import plain_json
-from fashionedit.images import png_bytes
 from fashionedit.services.failures import masked
 
 from .pictures import MOST_BYTES, result_of
@@ -91,7 +90,7 @@ def request_json(request: EditRequest, *, carried: bool, with_images: bool) -> d
     }
     if with_images:
         written["images"] = [
-            {"role": item.role, "image": base64.b64encode(png_bytes(item.image)).decode()} for item in request.images
+            {"role": item.role, "image": base64.b64encode(item.png).decode()} for item in request.images
         ]
     return written
 

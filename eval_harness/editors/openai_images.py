@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.errors import EditorError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.keys import canonical_json
-from fashionedit.images import png_bytes
 from fashionedit.services.failures import masked
 
 from .openai_service import AT_ONCE, OpenAIService, effective, found_price, object_option, usd_per_edit
@@ -87,7 +86,7 @@ class OpenAIImages:
             EditorError: A param is not one of `images.edit`.
         """
         asked = checked_params(f"openai:{self._model}", request.params, PARAMS)
-        files = [(f"{item.role}.png", png_bytes(item.image), "image/png") for item in request.images]
+        files = [(f"{item.role}.png", item.png, "image/png") for item in request.images]
         extra = {**self._extra, **({"seed": request.seed} if self._send_seed else {})}
 
         def call(client: OpenAI) -> Any:

@@ -103,7 +103,7 @@ class OpenAIResponses:
         previous = self._previous(request)
         images = request.images if previous is None else [item for item in request.images if item.role != "base"]
         content: list[dict[str, Any]] = [{"type": "input_text", "text": request.instruction}]
-        content += [{"type": "input_image", "image_url": data_url(item.image), "detail": "auto"} for item in images]
+        content += [{"type": "input_image", "image_url": data_url(item), "detail": "auto"} for item in images]
         body: dict[str, Any] = {
             "input": [{"role": "user", "content": content}],
             "tools": [{**self._tool, **asked}],

@@ -9,7 +9,8 @@ from typing import Any
 from PIL import Image
 
 from fashionedit.errors import InvalidImageError
-from fashionedit.eval_harness.editing import EditResult, Status
+from fashionedit.eval_harness.coding import processor
+from fashionedit.eval_harness.editing import EditResult, RequestImage, Status
 from fashionedit.images import png_bytes, read_image
 
 __all__ = ["MOST_BYTES", "data_url", "decoded", "from_base64", "result_of"]
@@ -18,9 +19,10 @@ MOST_BYTES = 128 * 2**20
 """The largest answer that is read; a 4096² PNG of noise has half of it."""
 
 
-def data_url(image: Image.Image) -> str:
+def data_url(image: Image.Image | RequestImage) -> str:
     """Returns the picture as a PNG in a `data:` URL."""
-    return f"data:image/png;base64,{base64.b64encode(png_bytes(image)).decode()}"
+    png = image.png if isinstance(image, RequestImage) else png_bytes(image)
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def from_base64(text: str) -> bytes:
@@ -46,7 +48,8 @@ def decoded(data: bytes) -> Image.Image:
     """
     if len(data) > MOST_BYTES:
         raise InvalidImageError(f"the answer's image is above {MOST_BYTES // 2**20} MiB; ask for a smaller one")
-    return read_image(data, name="the answer's image")
+    with processor():
+        return read_image(data, name="the answer's image")
 
 
 def result_of(data: bytes | str, **details: Any) -> EditResult:

@@ -31,6 +31,8 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
+from fashionedit.images import png_bytes
+
 FAULTS = (
     "429",
     "429 with Retry-After",
@@ -287,6 +289,8 @@ class ImageService:
 
 
 def _png(image: Image.Image) -> bytes:
+    if image.mode == "RGB":
+        return png_bytes(image)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

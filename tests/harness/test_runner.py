@@ -442,9 +442,9 @@ def test_ctrl_c_while_an_answer_is_written_waits_for_the_commit(
 ) -> None:
     commit = RunFolder.commit
 
-    def pressed(self: RunFolder, record: RoundRecord, image: Image.Image | None = None) -> None:
+    def pressed(self: RunFolder, *arguments: Any) -> None:
         signal.raise_signal(signal.SIGINT)
-        commit(self, record, image)
+        commit(self, *arguments)
 
     monkeypatch.setattr(RunFolder, "commit", pressed)
     with pytest.raises(KeyboardInterrupt):
