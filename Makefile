@@ -12,7 +12,7 @@ demo: .venv/.demo .venv/.links
 
 test: check
 	$(BIN)/python tests/browser.py || $(BIN)/python -m playwright install chromium
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 check: .venv/.dev .venv/.links
 	$(BIN)/ruff check .
