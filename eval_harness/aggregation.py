@@ -14,10 +14,13 @@ from .samples import SampleSource
 from .scoring import Scores
 from .statistics import clustered_standard_error
 
-__all__ = ["NOT_RUN", "Method", "rows_of"]
+__all__ = ["NOT_RUN", "THRESHOLDS", "Method", "rows_of"]
 
 NOT_RUN = "not_run"
 """The status of a round that has no record: it counts as a failure, because the denominator is the split."""
+
+THRESHOLDS = tuple(number / 100 for number in range(70, 99))
+"""The cosines of the threshold curve, 0.70 to 0.98; the starred metric's own is among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,14 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
         failures=dict(sorted(failures.items())),
         identical=sum(image == original for image, original in cells.pairs),
         scores={metric.id: _score(metric, cells, scores) for metric in scores.metrics},
+        curve=_curve(cells, scores),
     )
+
+
+def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
+    cosines = [scores.raw(scores.metrics[0], pair) for pair in cells.pairs]
+    found = [cosine for cosine, ok in zip(cosines, cells.ok, strict=True) if ok]
+    return tuple(_rounded(100 * sum(value > one for value in found) / len(cosines)) for one in THRESHOLDS)
 
 
 def _score(metric: Metric, cells: _Cells, scores: Scores) -> Score:
@@ -144,7 +154,7 @@ def _samples(cells: _Cells, scores: Scores) -> RowSamples:
         for metric in scores.metrics
         if not metric.is_share
     }
-    return RowSamples(status=cells.statuses, values=values)
+    return RowSamples(status=cells.statuses, values=values, digests=tuple(image for image, _ in cells.pairs))
 
 
 def _mean(metric: Metric, raw: Sequence[float]) -> float:

@@ -8,7 +8,19 @@ from pydantic import BaseModel, ConfigDict
 
 from .records import RunIdentity
 
-__all__ = ["DatasetFacts", "Kind", "Metric", "Results", "Row", "RowSamples", "Score", "ScoredSample"]
+__all__ = [
+    "DatasetFacts",
+    "Gain",
+    "Kind",
+    "Measure",
+    "MeasureValue",
+    "Metric",
+    "Results",
+    "Row",
+    "RowSamples",
+    "Score",
+    "ScoredSample",
+]
 
 Kind = Literal["floor", "editor", "baseline", "ceiling"]
 
@@ -44,6 +56,24 @@ class Metric(_Stored):
         return self.threshold is not None
 
 
+class Measure(_Stored):
+    """One answer to "did it change only what was asked?", as it was computed.
+
+    Args:
+        id: `inside`, `outside`, `outside_similarity`, `drift` or `leak`.
+        label: How tables call it.
+        unit: What a value is given in.
+        better: Which way is better.
+        fingerprint: All that a value depends on.
+    """
+
+    id: str
+    label: str
+    unit: str
+    better: Literal["higher", "lower"]
+    fingerprint: dict[str, str]
+
+
 class DatasetFacts(_Stored):
     """What was scored against.
 
@@ -66,6 +96,21 @@ class DatasetFacts(_Stored):
     left_out: int = 0
 
 
+class Gain(_Stored):
+    """How much higher a headline is than the draft's, sample by sample, in the metric's unit.
+
+    Args:
+        mean: The mean of the samples' differences; negative where the draft is better.
+        standard_error: Of that mean, clustered by garment; None with fewer than two garments.
+        low, high: The ends of its 95 % interval; None where it can't be given.
+    """
+
+    mean: float
+    standard_error: float | None
+    low: float | None = None
+    high: float | None = None
+
+
 class Score(_Stored):
     """One metric of one row, in the metric's unit.
 
@@ -77,6 +122,10 @@ class Score(_Stored):
         carry_forward: Over all samples, each with its last good image (the draft, if there is none).
         completers: Over the samples whose rounds up to this one all ended `ok`; None if there are none.
         best, worst: For the starred metric: the headline if every failure were a hit, and if every one were a miss.
+        low, high: The ends of the headline's 95 % interval; None where it can't be given.
+        gain: Over the draft, paired; None in the draft's own row.
+        detectable: The smallest true gain over the draft that this many samples and garments show as significant
+            (two-sided, α = 0.05) in 80 % of repetitions; None where it can't be given.
     """
 
     mean: float
@@ -85,6 +134,26 @@ class Score(_Stored):
     completers: float | None
     best: float | None = None
     worst: float | None = None
+    low: float | None = None
+    high: float | None = None
+    gain: Gain | None = None
+    detectable: float | None = None
+
+
+class MeasureValue(_Stored):
+    """One measure of one row, in the measure's unit, over the samples that have it.
+
+    Args:
+        standard_error: Clustered by garment; None with fewer than two garments.
+        low, high: The ends of the mean's 95 % interval; None where it can't be given.
+        n: How many samples have it: those whose round ended `ok`.
+    """
+
+    mean: float
+    standard_error: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int
 
 
 class Row(_Stored):
@@ -103,6 +172,9 @@ class Row(_Stored):
         completers: How many ended `ok` in every round up to this one.
         failures: How many did not, by status; `not_run` where no record exists.
         identical: In how many samples the scored image has exactly the original's pixels. PSNR is 361.2 dB there.
+        curve: The starred metric at each of `Results.thresholds`, %.
+        measures: The measures by id; without those that no sample has.
+        repeats: For each metric the headline with each seed, the run's own first; empty where there is one seed.
     """
 
     run: int | None
@@ -121,6 +193,9 @@ class Row(_Stored):
     failures: dict[str, int]
     identical: int
     scores: dict[str, Score]
+    curve: tuple[float, ...] = ()
+    measures: dict[str, MeasureValue] = {}
+    repeats: dict[str, tuple[float, ...]] = {}
 
     @property
     def failed(self) -> int:
@@ -144,20 +219,32 @@ class RowSamples(_Stored):
     Args:
         status: How the round ended, `not_run` included.
         values: For the unstarred metrics, the score of the last good image, in the metric's unit.
+        measures: The measures by id; None where the round did not end `ok`.
+        digests: The pixel digest of the scored image: the last good one.
     """
 
     status: tuple[str, ...]
     values: dict[str, tuple[float, ...]]
+    measures: dict[str, tuple[float | None, ...]] = {}
+    digests: tuple[str, ...] = ()
 
 
 class Results(_Stored):
-    """A scored run, or several over the same data: complete, without times, the same bytes for the same records."""
+    """A scored run, or several over the same data: complete, without times, the same bytes for the same records.
 
-    schema_version: Literal[1] = 1
+    Args:
+        interval: How the 95 % intervals were made, in words.
+        thresholds: The cosines of the rows' curves.
+    """
+
+    schema_version: Literal[2] = 2
     protocol_version: str
     runs: tuple[RunIdentity, ...]
     dataset: DatasetFacts
     metrics: tuple[Metric, ...]
+    measures: tuple[Measure, ...] = ()
+    interval: str = ""
+    thresholds: tuple[float, ...] = ()
     rows: tuple[Row, ...]
     samples: tuple[ScoredSample, ...]
     row_samples: tuple[RowSamples, ...]

@@ -15,7 +15,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
 from fashionedit.metrics.embedder import Embedder
 
-from .aggregation import Method, rows_of
+from .aggregation import THRESHOLDS, Method, rows_of
 from .editing import EditorInfo
 from .protocols import PROTOCOLS
 from .records import RoundOutcome, RunIdentity
@@ -152,6 +152,7 @@ def build_results(
         runs=(run.identity,),
         dataset=_dataset(source),
         metrics=scores.metrics,
+        thresholds=THRESHOLDS,
         rows=tuple(row for row, _ in rows),
         samples=tuple(_sample(id, source.facts(id)) for id in source.ids),
         row_samples=tuple(samples for _, samples in rows),

@@ -101,6 +101,27 @@ def test_completers_finished_every_round_so_far(source: ScoredSource, tmp_path: 
     assert [row.ok for row in rows] == [5, 5, 6]
 
 
+def test_the_threshold_curve_falls_and_passes_through_the_star(source: ScoredSource, tmp_path: Path) -> None:
+    results = build(DrawnRun(tmp_path, source, failing(("card-03", 1))), source)
+    assert (results.thresholds[0], results.thresholds[-1], len(results.thresholds)) == (0.7, 0.98, 29)
+    for row, samples in zip(results.rows, results.row_samples, strict=True):
+        assert list(row.curve) == sorted(row.curve, reverse=True)
+        assert row.curve[results.thresholds.index(0.9)] == row.scores["cosine_star"].mean
+        hits = [
+            value > 85 for value, status in zip(samples.values["cosine"], samples.status, strict=True) if status == "ok"
+        ]
+        assert row.curve[results.thresholds.index(0.85)] == pytest.approx(100 * sum(hits) / 6, abs=1e-5)
+
+
+def test_each_scored_image_is_named_by_its_digest(source: ScoredSource, tmp_path: Path) -> None:
+    run = DrawnRun(tmp_path, source, failing(("card-03", 2)))
+    results = build(run, source)
+    outcomes = {(one.protocol, one.round, one.sample): one.current.digest for one in run.outcomes(source)}
+    for row, samples in zip(results.rows, results.row_samples, strict=True):
+        if row.run == 0:
+            assert samples.digests == tuple(outcomes[row.protocol, row.round, id] for id in source.ids)
+
+
 def test_a_round_that_was_never_run_counts_as_a_failure(source: ScoredSource, tmp_path: Path) -> None:
     row = row_of(build(DrawnRun(tmp_path, source, failing(("card-05", 3), status=None)), source), "bug", 3)
     assert row.failures == {"not_run": 1}
@@ -197,7 +218,7 @@ def test_the_file_is_sorted_json_without_times(source: ScoredSource, tmp_path: P
     text = (tmp_path / "results.json").read_text()
     found = json.loads(text)
     assert list(found) == sorted(found)
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert not {"seconds", "time", "sessions"} & set(text.replace('"', " ").split())
 
 
