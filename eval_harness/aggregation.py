@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .editing import Status
+from .intervals import mean_interval, share_interval
+from .paired import paired_difference
 from .records import RoundOutcome
-from .result_models import Kind, Metric, Row, RowSamples, Score
+from .result_models import Gain, Kind, Metric, Row, RowSamples, Score
 from .samples import SampleSource
 from .scoring import Scores
 from .statistics import clustered_standard_error
+from .stored_scores import Pair
 
 __all__ = ["NOT_RUN", "THRESHOLDS", "Method", "rows_of"]
 
@@ -105,7 +108,7 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
         completers=sum(cells.completed),
         failures=dict(sorted(failures.items())),
         identical=sum(image == original for image, original in cells.pairs),
-        scores={metric.id: _score(metric, cells, scores) for metric in scores.metrics},
+        scores={metric.id: _score(method, metric, cells, scores) for metric in scores.metrics},
         curve=_curve(cells, scores),
     )
 
@@ -116,36 +119,60 @@ def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
     return tuple(_rounded(100 * sum(value > one for value in found) / len(cosines)) for one in THRESHOLDS)
 
 
-def _score(metric: Metric, cells: _Cells, scores: Scores) -> Score:
-    own = [scores.raw(metric, pair) for pair in cells.pairs]
-    if metric.threshold is not None:
-        hits = [float(value > metric.threshold) for value in own]
-        headline = [hit if ok else 0.0 for hit, ok in zip(hits, cells.ok, strict=True)]
-        best = [hit if ok else 1.0 for hit, ok in zip(hits, cells.ok, strict=True)]
-        return _summary(metric, headline, hits, cells, best=_mean(metric, best), worst=_mean(metric, headline))
-    drafts = [scores.raw(metric, pair) for pair in cells.drafts]
-    headline = [value if ok else min(draft, value) for value, draft, ok in zip(own, drafts, cells.ok, strict=True)]
-    return _summary(metric, headline, own, cells)
-
-
-def _summary(
-    metric: Metric,
-    headline: Sequence[float],
-    carried: Sequence[float],
-    cells: _Cells,
-    best: float | None = None,
-    worst: float | None = None,
-) -> Score:
-    completers = [value for value, whole in zip(carried, cells.completed, strict=True) if whole]
-    error = clustered_standard_error([value * metric.scale for value in headline], cells.garments)
+def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Score:
+    own, drafts = (_values(metric, pairs, scores) for pairs in (cells.pairs, cells.drafts))
+    bounds: dict[str, float] = {}
+    if metric.is_share:
+        headline = [hit if ok else 0.0 for hit, ok in zip(own, cells.ok, strict=True)]
+        best = [hit if ok else 100.0 for hit, ok in zip(own, cells.ok, strict=True)]
+        bounds = {"best": _mean(best), "worst": _mean(headline)}
+    else:
+        headline = [value if ok else min(draft, value) for value, draft, ok in zip(own, drafts, cells.ok, strict=True)]
+    completers = [value for value, whole in zip(own, cells.completed, strict=True) if whole]
+    error = clustered_standard_error(headline, cells.garments)
+    low, high = _interval(metric, headline, error, cells)
+    gain, detectable = (None, None) if method.kind == "floor" else _gain(headline, drafts, cells)
     return Score(
-        mean=_mean(metric, headline),
-        standard_error=None if error is None else _rounded(error),
-        carry_forward=_mean(metric, carried),
-        completers=_mean(metric, completers) if completers else None,
-        best=best,
-        worst=worst,
+        mean=_mean(headline),
+        standard_error=_or_none(error),
+        carry_forward=_mean(own),
+        completers=_mean(completers) if completers else None,
+        low=low,
+        high=high,
+        gain=gain,
+        detectable=detectable,
+        **bounds,
     )
+
+
+def _values(metric: Metric, pairs: Sequence[Pair], scores: Scores) -> list[float]:
+    """Returns one value per pair in the metric's unit: 0 or 100 for a share, so that its mean is in %."""
+    raw = [scores.raw(metric, pair) for pair in pairs]
+    if metric.threshold is None:
+        return [value * metric.scale for value in raw]
+    return [100.0 if value > metric.threshold else 0.0 for value in raw]
+
+
+def _interval(
+    metric: Metric, headline: Sequence[float], error: float | None, cells: _Cells
+) -> tuple[float | None, float | None]:
+    if metric.is_share:
+        shares = share_interval([value / 100 for value in headline], cells.garments)
+        ends = None if shares is None else (100 * shares[0], 100 * shares[1])
+    else:
+        ends = mean_interval(_mean(headline), error, len(set(cells.garments)))
+    return (None, None) if ends is None else (_rounded(ends[0]), _rounded(ends[1]))
+
+
+def _gain(headline: Sequence[float], drafts: Sequence[float], cells: _Cells) -> tuple[Gain, float | None]:
+    found = paired_difference(headline, drafts, cells.garments)
+    gain = Gain(
+        mean=_rounded(found.mean),
+        standard_error=_or_none(found.standard_error),
+        low=_or_none(found.low),
+        high=_or_none(found.high),
+    )
+    return gain, _or_none(found.detectable)
 
 
 def _samples(cells: _Cells, scores: Scores) -> RowSamples:
@@ -157,8 +184,12 @@ def _samples(cells: _Cells, scores: Scores) -> RowSamples:
     return RowSamples(status=cells.statuses, values=values, digests=tuple(image for image, _ in cells.pairs))
 
 
-def _mean(metric: Metric, raw: Sequence[float]) -> float:
-    return _rounded(math.fsum(raw) / len(raw) * metric.scale)
+def _mean(values: Sequence[float]) -> float:
+    return _rounded(math.fsum(values) / len(values))
+
+
+def _or_none(value: float | None) -> float | None:
+    return None if value is None else _rounded(value)
 
 
 def _rounded(value: float) -> float:

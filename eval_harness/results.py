@@ -17,6 +17,7 @@ from fashionedit.metrics.embedder import Embedder
 
 from .aggregation import THRESHOLDS, Method, rows_of
 from .editing import EditorInfo
+from .intervals import INTERVALS
 from .protocols import PROTOCOLS
 from .records import RoundOutcome, RunIdentity
 from .references import find_reference, left_out, with_reference
@@ -152,6 +153,7 @@ def build_results(
         runs=(run.identity,),
         dataset=_dataset(source),
         metrics=scores.metrics,
+        interval=INTERVALS,
         thresholds=THRESHOLDS,
         rows=tuple(row for row, _ in rows),
         samples=tuple(_sample(id, source.facts(id)) for id in source.ids),

@@ -19,7 +19,9 @@ from scored_toys import (
 
 from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.intervals import mean_interval, share_interval
 from fashionedit.eval_harness.merging import merge
+from fashionedit.eval_harness.paired import paired_difference
 from fashionedit.eval_harness.records import EditorIdentity
 from fashionedit.eval_harness.result_models import Results, Row
 from fashionedit.eval_harness.results import build_results, read_results, to_json, write_results
@@ -99,6 +101,39 @@ def test_completers_finished_every_round_so_far(source: ScoredSource, tmp_path: 
     rows = [row_of(results, "vanilla", round) for round in (1, 2, 3)]
     assert [row.completers for row in rows] == [5, 4, 4]
     assert [row.ok for row in rows] == [5, 5, 6]
+
+
+def test_intervals_and_gains_are_those_of_the_samples(source: ScoredSource, tmp_path: Path) -> None:
+    results = build(DrawnRun(tmp_path, source, failing(("card-01", 2))), source)
+    garments = [source.facts(id).garment for id in source.ids]
+    floor, row = results.rows[0], row_of(results, "vanilla", 2)
+    drafts, values = (
+        [100 * cosine(image, source.sample(id).original) for image, id in zip(images, source.ids, strict=True)]
+        for images in (
+            [source.sample(id).draft for id in source.ids],
+            [source.sample(id).draft if id == "card-01" else stepped(source.sample(id), 2) for id in source.ids],
+        )
+    )
+    found, expected = row.scores["cosine"], paired_difference(values, drafts, garments)
+    assert found.gain is not None
+    assert found.gain.mean == pytest.approx(found.mean - floor.scores["cosine"].mean, abs=1e-5)
+    for field in ("mean", "standard_error", "low", "high"):
+        assert getattr(found.gain, field) == pytest.approx(getattr(expected, field), abs=1e-5)
+    assert found.detectable == pytest.approx(expected.detectable, abs=1e-5)
+    ends = mean_interval(found.mean, found.standard_error, 3)
+    assert (found.low, found.high) == pytest.approx(ends, abs=1e-4)
+    star = row.scores["cosine_star"]
+    hits = [float(value > 90 and id != "card-01") for value, id in zip(values, source.ids, strict=True)]
+    assert (star.low, star.high) == pytest.approx([100 * end for end in share_interval(hits, garments)], abs=1e-5)
+    assert all(score.gain is None and score.low is not None for score in floor.scores.values())
+
+
+def test_one_garment_has_no_interval(tmp_path: Path) -> None:
+    source = ScoredSource([drawn_sample(number, garment="g") for number in range(3)])
+    score = row_of(build(DrawnRun(tmp_path, source), source), "bug", 1).scores["cosine"]
+    assert (score.standard_error, score.low, score.high, score.detectable) == (None, None, None, None)
+    assert score.gain is not None
+    assert (score.gain.standard_error, score.gain.low) == (None, None)
 
 
 def test_the_threshold_curve_falls_and_passes_through_the_star(source: ScoredSource, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.merging import merge
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.result_models import Results, Row
+from fashionedit.eval_harness.result_models import Gain, Results, Row, Score
 from fashionedit.eval_harness.results import build_results, write_results
 from fashionedit.eval_harness.run_folder import RunFolder
 from fashionedit.eval_harness.runner import run
@@ -19,6 +19,8 @@ from fashionedit.eval_harness.table import to_console
 from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder
 
 pytestmark = pytest.mark.slow
+
+NOTHING = Gain(mean=0, standard_error=0, low=0, high=0)
 
 
 @dataclass
@@ -47,11 +49,18 @@ def last(results: Results) -> Row:
     return [row for row in results.rows if row.run == 0][-1]
 
 
+def _without_gain(row: Row) -> list[Score]:
+    return [score.model_copy(update={"gain": None}) for score in row.scores.values()]
+
+
 def test_identity_stays_at_the_draft(scored: Scored) -> None:
     rows = scored.results["identity"].rows
     floor = rows[0]
     assert floor.kind == "floor"
-    assert [row.scores for row in rows if row.run == 0] == [floor.scores] * 6
+    own = [row for row in rows if row.run == 0]
+    assert [_without_gain(row) for row in own] == [_without_gain(floor)] * 6
+    for row in own:
+        assert [(score.gain, score.detectable) for score in row.scores.values()] == [(NOTHING, None)] * 3
 
 
 def test_oracle_is_the_ceiling(scored: Scored) -> None:
