@@ -129,7 +129,7 @@ def test_intervals_and_gains_are_those_of_the_samples(source: ScoredSource, tmp_
 
 
 def test_one_garment_has_no_interval(tmp_path: Path) -> None:
-    source = ScoredSource([drawn_sample(number, garment="g") for number in range(3)])
+    source = ScoredSource([drawn_sample(number, garment="g") for number in range(2)])
     score = row_of(build(DrawnRun(tmp_path, source), source), "bug", 1).scores["cosine"]
     assert (score.standard_error, score.low, score.high, score.detectable) == (None, None, None, None)
     assert score.gain is not None
