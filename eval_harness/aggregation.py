@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .editing import Status
+from .headlines import headlines, hits, rounded
 from .intervals import mean_interval, share_interval
 from .paired import paired_difference
 from .records import RoundOutcome
@@ -114,20 +115,23 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
 
 
 def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
-    cosines = [scores.raw(scores.metrics[0], pair) for pair in cells.pairs]
-    found = [cosine for cosine, ok in zip(cosines, cells.ok, strict=True) if ok]
-    return tuple(_rounded(100 * sum(value > one for value in found) / len(cosines)) for one in THRESHOLDS)
+    metric = scores.metrics[0]
+    found = [value for value, ok in zip(_values(metric, cells.pairs, scores), cells.ok, strict=True) if ok]
+    return tuple(
+        rounded(100 * sum(hits(found, threshold, metric.scale)) / len(cells.pairs)) for threshold in THRESHOLDS
+    )
 
 
 def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Score:
     own, drafts = (_values(metric, pairs, scores) for pairs in (cells.pairs, cells.drafts))
+    headline = headlines(metric, own, drafts, cells.ok)
     bounds: dict[str, float] = {}
-    if metric.is_share:
-        headline = [hit if ok else 0.0 for hit, ok in zip(own, cells.ok, strict=True)]
+    if metric.threshold is not None:
+        own, drafts = (
+            [100.0 if hit else 0.0 for hit in hits(side, metric.threshold, metric.scale)] for side in (own, drafts)
+        )
         best = [hit if ok else 100.0 for hit, ok in zip(own, cells.ok, strict=True)]
         bounds = {"best": _mean(best), "worst": _mean(headline)}
-    else:
-        headline = [value if ok else min(draft, value) for value, draft, ok in zip(own, drafts, cells.ok, strict=True)]
     completers = [value for value, whole in zip(own, cells.completed, strict=True) if whole]
     error = clustered_standard_error(headline, cells.garments)
     low, high = _interval(metric, headline, error, cells)
@@ -146,11 +150,8 @@ def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Sco
 
 
 def _values(metric: Metric, pairs: Sequence[Pair], scores: Scores) -> list[float]:
-    """Returns one value per pair in the metric's unit: 0 or 100 for a share, so that its mean is in %."""
-    raw = [scores.raw(metric, pair) for pair in pairs]
-    if metric.threshold is None:
-        return [value * metric.scale for value in raw]
-    return [100.0 if value > metric.threshold else 0.0 for value in raw]
+    """Returns one value per pair in the metric's unit; the cosine for the starred one."""
+    return [scores.raw(metric, pair) * metric.scale for pair in pairs]
 
 
 def _interval(
@@ -161,13 +162,13 @@ def _interval(
         ends = None if shares is None else (100 * shares[0], 100 * shares[1])
     else:
         ends = mean_interval(_mean(headline), error, len(set(cells.garments)))
-    return (None, None) if ends is None else (_rounded(ends[0]), _rounded(ends[1]))
+    return (None, None) if ends is None else (rounded(ends[0]), rounded(ends[1]))
 
 
 def _gain(headline: Sequence[float], drafts: Sequence[float], cells: _Cells) -> tuple[Gain, float | None]:
     found = paired_difference(headline, drafts, cells.garments)
     gain = Gain(
-        mean=_rounded(found.mean),
+        mean=rounded(found.mean),
         standard_error=_or_none(found.standard_error),
         low=_or_none(found.low),
         high=_or_none(found.high),
@@ -177,7 +178,7 @@ def _gain(headline: Sequence[float], drafts: Sequence[float], cells: _Cells) -> 
 
 def _samples(cells: _Cells, scores: Scores) -> RowSamples:
     values = {
-        metric.id: tuple(_rounded(scores.raw(metric, pair) * metric.scale) for pair in cells.pairs)
+        metric.id: tuple(map(rounded, _values(metric, cells.pairs, scores)))
         for metric in scores.metrics
         if not metric.is_share
     }
@@ -185,13 +186,8 @@ def _samples(cells: _Cells, scores: Scores) -> RowSamples:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return _rounded(math.fsum(values) / len(values))
+    return rounded(math.fsum(values) / len(values))
 
 
 def _or_none(value: float | None) -> float | None:
-    return None if value is None else _rounded(value)
-
-
-def _rounded(value: float) -> float:
-    # Six decimals of the unit: finer than any encoder repeats, and short to read in the file.
-    return round(value, 6)
+    return None if value is None else rounded(value)
