@@ -8,17 +8,15 @@ from collections.abc import Iterator, Sequence
 from .notes import DECIMALS, caption, failure_lines, footnotes, method_name, short_label, table_rows
 from .result_models import Metric, Results, Score
 
-__all__ = ["cell", "to_console", "to_markdown"]
+__all__ = ["aligned", "cell", "grid", "markdown_text", "printable", "to_console", "to_markdown"]
 
 
 def to_markdown(results: Results) -> str:
     """Returns the table in GitHub's Markdown, with its caption above and its footnotes below."""
     head, rows = _cells(results)
-    rule = ["---" if column < 2 else "---:" for column in range(len(head))]
-    lines = [_escaped(_printable(caption(results))), ""]
-    lines += ["| " + " | ".join(_escaped(text) for text in line) + " |" for line in (head, rule, *rows)]
-    notes = [_printable(note) for note in (*footnotes(results), *failure_lines(results))]
-    return "\n".join([*lines, "", *(f"{_escaped(note)}  " for note in notes)]).rstrip() + "\n"
+    lines = [markdown_text(printable(caption(results))), "", *grid(head, rows)]
+    notes = [printable(note) for note in (*footnotes(results), *failure_lines(results))]
+    return "\n".join([*lines, "", *(f"{markdown_text(note)}  " for note in notes)]).rstrip() + "\n"
 
 
 def to_console(results: Results, width: int | None = None) -> str:
@@ -43,9 +41,9 @@ def to_console(results: Results, width: int | None = None) -> str:
             lines.append("")
         previous = row.kind
         lines.append(_line(cells, widths))
-    notes = [_printable(note) for note in (*footnotes(results), *failure_lines(results))]
+    notes = [printable(note) for note in (*footnotes(results), *failure_lines(results))]
     text = [
-        *_wrapped(_printable(caption(results)), width),
+        *_wrapped(printable(caption(results)), width),
         "",
         *lines,
         "",
@@ -62,12 +60,34 @@ def cell(score: Score, metric: Metric, *, error: bool = True) -> str:
     return text
 
 
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 2) -> list[str]:
+    """Returns the lines of a table of plain text: the head, a rule, the rows.
+
+    Args:
+        words: How many columns hold words and stand left; the others hold numbers and stand right.
+    """
+    rows = [[printable(text) for text in line] for line in rows]
+    widths = _widths(head, rows)
+    return [_line(line, widths, words) for line in (head, ["─" * one for one in widths], *rows)]
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 2) -> list[str]:
+    """Returns the lines of a Markdown table.
+
+    Args:
+        words: As in `aligned`.
+    """
+    rule = ["---" if column < words else "---:" for column in range(len(head))]
+    lines = ([markdown_text(printable(text)) for text in line] for line in (head, rule, *rows))
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
 def _cells(results: Results, *, short: bool = False, errors: bool = True) -> tuple[list[str], list[list[str]]]:
     labels = [short_label(metric) if short else metric.label for metric in results.metrics]
     head = ["Method", "Prompt", "Round", *labels, "n", "failed"]
     rows = [
         [
-            _printable(method_name(row)),
+            printable(method_name(row)),
             row.prompt,
             "–" if row.kind == "ceiling" or row.round == 0 else str(row.round),
             *(cell(row.scores[metric.id], metric, error=errors) for metric in results.metrics),
@@ -98,11 +118,11 @@ def _cut(text: str, width: int) -> str:
     return text + "…"
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], words: int = 2) -> str:
     padded = []
     for column, (text, width) in enumerate(zip(cells, widths, strict=True)):
         space = " " * (width - _columns(text))
-        padded.append(text + space if column < 2 else space + text)
+        padded.append(text + space if column < words else space + text)
     return "  ".join(padded).rstrip()
 
 
@@ -117,12 +137,14 @@ def _wrapped(text: str, width: int | None) -> Iterator[str]:
     yield line
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Returns the text with a space for everything that is no letter or sign."""
     # A name with escape sequences or line breaks must not write on the terminal what it likes.
     return "".join(one if one.isprintable() else " " for one in text)
 
 
-def _escaped(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Returns the text with the marks of Markdown made plain."""
     for mark in ("\\", "|", "*", "<", "[", "`"):
         text = text.replace(mark, "\\" + mark)
     return text

@@ -13,7 +13,7 @@ import click
 from fashionedit._version import __version__
 from fashionedit.errors import FashionEditError
 
-from . import building, data, editors, publishing, results, runs
+from . import building, comparing, data, editors, publishing, results, runs
 
 __all__ = ["cli", "main"]
 
@@ -64,6 +64,7 @@ for verb in (
     runs.import_,
     results.score,
     results.show,
+    comparing.compare,
     results.report,
 ):
     cli.add_command(verb)

@@ -1,0 +1,206 @@
+"""A comparison in words: for a terminal, as Markdown, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from .breakdown import By
+from .comparison import Comparison, Contrast
+from .notes import DECIMALS, caption, short_label
+from .power import SIGNIFICANCE
+from .result_models import Results
+from .table import aligned, grid, markdown_text, printable
+
+__all__ = ["comparison_json", "comparison_markdown", "comparison_text"]
+
+_FEWEST_GARMENTS = 6  # with fewer, no p-value can be below 0.05
+
+_HEAD = ("Metric", "Round", "First", "Second", "Difference", "95 % interval", "Detectable", "p", "p (Holm)", "First is")
+_KINDS_HEAD = ("Kind", "Metric", "n", "Garments", "First", "Second", "Difference", "95 % interval", "Detectable", "p")
+
+
+def comparison_text(comparison: Comparison, results: Results, by: Sequence[By] = ()) -> str:
+    """Returns the comparison as aligned plain text.
+
+    Args:
+        by: Which breakdowns to show.
+    """
+    return _page(comparison, results, by, lambda title: [title], aligned, "  {}", str)
+
+
+def comparison_markdown(comparison: Comparison, results: Results, by: Sequence[By] = ()) -> str:
+    """Returns the comparison in GitHub's Markdown.
+
+    Args:
+        by: Which breakdowns to show.
+    """
+
+    def titled(title: str) -> list[str]:
+        return [f"### {title}", ""]
+
+    def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+        return [*grid(head, rows, words=2), ""]
+
+    return _page(comparison, results, by, titled, table, "- {}", markdown_text)
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """Returns the comparison as JSON: every contrast with its difference, p-values, verdict and decisive samples."""
+    found: dict[str, Any] = {
+        "contestants": list(comparison.contestants),
+        "family": comparison.family,
+        "order": [
+            {"protocol": protocol, "metric": metric, "ranks": [list(rank) for rank in ranks]}
+            for (protocol, metric), ranks in comparison.order.items()
+        ],
+    }
+    for name in ("last", "rounds", "breakdowns"):
+        found[name] = [asdict(one) | {"verdict": one.verdict} for one in getattr(comparison, name)]
+    return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _page(
+    comparison: Comparison,
+    results: Results,
+    by: Sequence[By],
+    titled: Callable[[str], list[str]],
+    table: Callable[[Sequence[str], Sequence[Sequence[str]]], list[str]],
+    item: str,
+    text: Callable[[str], str],
+) -> str:
+    """Puts the parts together; the callables say how a title, a table and a text are written."""
+
+    def shown(line: str) -> str:
+        return text(printable(line))
+
+    lines = [shown(caption(results)), ""]
+    for title, contrasts in _pairs(comparison):
+        lines += [*titled(shown(title)), *table(_HEAD, _cells(contrasts, comparison, results))]
+        lines += [*(item.format(shown(line)) for line in _decisive(contrasts, comparison, results)), ""]
+    for title, contrasts in _kinds(comparison, results, by):
+        lines += [*titled(shown(title)), *table(_KINDS_HEAD, _kind_cells(contrasts, results)), ""]
+    lines += [item.format(shown(line)) for line in _orders(comparison, results)]
+    lines += ["", *("\n\n".join(shown(note) for note in _notes(comparison, by)).split("\n"))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _pairs(comparison: Comparison) -> Iterator[tuple[str, list[Contrast]]]:
+    every = [*comparison.rounds, *comparison.last]
+    for key in dict.fromkeys(map(_pair, comparison.last)):
+        yield _title(key), [one for one in every if _pair(one) == key]
+
+
+def _pair(one: Contrast) -> tuple[str, str, str]:
+    return one.first, one.second, one.protocol
+
+
+def _title(pair: tuple[str, str, str]) -> str:
+    return f"{pair[0]} against {pair[1]}, {pair[2]}"
+
+
+def _kinds(comparison: Comparison, results: Results, by: Sequence[By]) -> Iterator[tuple[str, list[Contrast]]]:
+    """Yields what has enough garments to say something and is not the whole split."""
+    for key in dict.fromkeys(map(_pair, comparison.last)):
+        for one_by in by:
+            found = [
+                one
+                for one in comparison.breakdowns
+                if _pair(one) == key and one.by == one_by and one.garments >= _FEWEST_GARMENTS and one.n < _all(results)
+            ]
+            if found:
+                yield f"{_title(key)} round {found[0].round}, by {one_by} (exploratory)", found
+
+
+def _all(results: Results) -> int:
+    return len(results.samples)
+
+
+def _cells(contrasts: Sequence[Contrast], comparison: Comparison, results: Results) -> list[list[str]]:
+    last = set(map(id, comparison.last))
+    return [
+        [
+            _label(one, results),
+            str(one.round) if one.round else "–",
+            *_numbers(one),
+            _p(one.corrected),
+            _verdict(one) if id(one) in last else "–",
+        ]
+        for metric in results.metrics
+        for one in contrasts
+        if one.metric == metric.id
+    ]
+
+
+def _kind_cells(contrasts: Sequence[Contrast], results: Results) -> list[list[str]]:
+    return [
+        [one.value, _label(one, results), str(one.n), str(one.garments), *_numbers(one)]
+        for one in sorted(contrasts, key=lambda one: one.value)
+    ]
+
+
+def _label(one: Contrast, results: Results) -> str:
+    return next(short_label(metric) for metric in results.metrics if metric.id == one.metric)
+
+
+def _numbers(one: Contrast) -> list[str]:
+    found = one.difference
+    ends = "–"
+    if found.low is not None and found.high is not None:
+        ends = f"[{found.low:+.{DECIMALS}f}, {found.high:+.{DECIMALS}f}]"
+    first, second = (f"{mean:.{DECIMALS}f}" for mean in one.means)
+    detectable = "–" if found.detectable is None else f"{found.detectable:.{DECIMALS}f}"
+    return [first, second, f"{found.mean:+.{DECIMALS}f}", ends, detectable, _p(found.p)]
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def _verdict(one: Contrast) -> str:
+    return "the same" if not one.wins and not one.losses else one.verdict
+
+
+def _decisive(contrasts: Sequence[Contrast], comparison: Comparison, results: Results) -> Iterator[str]:
+    """Yields for each metric of the last round which samples the difference comes from."""
+    last = set(map(id, comparison.last))
+    for one in contrasts:
+        if id(one) in last and (one.wins or one.losses):
+            most = ", ".join(f"{sample.sample} ({sample.difference:+.{DECIMALS}f})" for sample in one.decisive)
+            counts = f"{_label(one, results)}: higher in {one.wins}, lower in {one.losses} of {one.n}"
+            yield f"{counts}; most in {most}" if most else counts
+
+
+def _orders(comparison: Comparison, results: Results) -> Iterator[str]:
+    names = {metric.id: short_label(metric) for metric in results.metrics}
+    for (protocol, metric), ranks in comparison.order.items():
+        apart = [
+            f"{first} > {second}"
+            for rank in ranks
+            for place, first in enumerate(rank)
+            for second in rank[place + 1 :]
+            if any(
+                one.verdict != "tie" and {one.first, one.second} == {first, second}
+                for one in comparison.last
+                if (one.protocol, one.metric) == (protocol, metric)
+            )
+        ]
+        exceptions = f" (but {', '.join(apart)})" if apart else ""
+        yield f"{protocol}, {names[metric]}: " + " > ".join(" = ".join(rank) for rank in ranks) + exceptions
+
+
+def _notes(comparison: Comparison, by: Sequence[By]) -> Iterator[str]:
+    yield (
+        "Differences are first minus second, sample by sample; intervals and p are clustered by garment. p (Holm) is "
+        f"corrected for {comparison.family}; what it does not tell apart at {SIGNIFICANCE:g} is a tie. Detectable is "
+        "the smallest true difference that shows in 80 % of repetitions, before correction."
+    )
+    explored = [*(["Earlier rounds"] if comparison.rounds else []), *(["breakdowns"] if by else [])]
+    if explored:
+        few = f" Kinds with fewer than {_FEWEST_GARMENTS} garments stand in the JSON alone." if by else ""
+        named = " and ".join(explored)
+        yield f"{named[0].upper()}{named[1:]} are not corrected: they explore and prove nothing.{few}"

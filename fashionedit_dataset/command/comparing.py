@@ -1,0 +1,57 @@
+"""The verb that says which of several runs is better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import PATH
+
+if TYPE_CHECKING:
+    from fashionedit.eval_harness.result_models import Results
+
+__all__ = ["compare"]
+
+
+@click.command(short_help="Say which of several runs is better.")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(["gender", "category", "view"]),
+    metavar="KIND",
+    help="Show the last round by gender, category or view too; may be given several times.",
+)
+@click.option("--markdown", "form", flag_value="markdown", help="Markdown tables.")
+@click.option("--json", "form", flag_value="json", help="Everything, as JSON.")
+def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> None:
+    """Compare scored RUNs, each with each, sample by sample: differences, 95 % intervals, p-values, deciding samples.
+
+    A RUN may also be draft, return-reference, paste-reference or oracle, the rows that every table has. The p-values of
+    the last rounds are corrected together (Holm); earlier rounds and breakdowns are exploratory. Runs of another
+    dataset, protocol version or metric fingerprint are refused.
+    """
+    from fashionedit.eval_harness.comparison import compare as compare_results
+    from fashionedit.eval_harness.comparison_text import comparison_json, comparison_markdown, comparison_text
+    from fashionedit.eval_harness.contestants import BASELINES
+    from fashionedit.eval_harness.merging import merge
+    from fashionedit.eval_harness.results import read_results
+
+    scored: list[Results] = []
+    contestants: list[int | str] = []
+    for path in runs:
+        if str(path) in BASELINES and not path.exists():
+            contestants.append(str(path))
+        else:
+            contestants.append(len(scored))
+            scored.append(read_results(path / "results.json"))
+    results = merge(scored)
+    comparison = compare_results(results, contestants)
+    if form == "json":
+        click.echo(comparison_json(comparison), nl=False)
+    elif form == "markdown":
+        click.echo(comparison_markdown(comparison, results, by), nl=False)
+    else:
+        click.echo(comparison_text(comparison, results, by), nl=False)
