@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .changes import changes_of
 from .editing import Status
 from .headlines import headlines, hits, rounded
 from .intervals import mean_interval, share_interval
+from .measures import Asked, Extent
 from .paired import paired_difference
 from .records import RoundOutcome
-from .result_models import Gain, Kind, Metric, Row, RowSamples, Score
+from .result_models import Gain, Kind, MeasureValue, Metric, Row, RowSamples, Score
 from .samples import SampleSource
 from .scoring import Scores
 from .statistics import clustered_standard_error
@@ -29,7 +31,7 @@ THRESHOLDS = tuple(number / 100 for number in range(70, 99))
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """Whose rows they are; the fields mean what they mean in `Row`."""
+    """Whose rows they are, and how far they are measured; the other fields mean what they mean in `Row`."""
 
     run: int | None
     label: str
@@ -38,6 +40,7 @@ class Method:
     kind: Kind
     privileged: bool
     supplied: bool
+    extent: Extent = "none"
 
 
 def rows_of(
@@ -54,6 +57,9 @@ def rows_of(
         outcomes: round → sample id → outcome. A sample that is missing was not run and has its draft.
     """
     rows = []
+    changes: dict[int, dict[str, Asked]] = {}
+    for number, id, change in changes_of(outcomes, source):
+        changes.setdefault(number, {})[id] = Asked(change, method.extent)
     completed = dict.fromkeys(source.ids, True)
     for number, found in sorted(outcomes.items()):
         statuses = tuple(_status(found.get(id)) for id in source.ids)
@@ -65,6 +71,7 @@ def rows_of(
             pairs=tuple((image, source.digests(id).original) for image, id in pairs),
             drafts=tuple((_draft(source, id), source.digests(id).original) for id in source.ids),
             garments=tuple(source.facts(id).garment for id in source.ids),
+            changes=tuple(changes.get(number, {}).get(id) for id in source.ids),
         )
         rows.append((_row(method, protocol, prompt, number, cells, scores), _samples(cells, scores)))
     return rows
@@ -77,6 +84,7 @@ class _Cells:
     pairs: tuple[tuple[str, str], ...]
     drafts: tuple[tuple[str, str], ...]
     garments: tuple[str, ...]
+    changes: tuple[Asked | None, ...]
 
     @property
     def ok(self) -> tuple[bool, ...]:
@@ -111,7 +119,29 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
         identical=sum(image == original for image, original in cells.pairs),
         scores={metric.id: _score(method, metric, cells, scores) for metric in scores.metrics},
         curve=_curve(cells, scores),
+        measures={id: _measure(values, cells.garments) for id, values in _measured(cells, scores).items()},
     )
+
+
+def _measured(cells: _Cells, scores: Scores) -> dict[str, tuple[float | None, ...]]:
+    """Returns the measures that some sample has, as `RowSamples` has them."""
+    measured = scores.measured
+    if measured is None:
+        return {}
+    columns = {
+        one.id: tuple(None if asked is None else _or_none(measured.value(one.id, asked)) for asked in cells.changes)
+        for one in measured.measures
+    }
+    return {id: column for id, column in columns.items() if any(value is not None for value in column)}
+
+
+def _measure(values: Sequence[float | None], garments: Sequence[str]) -> MeasureValue:
+    known = [(value, garment) for value, garment in zip(values, garments, strict=True) if value is not None]
+    numbers, clusters = [value for value, _ in known], [garment for _, garment in known]
+    error = clustered_standard_error(numbers, clusters)
+    ends = mean_interval(_mean(numbers), error, len(set(clusters)))
+    low, high = (None, None) if ends is None else map(rounded, ends)
+    return MeasureValue(mean=_mean(numbers), standard_error=_or_none(error), low=low, high=high, n=len(numbers))
 
 
 def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
@@ -182,7 +212,12 @@ def _samples(cells: _Cells, scores: Scores) -> RowSamples:
         for metric in scores.metrics
         if not metric.is_share
     }
-    return RowSamples(status=cells.statuses, values=values, digests=tuple(image for image, _ in cells.pairs))
+    return RowSamples(
+        status=cells.statuses,
+        values=values,
+        measures=_measured(cells, scores),
+        digests=tuple(image for image, _ in cells.pairs),
+    )
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -51,6 +51,7 @@ def merge(results: Sequence[Results]) -> Results:
     return first.model_copy(
         update={
             "runs": runs,
+            "measures": next((one.measures for one in results if one.measures), ()),
             "rows": tuple(row for row, _ in pairs),
             "row_samples": tuple(samples for _, samples in pairs),
         }
@@ -74,6 +75,10 @@ def _differences(first: Results, other: Results) -> Iterator[str]:
     for mine, theirs in zip(first.metrics, other.metrics, strict=True):
         yield from _fields(mine.id, {"threshold": mine.threshold}, {"threshold": theirs.threshold})
         yield from _fields(f"{mine.id} fingerprint", mine.fingerprint, theirs.fingerprint)
+    for one in first.measures:  # a run that was scored without them has none, and says nothing else about them
+        for another in other.measures:
+            if one.id == another.id:
+                yield from _fields(f"{one.id} fingerprint", one.fingerprint, another.fingerprint)
 
 
 def _kinds(results: Results) -> str:

@@ -16,8 +16,10 @@ from fashionedit.files import write_atomically
 from fashionedit.metrics.embedder import Embedder
 
 from .aggregation import THRESHOLDS, Method, rows_of
+from .changes import changes_of
 from .editing import EditorInfo
 from .intervals import INTERVALS
+from .measures import Asked, Extent
 from .protocols import PROTOCOLS
 from .records import RoundOutcome, RunIdentity
 from .references import find_reference, left_out, with_reference
@@ -101,6 +103,7 @@ def build_results(
     embedder: Embedder,
     *,
     baselines: Iterable[tuple[EditorInfo, RoundOutcome]] | None = None,
+    measures: bool = True,
     progress: Progress | None = None,
 ) -> Results:
     """Returns the scored run: its own rows between the floor, the leak baselines and the ceiling.
@@ -111,7 +114,9 @@ def build_results(
     Args:
         source: The dataset; the run's own kind of reference is taken from it, for the baselines too.
         baselines: The rows that every table has; by default `baseline_outcomes`, in both protocols, made in memory.
-        progress: Called with the pairs done and the pairs in all, while there are any to score.
+        measures: Whether it is measured too if only what was asked was changed: in the run's own rows, and in those of
+            paste-reference as far as nothing has to be encoded for it.
+        progress: Called with the pairs and changes done, and with those that there are in all, while there are any.
 
     Raises:
         RunMismatchError: The run was made on other samples.
@@ -133,14 +138,22 @@ def build_results(
             own = kind
             continue
         label = _LABELS["draft"] if kind == "floor" else _LABELS.get(info.name, info.name)
-        method = Method(None, label, info.name, info.fingerprint, kind, info.privileged, supplied=False)
+        extent: Extent = "unencoded" if measures and info.name == "paste-reference" else "none"
+        method = Method(None, label, info.name, info.fingerprint, kind, info.privileged, False, extent)
         groups.setdefault((method, outcome.protocol), {}).setdefault(outcome.round, {})[outcome.sample] = outcome
     label = editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
-    mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied)
+    extent = "all" if measures else "none"
+    mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied, extent)
     for outcome in run.outcomes(source):
         groups.setdefault((mine, outcome.protocol), {}).setdefault(outcome.round, {})[outcome.sample] = outcome
     every = (one for by_round in groups.values() for found in by_round.values() for one in found.values())
-    scores = score(every, source, embedder, run.path, progress=progress)
+    asked = [
+        Asked(change, method.extent)
+        for (method, _), by_round in groups.items()
+        if method.extent != "none"
+        for _, _, change in changes_of(by_round, source)
+    ]
+    scores = score(every, source, embedder, run.path, changes=asked, progress=progress)
     rows: list[tuple[Row, RowSamples]] = []
     for (method, protocol), rounds in groups.items():
         prompt = _prompt(method, protocol, run.identity.reference)
@@ -153,6 +166,7 @@ def build_results(
         runs=(run.identity,),
         dataset=_dataset(source),
         metrics=scores.metrics,
+        measures=scores.measured.measures if scores.measured is not None else (),
         interval=INTERVALS,
         thresholds=THRESHOLDS,
         rows=tuple(row for row, _ in rows),
@@ -171,7 +185,7 @@ class _RecentSamples:
 
     def __init__(self, source: DescribedSource) -> None:
         self._source = source
-        self.sample = lru_cache(maxsize=4)(source.sample)
+        self.sample = lru_cache(maxsize=8)(source.sample)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)

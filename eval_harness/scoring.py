@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,10 @@ from fashionedit.metrics.encoder import ImageEncoder
 from fashionedit.metrics.pair_scores import score_pairs
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
+from .changes import Change
+from .measures import Asked, Measured, measures_of
+from .measuring import measure
+from .pictures import Pictures
 from .records import RoundOutcome
 from .result_models import Metric
 from .samples import SampleSource
@@ -29,16 +33,17 @@ STAR_THRESHOLD = 0.9
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
-Opener = Callable[[], Image.Image]
+_PAIRS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The raw scores of pairs: cosines in -1..1, PSNR in dB."""
+    """The raw scores of pairs: cosines in -1..1, PSNR in dB; and the measures of changes, where they were asked for."""
 
     metrics: tuple[Metric, ...]
     cosines: StoredScores
     psnrs: StoredScores
+    measured: Measured | None = None
 
     def raw(self, metric: Metric, pair: Pair) -> float:
         """Returns the pair's raw value: a cosine for the first two metrics, dB for PSNR."""
@@ -74,6 +79,7 @@ def score(
     embedder: Embedder,
     run_path: Path,
     *,
+    changes: Sequence[Asked] = (),
     progress: Progress | None = None,
 ) -> Scores:
     """Returns the scores of every outcome's image, and of the drafts of their samples, each with its sample's original.
@@ -82,38 +88,81 @@ def score(
     as it is scored, so what a killed process had done stays done.
 
     Args:
-        progress: Called with the pairs done and the pairs in all, while there are any to score.
+        changes: What is to be measured besides, of the same outcomes.
+        progress: Called with the pairs and changes done, and with those that there are in all, while there are any.
 
     Raises:
         InvalidDataError: An image of the run has other pixels than its record says, or a score is not finite.
     """
     metrics = metrics_of(embedder.encoder)
+    measured = Measured(run_path / "scores", measures_of(embedder.encoder)) if changes else None
     scores = Scores(
         metrics,
         StoredScores(run_path / "scores", metrics[0].id, metrics[0].fingerprint),
         StoredScores(run_path / "scores", "psnr", metrics[2].fingerprint),
+        measured,
     )
-    openers: dict[str, Opener] = {}
-    wanted: dict[str, dict[Pair, None]] = {}  # by original, so that its results come one after the other
+    todo: dict[str, _Todo] = {}  # by original, so that its results come one after the other
+    pictures = Pictures(keep=bool(changes))
     for outcome in outcomes:
         digests = source.digests(outcome.sample)
-        openers.setdefault(digests.original, partial(_original, source, outcome.sample))
-        openers.setdefault(digests.draft, partial(_draft, source, outcome.sample))
-        openers.setdefault(outcome.current.digest, partial(_verified, outcome))
+        pictures.name(digests.original, partial(_original, source, outcome.sample))
+        pictures.name(digests.draft, partial(_draft, source, outcome.sample))
+        pictures.name(outcome.current.digest, partial(_verified, outcome))
         for image in (digests.draft, outcome.current.digest):
-            wanted.setdefault(digests.original, {}).setdefault((image, digests.original))
-    missing = [pair for pairs in wanted.values() for pair in pairs if pair not in scores]
-    items = (((image, openers[image]), (original, openers[original])) for image, original in missing)
-    for done, (pair, found) in enumerate(zip(missing, score_pairs(items, embedder), strict=True), start=1):
-        scores.cosines.add(pair, found.cosine_similarity)
-        scores.psnrs.add(pair, found.psnr)
-        if progress is not None:
-            progress(done, len(missing))
+            pair = (image, digests.original)
+            if pair not in scores:
+                todo.setdefault(digests.original, _Todo()).pairs.setdefault(pair)
+    for asked in changes:
+        pictures.name(asked.change.reference, partial(_reference, source, asked.change))
+        if measured is not None and not measured.has(asked):
+            todo.setdefault(asked.change.original, _Todo()).changes.setdefault(asked)
+    done, total = 0, sum(len(one.pairs) + len(one.changes) for one in todo.values())
+    for block in _blocks(todo.values()):
+        items = (
+            ((image, pictures.opener(image)), (original, pictures.opener(original))) for image, original in block.pairs
+        )
+        for pair, found in zip(block.pairs, score_pairs(items, embedder), strict=True):
+            scores.cosines.add(pair, found.cosine_similarity)
+            scores.psnrs.add(pair, found.psnr)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        if block.changes and measured is not None:
+            measure(list(block.changes), pictures, embedder, measured)
+            done += len(block.changes)
+            if progress is not None:
+                progress(done, total)
     return scores
+
+
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """What is missing, in order, each once."""
+
+    pairs: dict[Pair, None] = field(default_factory=dict)
+    changes: dict[Asked, None] = field(default_factory=dict)
+
+
+def _blocks(todo: Iterable[_Todo]) -> Iterator[_Todo]:
+    """Yields it in parts whose pictures are remembered until their changes are measured."""
+    block = _Todo()
+    for one in todo:
+        block.pairs.update(one.pairs)
+        block.changes.update(one.changes)
+        if len(block.pairs) + len(block.changes) >= _PAIRS_AT_ONCE:
+            yield block
+            block = _Todo()
+    if block.pairs or block.changes:
+        yield block
 
 
 def _original(source: SampleSource, id: str) -> Image.Image:
     return source.sample(id).original
+
+
+def _reference(source: SampleSource, change: Change) -> Image.Image:
+    return source.sample(change.sample).differences[change.round - 1].reference
 
 
 def _draft(source: SampleSource, id: str) -> Image.Image:

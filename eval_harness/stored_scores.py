@@ -1,4 +1,4 @@
-"""The values of one metric, pair by pair, on disk beside a run."""
+"""The values of one metric or measure, pair by pair, on disk beside a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fashionedit.metrics.fingerprint import fingerprint_hash
 __all__ = ["Pair", "StoredScores"]
 
 Pair = tuple[str, str]
-"""The pixel digests of a result and of its original."""
+"""The pixel digests of a result and of its original; for a measure the digest of all that the result is held to."""
 
 
 class StoredScores:
@@ -25,7 +25,7 @@ class StoredScores:
 
     Args:
         folder: The run's `scores/`.
-        metric: `clip`, `cosine` or `psnr`.
+        metric: `clip`, `cosine`, `psnr`, or the id of a measure.
         fingerprint: All that the values depend on; its hash is part of the file's name.
     """
 
@@ -39,6 +39,10 @@ class StoredScores:
 
     def __getitem__(self, pair: Pair) -> float:
         return self._values[pair]
+
+    def get(self, pair: Pair) -> float | None:
+        """Returns the value of the pair, None where it has none."""
+        return self._values.get(pair)
 
     def __len__(self) -> int:
         return len(self._values)

@@ -16,6 +16,7 @@ __all__ = [
     "PSNR_FINGERPRINT",
     "PSNR_SIZE",
     "cosine_similarity",
+    "decibels",
     "mean_squared_error",
     "peak_signal_noise_ratio",
     "share_above",
@@ -127,5 +128,13 @@ def peak_signal_noise_ratio(prediction: NDArray[np.uint8], reference: NDArray[np
     >>> round(peak_signal_noise_ratio(grey, grey), 1)
     361.2
     """
-    error = mean_squared_error(resize_bilinear(prediction, PSNR_SIZE), resize_bilinear(reference, PSNR_SIZE))
+    return decibels(mean_squared_error(resize_bilinear(prediction, PSNR_SIZE), resize_bilinear(reference, PSNR_SIZE)))
+
+
+def decibels(error: float) -> float:
+    """Returns 20 log10(255 / (√error + ε)), dB, of a mean squared error; 361.2 of none, because ε is 2.2e-16.
+
+    >>> round(decibels(16.0**2), 2)
+    24.05
+    """
     return 20.0 * math.log10(_PEAK / (math.sqrt(error) + sys.float_info.epsilon))

@@ -1,0 +1,82 @@
+"""What counts as a copy: on drawn cloth, whose weave no other cloth has."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from fashionedit.images import crop
+from fashionedit.metrics.verbatim import _errors_everywhere, verbatim_share
+from fashionedit.types import Box
+
+BOX = Box(200, 150, 520, 640)
+
+
+def cloth(seed: int, size: tuple[int, int] = (512, 512)) -> Image.Image:
+    """Blotches of colour: smooth enough to survive a resizing, different everywhere."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def pasted(reference: Image.Image, onto: Image.Image, place: tuple[int, int] | None = None) -> Image.Image:
+    left, top, right, bottom = BOX.pixels(*onto.size)
+    copy = onto.copy()
+    copy.paste(reference.resize((right - left, bottom - top), Image.Resampling.LANCZOS), place or (left, top))
+    return copy
+
+
+def as_jpeg(image: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=75)
+    return Image.open(file).convert("RGB")
+
+
+@pytest.fixture(scope="module")
+def reference() -> Image.Image:
+    return crop(cloth(1, (750, 1101)), BOX)
+
+
+def test_a_copy_is_found_in_its_box_and_elsewhere_and_alone(reference: Image.Image) -> None:
+    other = cloth(2)
+    for copy in (
+        pasted(reference, other),
+        as_jpeg(pasted(reference, other)),
+        pasted(reference, other, (37, 211)),
+        reference,
+        reference.resize((512, 512)),
+    ):
+        assert verbatim_share(copy, reference, BOX) > 0.9
+
+
+def test_other_cloth_and_other_colours_are_no_copy(reference: Image.Image) -> None:
+    assert verbatim_share(cloth(2), reference, BOX) < 0.05
+    assert verbatim_share(cloth(1).point(lambda level: min(255, level + 12)), reference, BOX) < 0.2
+    assert verbatim_share(cloth(1).filter(ImageFilter.GaussianBlur(12)), reference, BOX) < 0.5
+
+
+def test_half_a_copy_is_half_found(reference: Image.Image) -> None:
+    half = pasted(reference, cloth(2))
+    left, top, right, bottom = BOX.pixels(*half.size)
+    half.paste(cloth(3).crop((left, top, (left + right) // 2, bottom)), (left, top))
+    assert verbatim_share(half, reference, BOX) == pytest.approx(0.5, abs=0.06)
+
+
+def test_tiny_references_and_boxes_are_measured_too() -> None:
+    thin = Box(500, 0, 502, 1000)
+    for reference in (Image.new("RGB", (1, 1), "red"), cloth(4, (300, 2))):
+        assert 0 <= verbatim_share(cloth(2), reference, thin) <= 1
+    assert verbatim_share(Image.new("RGB", (9, 7), "red"), Image.new("RGB", (1, 1), "red"), thin) == 1
+
+
+def test_the_errors_of_all_places_are_those_of_each() -> None:
+    random = np.random.default_rng(0)
+    grid, template = random.uniform(0, 255, (20, 24, 3)), random.uniform(0, 255, (6, 5, 3))
+    found = _errors_everywhere(grid, template)
+    expected = [
+        [((grid[row : row + 6, column : column + 5] - template) ** 2).mean() for column in range(20)]
+        for row in range(15)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
