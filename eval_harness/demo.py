@@ -48,7 +48,7 @@ def run_demo(out: Path, samples: int, bar: Callable[[str, str], Bar]) -> tuple[R
         with bar(f"scoring {name}", "pair") as shown:
             scored.append(build_results(runs[-1], source, embedder, progress=shown.at))
         write_results(scored[-1], out / name / "results.json")
-        write_timing(runs[-1], source, out / name / "timing.json")
+        write_timing(runs[-1], source, out / name / "timing.json", scored[-1])
     results = merge(scored)
     write_results(results, out / "results.json")
     page = out / "report.html"

@@ -17,7 +17,12 @@ __all__ = ["score_run"]
 
 
 def score_run(
-    run: RunFolder, source: DescribedSource, encoder: ImageEncoder, bar: Callable[[str, str], Bar]
+    run: RunFolder,
+    source: DescribedSource,
+    encoder: ImageEncoder,
+    bar: Callable[[str, str], Bar],
+    *,
+    measures: bool = True,
 ) -> Results:
     """Returns the results of the run, written to its `results.json`, `timing.json` and `report.html`.
 
@@ -25,11 +30,13 @@ def score_run(
 
     Args:
         bar: Makes a progress bar from a title and a unit.
+        measures: As in `build_results`.
     """
     with bar(f"scoring {run.identity.editor.name}", "pair") as shown:
-        results = build_results(run, source, Embedder(encoder, cache=EmbeddingCache()), progress=shown.at)
+        embedder = Embedder(encoder, cache=EmbeddingCache())
+        results = build_results(run, source, embedder, measures=measures, progress=shown.at)
     write_results(results, run.path / "results.json")
-    write_timing(run, source, run.path / "timing.json")
+    write_timing(run, source, run.path / "timing.json", results)
     with bar("page", "sample") as shown:
         write_report(results, [run], source, run.path / "report.html", progress=shown.at)
     return results

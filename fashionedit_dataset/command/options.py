@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ __all__ = [
     "data_again_option",
     "data_location",
     "data_option",
+    "details_option",
     "device_option",
     "editor_options",
     "editor_settings",
@@ -57,6 +58,11 @@ data_again_option = click.option(
 )
 split_option = click.option(
     "--split", default="validation", show_default=True, help="train, validation (val), or train+validation."
+)
+details_option = click.option(
+    "--details",
+    is_flag=True,
+    help="Also intervals, gains, curves, measures, seeds, kinds of samples, time and cost.",
 )
 encoder_option = click.option(
     "--encoder",
@@ -194,9 +200,23 @@ def parameters(pairs: tuple[str, ...], option: str = "--param") -> dict[str, Any
     return found
 
 
-def print_table(results: Results) -> None:
-    """Prints the table, as wide as the terminal."""
+def print_table(results: Results, details: Sequence[Path] | None = None) -> None:
+    """Prints the table, as wide as the terminal, and the gains over the draft.
+
+    Args:
+        details: The run folders, where all that is known is to be printed below it.
+    """
+    from fashionedit.eval_harness.details import details_text, gain_section, sections
     from fashionedit.eval_harness.table import to_console
+    from fashionedit.eval_harness.timing import read_timing
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    click.echo(to_console(results, width).rstrip("\n"))
+    click.echo(to_console(results, width))
+    if details is None:
+        text = details_text([gain_section(results)]).rstrip("\n")
+        if width is not None and max(map(len, text.splitlines()), default=0) > width:
+            text = "Gains over the draft need a wider terminal, or: fashionedit show RUN --details | less -S"
+    else:
+        timings = {run: read_timing(path / "timing.json") for run, path in enumerate(details)}
+        text = details_text(sections(results, timings)).rstrip("\n")
+    click.echo(text)

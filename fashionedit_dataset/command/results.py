@@ -10,6 +10,7 @@ import click
 from .options import (
     PATH,
     data_again_option,
+    details_option,
     device_option,
     encoder_option,
     open_run,
@@ -47,9 +48,24 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
     show_default=True,
     help="Part of every score's fingerprint.",
 )
+@click.option(
+    "--measures/--no-measures",
+    default=True,
+    help="Whether to measure if only what was asked was changed; on by default, and half of the encoding.",
+)
+@details_option
 @quiet_option
-def score(runs: tuple[Path, ...], data: str | None, encoder: str, device: str, precision: Any, quiet: bool) -> None:
-    """Score each RUN: results.json, report.html, and the table of all of them.
+def score(
+    runs: tuple[Path, ...],
+    data: str | None,
+    encoder: str,
+    device: str,
+    precision: Any,
+    measures: bool,
+    details: bool,
+    quiet: bool,
+) -> None:
+    """Score each RUN: results.json, timing.json, report.html, and the table of all of them.
 
     What was scored before is not scored again. The floor (the draft), the leak baselines and the ceiling are scored
     along with every run.
@@ -60,8 +76,8 @@ def score(runs: tuple[Path, ...], data: str | None, encoder: str, device: str, p
 
     opened = [open_run(path, data, quiet) for path in runs]
     model = load_encoder(encoder, device=device, precision=precision)
-    scored = [score_run(run, source, model, progress_bar(quiet)) for run, source in opened]
-    print_table(merge(scored))
+    scored = [score_run(run, source, model, progress_bar(quiet), measures=measures) for run, source in opened]
+    print_table(merge(scored), runs if details else None)
     for path in runs:
         click.echo(f"page: {path / 'report.html'}", err=True)
 
@@ -70,19 +86,25 @@ def score(runs: tuple[Path, ...], data: str | None, encoder: str, device: str, p
 @runs_argument
 @click.option("--markdown", "form", flag_value="markdown", help="A Markdown table.")
 @click.option("--json", "form", flag_value="json", help="The merged results as JSON.")
-def show(runs: tuple[Path, ...], form: str | None) -> None:
+@details_option
+def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
     """Print the table of scored runs, side by side where several are given."""
+    from fashionedit.eval_harness.details import details_text, gain_section, sections
     from fashionedit.eval_harness.merging import merge
     from fashionedit.eval_harness.results import read_results, to_json
     from fashionedit.eval_harness.table import to_markdown
+    from fashionedit.eval_harness.timing import read_timing
 
     results = merge([read_results(path / "results.json") for path in runs])
     if form == "json":
         click.echo(to_json(results), nl=False)
     elif form == "markdown":
-        click.echo(to_markdown(results).rstrip("\n"))
+        timings = {run: read_timing(path / "timing.json") for run, path in enumerate(runs)}
+        found = sections(results, timings) if details else [gain_section(results)]
+        click.echo(to_markdown(results))
+        click.echo(details_text(found, markdown=True).rstrip("\n"))
     else:
-        print_table(results)
+        print_table(results, runs if details else None)
 
 
 @click.command(short_help="One page for several runs.")
