@@ -14,12 +14,15 @@ from .intervals import mean_interval, share_interval
 from .result_models import MeasureValue, Metric, Results
 from .statistics import clustered_standard_error
 
-__all__ = ["BREAKDOWNS", "Breakdown", "By", "breakdown", "groups"]
+__all__ = ["BREAKDOWNS", "FEWEST_GARMENTS", "Breakdown", "By", "breakdown", "groups"]
 
 By = Literal["gender", "category", "view"]
 
 BREAKDOWNS: tuple[By, ...] = get_args(By)
 """What results can be broken down by."""
+
+FEWEST_GARMENTS = 6
+"""With fewer in a kind, no test that flips the signs of garments finds anything at 0.05, whatever they show."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,11 +44,17 @@ class Chain:
 
     Rounds are taken in order: `step(k)` says what round k is asked, `take(record)` moves on. A round without an image
     (refused, failed, never run) leaves the chain where it stands: the next one starts from the last good image.
+
+    Args:
+        repeat: Which repetition of the run, from 0 on: it decides the seeds, and through them the keys.
     """
 
-    def __init__(self, identity: RunIdentity, source: SampleSource, sample: str, protocol: str) -> None:
+    def __init__(
+        self, identity: RunIdentity, source: SampleSource, sample: str, protocol: str, repeat: int = 0
+    ) -> None:
         digests = source.digests(sample)
         self.sample = sample
+        self.repeat = repeat
         self.protocol = PROTOCOLS[protocol]
         self.rounds = self.protocol.rounds(identity.rounds)
         self.draft = digests.draft
@@ -67,7 +73,7 @@ class Chain:
             shown["reference"] = self._references[round - 1]
         images = tuple((role, shown[role]) for role in protocol.roles)
         instruction = protocol.instruction(self._descriptions[round - 1]) if protocol.edits else ""
-        seed = round_seed(identity.seed, self.sample, protocol.name, round)
+        seed = round_seed(identity.seed, self.sample, protocol.name, round, self.repeat)
         key = record_key(
             editor=identity.editor.fingerprint,
             protocol_version=identity.protocol_version,
@@ -107,11 +113,16 @@ class Chain:
             self._state = ended.state
 
 
-def chains(identity: RunIdentity, source: SampleSource) -> Iterator[Chain]:
-    """Yields the chains of a run, protocol after protocol, samples in the source's order."""
+def chains(identity: RunIdentity, source: SampleSource, repeat: int = 0) -> Iterator[Chain]:
+    """Yields the chains of a run, protocol after protocol, samples in the source's order.
+
+    Args:
+        repeat: Which repetition of the run. Only what is edited is repeated: the draft is the draft.
+    """
     for protocol in identity.protocols:
-        for sample in source.ids:
-            yield Chain(identity, source, sample, protocol)
+        if repeat == 0 or PROTOCOLS[protocol].edits:
+            for sample in source.ids:
+                yield Chain(identity, source, sample, protocol, repeat)
 
 
 def draft_record(chain: Chain, step: Step) -> RoundRecord:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .breakdown import By
+from .breakdown import FEWEST_GARMENTS, By
 from .comparison import Comparison, Contrast
 from .notes import DECIMALS, caption, short_label
 from .power import SIGNIFICANCE
@@ -15,8 +15,6 @@ from .result_models import Results
 from .table import aligned, grid, markdown_text, printable
 
 __all__ = ["comparison_json", "comparison_markdown", "comparison_text"]
-
-_FEWEST_GARMENTS = 6  # with fewer, no p-value can be below 0.05
 
 _HEAD = ("Metric", "Round", "First", "Second", "Difference", "95 % interval", "Detectable", "p", "p (Holm)", "First is")
 _KINDS_HEAD = ("Kind", "Metric", "n", "Garments", "First", "Second", "Difference", "95 % interval", "Detectable", "p")
@@ -108,7 +106,7 @@ def _kinds(comparison: Comparison, results: Results, by: Sequence[By]) -> Iterat
             found = [
                 one
                 for one in comparison.breakdowns
-                if _pair(one) == key and one.by == one_by and one.garments >= _FEWEST_GARMENTS and one.n < _all(results)
+                if _pair(one) == key and one.by == one_by and one.garments >= FEWEST_GARMENTS and one.n < _all(results)
             ]
             if found:
                 yield f"{_title(key)} round {found[0].round}, by {one_by} (exploratory)", found
@@ -201,6 +199,6 @@ def _notes(comparison: Comparison, by: Sequence[By]) -> Iterator[str]:
     )
     explored = [*(["Earlier rounds"] if comparison.rounds else []), *(["breakdowns"] if by else [])]
     if explored:
-        few = f" Kinds with fewer than {_FEWEST_GARMENTS} garments stand in the JSON alone." if by else ""
+        few = f" Kinds with fewer than {FEWEST_GARMENTS} garments stand in the JSON alone." if by else ""
         named = " and ".join(explored)
         yield f"{named[0].upper()}{named[1:]} are not corrected: they explore and prove nothing.{few}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from fashionedit.services.budget import usd
 
-from .breakdown import BREAKDOWNS, breakdown
+from .breakdown import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
 from .notes import DECIMALS, method_name, short_label, table_rows
 from .result_models import Measure, Metric, Results, Row
 from .table import aligned, grid, markdown_text, printable
@@ -198,18 +198,21 @@ def _kinds(results: Results) -> Iterator[Section]:
                     (
                         part.value,
                         *_place(results.rows[part.row]),
-                        *(
-                            f"{_number(part.scores[one.id].mean)} "
-                            f"{_ends(part.scores[one.id].low, part.scores[one.id].high)}"
-                            for one in results.metrics
-                        ),
+                        *(_kind(part, one) for one in results.metrics),
                         str(part.n),
                         str(part.garments),
                     )
                     for part in parts
                 ),
+                f"Kinds with fewer than {FEWEST_GARMENTS} garments have no interval here: it would say nothing.",
                 words=3,
             )
+
+
+def _kind(part: Breakdown, metric: Metric) -> str:
+    found = part.scores[metric.id]
+    ends = _ends(found.low, found.high) if part.garments >= FEWEST_GARMENTS else _NONE
+    return f"{_number(found.mean)} {ends}"
 
 
 def _costs(results: Results, timings: Mapping[int, Mapping[str, Any]]) -> Section:

@@ -85,6 +85,7 @@ def run_identity(
     params: Mapping[str, Any] | None = None,
     size_policy: SizePolicy = "model",
     supplied: bool = False,
+    repeats: int = 1,
 ) -> RunIdentity:
     """Returns the identity of a run: two calls with the same meaning give equal ones.
 
@@ -92,14 +93,16 @@ def run_identity(
         source: The samples, with the kind of reference that the run shows (`references.with_reference`).
 
     Raises:
-        InvalidDataError: `rounds` is not 1..3, `size_policy` is no policy, a param looks like a secret, or the source
-            has no samples.
+        InvalidDataError: `rounds` is not 1..3, `repeats` is below 1, `size_policy` is no policy, a param looks like a
+            secret, or the source has no samples.
         UnknownNameError: A protocol is unknown, or the editor takes no part in it.
         EditorError: `params` can't be written as JSON.
     """
     names = run_protocols(info, protocols)
     for name in names:
         PROTOCOLS[name].rounds(rounds)
+    if repeats < 1:
+        raise InvalidDataError(f"repeats is {repeats}; a run is made at least once")
     if size_policy not in ("model", "base"):
         raise InvalidDataError(f"size policy {size_policy!r} is unknown; choose model or base")
     if not source.ids:
@@ -127,6 +130,7 @@ def run_identity(
         size_policy=size_policy,
         seed=seed,
         params=settings,
+        repeats=repeats,
     )
 
 
@@ -150,7 +154,9 @@ def refuse_secrets(names: Iterable[str], kind: str) -> None:
 
 def identity_differences(have: RunIdentity, want: RunIdentity) -> list[str]:
     """Returns one clause for each field in which two identities differ, as `seed: run has 0, you asked 1`."""
-    old, new = (dict(_leaves(identity.model_dump(mode="json"))) for identity in (have, want))
+    old, new = (
+        dict(_leaves({**identity.model_dump(mode="json"), "repeats": identity.repeats})) for identity in (have, want)
+    )
     return [
         f"{name}: run has {_shown(old, name)}, you asked {_shown(new, name)}"
         for name in [*old, *(name for name in new if name not in old)]

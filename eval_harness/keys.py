@@ -94,13 +94,17 @@ def image_path(digest: str) -> str:
     return f"images/{digest[:2]}/{digest}.png"
 
 
-def round_seed(base: int, sample: str, protocol: str, round: int) -> int:
+def round_seed(base: int, sample: str, protocol: str, round: int, repeat: int = 0) -> int:
     """Returns the seed of one round, 0 .. 2**31 - 1, whatever was run before it or beside it.
+
+    Args:
+        repeat: Which repetition of the run, from 0 on.
 
     >>> round_seed(0, "a", "bug", 1) == round_seed(0, "a", "bug", 1) != round_seed(0, "a", "bug", 2)
     True
     """
-    digest = hashlib.sha256(canonical_json([base, sample, protocol, round], name="a seed").encode()).digest()
+    parts = [base, sample, protocol, round, *([repeat] if repeat else [])]
+    digest = hashlib.sha256(canonical_json(parts, name="a seed").encode()).digest()
     return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from .editing import Role, StateTrack, Status
 
@@ -48,6 +48,8 @@ class RunIdentity(_Stored):
         samples: Those that the run goes over: the split, or the part of it that has this kind of reference.
         manifest: The hash of the whole split.
         reference: What `bug` shows: `detail`, `sketch` or `example`.
+        repeats: How often each chain is run, each time with other seeds; it is written down where it is more than 1, so
+            that a run with one seed is the same run as before there were others.
     """
 
     schema_version: Literal[1] = 1
@@ -64,6 +66,14 @@ class RunIdentity(_Stored):
     size_policy: Literal["model", "base"] = "model"
     seed: int = 0
     params: dict[str, Any] = {}
+    repeats: int = 1
+
+    @model_serializer(mode="wrap")
+    def _without_one_repeat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        if self.repeats == 1:
+            del found["repeats"]
+        return found
 
 
 class InputImage(_Stored):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -25,7 +26,7 @@ from .records import RoundOutcome, RunIdentity
 from .references import find_reference, left_out, with_reference
 from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
 from .samples import SampleFacts, SampleSource
-from .scoring import Progress, score
+from .scoring import Progress, Scores, score
 
 __all__ = [
     "DescribedSample",
@@ -92,8 +93,8 @@ class ScorableRun(Protocol):
         """What `run.json` says."""
         ...
 
-    def outcomes(self, source: SampleSource, /) -> Iterator[RoundOutcome]:
-        """Yields what each round of each sample came to."""
+    def outcomes(self, source: SampleSource, repeat: int = 0) -> Iterator[RoundOutcome]:
+        """Yields what each round of each sample came to, in one repetition of the run."""
         ...
 
 
@@ -144,9 +145,10 @@ def build_results(
     label = editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
     extent = "all" if measures else "none"
     mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied, extent)
-    for outcome in run.outcomes(source):
-        groups.setdefault((mine, outcome.protocol), {}).setdefault(outcome.round, {})[outcome.sample] = outcome
-    every = (one for by_round in groups.values() for found in by_round.values() for one in found.values())
+    groups |= {(mine, protocol): rounds for protocol, rounds in _grouped(run.outcomes(source)).items()}
+    repeats = [_grouped(run.outcomes(source, repeat)) for repeat in range(1, run.identity.repeats)]
+    parts = [*groups.values(), *(rounds for one in repeats for rounds in one.values())]
+    every = (one for by_round in parts for found in by_round.values() for one in found.values())
     asked = [
         Asked(change, method.extent)
         for (method, _), by_round in groups.items()
@@ -159,7 +161,11 @@ def build_results(
         prompt = _prompt(method, protocol, run.identity.reference)
         if method is mine:
             prompt += _track(run.identity, protocol)
-        rows += rows_of(method, protocol, prompt, rounds, source, scores)
+        made = rows_of(method, protocol, prompt, rounds, source, scores)
+        if method is mine and repeats:
+            others = [one[protocol] for one in repeats if protocol in one]
+            made = list(_repeated(made, others, replace(mine, extent="none"), source, scores))
+        rows += made
     rows.sort(key=lambda pair: table_order(pair[0]))
     return Results(
         protocol_version=run.identity.protocol_version,
@@ -173,6 +179,31 @@ def build_results(
         samples=tuple(_sample(id, source.facts(id)) for id in source.ids),
         row_samples=tuple(samples for _, samples in rows),
     )
+
+
+def _grouped(outcomes: Iterable[RoundOutcome]) -> dict[str, dict[int, dict[str, RoundOutcome]]]:
+    groups: dict[str, dict[int, dict[str, RoundOutcome]]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.protocol, {}).setdefault(outcome.round, {})[outcome.sample] = outcome
+    return groups
+
+
+def _repeated(
+    rows: Iterable[tuple[Row, RowSamples]],
+    others: Sequence[Mapping[int, Mapping[str, RoundOutcome]]],
+    method: Method,
+    source: SampleSource,
+    scores: Scores,
+) -> Iterator[tuple[Row, RowSamples]]:
+    """Yields the rows with the headlines of the other repetitions in the same protocol."""
+    again = [
+        {row.round: row.scores for row, _ in rows_of(method, "", "", outcomes, source, scores)} for outcomes in others
+    ]
+    for row, samples in rows:
+        repeats = {
+            id: (score.mean, *(one[row.round][id].mean for one in again)) for id, score in row.scores.items() if again
+        }
+        yield row.model_copy(update={"repeats": repeats}), samples
 
 
 def table_order(row: Row) -> tuple[int, bool]:

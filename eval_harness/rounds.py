@@ -69,7 +69,9 @@ class Rounds:
         reused: list[RoundRecord] = []
         planned = reached = 0
         most = self._limits.max_samples or math.inf
-        for chain in chains(self._folder.identity, self._source):
+        identity = self._folder.identity
+        every = (chain for repeat in range(identity.repeats) for chain in chains(identity, self._source, repeat))
+        for chain in every:
             done, job = self._advance(chain, -1)
             reused += done
             planned += len(chain.rounds)
@@ -157,7 +159,10 @@ class Rounds:
                 chain.take(record)
                 done.append(record)
                 continue
-            place = (round, self._samples[chain.sample], self._protocols[chain.protocol.name])
+            turn = (
+                chain.repeat * self._folder.identity.rounds + round
+            )  # a repetition begins when the one before is through
+            place = (turn, self._samples[chain.sample], self._protocols[chain.protocol.name])
             earlier = self._folder.failures.attempts(step.key)
             attempts = earlier if record is None else max(earlier, record.attempts)
             return done, Job(place, chain, step, earlier=earlier, attempts=attempts, refused=record)

@@ -207,11 +207,12 @@ class RunFolder:
             self._reported.add(key)
             self.event("uncommitted", key=key, reason=reason)
 
-    def outcomes(self, source: SampleSource) -> Iterator[RoundOutcome]:
+    def outcomes(self, source: SampleSource, repeat: int = 0) -> Iterator[RoundOutcome]:
         """Yields what each round came to, in the order protocol, sample, round; nothing is decoded.
 
         Args:
             source: The dataset; the run's own kind of reference is taken from it.
+            repeat: Which repetition of the run, from 0 on.
 
         Raises:
             RunMismatchError: The run was made on other samples.
@@ -225,7 +226,7 @@ class RunFolder:
                 f"{self.path} was run on other samples: {'; '.join(differences)}; give the dataset it was run on"
             )
         source = with_reference(source, self.identity.reference)
-        for chain in chains(self.identity, source):
+        for chain in chains(self.identity, source, repeat):
             for round in chain.rounds:
                 step = chain.step(round)
                 ended = self.record(step.key) or self.failures.latest(step.key)

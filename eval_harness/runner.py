@@ -32,6 +32,7 @@ def run(
     protocols: Iterable[str] | None = None,
     rounds: int = 3,
     seed: int = 0,
+    repeats: int = 1,
     params: Mapping[str, Any] | None = None,
     size_policy: SizePolicy = "model",
     reference: str = DETAIL,
@@ -63,6 +64,7 @@ def run(
         protocols: By default all that the editor edits in.
         rounds: 1, 2 or 3.
         seed: The base that each round's seed is derived from.
+        repeats: How often everything is edited, each time with other seeds; part of the run's identity.
         params: JSON for the editor to read; part of the run's identity.
         size_policy: `model` keeps results in the size the editor returned, `base` resizes each to its base image.
         reference: What `bug` shows as second image: `detail` (the crop), `sketch` or `example`. The run goes over the
@@ -110,7 +112,14 @@ def run(
     )
     source = with_reference(source, reference)
     identity = run_identity(
-        info, source, protocols=protocols, rounds=rounds, seed=seed, params=params, size_policy=size_policy
+        info,
+        source,
+        protocols=protocols,
+        rounds=rounds,
+        seed=seed,
+        params=params,
+        size_policy=size_policy,
+        repeats=repeats,
     )
     tally = Tally(progress, source)
     asker = Asker(editor, info, limits)

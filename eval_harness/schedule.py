@@ -16,7 +16,8 @@ class Job:
     """One round of one sample that the editor is to be asked for.
 
     Args:
-        place: Round, number of the sample, number of the protocol: jobs are done in this order.
+        place: Round (those of a repetition come after those of the one before), number of the sample, number of the
+            protocol: jobs are done in this order.
         chain: Where the sample stands in this protocol; it stays there until the job is done.
         step: What the editor is asked.
         earlier: Attempts that failed in earlier sessions, as `errors/` has them.

@@ -37,6 +37,14 @@ __all__ = ["import_", "run"]
 @protocols_option
 @rounds_option
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How often everything is edited, each time with other seeds.",
+)
 @size_option
 @reference_option
 @editor_options
@@ -65,6 +73,7 @@ def run(
     protocols: str | None,
     rounds: int,
     seed: int,
+    repeats: int,
     size: Any,
     reference: str,
     params: tuple[str, ...],
@@ -105,6 +114,7 @@ def run(
                 protocols=protocol_names(protocols),
                 rounds=rounds,
                 seed=seed,
+                repeats=repeats,
                 params=parameters(params),
                 size_policy=size,
                 reference=reference,
