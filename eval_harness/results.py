@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -24,9 +23,10 @@ from .measures import Asked, Extent
 from .protocols import PROTOCOLS
 from .records import RoundOutcome, RunIdentity
 from .references import find_reference, left_out, with_reference
+from .repeats import grouped, with_repeats
 from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
 from .samples import SampleFacts, SampleSource
-from .scoring import Progress, Scores, score
+from .scoring import Progress, score
 
 __all__ = [
     "DescribedSample",
@@ -145,8 +145,8 @@ def build_results(
     label = editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
     extent = "all" if measures else "none"
     mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied, extent)
-    groups |= {(mine, protocol): rounds for protocol, rounds in _grouped(run.outcomes(source)).items()}
-    repeats = [_grouped(run.outcomes(source, repeat)) for repeat in range(1, run.identity.repeats)]
+    groups |= {(mine, protocol): rounds for protocol, rounds in grouped(run.outcomes(source)).items()}
+    repeats = [grouped(run.outcomes(source, repeat)) for repeat in range(1, run.identity.repeats)]
     parts = [*groups.values(), *(rounds for one in repeats for rounds in one.values())]
     every = (one for by_round in parts for found in by_round.values() for one in found.values())
     asked = [
@@ -163,8 +163,7 @@ def build_results(
             prompt += _track(run.identity, protocol)
         made = rows_of(method, protocol, prompt, rounds, source, scores)
         if method is mine and repeats:
-            others = [one[protocol] for one in repeats if protocol in one]
-            made = list(_repeated(made, others, replace(mine, extent="none"), source, scores))
+            made = list(with_repeats(made, [one[protocol] for one in repeats if protocol in one], mine, source, scores))
         rows += made
     rows.sort(key=lambda pair: table_order(pair[0]))
     return Results(
@@ -179,31 +178,6 @@ def build_results(
         samples=tuple(_sample(id, source.facts(id)) for id in source.ids),
         row_samples=tuple(samples for _, samples in rows),
     )
-
-
-def _grouped(outcomes: Iterable[RoundOutcome]) -> dict[str, dict[int, dict[str, RoundOutcome]]]:
-    groups: dict[str, dict[int, dict[str, RoundOutcome]]] = {}
-    for outcome in outcomes:
-        groups.setdefault(outcome.protocol, {}).setdefault(outcome.round, {})[outcome.sample] = outcome
-    return groups
-
-
-def _repeated(
-    rows: Iterable[tuple[Row, RowSamples]],
-    others: Sequence[Mapping[int, Mapping[str, RoundOutcome]]],
-    method: Method,
-    source: SampleSource,
-    scores: Scores,
-) -> Iterator[tuple[Row, RowSamples]]:
-    """Yields the rows with the headlines of the other repetitions in the same protocol."""
-    again = [
-        {row.round: row.scores for row, _ in rows_of(method, "", "", outcomes, source, scores)} for outcomes in others
-    ]
-    for row, samples in rows:
-        repeats = {
-            id: (score.mean, *(one[row.round][id].mean for one in again)) for id, score in row.scores.items() if again
-        }
-        yield row.model_copy(update={"repeats": repeats}), samples
 
 
 def table_order(row: Row) -> tuple[int, bool]:
