@@ -254,7 +254,7 @@ class Twice(Bare):
 
 def overhead(folder: Path, samples: int = 4, repeats: int = 8) -> dict[str, bool]:
     """Measures part 2: what a run takes beyond its bare calls, over all repeats together."""
-    sys.path.insert(0, str(ROOT / "tests" / "builders"))
+    sys.path.insert(0, str(ROOT / "tests"))
     import tiny_pipelines
 
     source = benchmark(folder, samples, SIZE)

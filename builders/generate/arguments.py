@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from fashionedit.computing.pipelines import PipelineFacts
+from fashionedit.computing.pipelines import NOT_FOR_RECORDS, PipelineFacts
 from fashionedit.errors import UnknownNameError
 
 from .presets import Preset
 
-__all__ = ["call_arguments", "every_argument"]
+__all__ = ["call_arguments"]
 
-# Ours to set, or without a place in a record.
-_RESERVED = {"prompt", "generator", "num_images_per_prompt", "output_type", "return_dict", "latents", "image", "images"}
 _NAMES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
 
 
@@ -25,7 +22,7 @@ def call_arguments(
     """Returns what decides the pixels of a call, the pipeline's own defaults of the usual five included, sorted.
 
     A default that isn't among them is left out, so that a release of diffusers that adds one leaves the keys as they
-    are; `every_argument` has them all.
+    are; `PipelineFacts.effective` has them all.
 
     Args:
         facts: The pipeline.
@@ -37,7 +34,7 @@ def call_arguments(
         UnknownNameError: The pipeline takes no such argument, or takes one that it would ignore.
     """
     for name, value in further.items():
-        if name in _RESERVED or name in _NAMES or name not in facts.parameters:
+        if name in NOT_FOR_RECORDS or name in _NAMES or name not in facts.parameters:
             _refuse(facts, name)
         _plain(name, value)
     given = {name: value for name, value in asked.items() if value is not None}
@@ -58,18 +55,6 @@ def call_arguments(
     return dict(sorted(chosen.items()))
 
 
-def every_argument(facts: PipelineFacts, call: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the call's arguments and all defaults of the signature that JSON can say, sorted."""
-    defaults = {
-        name: parameter.default
-        for name, parameter in facts.parameters.items()
-        if name not in _RESERVED
-        and isinstance(parameter.default, bool | int | float | str)
-        and parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    }
-    return dict(sorted((defaults | {name: value for name, value in call.items() if value is not None}).items()))
-
-
 def _settings(preset: Preset | None) -> dict[str, Any]:
     if preset is None:
         return {}
@@ -85,7 +70,7 @@ def _settings(preset: Preset | None) -> dict[str, Any]:
 
 
 def _refuse(facts: PipelineFacts, name: str) -> None:
-    if name in _RESERVED or name in _NAMES:
+    if name in NOT_FOR_RECORDS or name in _NAMES:
         raise UnknownNameError(f"the argument {name} is set elsewhere; leave it away")
     raise UnknownNameError(f"{facts.class_name} takes no {name}; leave it away")
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from PIL import Image
 
-from fashionedit.computing.loading import Offload, load_pipeline, parts_without_t5
-from fashionedit.computing.memory import is_out_of_memory
+from fashionedit.computing.loading import DTYPES, Offload, default_dtype, load_pipeline, parts_without_t5
+from fashionedit.computing.memory import free_memory, is_out_of_memory
 from fashionedit.computing.pipelines import PipelineFacts
 from fashionedit.computing.quiet import quiet
 from fashionedit.computing.torch_device import describe_device, find_device, find_dtype
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
 
-from .arguments import call_arguments, every_argument
+from .arguments import call_arguments
 from .drafting import DraftRequest, DraftResult
 from .presets import find_preset
 from .text_pipelines import find_text_pipeline
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DiffusersDrafts"]
 
-_DTYPES = ("fp32", "bf16", "fp16")
 _FAILURES_IN_A_ROW = 3  # from here on it is the pipeline, not the captions
 
 
@@ -83,8 +82,8 @@ class DiffusersDrafts:
         for name, value in (("width", width), ("height", height)):
             if value is not None and (value < 8 or value % 8):
                 raise InvalidDataError(f"{name} is {value}; it must be a multiple of 8 pixels")
-        if dtype is not None and dtype not in _DTYPES:
-            raise UnknownNameError(f"no dtype is called {dtype!r}; choose {', '.join(_DTYPES)}")
+        if dtype is not None and dtype not in DTYPES:
+            raise UnknownNameError(f"no dtype is called {dtype!r}; choose {', '.join(DTYPES)}")
         if offload is not None and offload not in get_args(Offload):
             raise UnknownNameError(f"no offloading is called {offload!r}; choose model or sequential")
         self._preset = find_preset(model)
@@ -201,7 +200,7 @@ class DiffusersDrafts:
 
     def _result(self, image: Image.Image, unsafe: bool, seconds: float, batch: int) -> DraftResult:
         width, height = image.size
-        effective = every_argument(self._facts, self._call) | {"width": width, "height": height}
+        effective = self._facts.effective(self._call) | {"width": width, "height": height}
         provenance = self._environment | {"batch": batch}
         if unsafe:
             return DraftResult(
@@ -221,13 +220,7 @@ class DiffusersDrafts:
                 "model or sequential, a smaller dtype, or a smaller width and height"
             ) from error
         self._batch_size = failed // 2
-        import torch
-
-        self._pipeline.maybe_free_model_hooks()  # offloaded parts that the failed call has left on the device
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        elif device.type == "mps":
-            torch.mps.empty_cache()
+        free_memory(self._pipeline, device)
 
     def _failed(self, error: Exception) -> DraftResult:
         self._failures += 1
@@ -259,11 +252,9 @@ class DiffusersDrafts:
     @cached_property
     def _dtype(self) -> str:
         chosen = self._dtype_asked
-        if chosen is None and self._device.type == "cpu":
-            chosen = "fp32"
         if chosen is None:
-            published = "fp16" if self._facts.class_name.startswith("StableDiffusion") else "bf16"
-            chosen = self._preset.dtype if self._preset else published
+            preset = self._preset.dtype if self._preset and self._device.type != "cpu" else None
+            chosen = preset or default_dtype(self._facts, self._device)
         find_dtype(chosen, self._device)
         return chosen
 

@@ -14,13 +14,31 @@ from .torch_device import find_dtype
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Offload", "load_pipeline", "parts_without_t5"]
+__all__ = ["DTYPES", "Offload", "default_dtype", "load_pipeline", "parts_without_t5"]
+
+DTYPES = ("fp32", "bf16", "fp16")
+"""The types of numbers that a pipeline may be loaded in."""
 
 Offload = Literal["model", "sequential"]
 """What waits in main memory: whole models (about as fast), or their layers (slow, a few GB on the device)."""
 
 
-def load_pipeline(facts: PipelineFacts, *, dtype: str, device: torch.device, offload: Offload | None, t5: bool) -> Any:
+def default_dtype(facts: PipelineFacts, device: torch.device) -> str:
+    """Returns the type that a pipeline was published for: fp16 or bf16 on a GPU; fp32 on a CPU."""
+    if device.type == "cpu":
+        return "fp32"
+    return "fp16" if facts.class_name.startswith("StableDiffusion") else "bf16"
+
+
+def load_pipeline(
+    facts: PipelineFacts,
+    *,
+    dtype: str,
+    device: torch.device,
+    offload: Offload | None = None,
+    device_map: str | None = None,
+    t5: bool = True,
+) -> Any:
     """Returns the pipeline with its weights, on its device.
 
     Only safetensors are read, and no code that comes with the weights is run.
@@ -30,6 +48,7 @@ def load_pipeline(facts: PipelineFacts, *, dtype: str, device: torch.device, off
         dtype: `fp32`, `bf16` or `fp16`.
         device: Where it computes.
         offload: What waits in main memory; nothing by default.
+        device_map: `balanced`, say: how accelerate spreads the parts over several GPUs, in the place of `device`.
         t5: Whether a T5 text encoder is loaded where there is one.
 
     Raises:
@@ -45,6 +64,7 @@ def load_pipeline(facts: PipelineFacts, *, dtype: str, device: torch.device, off
     absent: dict[str, None] = {name: None for name, kind in facts.components.items() if kind is None}
     if not t5:
         absent |= dict.fromkeys(parts_without_t5(facts))
+    spread = {} if device_map is None else {"device_map": device_map}
     pipeline_class: Any = diffusers.DiffusionPipeline  # without types of its own
     failure = InvalidDataError if facts.revision is None else ServiceError
     try:
@@ -56,8 +76,10 @@ def load_pipeline(facts: PipelineFacts, *, dtype: str, device: torch.device, off
                 trust_remote_code=False,
                 **numbers,
                 **absent,
+                **spread,
             )
-        _place(pipeline, device, offload)
+        if device_map is None:
+            _place(pipeline, device, offload)
     except Exception as error:
         if is_out_of_memory(error):
             raise ServiceError(

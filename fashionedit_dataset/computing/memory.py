@@ -1,8 +1,13 @@
-"""Recognising that memory ran out, whichever allocator says so."""
+"""Recognising that memory ran out, whichever allocator says so, and taking back what can be had."""
 
 from __future__ import annotations
 
-__all__ = ["is_out_of_memory"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["free_memory", "is_out_of_memory"]
 
 # torch raises OutOfMemoryError for CUDA and XPU only; the others are plain RuntimeErrors with these texts.
 _TEXTS = (
@@ -19,3 +24,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _TEXTS)
+
+
+def free_memory(pipeline: Any, device: torch.device) -> None:
+    """Gives back what a failed call of a diffusers pipeline left on the device, offloaded parts included."""
+    import torch
+
+    pipeline.maybe_free_model_hooks()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

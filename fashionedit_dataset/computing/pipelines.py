@@ -16,7 +16,12 @@ from fashionedit.parallel import map_in_order
 
 from .quiet import quiet
 
-__all__ = ["PipelineFacts", "find_pipeline"]
+__all__ = ["NOT_FOR_RECORDS", "PipelineFacts", "find_pipeline"]
+
+NOT_FOR_RECORDS = frozenset(
+    {"prompt", "generator", "num_images_per_prompt", "output_type", "return_dict", "latents", "image", "images"}
+)
+"""Arguments of a pipeline's call that are ours to set, or have no place in a record."""
 
 _INDEX = "model_index.json"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -65,6 +70,17 @@ class PipelineFacts:
         """Returns what the pipeline uses for a parameter that it isn't given."""
         found = self.parameters.get(parameter)
         return None if found is None or found.default is inspect.Parameter.empty else found.default
+
+    def effective(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the arguments of a call and all defaults of the signature that JSON can say, sorted."""
+        defaults = {
+            name: parameter.default
+            for name, parameter in self.parameters.items()
+            if name not in NOT_FOR_RECORDS
+            and isinstance(parameter.default, bool | int | float | str)
+            and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        }
+        return dict(sorted((defaults | {name: value for name, value in call.items() if value is not None}).items()))
 
 
 def find_pipeline(place: str, revision: str | None) -> PipelineFacts:
