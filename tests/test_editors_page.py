@@ -24,6 +24,7 @@ sys.path.append(str(ROOT / "tests" / "harness"))
 
 from image_service import ImageService  # noqa: E402
 from json_service import Asked, Reply, json_service  # noqa: E402
+from tiny_edit_pipelines import write_tiny_klein, write_tiny_pix2pix  # noqa: E402
 
 from fashionedit.builders.pack import pack  # noqa: E402
 from fashionedit.command import main  # noqa: E402
@@ -62,6 +63,15 @@ def image_service(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str,
         patch.setenv("OPENAI_BASE_URL", service.openai)
         yield {"http://gpu-3:8000/v1": service.openai}
         assert service.calls
+
+
+@contextmanager
+def tiny_pipelines(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]]:
+    """Folders with the same classes and random weights."""
+    yield {
+        "diffusers:black-forest-labs/FLUX.2-klein-4B": f"diffusers:{write_tiny_klein(folder / 'klein')}",
+        "diffusers:timbrooks/instruct-pix2pix": f"diffusers:{write_tiny_pix2pix(folder / 'pix2pix')}",
+    }
 
 
 @contextmanager
@@ -106,6 +116,7 @@ SECTIONS = {
     "A function": (nothing, 1),
     "A function that waits": (nothing, 1),
     "A class": (nothing, 1),
+    "A pipeline of diffusers": (tiny_pipelines, 2),
     "OpenAI": (image_service, 3),
     "A server that speaks like OpenAI's": (image_service, 1),
     "Inference Providers of Hugging Face": (endpoint, 1),

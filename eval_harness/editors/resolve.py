@@ -27,6 +27,7 @@ PREFIXES: dict[str, str] = {
     "http": "own_server:open_http",
     "https": "own_server:open_https",
     "command": "programs:open_editor",
+    "diffusers": "diffusers_editor:open_editor",
     "hf": "providers:open_editor",
     "space": "spaces:open_editor",
 }

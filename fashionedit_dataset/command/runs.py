@@ -89,8 +89,9 @@ def run(
     """Run EDITOR over the dataset, three rounds in each protocol; the same command again continues.
 
     EDITOR is identity, return-reference, paste-reference, oracle, synthetic-stepper, package.module:attribute,
-    path/to/file.py:attribute, openai:MODEL, openai-responses:MODEL, hf:PROVIDER/MODEL, http://HOST/PATH, space:ID or
-    "command:PROGRAM ..." (docs/editors.md). Rounds that timed out or failed with an error are tried again.
+    path/to/file.py:attribute, diffusers:REPO_OR_FOLDER[@revision], openai:MODEL, openai-responses:MODEL,
+    hf:PROVIDER/MODEL, http://HOST/PATH, space:ID or "command:PROGRAM ..." (docs/editors.md). Rounds that timed out or
+    failed with an error are tried again.
 
     Ctrl-C lets the edits under way come to their end and keeps them; a second one stops at once.
 
