@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import Comparison, compare
     from .editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor, RequestImage, Status
     from .editors import EDITORS, resolve_editor
     from .merging import merge
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EDITORS",
     "PROTOCOLS",
+    "Comparison",
     "EditRequest",
     "EditResult",
     "Editor",
@@ -43,6 +45,7 @@ __all__ = [
     "RunSummary",
     "Status",
     "build_results",
+    "compare",
     "import_images",
     "merge",
     "read_results",
@@ -55,6 +58,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "comparison": ("Comparison", "compare"),
     "editing": ("EditRequest", "EditResult", "Editor", "EditorInfo", "PrivilegedEditor", "RequestImage", "Status"),
     "editors": ("EDITORS", "resolve_editor"),
     "merging": ("merge",),

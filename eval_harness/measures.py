@@ -38,14 +38,14 @@ def measures_of(encoder: ImageEncoder) -> tuple[Measure, ...]:
         ),
         Measure(
             id="outside",
-            label="Outside",
+            label="Outside dB",
             unit=f"PSNR outside the box with the image before, dB, at most {OUTSIDE_MOST:g}",
             better="higher",
             fingerprint={**PSNR_FINGERPRINT, "measure": "outside 1", "most": f"{OUTSIDE_MOST:g} dB"},
         ),
         Measure(
             id="outside_similarity",
-            label="Outside*",
+            label="Outside cosine",
             unit="cosine × 100 with the same image that keeps what was before outside the box",
             better="higher",
             fingerprint={**by_encoder, "measure": "outside_similarity 1"},

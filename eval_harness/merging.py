@@ -123,7 +123,7 @@ def _labels(pairs: Sequence[tuple[Row, RowSamples]], runs: Sequence[RunIdentity]
 def _settings(run: RunIdentity, others: Sequence[RunIdentity]) -> str:
     """Says in which settings the run differs from those beside it."""
     clauses = []
-    for field in ("seed", "reference", "size_policy", "params"):
+    for field in ("seed", "repeats", "reference", "size_policy", "params"):
         value = getattr(run, field)
         if any(getattr(other, field) != value for other in others):
             shown = ", ".join(f"{key}={one}" for key, one in value.items()) if isinstance(value, dict) else value

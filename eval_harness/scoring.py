@@ -33,7 +33,7 @@ STAR_THRESHOLD = 0.9
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
-_PAIRS_AT_ONCE = 64
+_AT_ONCE = 48  # pairs, or changes: their pictures are still remembered when the changes are measured
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,12 @@ class _Todo:
 
 
 def _blocks(todo: Iterable[_Todo]) -> Iterator[_Todo]:
-    """Yields it in parts whose pictures are remembered until their changes are measured."""
+    """Yields it in parts whose pictures are remembered until their changes are measured; at once if there are none."""
     block = _Todo()
     for one in todo:
         block.pairs.update(one.pairs)
         block.changes.update(one.changes)
-        if len(block.pairs) + len(block.changes) >= _PAIRS_AT_ONCE:
+        if block.changes and max(len(block.pairs), len(block.changes)) >= _AT_ONCE:
             yield block
             block = _Todo()
     if block.pairs or block.changes:

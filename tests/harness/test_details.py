@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from scored_toys import DrawnRun, ScoredSource, drawn_baselines, drawn_sample, stepped, toy_embedder
 
+from fashionedit.command import cli
+from fashionedit.command.options import print_table
 from fashionedit.eval_harness.details import Section, details_text, gain_section, sections
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.headlines import headline_values
 from fashionedit.eval_harness.records import RoundOutcome
 from fashionedit.eval_harness.result_models import Results
-from fashionedit.eval_harness.results import build_results
+from fashionedit.eval_harness.results import build_results, write_results
 from fashionedit.eval_harness.timing import read_timing, timing, write_timing
 
 
@@ -121,3 +125,32 @@ def test_text_and_markdown_hold_the_same_sections(results: Results) -> None:
     assert markdown.count("### ") == sum(bool(one.rows) for one in sections(results))
     assert "Time and cost" not in text
     assert details_text([]) == ""
+
+
+def test_the_command_shows_gains_always_and_the_rest_where_asked(
+    run: TimedRun, source: ScoredSource, results: Results, tmp_path: Path
+) -> None:
+    write_results(results, tmp_path / "results.json")
+    write_timing(run, source, tmp_path / "timing.json", results)
+
+    def shown(*options: str) -> str:
+        answer = CliRunner().invoke(cli, ["show", str(tmp_path), *options], catch_exceptions=False)
+        assert answer.exit_code == 0
+        return answer.output
+
+    titles = ("95 % intervals", "Gain over the draft", "Did it change", "Cosine* at other", "Time and cost")
+    assert [title in shown() for title in titles] == [False, True, False, False, False]
+    assert all(title in shown("--details") for title in titles)
+    assert "### Gain over the draft" in shown("--markdown")
+    assert "### Time and cost" in shown("--markdown", "--details")
+
+
+def test_a_narrow_terminal_gets_no_broken_gains(
+    results: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "90")
+    print_table(results)
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 90
+    assert "need a wider terminal" in text
