@@ -231,7 +231,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, embedder = open_folder(folder / "set"), Embedder(load_encoder("offline", device="cpu"))
     for name in NAMES:
         run(resolve_editor(name), source, folder / name, rounds=1)
-        results = build_results(RunFolder.open(folder / name), source, embedder)
+        results = build_results(RunFolder.open(folder / name), source, embedder, measures=False)
         write_results(results, folder / name / "results.json")
     return folder
 

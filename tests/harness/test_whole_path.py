@@ -52,7 +52,7 @@ def score_all(tmp_path_factory: pytest.TempPathFactory) -> Callable[[FashionEdit
         scored = []
         for name in editors:
             run(resolve_editor(name), source, out / name)
-            scored.append(build_results(RunFolder.open(out / name), source, embedder))
+            scored.append(build_results(RunFolder.open(out / name), source, embedder, measures=False))
         return merge(scored)
 
     return score
