@@ -67,11 +67,18 @@ def image_service(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str,
 
 @contextmanager
 def tiny_pipelines(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]]:
-    """Folders with the same classes and random weights."""
-    yield {
-        "diffusers:black-forest-labs/FLUX.2-klein-4B": f"diffusers:{write_tiny_klein(folder / 'klein')}",
-        "diffusers:timbrooks/instruct-pix2pix": f"diffusers:{write_tiny_pix2pix(folder / 'pix2pix')}",
-    }
+    """Folders with the same classes and random weights, too small for two threads to share the work."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield {
+            "diffusers:black-forest-labs/FLUX.2-klein-4B": f"diffusers:{write_tiny_klein(folder / 'klein')}",
+            "diffusers:timbrooks/instruct-pix2pix": f"diffusers:{write_tiny_pix2pix(folder / 'pix2pix')}",
+        }
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

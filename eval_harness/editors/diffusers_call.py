@@ -17,9 +17,10 @@ from fashionedit.eval_harness.keys import plain_json
 from .diffusers_classes import EditClass
 from .stitching import stitch, unstitch
 
-__all__ = ["Shown", "arguments", "show"]
+__all__ = ["Shown", "arguments", "seed_of", "show"]
 
-_ALIASES = {"steps": "num_inference_steps", "guidance": "guidance_scale"}
+_SEED = "seed"
+_DISTILLED_STEPS = 4  # what the cards of distilled models say; the class has the 50 of the others
 _SIZE = ("width", "height")
 _OURS = NOT_FOR_RECORDS | {"input_images", "max_area", "seed", "mask", "strength"}
 _NO_VALUES = ("_embeds", "callback", "_mask", "ip_adapter", "latents", "prior_token", "source_image")
@@ -44,9 +45,18 @@ class Shown:
         """Width and height that the pipeline is asked for, pixels."""
         return self.images[0].size
 
-    def edited(self, output: Image.Image) -> Image.Image:
-        """Returns what the pipeline made of the base."""
-        return unstitch(output, self.base) if self.stitched else output
+    def edited(self, output: Image.Image, *, squeezed: bool = False) -> Image.Image:
+        """Returns what the pipeline made of the base.
+
+        Args:
+            output: What it made of all that it was shown.
+            squeezed: Whether that has another shape, which is drawn out to the base's at the same number of pixels.
+        """
+        image = unstitch(output, self.base) if self.stitched else output
+        if not squeezed:
+            return image
+        height = math.sqrt(image.width * image.height * self.base.height / self.base.width)
+        return _resized(image, round(height * self.base.width / self.base.height), round(height))
 
 
 def show(
@@ -74,16 +84,26 @@ def show(
     return Shown((_fitted(stitch(base, request.references[0]), kind, unit, max_pixels),), base, True)
 
 
-def arguments(facts: PipelineFacts, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
+def arguments(
+    facts: PipelineFacts, kind: EditClass, params: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, int]]:
     """Returns the call's arguments and the size that is asked for, from a request's params.
 
-    `steps` and `guidance` may stand for diffusers' longer names. Where true classifier-free guidance is on and has no
-    negative prompt, it is given " ": without any it would silently be off.
+    `steps`, `guidance` and `image_guidance` may stand for the class's longer names. Where true classifier-free guidance
+    is on and has no negative prompt, it is given " ": without any it would silently be off.
 
     Raises:
         EditorError: The pipeline takes no such argument, or would ignore it.
     """
-    given = {_ALIASES.get(name, name): value for name, value in plain_json(dict(params), name="params").items()}
+    short = {"steps": "num_inference_steps", "guidance": kind.guidance, "image_guidance": "image_guidance_scale"}
+    if "img_guidance_scale" in facts.parameters:
+        short["image_guidance"] = "img_guidance_scale"
+    given: dict[str, Any] = {}
+    for name, value in plain_json({key: params[key] for key in params if key != _SEED}, name="params").items():
+        own = short[name] if short.get(name) in facts.parameters else name
+        if own in given:
+            raise EditorError(f"{own} is given twice, by its short name too; leave one out")
+        given[own] = value
     size = {name: _pixels(name, given.pop(name)) for name in _SIZE if name in given}
     if len(size) == 1:
         raise EditorError(f"{facts.class_name} is given {next(iter(size))} alone; give width and height")
@@ -91,13 +111,27 @@ def arguments(facts: PipelineFacts, params: Mapping[str, Any]) -> tuple[dict[str
     for name in given:
         if name not in known:
             raise EditorError(
-                f"{facts.class_name} has no param {name!r}; its params are {', '.join(['width', 'height', *known])}"
+                f"{facts.class_name} has no param {name!r}; its params are {', '.join([*_SIZE, _SEED, *known])}"
             )
     _check_guidance(facts, given)
     scale = given.get("true_cfg_scale", facts.default("true_cfg_scale"))
     if scale is not None and "negative_prompt" in known and given.get("negative_prompt") is None and scale > 1:
         given["negative_prompt"] = " "
+    if facts.distilled and "num_inference_steps" in known:
+        given.setdefault("num_inference_steps", _DISTILLED_STEPS)
     return given, size
+
+
+def seed_of(request: EditRequest) -> int:
+    """Returns the seed of a request: the param of that name, or its own.
+
+    Raises:
+        EditorError: The param is no whole number from 0 on.
+    """
+    seed = request.params.get(_SEED, request.seed)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise EditorError(f"seed is {seed!r}; give a whole number from 0 on")
+    return seed
 
 
 def _settable(facts: PipelineFacts) -> list[str]:

@@ -28,10 +28,13 @@ class EditClass:
         several: Whether a list of images is the base and its references.
         together: Whether lists of prompts and images of one length are a batch.
         size: Whether it is told height and width, takes them from its image, or has sizes of its own.
+        squeezes: Whether it squeezes an image into a size of its own, so that its answer is to be drawn out again.
         factor: Width and height are multiples of this many cells of its autoencoder.
         area: Whether it is told `max_area` too, which otherwise decides the size.
         least_side: What is smaller is refused, pixels; 0 takes anything.
         most_aspect: What is longer is refused; 0 takes anything.
+        pixels: The most that it was trained on, where more than that are shown smaller; None takes any number.
+        guidance: What `--param guidance` sets; `guidance_scale` has no effect on Qwen's published weights.
         prompt: The form of its words: as they are, as JSON with an `edit_instruction`, or with a token per image.
         frames: Whether it answers with a film, whose last frame is the edit.
     """
@@ -40,10 +43,13 @@ class EditClass:
     several: bool = False
     together: bool = False
     size: Literal["asked", "image", "own"] = "asked"
+    squeezes: bool = False
     factor: int = 2
     area: bool = False
     least_side: int = 0
     most_aspect: float = 0
+    pixels: int | None = None
+    guidance: Literal["guidance_scale", "true_cfg_scale"] = "guidance_scale"
     prompt: Literal["plain", "json", "tokens"] = "plain"
     frames: bool = False
 
@@ -65,6 +71,14 @@ class EditClass:
             return {}
         return {"width": width, "height": height} | ({"max_area": width * height} if self.area else {})
 
+    @property
+    def usual(self) -> dict[str, Any]:
+        """Arguments that are set unless the user sets them.
+
+        Kontext would bring its image to a size of a list of its own, on another grid than the one it paints.
+        """
+        return {"_auto_resize": False} if self.area else {}
+
 
 _FLUX2 = EditClass(several=True, least_side=64, most_aspect=8)
 
@@ -77,16 +91,16 @@ CLASSES: Mapping[str, EditClass] = {
     "Flux2KleinKVPipeline": _FLUX2,
     "Flux2KleinPipeline": _FLUX2,
     "Flux2Pipeline": _FLUX2,
-    "FluxKontextPipeline": EditClass(together=True, area=True),
+    "FluxKontextPipeline": EditClass(together=True, area=True, pixels=1_100_000),
     "GlmImagePipeline": EditClass(several=True, factor=4),
     "JoyImageEditPipeline": EditClass(size="own"),
     "JoyImageEditPlusPipeline": EditClass("images", several=True),
-    "Kandinsky5I2IPipeline": EditClass(size="own"),
+    "Kandinsky5I2IPipeline": EditClass(size="own", squeezes=True),
     "LongCatImageEditPipeline": EditClass(size="own"),
     "OmniGenPipeline": EditClass("input_images", several=True, prompt="tokens"),
-    "QwenImage21Pipeline": EditClass(several=True),
-    "QwenImageEditPipeline": EditClass(),
-    "QwenImageEditPlusPipeline": EditClass(several=True),
+    "QwenImage21Pipeline": EditClass(several=True, guidance="true_cfg_scale"),
+    "QwenImageEditPipeline": EditClass(guidance="true_cfg_scale"),
+    "QwenImageEditPlusPipeline": EditClass(several=True, guidance="true_cfg_scale"),
     "StableDiffusionInstructPix2PixPipeline": EditClass(together=True, size="image", factor=1),
     "StableDiffusionXLInstructPix2PixPipeline": EditClass(together=True, factor=1),
     "ZImageOmniPipeline": _FLUX2,

@@ -6,7 +6,9 @@ elsewhere base and reference are stitched side by side and the answer is cropped
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +19,11 @@ from fashionedit.computing.loading import default_dtype, load_pipeline
 from fashionedit.computing.memory import free_memory, is_out_of_memory
 from fashionedit.computing.pipelines import PipelineFacts, find_pipeline
 from fashionedit.computing.quiet import quiet
-from fashionedit.computing.torch_device import find_device, find_dtype
+from fashionedit.computing.torch_device import describe_device, find_device, find_dtype
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 
-from .diffusers_call import Shown, arguments, show
+from .diffusers_call import Shown, arguments, seed_of, show
 from .diffusers_classes import EditClass, find_edit_class
 from .diffusers_options import DiffusersOptions, Lora, find_lora, read_options
 from .settings import EditorSettings
@@ -78,6 +80,7 @@ class DiffusersEditor:
         find_dtype(self._dtype, self._device)
         self._lora: Lora | None = find_lora(options.lora) if options.lora else None
         self._failures = 0
+        self._told = False
 
     @property
     def batch_size(self) -> int:
@@ -94,6 +97,7 @@ class DiffusersEditor:
             self._dtype,
             *([] if self._dtype == "fp32" else [self._device.type]),
             *([f"lora {lora.identity} × {lora.scale:g}"] if lora else []),
+            *([f"variant {options.variant}"] if options.variant else []),
             *(["stitched"] if options.stitched and self._kind.several else []),
             *([f"at most {options.max_pixels} pixels"] if options.max_pixels else []),
         ]
@@ -144,13 +148,14 @@ class DiffusersEditor:
             free_memory(pipeline, self._device)
 
     def _show(self, request: EditRequest) -> Shown:
-        _, size = arguments(self._facts, request.params)
+        _, size = arguments(self._facts, self._kind, request.params)
+        seed_of(request)
         return show(
             request,
             self._kind,
             unit=self._kind.factor * self._cell,
             native=self._native,
-            max_pixels=self._options.max_pixels,
+            max_pixels=self._options.max_pixels or self._kind.pixels,
             size=size,
         )
 
@@ -168,10 +173,11 @@ class DiffusersEditor:
         import torch
 
         kind, facts, count = self._kind, self._facts, len(requests)
-        given, _ = arguments(facts, requests[0].params)
+        given, _ = arguments(facts, kind, requests[0].params)
+        given = kind.usual | given
         words = [kind.words(request.instruction, len(one.images)) for request, one in zip(requests, shown, strict=True)]
         pictures = [kind.pictures(one.images) for one in shown]
-        generators = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
+        generators = [torch.Generator("cpu").manual_seed(seed_of(request)) for request in requests]
         size = kind.asked(*shown[0].size)
         call: dict[str, Any] = given | size | ({"output_type": "pil"} if kind.frames else {})
         if count > 1 and call.get("negative_prompt") is not None:
@@ -179,7 +185,7 @@ class DiffusersEditor:
         call["prompt"] = words if count > 1 else words[0]
         call[kind.argument] = pictures if count > 1 else pictures[0]
         call["generator"] = generators if count > 1 else generators[0]
-        with quiet():
+        with quiet(), _seeded(seed_of(requests[0]), self._device):
             output = pipeline(**call)
         images = [film[-1] for film in output.frames] if kind.frames else getattr(output, "images", None)
         if not isinstance(images, list) or not all(isinstance(image, Image.Image) for image in images):
@@ -189,7 +195,7 @@ class DiffusersEditor:
         flags = getattr(output, "nsfw_content_detected", None)
         unsafe = list(flags) if isinstance(flags, list | tuple) else [bool(flags)] * count
         short = {name: value for name, value in requests[0].params.items() if name not in given}  # steps, guidance
-        effective = facts.effective(given | size) | short
+        effective = facts.effective(given | size) | short | self._circumstances(count)
         return [
             self._result(image, one, bool(flag), effective)
             for image, one, flag in zip(images, shown, unsafe, strict=True)
@@ -202,7 +208,14 @@ class DiffusersEditor:
         if unsafe:
             message = f"the safety checker of {self._facts.name} took the picture for unsafe and blackened it"
             return EditResult.failed(Status.REFUSED, message, params=params)
-        return EditResult.ok(shown.edited(image), params=params)
+        return EditResult.ok(shown.edited(image, squeezed=self._kind.squeezes), params=params)
+
+    def _circumstances(self, count: int) -> dict[str, Any]:
+        """Returns what may move the last bit, and is no part of the fingerprint but for the type of numbers."""
+        options = self._options
+        told = {"device": describe_device(self._device), "dtype": self._dtype, "batch": count}
+        further = {"offload": options.offload, "device_map": options.device_map, "lora": options.lora}
+        return told | {name: value for name, value in further.items() if value is not None}
 
     def _shrink(self, failed: int, error: Exception) -> None:
         free_memory(self._pipeline, self._device)
@@ -212,6 +225,13 @@ class DiffusersEditor:
                 "option offload=model or sequential, a smaller dtype, or max_pixels"
             ) from error
         self._batch_size = failed // 2
+        if not self._told:
+            self._told = True
+            warnings.warn(
+                f"{self._device.type} has no memory for {failed} edits of {self._facts.name} at once; going on with "
+                f"{self._batch_size}, and fewer where that is needed",
+                stacklevel=2,
+            )
 
     def _failed(self, error: Exception) -> EditResult:
         self._failures += 1
@@ -232,14 +252,22 @@ class DiffusersEditor:
     @cached_property
     def _pipeline(self) -> Any:
         facts, options = self._facts, self._options
-        pipeline = load_pipeline(
-            facts, dtype=self._dtype, device=self._device, offload=options.offload, device_map=options.device_map
-        )
-        if self._lora is not None:
-            self._add(self._lora, pipeline)
-        return pipeline
+        try:
+            return load_pipeline(
+                facts,
+                dtype=self._dtype,
+                device=self._device,
+                offload=options.offload,
+                device_map=options.device_map,
+                variant=options.variant,
+                prepare=self._add if self._lora else None,  # once offloaded, it would lose its device
+            )
+        except (InvalidDataError, UnknownNameError) as error:
+            raise ServiceError(str(error)) from error  # every edit would end the same way
 
-    def _add(self, lora: Lora, pipeline: Any) -> None:
+    def _add(self, pipeline: Any) -> None:
+        lora = self._lora
+        assert lora is not None
         if not hasattr(pipeline, "load_lora_weights"):
             raise UnknownNameError(f"{self._facts.class_name} takes no LoRA; leave the option out")
         from safetensors import SafetensorError
@@ -256,3 +284,13 @@ class DiffusersEditor:
                 f"the LoRA {lora.name} doesn't fit {self._facts.name} ({type(error).__name__}: {line}); name one made "
                 "for this model"
             ) from error
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds what some classes draw without the generator, and leaves the process's own random numbers alone."""
+    import torch
+
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -23,6 +23,7 @@ _OPTIONS = {
     "device_map": "balanced spreads the parts over several GPUs",
     "offload": "model or sequential, what waits in main memory",
     "lora": "REPOSITORY or FOLDER or FILE.safetensors, with :SCALE",
+    "variant": "which set of weight files, such as fp16",
     "batch_size": "edits made together, where the class can",
     "images": "native or stitched, how base and reference are shown",
     "max_pixels": "the most pixels that an image may have, such as 1048576",
@@ -58,6 +59,7 @@ class DiffusersOptions:
         device_map: How accelerate spreads it, in the place of `device`.
         offload: What waits in main memory.
         lora: The text of the option.
+        variant: Which set of weight files, where a repository has several.
         batch_size: Edits made together, at most.
         stitched: Whether base and reference are shown in one picture although the class takes two.
         max_pixels: Larger images are shrunk to this many pixels.
@@ -68,6 +70,7 @@ class DiffusersOptions:
     device_map: str | None = None
     offload: Offload | None = None
     lora: str | None = None
+    variant: str | None = None
     batch_size: int = _BATCH
     stitched: bool = False
     max_pixels: int | None = None
@@ -94,6 +97,7 @@ def read_options(settings: EditorSettings) -> DiffusersOptions:
         device_map=_choice(given, "device_map", ("balanced", "cuda", "cpu")),
         offload=cast("Offload | None", _choice(given, "offload", ("model", "sequential"))),
         lora=None if given.get("lora") is None else str(given["lora"]),
+        variant=None if given.get("variant") is None else str(given["variant"]),
         batch_size=_count(given, "batch_size") or _BATCH,
         stitched=_choice(given, "images", ("native", "stitched")) == "stitched",
         max_pixels=_count(given, "max_pixels"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
+from fashionedit.errors import FashionEditError, InvalidDataError, ServiceError, UnknownNameError
 
 from .memory import is_out_of_memory
 from .pipelines import PipelineFacts
@@ -37,7 +38,9 @@ def load_pipeline(
     device: torch.device,
     offload: Offload | None = None,
     device_map: str | None = None,
+    variant: str | None = None,
     t5: bool = True,
+    prepare: Callable[[Any], None] | None = None,
 ) -> Any:
     """Returns the pipeline with its weights, on its device.
 
@@ -49,7 +52,9 @@ def load_pipeline(
         device: Where it computes.
         offload: What waits in main memory; nothing by default.
         device_map: `balanced`, say: how accelerate spreads the parts over several GPUs, in the place of `device`.
+        variant: Which weight files, where there are several sets, such as `fp16`.
         t5: Whether a T5 text encoder is loaded where there is one.
+        prepare: What is done to the pipeline before it is placed, such as adding a LoRA; its own errors pass through.
 
     Raises:
         ServiceError: It can't be fetched, loaded or held in memory.
@@ -64,7 +69,8 @@ def load_pipeline(
     absent: dict[str, None] = {name: None for name, kind in facts.components.items() if kind is None}
     if not t5:
         absent |= dict.fromkeys(parts_without_t5(facts))
-    spread = {} if device_map is None else {"device_map": device_map}
+    further = {"device_map": device_map, "variant": variant}
+    chosen = {name: value for name, value in further.items() if value is not None}
     pipeline_class: Any = diffusers.DiffusionPipeline  # without types of its own
     failure = InvalidDataError if facts.revision is None else ServiceError
     try:
@@ -76,10 +82,14 @@ def load_pipeline(
                 trust_remote_code=False,
                 **numbers,
                 **absent,
-                **spread,
+                **chosen,
             )
+        if prepare is not None:
+            prepare(pipeline)
         if device_map is None:
             _place(pipeline, device, offload)
+    except FashionEditError:
+        raise
     except Exception as error:
         if is_out_of_memory(error):
             raise ServiceError(

@@ -40,6 +40,7 @@ class PipelineFacts:
         class_name: The pipeline's class in diffusers.
         parameters: Of the class's call.
         components: Name → class; None for a component that the pipeline was saved without.
+        distilled: Whether it says of itself that it needs few steps and no guidance.
     """
 
     place: str
@@ -48,6 +49,7 @@ class PipelineFacts:
     class_name: str
     parameters: Mapping[str, inspect.Parameter] = field(repr=False)
     components: Mapping[str, str | None]
+    distilled: bool = False
 
     @property
     def revision(self) -> str | None:
@@ -109,7 +111,8 @@ def find_pipeline(place: str, revision: str | None) -> PipelineFacts:
             f"{place!r} is neither a folder nor a repository of the Hub; write owner/name[@revision], or check the path"
         )
     class_name, parameters = _class(index, name)
-    return PipelineFacts(place, name, identity, class_name, parameters, dict(_components(index)))
+    distilled = index.get("is_distilled") is True
+    return PipelineFacts(place, name, identity, class_name, parameters, dict(_components(index)), distilled)
 
 
 def _read_index(path: Path, place: str) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,13 @@ from tiny_edit_pipelines import (
 from tiny_pipelines import write_tiny_sd3
 from toy_samples import ToySource
 
+from fashionedit.command import main
+from fashionedit.computing.pipelines import find_pipeline
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.eval_harness import RunFolder, Status, run
 from fashionedit.eval_harness.editing import EditRequest, RequestImage
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
+from fashionedit.eval_harness.editors.diffusers_call import Shown, arguments, show
 from fashionedit.eval_harness.editors.diffusers_classes import CLASSES
 from fashionedit.eval_harness.editors.diffusers_editor import DiffusersEditor
 from fashionedit.eval_harness.testing import assert_conforms
@@ -42,9 +46,20 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 FEW: dict[str, dict[str, Any]] = {
     "pix2pix": {"steps": 1},
     "pix2pix-xl": {"steps": 1},
-    "kontext": {"steps": 1, "_auto_resize": False},  # else every base is brought to a megapixel
+    "kontext": {"steps": 1},
     "klein": {"steps": 1},
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Two threads wait for each other more than they compute where networks are this small."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +132,25 @@ def test_words_take_the_form_that_a_class_reads() -> None:
     assert CLASSES["OmniGenPipeline"].words("Make it red", 2) == expected
 
 
+def test_every_editing_class_of_diffusers_is_in_the_table_or_known_to_do_other_work() -> None:
+    import diffusers
+
+    other_work = {  # by masks, by inversion, or on films
+        "FluxKontextInpaintPipeline",
+        "LEditsPPPipelineStableDiffusion",
+        "LEditsPPPipelineStableDiffusionXL",
+        "LucyEditPipeline",
+        "QwenImageEditInpaintPipeline",
+        "StableDiffusionDiffEditPipeline",
+        "StableDiffusionModelEditingPipeline",
+        "StableDiffusionPix2PixZeroPipeline",
+    }
+    names = {name for name in dir(diffusers) if "Pipeline" in name and not name.endswith("Output")}
+    words = ("Edit", "Pix2Pix", "Kontext", "I2IPipeline")
+    editing = {name for name in names if any(word in name for word in words) and "Modular" not in name}
+    assert editing <= CLASSES.keys() | other_work
+
+
 # Edits
 
 
@@ -134,16 +168,35 @@ def test_three_rounds_of_both_protocols(name: str, folders: dict[str, Path], tmp
     assert len({(outcome.protocol, outcome.current.digest) for outcome in outcomes if outcome.own}) == 12
 
 
-def test_qwen_is_shown_both_images_and_keeps_the_shape_of_the_base(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def qwen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DiffusersEditor:
+    """A Qwen-Image-Edit-Plus, put in place in memory: without torchvision its processor can't be loaded."""
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as module
 
     for name in ("CONDITION_IMAGE_SIZE", "VAE_IMAGE_SIZE"):  # a megapixel each
         monkeypatch.setattr(module, name, 64 * 64)
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "QwenImageEditPlusPipeline"}))
-    editor = editor_of(tmp_path)
+    (tmp_path / "qwen").mkdir()
+    (tmp_path / "qwen" / "model_index.json").write_text(json.dumps({"_class_name": "QwenImageEditPlusPipeline"}))
+    editor = editor_of(tmp_path / "qwen")
     editor.__dict__["_pipeline"] = tiny_qwen_edit_plus()
+    return editor
+
+
+def test_qwen_edits_three_rounds_of_both_protocols(qwen: DiffusersEditor, tmp_path: Path) -> None:
+    summary = run(qwen, ToySource(1, draft_size=(48, 64)), tmp_path / "run", params={"steps": 1})
+    assert summary.statuses == {Status.OK: 6}
+
+
+def test_guidance_is_the_scale_that_has_an_effect_on_qwen(qwen: DiffusersEditor) -> None:
+    usual, strong = (qwen.edit(request(picture(64, 96), **params)) for params in ({}, {"guidance": 9.0}))
+    assert (strong.params["guidance"], strong.params["true_cfg_scale"]) == (9.0, 9.0)
+    assert usual.image is not None
+    assert strong.image is not None
+    assert usual.image.tobytes() != strong.image.tobytes()
+
+
+def test_qwen_is_shown_both_images_and_keeps_the_shape_of_the_base(qwen: DiffusersEditor) -> None:
+    editor = qwen
     assert not editor.describe().stitched
     edited = editor.edit(request(picture(64, 96), picture(160, 64, 1)))
     assert edited.size == (64, 96)
@@ -222,10 +275,15 @@ def test_requests_of_one_size_are_made_together_and_no_more_than_fit(folders: di
     alone = [editor.edit(one) for one in requests]
     assert editor.batch_size == 4
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-    with breaking(editor._pipeline.unet, error, above=6) as sizes:  # guidance makes three of each
+    with (
+        breaking(editor._pipeline.unet, error, above=3) as sizes,  # guidance makes three of each
+        pytest.warns(UserWarning, match="no memory for 4 edits of pix2pix at once; going on with 2") as warned,
+    ):
         together = editor.edit_many(requests)
-    assert editor.batch_size == 2
-    assert sizes == [12, 6, 6, 3, 3]
+    assert len(warned) == 1
+    assert editor.batch_size == 1
+    assert sizes == [12, 6, *[3] * 6]
+    assert [result.params["batch"] for result in together] == [1] * 6
     for one, many, asked in zip(alone, together, requests, strict=True):
         assert one.image is not None
         assert many.image is not None
@@ -286,15 +344,76 @@ def test_effective_params_have_the_defaults_too(folders: dict[str, Path]) -> Non
     assert params["shown_size"] == [64, 96]
 
 
+def test_a_seed_may_be_given_and_the_process_s_own_random_numbers_are_left_alone(folders: dict[str, Path]) -> None:
+    import torch
+
+    editor = editor_of(folders["klein"])
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    given, own, other = (editor.edit(one) for one in (request(seed=7), request(seed=8), request(seed=9)))
+    by_param = editor.edit(replace(request(seed=7), params={"steps": 1, "seed": 8}))
+    assert torch.rand(1) == expected
+    assert by_param.image is not None
+    assert by_param.image.tobytes() == own.image.tobytes() != given.image.tobytes()  # type: ignore[union-attr]
+    assert other.image.tobytes() != own.image.tobytes()  # type: ignore[union-attr]
+
+
+def test_a_distilled_model_makes_few_steps_unless_told_otherwise(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(folders["klein"], tmp_path / "klein")
+    index = json.loads((folder / "model_index.json").read_text())
+    for distilled, steps in ((True, 4), (False, 50)):
+        (folder / "model_index.json").write_text(json.dumps(index | {"is_distilled": distilled}))
+        facts = find_pipeline(str(folder), None)
+        given, _ = arguments(facts, CLASSES["Flux2KleinPipeline"], {})
+        assert facts.effective(given)["num_inference_steps"] == steps
+        given, _ = arguments(facts, CLASSES["Flux2KleinPipeline"], {"steps": 9})
+        assert given["num_inference_steps"] == 9
+
+
+def test_kontext_looks_at_the_grid_that_it_paints(folders: dict[str, Path]) -> None:
+    editor = editor_of(folders["kontext"])
+    usual, own = (editor.edit(request(picture(48, 64), **params)) for params in ({}, {"_auto_resize": True}))
+    assert (usual.params["_auto_resize"], own.params["_auto_resize"]) == (False, True)
+    assert usual.size == own.size == (48, 64)
+    both = show(
+        request(picture(1024, 1024), picture(300, 300)),
+        CLASSES["FluxKontextPipeline"],
+        unit=16,
+        native=False,
+        max_pixels=CLASSES["FluxKontextPipeline"].pixels,
+        size={},
+    )
+    assert 900_000 < both.size[0] * both.size[1] <= 1_100_000
+
+
+def test_what_a_class_squeezed_is_drawn_out_again() -> None:
+    one = Shown((picture(100, 150),), picture(100, 150), False)
+    both = Shown((picture(216, 150),), picture(100, 150), True)
+    assert CLASSES["Kandinsky5I2IPipeline"].squeezes
+    for shown, output in ((one, (896, 1152)), (both, (1280, 768))):
+        image = shown.edited(Image.new("RGB", output), squeezed=True)
+        assert image.width / image.height == pytest.approx(100 / 150, rel=0.01)
+        share = 100 / 216 if shown.stitched else 1
+        assert image.width * image.height == pytest.approx(output[0] * output[1] * share, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("name", "params", "words"),
     [
-        ("pix2pix", {"strenght": 0.5}, "has no param 'strenght'; its params are width, height, num_inference_steps"),
+        (
+            "pix2pix",
+            {"strenght": 0.5},
+            "has no param 'strenght'; its params are width, height, seed, num_inference_steps",
+        ),
         ("pix2pix", {"generator": 1}, "has no param 'generator'"),
         ("pix2pix", {"image_guidance_scale": 0.5}, "has no guidance at all while image_guidance_scale is 0.5"),
         ("pix2pix", {"steps": "many"}, "num_inference_steps is 'many'; give a number"),
         ("kontext", {"negative_prompt": "blue"}, "ignores a negative prompt while true_cfg_scale is 1.0"),
         ("klein", {"negative_prompt": "blue"}, "has no param 'negative_prompt'"),
+        ("klein", {"seed": -1}, "seed is -1; give a whole number"),
+        ("klein", {"steps": 1, "num_inference_steps": 1}, "num_inference_steps is given twice"),
+        ("kontext", {"image_guidance": 1.5}, "has no param 'image_guidance'"),
         ("klein", {"width": 0, "height": 64}, "width is 0; give a whole number of pixels"),
     ],
 )
@@ -339,11 +458,71 @@ def test_a_lora_that_is_none_is_one_sentence(folders: dict[str, Path], tmp_path:
     with pytest.raises(UnknownNameError, match="is no file, folder or repository with a LoRA"):
         editor_of(folders["pix2pix"], lora="nowhere")
     (tmp_path / "third.safetensors").write_bytes(b"nothing")
-    with pytest.raises(InvalidDataError, match="the LoRA third doesn't fit pix2pix"):
+    with pytest.raises(ServiceError, match="the LoRA third doesn't fit pix2pix"):
         editor_of(folders["pix2pix"], lora=str(tmp_path / "third.safetensors")).edit(request())
 
 
+def test_a_lora_is_added_to_a_pipeline_that_waits_in_main_memory(folders: dict[str, Path], tmp_path: Path) -> None:
+    """A CPU stands in for the GPU that the option insists on."""
+    file = write_tiny_lora(tmp_path, editor_of(folders["pix2pix"])._pipeline)
+    plain = editor_of(folders["pix2pix"], lora=str(file)).edit(request())
+    editor = editor_of(folders["pix2pix"], lora=str(file))
+    editor._options = replace(editor._options, offload="model")
+    waiting = editor.edit(request())
+    assert (waiting.params["offload"], waiting.params["lora"]) == ("model", str(file))
+    assert plain.image is not None
+    assert waiting.image is not None
+    assert waiting.image.tobytes() == plain.image.tobytes()
+
+
 # Names and settings
+
+
+def test_repositories_are_pinned_to_their_commits(folders: dict[str, Path], tmp_path: Path) -> None:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    style = write_tiny_lora(tmp_path, editor_of(folders["pix2pix"])._pipeline)
+    local = editor_of(folders["pix2pix"], lora=f"{style}:0.5").edit(request())
+    made = {
+        "models--owner--editor": {"main": (folders["pix2pix"], "a" * 40), "next": (folders["klein"], "b" * 40)},
+        "models--owner--style": {"main": (style.parent, "c" * 40)},
+    }
+    try:
+        for name, refs in made.items():
+            for ref, (content, commit) in refs.items():
+                shutil.copytree(content, Path(HF_HUB_CACHE) / name / "snapshots" / commit)
+                (Path(HF_HUB_CACHE) / name / "refs").mkdir(exist_ok=True)
+                (Path(HF_HUB_CACHE) / name / "refs" / ref).write_text(commit)
+        assert "a" * 40 in editor_of(Path("owner/editor")).describe().fingerprint
+        for revision in ("next", "b" * 40):
+            other = editor_of(Path(f"owner/editor@{revision}"))
+            assert "Flux2KleinPipeline" in other.describe().fingerprint
+            assert "b" * 40 in other.describe().fingerprint
+        assert other.edit(request()).status is Status.OK
+        styled = editor_of(Path("owner/editor"), lora="owner/style@main:0.5")
+        assert "c" * 40 in styled.describe().fingerprint
+        result = styled.edit(request())
+        assert result.image is not None
+        assert local.image is not None
+        assert result.image.tobytes() == local.image.tobytes()
+    finally:
+        for name in made:
+            shutil.rmtree(Path(HF_HUB_CACHE) / name)
+
+
+def test_weights_that_can_t_be_loaded_end_the_run(tmp_path: Path) -> None:
+    write_tiny_pix2pix(tmp_path / "broken")
+    (tmp_path / "broken" / "unet" / "config.json").write_text("no JSON")
+    with pytest.raises(ServiceError, match="broken can't be loaded"):
+        run(editor_of(tmp_path / "broken"), ToySource(1), tmp_path / "run")
+
+
+def test_doctor_looks_at_a_folder(folders: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    with suppress(SystemExit):  # random weights are no good editor, which doctor says
+        main(["doctor", f"diffusers:{folders['kontext']}", "--param", "steps=1", "--option", "max_pixels=6144"])
+    said = capsys.readouterr().out
+    assert "side by side" in said
+    assert "fashionedit run diffusers:" in said
 
 
 def index(folder: Path, class_name: str) -> Path:
