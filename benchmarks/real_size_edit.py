@@ -1,6 +1,6 @@
 """Edits by a FLUX.2 klein of its real size with random weights: how many a minute, and how much memory.
 
-    python benchmarks/real_size_edit.py [--device cuda] [--size 1024] [--edits 8] [--steps 4] [--tiny]
+    python benchmarks/real_size_edit.py [--device cuda] [--size 1024] [--edits 12] [--steps 4] [--tiny]
 
 The pipeline, the editor and the harness are the real ones; only the weights are drawn at random, so that the pictures
 mean nothing. 4 billion numbers for the transformer and 4 for the text encoder want about 20 GB in bf16. `--tiny`
@@ -74,11 +74,12 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--size", type=int, help="pixels of a side; 1024, and 128 with --tiny")
     parser.add_argument("--edits", type=int, default=12, help="how many, in sixes: three rounds of both protocols")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
+    options.size = options.size or (128 if options.tiny else 1024)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = benchmark(folder / "data", max(1, options.edits // 6), (options.size, options.size))
