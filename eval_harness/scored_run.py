@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from fashionedit.metrics import Embedder, EmbeddingCache, ImageEncoder
 from fashionedit.progress import Bar
@@ -23,10 +24,11 @@ def score_run(
     bar: Callable[[str, str], Bar],
     *,
     measures: bool = True,
-) -> Results:
-    """Returns the results of the run, written to its `results.json`, `timing.json` and `report.html`.
+) -> tuple[Results, Path]:
+    """Returns the results of the run, written to its `results.json` and `timing.json`, and its page.
 
-    Embeddings are kept in the machine's cache, pair scores in the run folder, so that nothing is scored twice.
+    The page is `report.html`, or `report/index.html` where there are more samples than one file shows. Embeddings are
+    kept in the machine's cache, pair scores in the run folder, so that nothing is scored twice.
 
     Args:
         bar: Makes a progress bar from a title and a unit.
@@ -38,5 +40,5 @@ def score_run(
     write_results(results, run.path / "results.json")
     write_timing(run, source, run.path / "timing.json", results)
     with bar("page", "sample") as shown:
-        write_report(results, [run], source, run.path / "report.html", progress=shown.at)
-    return results
+        page = write_report(results, [run], source, run.path / "report", progress=shown.at)
+    return results, page

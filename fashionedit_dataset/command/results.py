@@ -65,7 +65,7 @@ def score(
     details: bool,
     quiet: bool,
 ) -> None:
-    """Score each RUN: results.json, timing.json, report.html, and the table of all of them.
+    """Score each RUN: results.json, timing.json, a page, and the table of all of them.
 
     What was scored before is not scored again. The floor (the draft), the leak baselines and the ceiling are scored
     along with every run.
@@ -77,9 +77,9 @@ def score(
     opened = [open_run(path, data, quiet) for path in runs]
     model = load_encoder(encoder, device=device, precision=precision)
     scored = [score_run(run, source, model, progress_bar(quiet), measures=measures) for run, source in opened]
-    print_table(merge(scored), runs if details else None)
-    for path in runs:
-        click.echo(f"page: {path / 'report.html'}", err=True)
+    print_table(merge([results for results, _ in scored]), runs if details else None)
+    for _, page in scored:
+        click.echo(f"page: {page}", err=True)
 
 
 @click.command(short_help="Print the table of scored runs.")
@@ -109,11 +109,34 @@ def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
 
 @click.command(short_help="One page for several runs.")
 @runs_argument
-@click.option("--out", type=PATH, required=True, help="The HTML file to write.")
+@click.option(
+    "--out",
+    type=PATH,
+    default=Path("report"),
+    show_default=True,
+    help="Its name: OUT.html for one file, OUT/index.html for a folder. A name that ends in .html means one file.",
+)
+@click.option(
+    "--single-file/--folder",
+    default=None,
+    help="All in one file, or pictures beside it that are loaded when they are seen. "
+    "By default one file for up to 48 samples.",
+)
+@click.option(
+    "--publishable",
+    is_flag=True,
+    help="Leave out originals, captions, reference images, and outputs that show them; their places say so.",
+)
 @data_again_option
 @quiet_option
-def report(runs: tuple[Path, ...], out: Path, data: str | None, quiet: bool) -> None:
-    """Write one page for several scored runs: table, curves, and every sample as a strip."""
+def report(
+    runs: tuple[Path, ...], out: Path, single_file: bool | None, publishable: bool, data: str | None, quiet: bool
+) -> None:
+    """Write one page for several scored runs: tables, curves, and every sample as a strip.
+
+    It needs no network and no server. One file shows 48 samples at most (the worst, the best, some between); a folder
+    shows all of them.
+    """
     from fashionedit.eval_harness.merging import merge
     from fashionedit.eval_harness.report import write_report
     from fashionedit.eval_harness.results import read_results
@@ -121,5 +144,13 @@ def report(runs: tuple[Path, ...], out: Path, data: str | None, quiet: bool) -> 
     opened = [open_run(path, data, quiet) for path in runs]
     results = merge([read_results(path / "results.json") for path in runs])
     with progress_bar(quiet)("page", "sample") as bar:
-        write_report(results, [folder for folder, _ in opened], opened[0][1], out, progress=bar.at)
-    click.echo(str(out))
+        page = write_report(
+            results,
+            [folder for folder, _ in opened],
+            opened[0][1],
+            out,
+            form=None if single_file is None else "file" if single_file else "folder",
+            publishable=publishable,
+            progress=bar.at,
+        )
+    click.echo(str(page))

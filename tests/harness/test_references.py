@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +11,15 @@ import pytest
 from PIL import Image, ImageOps
 from scored_toys import drawn_sample, toy_embedder
 from toy_editors import ToyEditor
+from written_pages import read_page
 
 from fashionedit.command import main
 from fashionedit.command.options import reference_option
 from fashionedit.errors import InvalidDataError, RunMismatchError, UnknownNameError
-from fashionedit.eval_harness.curves import charts
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.merging import merge
+from fashionedit.eval_harness.page.curves import charts
 from fashionedit.eval_harness.references import REFERENCES, WithReference, left_out, reference_of, with_reference
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.result_models import Results
@@ -306,9 +306,9 @@ def test_kinds_over_the_same_samples_stand_apart_in_one_table(dataset: FashionEd
     text = to_console(merged)
     assert "Compare a row with the baselines of its own prompt." in text
     assert merge([merge(parts[:1]), parts[1]]) == merged
-    lines = [curve for curve in charts(merged)[0].curves if curve.kind == "baseline"]
-    assert len({(curve.name, curve.prompt) for curve in lines}) == len({curve.colour for curve in lines}) == 4
-    assert all(len(curve.marks) == 4 for curve in lines)
+    lines = [line for line in charts(merged)[0].lines if line.baseline]
+    assert len({(line.name, line.prompt) for line in lines}) == len({line.colour for line in lines}) == 4
+    assert all(len(line.marks) == 4 for line in lines)
 
 
 def test_a_baseline_run_replaces_the_shared_rows_of_its_kind_alone(dataset: FashionEditFolder, tmp_path: Path) -> None:
@@ -337,23 +337,25 @@ def test_a_page_shows_to_each_run_what_it_was_shown(dataset: FashionEditFolder, 
     kinds = ("detail", "sketch")
     merged = merge([scored(dataset, tmp_path / kind, kind) for kind in kinds])
     write_report(merged, [RunFolder.open(tmp_path / kind) for kind in kinds], dataset, tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert page.count('class="strip"') == 5 * 4
-    crops = re.findall(r'class="crop">\s*<img data-key="(\d+)"', page)
-    assert len(crops) == len(set(crops)) == 5 * 3 * 2
-    assert "text+image, text+sketch: “Please edit the first image" in page
+    page = read_page(tmp_path / "page.html")
+    assert [len(one["rows"]) for one in page.details] == [4] * 5
+    for one in page.details:
+        assert [kind["kind"] for kind in one["references"]] == ["text+image", "text+sketch"]
+        places = [picture[0] for kind in one["references"] for picture in kind["pictures"]]
+        assert len(places) == len(set(places)) == 3 * 2
+    assert "text+image, text+sketch: “Please edit the first image" in page.text
 
 
-def test_an_example_that_is_another_samples_original_is_shown_large_there(tmp_path: Path) -> None:
+def test_an_example_that_is_another_samples_original_is_small_beside_the_words(tmp_path: Path) -> None:
     first, second = drawn_sample(0, size=(300, 400)), drawn_sample(1, size=(300, 400))
     samples = [replace(first, examples=(second.original,)), replace(second, examples=(first.original,))]
     write_folder(tmp_path / "pair", {"validation": samples})
     dataset = open_folder(tmp_path / "pair")
     results = scored(dataset, tmp_path / "run", "example")
     write_report(results, [RunFolder.open(tmp_path / "run")], dataset, tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    originals = re.findall(r'class="cell original.*?width="(\d+)" height="(\d+)"', page, re.S)
-    assert originals == [("300", "400")] * 4
+    for one in read_page(tmp_path / "page.html").details:
+        assert one["original"][1:] == [300, 400]
+        assert [picture[1:] for picture in one["references"][0]["pictures"]] == [[180, 240]] * 3
 
 
 def test_times_are_those_of_the_runs_own_samples(dataset: FashionEditFolder, tmp_path: Path) -> None:

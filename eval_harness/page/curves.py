@@ -1,0 +1,170 @@
+"""Scores over the rounds, and over the threshold of the starred metric, as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fashionedit.eval_harness.notes import DECIMALS, short_label
+from fashionedit.eval_harness.result_models import Metric, Results, Row
+
+from .plots import BOTTOM, LEFT, RIGHT, TOP, Chart, Level, Line, Mark, Tick, labels, number, ticks
+from .series import Series, series
+
+__all__ = ["charts", "interval", "score_range", "threshold_chart"]
+
+
+def charts(results: Results) -> list[Chart]:
+    """Returns one chart per metric over the rounds; all have the same lines in the same colours."""
+    return [_chart(metric, results) for metric in results.metrics]
+
+
+def threshold_chart(results: Results) -> Chart | None:
+    """Returns the starred metric after the last round over its threshold; None where the results have no curves."""
+    star = next(metric for metric in results.metrics if metric.is_share)
+    drawn = [one for one in series(results) if len(one.last.curve) == len(results.thresholds) > 1]
+    if not drawn:
+        return None
+    first, last = results.thresholds[0], results.thresholds[-1]
+    scale = _Scale(first, last, 0.0, 100.0, inner=0.0)
+    lines = [_threshold_line(one, results.thresholds, scale) for one in drawn]
+    floor = next((row for row in results.rows if row.kind == "floor" and row.curve), None)
+    if floor is not None:
+        marks = _threshold_marks(floor, results.thresholds, scale)
+        lines.insert(0, Line("Draft", "floor", -1, True, True, marks, plain=True))
+    at = star.threshold if star.threshold is not None and first <= star.threshold <= last else None
+    return Chart(
+        title=f"{short_label(star)} at other thresholds",
+        unit="% of samples above the threshold, after the last round",
+        about="Share of samples over the threshold of the cosine, after the last round.",
+        x_ticks=tuple(Tick(scale.x(value), f"{value:.2f}") for value in _few(results.thresholds)),
+        y_ticks=tuple(Tick(scale.y(value), number(value)) for value in (0, 25, 50, 75, 100)),
+        lines=tuple(lines),
+        labels=labels(lines),
+        rule=None if at is None else Tick(scale.x(at), f"{short_label(star)}: {number(at)}"),
+    )
+
+
+def _few(thresholds: Sequence[float]) -> list[float]:
+    step = max(round((len(thresholds) - 1) / 7), 1)
+    return list(thresholds[::step])
+
+
+def _threshold_line(one: Series, thresholds: Sequence[float], scale: _Scale) -> Line:
+    marks = _threshold_marks(one.last, thresholds, scale)
+    return Line(one.name, one.prompt, one.colour, one.dashed, one.baseline, marks, plain=True)
+
+
+def _threshold_marks(row: Row, thresholds: Sequence[float], scale: _Scale) -> tuple[Mark, ...]:
+    found = []
+    for at, value in zip(thresholds, row.curve, strict=True):
+        x, y = scale.x(at), scale.y(value)
+        found.append(Mark(x, y, y, y, f"{row.method}, {at:.2f}: {value:.1f} %"))
+    return tuple(found)
+
+
+def _chart(metric: Metric, results: Results) -> Chart:
+    drawn = series(results)
+    floor = next((row for row in results.rows if row.kind == "floor"), None)
+    ceiling = next((row for row in results.rows if row.kind == "ceiling"), None)
+    low, high = score_range(metric, drawn, floor)
+    notes = []
+    top = ceiling.scores[metric.id].mean if ceiling else None
+    if top is not None and high < top <= high + (high - low):
+        high = top
+    if top is not None and top > high:
+        notes.append(f"The ceiling ({top:.{DECIMALS}f}) lies above the axis.")
+    steps = ticks(low, high)
+    low, high = min(low, steps[0]), max(high, steps[-1])
+    if metric.scale == 100:  # neither a cosine nor a share goes beyond
+        low, high = max(low, -100.0 if not metric.is_share else 0.0), min(high, 100.0)
+    rows = [row for one in drawn for row in one.rows]
+    if metric.id == "psnr" and any(row.scores[metric.id].mean > high for row in rows):
+        notes.append("Marks at the upper edge lie above it too: identical images have 361.2 dB and lift the mean.")
+    rounds = sorted({0, *(row.round for row in rows)})
+    scale = _Scale(0, max(rounds[-1], 1), low, high)
+    lines = tuple(_line(metric, one, floor, scale) for one in drawn)
+    levels = [Level(scale.y(floor.scores[metric.id].mean), "floor: the draft")] if floor else []
+    roof = Level(scale.y(top), "ceiling: the original") if top is not None and top <= high else None
+    return Chart(
+        title=short_label(metric),
+        unit=metric.unit,
+        about=f"{short_label(metric)} over the rounds; the values are in the table of scores.",
+        x_ticks=tuple(Tick(scale.x(value), "draft" if value == 0 else f"round {value}") for value in rounds),
+        y_ticks=tuple(Tick(scale.y(value), number(value)) for value in steps if low <= value <= high),
+        lines=lines,
+        labels=labels(lines, [*levels, *([roof] if roof else [])]),
+        floor=levels[0] if levels else None,
+        ceiling=roof,
+        note=" ".join(notes),
+    )
+
+
+def score_range(metric: Metric, drawn: Sequence[Series], floor: Row | None) -> tuple[float, float]:
+    """Returns the span of the values, with a margin.
+
+    Means that identical images lift do not stretch the axis of PSNR, nor does the baseline that only returns the
+    reference, as long as anything else is there.
+    """
+    rows = [row for one in drawn if not one.leaks for row in one.rows] + ([floor] if floor else [])
+    rows = rows or [row for one in drawn for row in one.rows]
+    kept = [row for row in rows if metric.id != "psnr" or not row.identical] or rows
+    edges = [edge for row in kept for edge in interval(row, metric)]
+    if not edges:
+        return 0.0, 1.0
+    low, high = min(edges), max(edges)
+    if high - low < 1e-9:
+        low, high = low - 1, high + 1
+    pad = (high - low) * 0.06
+    if metric.is_share:
+        return max(low - pad, 0.0), min(high + pad, 100.0)
+    return low - pad, high + pad
+
+
+def interval(row: Row, metric: Metric) -> tuple[float, float]:
+    """Returns the ends of the 95 % interval; one standard error to both sides where the results have no interval."""
+    score = row.scores[metric.id]
+    if score.low is not None and score.high is not None:
+        return score.low, score.high
+    error = score.standard_error or 0.0
+    return score.mean - error, score.mean + error
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    first: float
+    last: float
+    low: float
+    high: float
+    inner: float = 0.06
+
+    def x(self, value: float) -> float:
+        margin = (RIGHT - LEFT) * self.inner
+        share = (value - self.first) / (self.last - self.first)
+        return round(LEFT + margin + (RIGHT - LEFT - 2 * margin) * share, 2)
+
+    def y(self, value: float) -> float:
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return round(BOTTOM - (BOTTOM - TOP) * share, 2)
+
+
+def _line(metric: Metric, one: Series, floor: Row | None, scale: _Scale) -> Line:
+    start = [floor] if floor and one.rows[0].round > 0 else []
+    marks = tuple(_mark(metric, row, scale) for row in (*start, *one.rows))
+    return Line(one.name, one.prompt, one.colour, one.dashed, one.baseline, marks)
+
+
+def _mark(metric: Metric, row: Row, scale: _Scale) -> Mark:
+    mean = row.scores[metric.id].mean
+    low, high = interval(row, metric)
+    place = "draft" if row.round == 0 else f"{row.prompt}, round {row.round}"
+    beyond = "above" if mean > scale.high else "below" if mean < scale.low else ""
+    return Mark(
+        x=scale.x(row.round),
+        y=scale.y(mean),
+        low=scale.y(low),
+        high=scale.y(high),
+        text=f"{row.method}, {place}: {mean:.{DECIMALS}f} ({low:.{DECIMALS}f} to {high:.{DECIMALS}f})",
+        value=f"{mean:.1f}",
+        beyond=beyond,
+    )

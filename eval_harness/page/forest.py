@@ -1,0 +1,132 @@
+"""Who wins where, at a glance: the last round of every method between floor and ceiling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fashionedit.eval_harness.notes import DECIMALS, short_label
+from fashionedit.eval_harness.result_models import Metric, Results, Row
+
+from .curves import interval, score_range
+from .series import Series, series
+
+__all__ = ["Forest", "ForestCell", "ForestRow", "forest"]
+
+WIDTH = 200.0
+_EDGE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ForestCell:
+    """One metric of one method: a mark with its interval on a scale of 200.
+
+    Args:
+        beyond: `above` or `below` where the value lies outside the scale.
+        best: Whether no other editor's mean is higher, and one is lower.
+    """
+
+    x: float
+    low: float
+    high: float
+    value: str
+    gain: str
+    text: str
+    beyond: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One method in one protocol, after its last round."""
+
+    method: str
+    prompt: str
+    colour: int
+    dashed: bool
+    baseline: bool
+    round: int
+    cells: tuple[ForestCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """The rows, and for each metric its name, its unit, and where floor and ceiling lie (None: outside)."""
+
+    columns: tuple[tuple[str, str, float | None, float | None], ...]
+    rows: tuple[ForestRow, ...]
+    width: float = WIDTH
+
+
+def forest(results: Results) -> Forest:
+    """Returns the last round of all editors and baselines, editors first."""
+    drawn = sorted(series(results), key=_baseline)
+    floor = next((row for row in results.rows if row.kind == "floor"), None)
+    ceiling = next((row for row in results.rows if row.kind == "ceiling"), None)
+    scales = {metric.id: _scale(metric, drawn, floor, ceiling) for metric in results.metrics}
+    columns = tuple(
+        (
+            short_label(metric),
+            metric.unit,
+            scales[metric.id].inside(floor.scores[metric.id].mean) if floor else None,
+            scales[metric.id].inside(ceiling.scores[metric.id].mean) if ceiling else None,
+        )
+        for metric in results.metrics
+    )
+    rows = [
+        ForestRow(
+            one.name,
+            one.prompt,
+            one.colour,
+            one.dashed,
+            one.baseline,
+            one.last.round,
+            tuple(_cell(metric, one, drawn, scales[metric.id]) for metric in results.metrics),
+        )
+        for one in drawn
+    ]
+    return Forest(columns, tuple(rows))
+
+
+def _baseline(one: Series) -> bool:
+    return one.baseline
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    low: float
+    high: float
+
+    def x(self, value: float) -> float:
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return round(_EDGE + (WIDTH - 2 * _EDGE) * share, 1)
+
+    def inside(self, value: float) -> float | None:
+        return self.x(value) if self.low <= value <= self.high else None
+
+
+def _scale(metric: Metric, drawn: list[Series], floor: Row | None, ceiling: Row | None) -> _Scale:
+    low, high = score_range(metric, drawn, floor)
+    top = ceiling.scores[metric.id].mean if ceiling else None
+    if top is not None and high < top <= high + (high - low):
+        high = top
+    return _Scale(low, high)
+
+
+def _cell(metric: Metric, one: Series, drawn: list[Series], scale: _Scale) -> ForestCell:
+    score = one.last.scores[metric.id]
+    low, high = interval(one.last, metric)
+    others = [other.last for other in drawn if other is not one and not other.baseline]
+    gaps = [score.mean - other.scores[metric.id].mean for other in others]
+    best = not one.baseline and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
+    gain = score.gain
+    told = f"{one.name}, {one.prompt}: {score.mean:.{DECIMALS}f} ({low:.{DECIMALS}f} to {high:.{DECIMALS}f})"
+    return ForestCell(
+        x=scale.x(score.mean),
+        low=scale.x(low),
+        high=scale.x(high),
+        value=f"{score.mean:.{DECIMALS}f}",
+        gain="" if gain is None else f"{gain.mean:+.{DECIMALS}f}",
+        text=told,
+        beyond="above" if score.mean > scale.high else "below" if score.mean < scale.low else "",
+        best=best,
+    )

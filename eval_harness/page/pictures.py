@@ -1,0 +1,91 @@
+"""Small copies of pictures, encoded for a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from PIL import Image, features
+
+from fashionedit.images import to_rgb
+
+__all__ = ["FILE_BUDGET", "FOLDER_BUDGET", "PictureSize", "SamplePictures", "Shown", "image_format", "picture_size"]
+
+FILE_BUDGET = 8_000_000
+"""Encoded bytes of all pictures of a page in one file; as text in the page they take a third more."""
+
+FOLDER_BUDGET = 400_000_000
+"""The same for a page in a folder, where only the pictures on the screen are loaded."""
+
+_LARGEST = 14_000  # bytes of one picture in a folder: about 420 pixels of a garment's photograph
+_SIDES = (720, 640, 560, 480, 420, 360, 300, 240, 180)
+_QUALITIES = (80, 68, 55, 40, 25)
+_TYPICAL = 0.11  # bytes a pixel of a garment's photograph at the first quality
+
+Shown = tuple[int, int, int]
+"""A picture in the page: its place among its sample's, and its width and height in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSize:
+    """The longest side of a page's pictures, pixels, and the most bytes that one may take."""
+
+    side: int
+    most: int
+
+
+def picture_size(count: int, *, folder: bool = False) -> PictureSize:
+    """Returns how large each of `count` pictures may be: the more, the smaller."""
+    share = (FOLDER_BUDGET if folder else FILE_BUDGET) // max(count, 1)
+    if folder:
+        share = min(share, _LARGEST)
+    fitting = [side for side in _SIDES if side * side * 0.7 * _TYPICAL <= share]
+    return PictureSize(fitting[0] if fitting else _SIDES[-1], share)
+
+
+class SamplePictures:
+    """The pictures of one sample, each encoded once, however often the page shows it."""
+
+    def __init__(self, size: PictureSize) -> None:
+        self._size = size
+        self._found: dict[str, Shown] = {}
+        self.encoded: list[str] = []
+
+    def add(self, digest: str, open: Callable[[], Image.Image], *, side: int | None = None) -> Shown:
+        """Returns the picture with this pixel digest, at most `side` pixels long; it is opened where it is new.
+
+        What would take more than its share is encoded at lower quality, then smaller.
+        """
+        if digest not in self._found:
+            small = to_rgb(open()).copy()
+            small.thumbnail((side or self._size.side,) * 2, Image.Resampling.LANCZOS, reducing_gap=3.0)
+            self._found[digest] = (len(self.encoded), small.width, small.height)
+            self.encoded.append(base64.b64encode(_within(small, self._size.most)).decode("ascii"))
+        return self._found[digest]
+
+
+@cache
+def image_format() -> str:
+    """Returns `WEBP` where this Pillow writes it, else `JPEG`."""
+    return "WEBP" if features.check("webp") else "JPEG"
+
+
+def _within(image: Image.Image, most: int) -> bytes:
+    data = b""
+    for scale in (1, 2, 4):
+        smaller = image if scale == 1 else image.resize((max(image.width // scale, 1), max(image.height // scale, 1)))
+        for quality in _QUALITIES:
+            data = _bytes(smaller, quality)
+            if len(data) <= most:
+                return data
+    return data
+
+
+def _bytes(image: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    options = {"method": 2} if image_format() == "WEBP" else {"optimize": True}
+    image.save(buffer, image_format(), quality=quality, **options)
+    return buffer.getvalue()

@@ -1,0 +1,177 @@
+"""Where lines, marks, ticks and labels lie, so that the page's template only writes them down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "BOTTOM",
+    "HEIGHT",
+    "LEFT",
+    "RIGHT",
+    "TOP",
+    "Chart",
+    "Label",
+    "Level",
+    "Line",
+    "Mark",
+    "Tick",
+    "labels",
+    "number",
+    "ticks",
+]
+
+WIDTH, HEIGHT = 620, 296
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 424.0, 22.0, 256.0
+_APART = 15.0  # between two labels
+_LONGEST = 29  # characters of a label
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One point of a line.
+
+    Args:
+        low, high: Where its interval ends; equal where it has none.
+        beyond: `above` or `below` where the value lies beyond the axis, at whose edge the mark then stands.
+        text: What it says when pointed at.
+        value: What is written beside a mark beyond the axis.
+    """
+
+    x: float
+    y: float
+    low: float
+    high: float
+    text: str
+    value: str = ""
+    beyond: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series; `plain` lines have no marks."""
+
+    name: str
+    prompt: str
+    colour: int
+    dashed: bool
+    baseline: bool
+    marks: tuple[Mark, ...]
+    plain: bool = False
+
+    @property
+    def path(self) -> str:
+        """The line through the marks, as the `d` of an SVG path."""
+        return "M" + "L".join(f"{mark.x:.1f} {mark.y:.1f}" for mark in self.marks)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A place on an axis and its label."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A horizontal line and its name."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A name beside the end of a line, moved so that it covers no other; `colour` is None for floor and ceiling."""
+
+    y: float
+    end: float
+    text: str
+    colour: int | None
+    dashed: bool = False
+    baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines over an axis, on a canvas of 620 × 296.
+
+    Args:
+        floor: Where the draft's own score lies.
+        ceiling: Where the original's lies; None where that would squash the lines, as `note` then says.
+        rule: A vertical line, such as the threshold that the paper takes.
+    """
+
+    title: str
+    unit: str
+    about: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    lines: tuple[Line, ...]
+    labels: tuple[Label, ...]
+    floor: Level | None = None
+    ceiling: Level | None = None
+    rule: Tick | None = None
+    note: str = ""
+    left: float = LEFT
+    right: float = RIGHT
+    top: float = TOP
+    bottom: float = BOTTOM
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+    """Returns round values whose first is at most `low` and whose last is at least `high`."""
+    rough = (high - low) / wanted
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * size for factor in (1, 2, 2.5, 5, 10) if factor * size >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(place * step, 10) for place in range(first, last + 1)]
+
+
+def number(value: float) -> str:
+    """Returns the number without zeros at its end."""
+    return f"{value:.3f}".rstrip("0").rstrip(".") if value else "0"
+
+
+def labels(lines: Iterable[Line], levels: Sequence[Level] = ()) -> tuple[Label, ...]:
+    """Returns the names of lines and levels, from top to bottom, apart from each other and inside the canvas.
+
+    Lines of one name that end at one height share a label.
+    """
+    wanted: dict[tuple[str, int], list[Line]] = {}
+    for line in lines:
+        wanted.setdefault((line.name, round(line.marks[-1].y)), []).append(line)
+    found = [Label(level.at, level.at, level.label, None) for level in levels]
+    for group in wanted.values():
+        first, prompts = group[0], list(dict.fromkeys(line.prompt for line in group))
+        # One name at two heights is told apart by its prompt.
+        heights = sum(name == first.name for name, _ in wanted)
+        text = first.name if heights == 1 else f"{first.name}, {' and '.join(prompts)}"
+        text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        dashed, y = all(line.dashed for line in group), first.marks[-1].y
+        found.append(Label(y, y, text, first.colour, dashed, first.baseline))
+    found.sort(key=lambda label: label.end)
+    return tuple(_moved(label, y) for label, y in zip(found, _spread([label.end for label in found]), strict=True))
+
+
+def _moved(label: Label, y: float) -> Label:
+    return Label(round(y, 1), label.end, label.text, label.colour, label.dashed, label.baseline)
+
+
+def _spread(wanted: Sequence[float]) -> list[float]:
+    """Returns places in the same order, at least `_APART` from each other, as near to the wanted ones as that lets."""
+    blocks: list[tuple[float, int]] = []  # mean of the places that the first of a block would like, and its length
+    for place, y in enumerate(wanted):
+        start = sum(length for _, length in blocks)
+        assert start == place
+        blocks.append((y, 1))
+        while len(blocks) > 1 and blocks[-2][0] + _APART * blocks[-2][1] > blocks[-1][0]:
+            (above, many), (below, few) = blocks[-2:]
+            blocks[-2:] = [((above * many + (below - _APART * many) * few) / (many + few), many + few)]
+    shift = [min(max(top, TOP - 10), max(HEIGHT - 6 - _APART * (length - 1), TOP - 10)) for top, length in blocks]
+    return [top + _APART * step for top, (_, length) in zip(shift, blocks, strict=True) for step in range(length)]

@@ -1,0 +1,272 @@
+"""The tables around the pictures, as texts: scores, gains, measures, failures, where the numbers come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fashionedit.eval_harness.notes import (
+    DECIMALS,
+    method_name,
+    reference_kinds,
+    samples_left_out,
+    short_label,
+    table_rows,
+)
+from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.result_models import MeasureValue, Metric, Results, Row, Score
+
+__all__ = [
+    "FailureRow",
+    "GainRow",
+    "MeasureRow",
+    "ScoreCell",
+    "ScoreRow",
+    "failure_rows",
+    "gain_rows",
+    "interval_text",
+    "leads",
+    "measure_rows",
+    "provenance",
+    "score_rows",
+    "statuses",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCell:
+    """A number and how sure it is, in words; `best` where it is the highest of the editors in that round."""
+
+    label: str
+    mean: str
+    interval: str
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One row of the table of scores."""
+
+    method: str
+    kind: str
+    prompt: str
+    round: str
+    scores: tuple[ScoreCell, ...]
+    n: int
+    failed: int
+    failures: str
+    first: bool
+
+
+def score_rows(results: Results) -> list[ScoreRow]:
+    """Returns the table, shaped like Table 1 of the paper: floor, editors, baselines, ceiling."""
+    found: list[ScoreRow] = []
+    previous: tuple[str, ...] = ()
+    for row in table_rows(results):
+        group = (row.kind, row.method, row.prompt)
+        found.append(
+            ScoreRow(
+                method=method_name(row),
+                kind=row.kind,
+                prompt=row.prompt,
+                round=_round(row),
+                scores=tuple(_score(row, metric, results) for metric in results.metrics),
+                n=row.requested,
+                failed=row.failed,
+                failures=statuses(row),
+                first=group != previous,
+            )
+        )
+        previous = group
+    return found
+
+
+def statuses(row: Row) -> str:
+    """Returns how the failed rounds ended, as `2 refused, 1 timeout`."""
+    return ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in row.failures.items())
+
+
+def _round(row: Row) -> str:
+    return "–" if row.kind == "ceiling" or row.round == 0 else str(row.round)
+
+
+def _score(row: Row, metric: Metric, results: Results) -> ScoreCell:
+    score = row.scores[metric.id]
+    others = [one for one in results.rows if one.kind == "editor" and one.round == row.round and one is not row]
+    gaps = [score.mean - one.scores[metric.id].mean for one in others]
+    best = row.kind == "editor" and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
+    return ScoreCell(short_label(metric), f"{score.mean:.{DECIMALS}f}", interval_text(score), best)
+
+
+def interval_text(score: Score | MeasureValue) -> str:
+    """Returns the 95 % interval in words, or else the standard error; nothing where there is neither."""
+    if score.low is not None and score.high is not None:
+        return f"{score.low:.{DECIMALS}f} to {score.high:.{DECIMALS}f}"
+    return "" if score.standard_error is None else f"± {score.standard_error:.{DECIMALS}f}"
+
+
+@dataclass(frozen=True, slots=True)
+class GainRow:
+    """What a method adds to the draft, the smallest gain that so many samples show, and other seeds, by metric."""
+
+    method: str
+    prompt: str
+    round: str
+    gains: tuple[ScoreCell, ...]
+    detectable: tuple[str, ...]
+    repeats: tuple[str, ...]
+
+
+def gain_rows(results: Results) -> list[GainRow]:
+    """Returns the gains over the draft, paired by sample; empty where the results have none."""
+    found = []
+    for row in table_rows(results):
+        scores = [row.scores[metric.id] for metric in results.metrics]
+        if row.kind not in ("editor", "baseline") or not any(score.gain for score in scores):
+            continue
+        found.append(
+            GainRow(
+                method=method_name(row),
+                prompt=row.prompt,
+                round=_round(row),
+                gains=tuple(
+                    _gain(score, short_label(metric)) for score, metric in zip(scores, results.metrics, strict=True)
+                ),
+                detectable=tuple("–" if one.detectable is None else f"{one.detectable:.{DECIMALS}f}" for one in scores),
+                repeats=tuple(
+                    f"{short_label(metric)} " + ", ".join(f"{value:.{DECIMALS}f}" for value in row.repeats[metric.id])
+                    for metric in results.metrics
+                    if len(row.repeats.get(metric.id, ())) > 1
+                ),
+            )
+        )
+    return found
+
+
+def _gain(score: Score, label: str) -> ScoreCell:
+    gain = score.gain
+    if gain is None:
+        return ScoreCell(label, "–", "")
+    between = "" if gain.standard_error is None else f"± {gain.standard_error:.{DECIMALS}f}"
+    if gain.low is not None and gain.high is not None:
+        between = f"{gain.low:+.{DECIMALS}f} to {gain.high:+.{DECIMALS}f}"
+    return ScoreCell(label, f"{gain.mean:+.{DECIMALS}f}", between)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRow:
+    """What a method changed beside what was asked, by measure."""
+
+    method: str
+    prompt: str
+    round: str
+    values: tuple[ScoreCell, ...]
+    first: bool
+
+
+def measure_rows(results: Results) -> list[MeasureRow]:
+    """Returns the answers to "did it change only what was asked?"; empty where they were not measured."""
+    found: list[MeasureRow] = []
+    previous: tuple[str, ...] = ()
+    for row in table_rows(results):
+        if not row.measures:
+            continue
+        cells = []
+        for measure in results.measures:
+            value = row.measures.get(measure.id)
+            mean, between = ("–", "") if value is None else (f"{value.mean:.{DECIMALS}f}", interval_text(value))
+            cells.append(ScoreCell(measure.label, mean, between))
+        group = (row.kind, row.method, row.prompt)
+        found.append(MeasureRow(method_name(row), row.prompt, _round(row), tuple(cells), group != previous))
+        previous = group
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """How the rounds of one row ended that did not end `ok`: a count by status, and the other readings."""
+
+    method: str
+    prompt: str
+    round: str
+    counts: tuple[int, ...]
+    of: int
+    readings: tuple[str, ...]
+
+
+def failure_rows(results: Results) -> tuple[tuple[str, ...], list[FailureRow]]:
+    """Returns the statuses that occur, in words, and for each row with failures how many ended so."""
+    rows = [row for row in table_rows(results) if row.failed]
+    names = sorted({status for row in rows for status in row.failures})
+    found = [
+        FailureRow(
+            method=method_name(row),
+            prompt=row.prompt,
+            round=_round(row),
+            counts=tuple(row.failures.get(name, 0) for name in names),
+            of=row.requested,
+            readings=tuple(_reading(row, metric) for metric in results.metrics),
+        )
+        for row in rows
+    ]
+    return tuple(name.replace("_", " ") for name in names), found
+
+
+def _reading(row: Row, metric: Metric) -> str:
+    score = row.scores[metric.id]
+    whole = "–" if score.completers is None else f"{score.completers:.{DECIMALS}f}"
+    text = (
+        f"{short_label(metric)}: {score.carry_forward:.{DECIMALS}f} carried forward, {whole} of {row.completers} whole"
+    )
+    if score.worst is not None and score.best is not None:
+        text += f", between {score.worst:.{DECIMALS}f} and {score.best:.{DECIMALS}f}"
+    return text
+
+
+def leads(results: Results) -> Iterator[tuple[str, str]]:
+    """Yields how the prompts of a table begin."""
+    for protocol in PROTOCOLS.values():
+        if protocol.edits:
+            shown = reference_kinds(results) if "reference" in protocol.roles else [protocol]
+            yield ", ".join(one.prompt for one in shown), protocol.lead
+
+
+def provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Returns where every number comes from: dataset, runs, metrics and measures, field by field."""
+    data = results.dataset
+    groups = [
+        (
+            "Dataset",
+            [
+                ("name", data.name),
+                ("split", data.split),
+                ("samples", f"{data.samples}, showing {data.garments} garments"),
+                *([("left out", samples_left_out(results))] if data.left_out else []),
+                ("manifest", data.manifest),
+                ("originals", data.originals),
+                ("mean box area", f"{data.mean_box_area:.2f} %"),
+                *([("intervals", results.interval)] if results.interval else []),
+            ],
+        )
+    ]
+    for run in results.runs:
+        facts = run.model_dump(
+            mode="json", exclude={"dataset", "split", "samples", "manifest", "control_set", "editor"}
+        )
+        fields = [("fingerprint", run.editor.fingerprint), *((name, _shown(value)) for name, value in facts.items())]
+        groups.append((f"Run: {run.editor.name}", fields))
+    for metric in results.metrics:
+        if metric.is_share:
+            fields = [("definition", metric.unit), ("computed from", short_label(results.metrics[0]))]
+        else:
+            fields = list(metric.fingerprint.items())
+        groups.append((f"Metric: {metric.label}", fields))
+    for measure in results.measures:
+        groups.append((f"Measure: {measure.label}", [("unit", measure.unit), *measure.fingerprint.items()]))
+    return groups
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,265 @@
+"""The storyboard: what each picture of a sample is, what was asked, what came of it, and what it scored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+from PIL import Image
+
+from fashionedit.eval_harness.notes import method_name, short_label
+from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.records import ImageRef, RoundOutcome
+from fashionedit.eval_harness.references import (
+    DETAIL,
+    find_reference,
+    reference_of,
+    shown_references,
+    with_reference,
+)
+from fashionedit.eval_harness.result_models import Results, Row, RowSamples
+from fashionedit.eval_harness.results import DescribedSource, ScorableRun
+from fashionedit.types import Sample
+
+from .pictures import PictureSize, SamplePictures, Shown, image_format, picture_size
+from .series import colours, series_key
+from .withholding import Withheld, left_out_words, withheld_output
+
+__all__ = ["Storyboard"]
+
+_REFERENCE_SIDE = 240
+_DIGITS = 3
+_NO_PROMPT = PROTOCOLS["draft"].prompt
+
+Picture = Shown | str
+"""A picture, or why there is none."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """The outcomes of one run in one protocol; `source` has the run's own kind of reference."""
+
+    source: DescribedSource
+    rows: dict[int, Row] = field(default_factory=dict)
+    samples: dict[int, RowSamples] = field(default_factory=dict)
+    outcomes: dict[str, dict[int, RoundOutcome]] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Row:
+        return self.rows[min(self.rows)]
+
+    @property
+    def shows_reference(self) -> bool:
+        return "reference" in PROTOCOLS[self.first.protocol].roles
+
+    @property
+    def kind(self) -> str:
+        """The kind of reference in words; nothing where none is shown."""
+        return find_reference(reference_of(self.source)).prompt if self.shows_reference else ""
+
+
+class Storyboard:
+    """The samples of a page as plain JSON values, and the pictures they show.
+
+    Args:
+        runs: The run folders, in the order of `results.runs`.
+        ids: The samples to show.
+        folder: Whether the pictures are loaded one sample at a time, so that they may be larger.
+        publishable: Whether to leave out what may not be passed on.
+    """
+
+    def __init__(
+        self,
+        results: Results,
+        runs: Sequence[ScorableRun],
+        source: DescribedSource,
+        ids: Sequence[str],
+        *,
+        folder: bool,
+        publishable: bool,
+    ) -> None:
+        self._results, self._ids, self._publishable = results, tuple(ids), publishable
+        self._source = with_reference(source, DETAIL)
+        self._metrics = [metric for metric in results.metrics if not metric.is_share]
+        self._places = {sample.id: place for place, sample in enumerate(results.samples)}
+        self._lines = _lines(results, runs, self._source, set(self._ids))
+        pairs = zip(results.rows, results.row_samples, strict=True)
+        self._floor = next((samples for row, samples in pairs if row.kind == "floor"), None)
+        self._size = picture_size(sum(len(self._digests(id)) for id in self._ids), folder=folder)
+
+    @property
+    def picture_size(self) -> PictureSize:
+        """How large the pictures are."""
+        return self._size
+
+    @cached_property
+    def index(self) -> dict[str, Any]:
+        """What sorting and filtering need of all samples, without texts and pictures."""
+        hues = colours(self._results)
+        return {
+            "type": f"image/{image_format().lower()}",
+            "metrics": [[short_label(metric), metric.unit] for metric in self._metrics],
+            "measures": [[one.id, one.label, one.unit, one.better] for one in self._results.measures],
+            "rows": [self._row(line, hues[series_key(line.first)]) for line in self._lines],
+            "publishable": self._publishable,
+            "withheld": left_out_words() if self._publishable else {},
+            "samples": [self._brief(id) for id in self._ids],
+        }
+
+    @property
+    def texts(self) -> list[str]:
+        """What a search goes through, a text per sample."""
+        return [self._words(id) for id in self._ids]
+
+    def details(self) -> Iterator[dict[str, Any]]:
+        """Yields for each sample what its strips show, its pictures with it, base64 by their place."""
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, 4), thread_name_prefix="pictures") as pool:
+            yield from pool.map(self._detail, self._ids)
+
+    def _row(self, line: _Line, colour: int) -> dict[str, Any]:
+        first = line.first
+        return {
+            "method": method_name(first),
+            "prompt": "" if first.prompt == _NO_PROMPT else first.prompt,
+            "protocol": first.protocol,
+            "rounds": sorted(line.rows),
+            "colour": colour,
+            "reference": line.kind,
+        }
+
+    def _brief(self, id: str) -> dict[str, Any]:
+        place, sample = self._places[id], self._results.samples[self._places[id]]
+        return {
+            "id": id,
+            "facts": [sample.category or "", sample.gender or "", sample.view or ""],
+            "draft": self._values(self._floor, place) if self._floor is not None else [],
+            "values": [
+                [self._values(line.samples[number], place) for number in sorted(line.rows)] for line in self._lines
+            ],
+            "statuses": [[line.samples[number].status[place] for number in sorted(line.rows)] for line in self._lines],
+        }
+
+    def _values(self, samples: RowSamples, place: int) -> list[float]:
+        return [round(samples.values[metric.id][place], _DIGITS) for metric in self._metrics]
+
+    def _words(self, id: str) -> str:
+        facts = self._source.facts(id)
+        told = [id, facts.category, facts.gender, facts.view, *facts.descriptions]
+        if not self._publishable:
+            told.append(facts.annotation)
+        return " ".join(part for part in told if part).lower()
+
+    def _digests(self, id: str) -> set[str]:
+        """Returns the digests of all pictures of a sample."""
+        digests = self._source.digests(id)
+        found = {digests.original, digests.draft}
+        for line in self._lines:
+            found |= {outcome.current.digest for outcome in line.outcomes.get(id, {}).values()}
+            found |= set(line.source.digests(id).references) if line.shows_reference else set()
+        return found
+
+    def _detail(self, id: str) -> dict[str, Any]:
+        sample, facts, digests = self._source.sample(id), self._source.facts(id), self._source.digests(id)
+        pictures = SamplePictures(self._size)
+        kept = {digests.original, *digests.references, *digests.sketches, *digests.examples}
+        draft: Picture = Withheld.COPY.value
+        if not (self._publishable and digests.draft in kept):
+            draft = pictures.add(digests.draft, lambda: sample.draft)
+        original: Picture = Withheld.ORIGINAL.value
+        if not self._publishable:
+            original = pictures.add(digests.original, lambda: sample.original)
+        return {
+            "caption": "" if self._publishable else facts.annotation,
+            "descriptions": list(facts.descriptions),
+            "boxes": [[round(edge, 2) for edge in box.box_2d] for box in facts.boxes],
+            "draft": draft,
+            "original": original,
+            "rows": [self._strip(id, line, pictures, draft, kept) for line in self._lines],
+            "references": self._references(id, sample, pictures),  # last: one that is an output too is shown large
+            "pictures": pictures.encoded,
+        }
+
+    def _strip(
+        self, id: str, line: _Line, pictures: SamplePictures, draft: Picture, kept: Collection[str]
+    ) -> list[dict[str, Any]]:
+        """Returns the rounds of a strip: picture, whether it is a whole reference, instruction, message, measures."""
+        place, shown = self._places[id], draft
+        reason: Withheld | None = None
+        outcomes, references = line.outcomes.get(id, {}), set(line.source.digests(id).references)
+        rounds = []
+        for number in sorted(line.rows):
+            outcome, samples = outcomes.get(number), line.samples[number]
+            if outcome is not None and (outcome.own or number == min(line.rows)):
+                reason = reason or self._reason(line.rows[number], samples, place, outcome.current, kept)
+                shown = self._picture(id, outcome.current, reason, pictures, draft)
+            rounds.append(
+                {
+                    "picture": shown,
+                    "cut": outcome is not None and outcome.current.digest in references,
+                    "told": outcome.instruction if outcome is not None and number > 0 else "",
+                    "message": outcome.message if outcome is not None else "",
+                    "measures": {
+                        name: round(value, _DIGITS)
+                        for name, values in samples.measures.items()
+                        if (value := values[place]) is not None
+                    },
+                }
+            )
+        return rounds
+
+    def _reason(
+        self, row: Row, samples: RowSamples, place: int, image: ImageRef, kept: Collection[str]
+    ) -> Withheld | None:
+        """Returns why a picture, and so what is made from it in later rounds, may not be passed on."""
+        if not self._publishable or image.digest == self._source.digests(self._results.samples[place].id).draft:
+            return None
+        return withheld_output(row, samples, place, image.digest, kept)
+
+    def _picture(
+        self, id: str, image: ImageRef, reason: Withheld | None, pictures: SamplePictures, draft: Picture
+    ) -> Picture:
+        if image.digest == self._source.digests(id).draft:
+            return draft
+        return reason.value if reason else pictures.add(image.digest, image.open)
+
+    def _references(self, id: str, sample: Sample, pictures: SamplePictures) -> list[dict[str, Any]]:
+        """Returns the references that the rows show, once for each kind."""
+        found: dict[str, list[Picture]] = {}
+        for line in self._lines:
+            if line.shows_reference and line.kind not in found and id in line.source.ids:
+                digests = line.source.digests(id).references
+                images = shown_references(sample, reference_of(line.source))
+                found[line.kind] = [
+                    Withheld.REFERENCE.value
+                    if self._publishable
+                    else pictures.add(digest, partial(_itself, image), side=_REFERENCE_SIDE)
+                    for digest, image in zip(digests, images, strict=True)
+                ]
+        return [{"kind": kind, "pictures": shown} for kind, shown in found.items()]
+
+
+def _itself(image: Image.Image) -> Image.Image:
+    return image
+
+
+def _lines(results: Results, runs: Sequence[ScorableRun], source: DescribedSource, ids: set[str]) -> list[_Line]:
+    sources = [with_reference(source, run.identity.reference) for run in runs]
+    found: dict[tuple[int, str], _Line] = {}
+    ceilings: dict[int, str] = {}
+    for row, samples in zip(results.rows, results.row_samples, strict=True):
+        # The original is the same in every protocol; one strip of it is enough.
+        if row.run is not None and (
+            row.kind != "ceiling" or ceilings.setdefault(row.run, row.protocol) == row.protocol
+        ):
+            line = found.setdefault((row.run, row.protocol), _Line(sources[row.run]))
+            line.rows[row.round] = row
+            line.samples[row.round] = samples
+    for place, run in enumerate(runs):
+        for outcome in run.outcomes(sources[place]):
+            if outcome.sample in ids and (place, outcome.protocol) in found:
+                found[place, outcome.protocol].outcomes.setdefault(outcome.sample, {})[outcome.round] = outcome
+    return list(found.values())
