@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import product
+from fashionedit.annotations_form import EVAL_FILE
+from fashionedit.leaderboard_tasks import FRAMEWORK, LEADERBOARD_TASKS
 
-__all__ = ["EVAL_FILE", "LEADERBOARD_TASKS", "eval_yaml"]
-
-EVAL_FILE = "eval.yaml"
-
-LEADERBOARD_TASKS = tuple(
-    f"{protocol}_{metric}" for protocol, metric in product(("vanilla", "bug"), ("clip_star", "clip", "psnr"))
-)
-"""One number each, after the last round, higher is better: CLIP* and CLIP × 100, PSNR in dB."""
+__all__ = ["EVAL_FILE", "eval_yaml"]
 
 
 def eval_yaml(name: str) -> str:
-    """Returns the file's text.
+    """Returns the file's text, with every field of the Hub's specification: name, description, framework, tasks.
 
-    The Hub knows evaluation frameworks from a list of its own; until `fashionedit` is on it, the Hub shows no
-    leaderboard for this file.
+    The Hub knows evaluation frameworks and benchmarks from lists of its own; until this one is on them, it shows no
+    leaderboard for the file.
 
     Args:
         name: The benchmark's name.
@@ -29,9 +23,10 @@ def eval_yaml(name: str) -> str:
         "name": " ".join(name.split()),
         "description": (
             "Fine-grained fashion image editing in three rounds, by text (vanilla) and by text and reference image "
-            "(bug); scored against the original after the last round."
+            "(bug); scored against the original after the last round: CLIP* (% of samples above a cosine of 0.9), CLIP "
+            "(cosine × 100), PSNR (dB)."
         ),
-        "evaluation_framework": "fashionedit",
+        "evaluation_framework": FRAMEWORK,
         "tasks": [{"id": task, "config": "default", "split": "validation"} for task in LEADERBOARD_TASKS],
     }
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fashionedit.errors import InvalidDataError, ServiceError
+from fashionedit.services.hub import hub_client, hub_failures, repository_name
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 __all__ = ["HubRepository", "Uploaded"]
-
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +43,7 @@ class HubRepository:
     """
 
     def __init__(self, id: str, kind: Literal["dataset", "space"], *, token: str | None = None) -> None:
-        if not _NAME.fullmatch(id) or "--" in id or ".." in id or len(id) > 96:
-            raise InvalidDataError(f"{id!r} is no name of a repository; write org/name or user/name")
-        self.id = id
+        self.id = repository_name(id)
         self._kind = kind
         self._token = token
         self._known = False
@@ -133,62 +129,10 @@ class HubRepository:
         return Uploaded(f"{self._api().endpoint}/{prefix}{self.id}", str(done.oid))
 
     def _api(self) -> HfApi:
-        from huggingface_hub import HfApi
+        return hub_client(self._token)
 
-        return HfApi(token=self._token, library_name="fashionedit")
-
-    @contextmanager
-    def _sentences(self, doing: str) -> Iterator[None]:
-        """Puts what the Hub's client raises into one sentence."""
-        from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
-
-        # the client's own base class: of requests in older versions, of httpx in newer ones, and OSError in between
-        connection: tuple[type[BaseException], ...] = (OSError, RuntimeError, ValueError, HfHubHTTPError.__mro__[1])
-        try:
-            yield
-        except LocalTokenNotFoundError as error:
-            raise ServiceError("no token for the Hub is known; run `hf auth login`, or set $HF_TOKEN") from error
-        except OfflineModeIsEnabled as error:
-            raise ServiceError("the Hub is switched off on this machine; unset $HF_HUB_OFFLINE") from error
-        except connection as error:
-            status = _status(error)
-            raise ServiceError(self._sentence(doing, status, error)) from error
-
-    def _sentence(self, doing: str, status: int | None, error: BaseException) -> str:
-        what = f"the {self._kind} repository {self.id}"
-        if status == 401:
-            return "the Hub does not know the token; run `hf auth login`, or set $HF_TOKEN to a valid one"
-        if status in (403, 404):
-            return f"the token may not {doing} {what}; give one with write access to {self.id.partition('/')[0]}"
-        if status == 409:
-            return f"the Hub is busy with {what}; give the same command again in a minute"
-        if status == 412:
-            return f"somebody else has just changed {what}; give the same command again"
-        if status == 429:
-            return f"the Hub answers no more requests for now; later the same command continues with {what}"
-        if status is None:
-            reason = f"{what} ({_reason(error)})"
-            return f"the Hub can't be reached to {doing} {reason}; check the network, the same command continues"
-        return (
-            f"the Hub answered {status} to an attempt to {doing} {what} ({_reason(error)}); the same command continues"
-        )
-
-
-def _status(error: BaseException | None) -> int | None:
-    """Returns the HTTP status behind an error, also where the client has wrapped it."""
-    while error is not None:
-        response = getattr(error, "response", None)
-        if response is not None and hasattr(response, "status_code"):
-            return int(response.status_code)
-        error = error.__cause__
-    return None
-
-
-def _reason(error: BaseException) -> str:
-    """Returns the first line of what lies at the bottom: the client's own wrapping says no more than ours."""
-    while error.__cause__ is not None and str(error.__cause__).strip():
-        error = error.__cause__
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    def _sentences(self, doing: str) -> AbstractContextManager[None]:
+        return hub_failures(doing, f"the {self._kind} repository {self.id}", self.id.partition("/")[0])
 
 
 def _literally(name: str) -> str:

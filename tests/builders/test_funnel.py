@@ -5,9 +5,10 @@ import json
 import yaml
 
 from fashionedit.builders.card_sections import card_sections
-from fashionedit.builders.eval_yaml import LEADERBOARD_TASKS, eval_yaml
+from fashionedit.builders.eval_yaml import eval_yaml
 from fashionedit.builders.funnel import Funnel, FunnelStep
 from fashionedit.builders.stage_store import StageRecord
+from fashionedit.leaderboard_tasks import LEADERBOARD_TASKS
 
 
 def record(identity: str, status: str, reason: str | None = None) -> StageRecord:
