@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import InvalidDataError
 from .folder import FashionEditFolder, open_folder
 from .rendered import Progress, synthetic_folder
 from .sources import HydratedSet, LocalFolder, Repository, SyntheticSet, find_source
@@ -13,7 +14,7 @@ from .types import split_names
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["load", "open_data"]
+__all__ = ["find_folder", "load", "open_data"]
 
 
 def open_data(
@@ -47,6 +48,26 @@ def open_data(
         return open_folder(source.folder(), split)
     folder = synthetic_folder(source.samples, split_names(split), seed=source.seed, workers=workers, progress=progress)
     return open_folder(folder, split)
+
+
+def find_folder(spec: str | Path | None) -> Path:
+    """Returns the FashionEdit folder that `spec` names, fetched or filled in where that is needed; nothing is rendered.
+
+    Args:
+        spec: As for `open_data`, but for the synthetic set.
+
+    Raises:
+        DatasetNotFoundError: No place that was looked at holds the data.
+        InvalidDataError: It is the synthetic set, or a file is not what it must be.
+    """
+    source = find_source(spec)
+    if isinstance(source, LocalFolder):
+        return source.path
+    if isinstance(source, Repository):
+        return source.snapshot()
+    if isinstance(source, HydratedSet):
+        return source.folder()
+    raise InvalidDataError(f"{spec} is no folder of its own; write it to one first: fashionedit synthesize OUT")
 
 
 def load(

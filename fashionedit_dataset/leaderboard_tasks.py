@@ -1,4 +1,4 @@
-"""The tasks of the Hub's leaderboard: one number each, named the same where they are declared and where they are sent."""
+"""The tasks of the Hub's leaderboard: one number each, called the same where they are declared and sent."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import click
 from fashionedit._version import __version__
 from fashionedit.errors import FashionEditError
 
-from . import building, comparing, data, editors, publishing, results, runs
+from . import building, comparing, data, editors, leaderboard, publishing, results, runs
 
 __all__ = ["cli", "main"]
 
@@ -66,5 +66,6 @@ for verb in (
     results.show,
     comparing.compare,
     results.report,
+    leaderboard.verify,
 ):
     cli.add_command(verb)

@@ -1,0 +1,90 @@
+"""The benchmark as it is published: a dataset repository at one commit, and what its split holds."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from fashionedit.data import find_folder
+from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.folder import FashionEditFolder, open_folder
+from fashionedit.manifest import MANIFEST_FILE, read_manifest
+from fashionedit.services.hub import hub_client, hub_failures, repository_name
+
+from .bundle import Benchmark
+
+__all__ = ["SPLIT", "benchmark_name", "find_benchmark", "open_facts", "results_repository"]
+
+SPLIT = "validation"
+"""The split of the leaderboard."""
+
+_AT = re.compile(r"([^@\s]+)(?:@([^@\s]+))?")
+
+
+def benchmark_name(text: str | None) -> tuple[str, str | None]:
+    """Returns repository and revision of `org/name[@revision]`; `$FASHIONEDIT_REPO` where none is given.
+
+    Raises:
+        InvalidDataError: It is no such name, or there is none.
+    """
+    named = text or os.environ.get("FASHIONEDIT_REPO")
+    if not named:
+        raise InvalidDataError(
+            "which dataset repository the benchmark is was not said; give --dataset-repo ORG/NAME[@REVISION], or set "
+            "$FASHIONEDIT_REPO"
+        )
+    match = _AT.fullmatch(named)
+    if match is None:
+        raise InvalidDataError(f"{named!r} is no name of a dataset repository; write org/name or org/name@revision")
+    return repository_name(match[1]), match[2]
+
+
+def results_repository(benchmark: str) -> str:
+    """Returns the dataset repository that holds the evidence unless another is named: the benchmark's with `-results`.
+
+    >>> results_repository("some-org/fashionedit")
+    'some-org/fashionedit-results'
+    """
+    return f"{benchmark}-results"
+
+
+def find_benchmark(repository: str, revision: str | None = None, *, token: str | None = None) -> Benchmark:
+    """Returns the benchmark at the commit that the revision stands for now; the newest one by default.
+
+    Raises:
+        DatasetNotFoundError: There is no such repository or revision, or it holds no FashionEdit files.
+        ServiceError: The Hub can't be reached.
+        InvalidDataError: Its manifest can't be understood, or says nothing of the validation split.
+    """
+    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+
+    at = f" at revision {revision}" if revision else ""
+    api = hub_client(token)
+    with hub_failures("read", f"the dataset repository {repository}", repository.partition("/")[0]):
+        try:
+            commit = str(api.dataset_info(repository, revision=revision).sha)
+            path = Path(api.hf_hub_download(repository, MANIFEST_FILE, repo_type="dataset", revision=commit))
+        except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError) as error:
+            raise DatasetNotFoundError(
+                f"there is no FashionEdit dataset {repository}{at} on the Hub, or the token may not see it; check "
+                "--dataset-repo"
+            ) from error
+    manifest = read_manifest(path.parent)
+    samples, identity = manifest.splits.get(SPLIT), manifest.manifest_hashes.get(SPLIT)
+    if samples and manifest.form == "full":
+        found = open_facts(f"{repository}@{commit}", full=True)
+        identity = found.manifest_hash
+    if not samples or identity is None:
+        raise InvalidDataError(f"the manifest of {repository}{at} says nothing of the {SPLIT} split; publish it again")
+    return Benchmark(repository=repository, revision=commit, split=SPLIT, samples=samples, manifest=identity)
+
+
+def open_facts(data: str, split: str = SPLIT, *, full: bool = False) -> FashionEditFolder:
+    """Returns the split of a folder or Hub repository: its annotations form will do, unless the full one is asked for.
+
+    Raises:
+        DatasetNotFoundError: Nothing is found there.
+        InvalidDataError: A file is not what it must be.
+    """
+    return open_folder(find_folder(data), split, facts_only=not full)

@@ -1,0 +1,74 @@
+"""What the edits of a run were really made with: parameters, model versions, package versions."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fashionedit.eval_harness.chain import chains
+from fashionedit.eval_harness.keys import canonical_json
+from fashionedit.eval_harness.records import RoundRecord
+from fashionedit.eval_harness.references import with_reference
+from fashionedit.eval_harness.run_folder import RunFolder
+from fashionedit.eval_harness.samples import SampleSource
+
+from .bundle import EffectiveParameters, PackageVersions
+
+__all__ = ["effective_parameters", "package_sets"]
+
+_MOST_VALUES = 8
+
+
+def effective_parameters(run: RunFolder, source: SampleSource) -> dict[str, EffectiveParameters]:
+    """Returns for each protocol of the run what its edits were made with."""
+    told: dict[str, dict[str, Counter[str]]] = {}
+    edits: Counter[str] = Counter()
+    for protocol, record in _records(run, source):
+        edits[protocol] += 1
+        here = told.setdefault(protocol, {})
+        for name, value in record.effective_params.items():
+            here.setdefault(name, Counter())[canonical_json(value, name=name)] += 1
+        here.setdefault("", Counter())[json.dumps(record.model_version)] += 1
+    return {
+        protocol: EffectiveParameters(
+            edits=edits[protocol],
+            model_versions=tuple(json.loads(text) for text in sorted(here.pop(""))),
+            parameters={name: _values(found) for name, found in sorted(here.items())},
+        )
+        for protocol, here in told.items()
+    }
+
+
+def _records(run: RunFolder, source: SampleSource) -> Iterator[tuple[str, RoundRecord]]:
+    for chain in chains(run.identity, with_reference(source, run.identity.reference)):
+        for round in chain.rounds:
+            record = run.record(chain.step(round).key)
+            chain.take(record)
+            if record is not None:
+                yield chain.protocol.name, record
+
+
+def _values(found: Counter[str]) -> Any:
+    return [json.loads(text) for text in sorted(found)] if len(found) <= _MOST_VALUES else f"{len(found)} values"
+
+
+def package_sets(path: Path) -> tuple[PackageVersions, ...]:
+    """Returns the different sets of Python and package versions with which the run was started, in order.
+
+    Args:
+        path: A `sessions.jsonl`; what else its lines tell (machine, command, folders) is left out.
+    """
+    found: list[PackageVersions] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue  # a line that a killed process left torn
+        if isinstance(told, dict) and "packages" in told:
+            one = PackageVersions(python=told.get("python"), packages=told["packages"])
+            if one not in found:
+                found.append(one)
+    return tuple(found)

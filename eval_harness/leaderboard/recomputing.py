@@ -1,0 +1,137 @@
+"""The scores of a bundle, computed again from its images and the dataset."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.aggregation import NOT_RUN
+from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.records import ImageRef, RoundOutcome, RunIdentity
+from fashionedit.eval_harness.result_models import Results, Row, RowSamples
+from fashionedit.eval_harness.results import DescribedSource, build_results
+from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.eval_harness.scoring import Progress
+from fashionedit.metrics.embedder import Embedder
+
+from .aggregates import place_of
+from .contents import Contents
+from .pictures import open_picture
+
+__all__ = ["PRECISE", "ROUGH", "recomputed_problems"]
+
+PRECISE = {"clip": 0.01, "cosine": 0.01, "psnr": 1e-4}
+"""How far a score may be from the one computed again, in the metric's unit; in fp32 devices agree to 1e-6 in cosine."""
+
+ROUGH = {"clip": 0.2, "cosine": 0.2, "psnr": 1e-4}
+"""The same in half precision, which moves a cosine by up to 2.6e-4 and more on other devices."""
+
+
+def recomputed_problems(
+    contents: Contents,
+    source: DescribedSource,
+    embedder: Embedder,
+    pictures: Mapping[str, Path],
+    *,
+    progress: Progress | None = None,
+) -> list[str]:
+    """Returns a sentence for each score, digest and fact of the results that is another when computed again.
+
+    The rows that every table has (floor, leaks, ceiling) are made again too. No score of an earlier time is taken over.
+
+    Args:
+        source: The whole split, in its full form.
+        embedder: With the encoder of the bundle.
+        pictures: The file of each output's pixel digest; all must be there.
+
+    Raises:
+        InvalidDataError: The encoder is another one.
+    """
+    results = contents.results
+    _same_encoder(results, embedder)
+    with tempfile.TemporaryDirectory(prefix="fashionedit-verify-") as folder:
+        run = _ClaimedRun(Path(folder), contents.bundle.run, results, pictures)
+        found = build_results(run, source, embedder, progress=progress)
+    return list(_differences(results, found))
+
+
+def _same_encoder(results: Results, embedder: Embedder) -> None:
+    stated, have = results.metrics[0].fingerprint, dict(embedder.encoder.fingerprint)
+    other = [field for field in sorted({*stated, *have}) if stated.get(field) != have.get(field)]
+    if other:
+        told = "; ".join(f"{field}: {stated.get(field)}, yours {have.get(field)}" for field in other)
+        raise InvalidDataError(f"the scores were made with another encoder ({told}); name that one with --encoder")
+
+
+@dataclass(frozen=True)
+class _ClaimedRun:
+    """The run as a bundle tells of it, with its images found."""
+
+    path: Path
+    identity: RunIdentity
+    results: Results
+    pictures: Mapping[str, Path]
+
+    def outcomes(self, source: SampleSource) -> Iterator[RoundOutcome]:
+        own = [
+            (row, found)
+            for row, found in zip(self.results.rows, self.results.row_samples, strict=True)
+            if row.run is not None
+        ]
+        for row, found in own:
+            for sample, status, digest in zip(self.results.samples, found.status, found.digests, strict=True):
+                ended = None if status == NOT_RUN else Status(status)
+                yield RoundOutcome(
+                    sample.id,
+                    row.protocol,
+                    row.round,
+                    ended,
+                    ImageRef(digest, (0, 0), partial(self._open, source, sample.id, digest)),
+                    own=ended is Status.OK,
+                )
+
+    def _open(self, source: SampleSource, id: str, digest: str) -> Image.Image:
+        if digest in self.pictures:
+            return open_picture(self.pictures[digest], digest)
+        return source.sample(id).draft  # of a round that ended without an image, and so did those before it
+
+
+def _differences(stated: Results, found: Results) -> Iterator[str]:
+    if stated.dataset != found.dataset:
+        have, want = stated.dataset.model_dump(), found.dataset.model_dump()
+        for field in have:
+            if have[field] != want[field] and field != "name":
+                yield f"The results tell of a dataset with {field} {have[field]}; it is {want[field]}."
+    mine, theirs = _by_place(stated), _by_place(found)
+    for place in mine.keys() - theirs.keys():
+        yield f"results.json has a row that the run does not give: {place_of(mine[place][0])}."
+    for place in theirs.keys() - mine.keys():
+        yield f"results.json lacks a row: {place_of(theirs[place][0])}."
+    half = stated.metrics[0].fingerprint.get("precision", "fp32") != "fp32"
+    allowed = ROUGH if half else PRECISE
+    for place, (row, claimed) in mine.items():
+        if place not in theirs:
+            continue
+        again = theirs[place][1]
+        for number, sample in enumerate(stated.samples):
+            where = f"Sample {sample.id}: {place_of(row)}"
+            if claimed.digests[number] != again.digests[number]:
+                yield f"{where} is stated with another image than it has."
+                continue
+            for metric, values in claimed.values.items():
+                value, right = values[number], again.values[metric][number]
+                if abs(value - right) > allowed[metric]:
+                    yield f"{where} is stated with {metric} {value:.4f}; computed again it is {right:.4f}."
+
+
+def _by_place(results: Results) -> dict[tuple[object, ...], tuple[Row, RowSamples]]:
+    return {
+        (row.run, row.editor, row.protocol, row.round): (row, found)
+        for row, found in zip(results.rows, results.row_samples, strict=True)
+    }

@@ -1,0 +1,164 @@
+"""A submission: a run that passed the checks, what would be sent, and the sending of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.run_folder import RunFolder
+from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.files import write_atomically
+from fashionedit.services.hub import repository_name
+
+from .bundle import Benchmark, Bundle, write_bundle
+from .bundling import make_bundle
+from .checks import failed_checks
+from .entries import entries_text, eval_results_file, merged_entries, task_entries
+from .pull_requests import HubInbox, Proposal
+
+__all__ = ["SUBMISSIONS", "Submission", "evidence_place", "prepare"]
+
+SUBMISSIONS = "submissions"
+"""The folder of the results repository that holds the bundles."""
+
+_PLACE_OF_THE_NAMELESS = "_"  # no owner on the Hub can be called so
+_DESCRIPTION = "Made by `fashionedit submit`; `fashionedit verify` checks the evidence."
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is sent: the evidence to the results repository, and the numbers to the model's, where it has one.
+
+    Args:
+        bundle: What `bundle.json` says.
+        results: The results in it.
+        files: The bundle's files by name.
+        results_repository: Where the evidence goes.
+    """
+
+    bundle: Bundle
+    results: Results
+    files: dict[str, bytes] = field(repr=False)
+    results_repository: str
+
+    @property
+    def place(self) -> str:
+        """The bundle's folder in the results repository."""
+        return evidence_place(self.bundle)
+
+    @property
+    def eval_results(self) -> str:
+        """The path of the numbers in the model's repository."""
+        return eval_results_file(self.bundle.track)
+
+    def entries_text(self, source_url: str, user: str | None = None, existing: str | None = None) -> str:
+        """Returns the file for the model's repository; the numbers without a model would have no place to go."""
+        entries = task_entries(self.bundle, self.results, source_url=source_url, user=user)
+        return entries_text(merged_entries(entries, existing))
+
+    def write(self, out: Path) -> list[Path]:
+        """Writes all that would be sent below `out`, and returns the files: the evidence, then the numbers."""
+        folder = out / self.results_repository.replace("/", "--") / self.place
+        write_bundle(self.files, folder)
+        written = [folder / name for name in sorted(self.files)]
+        if self.bundle.model is not None:
+            path = out / self.bundle.model.replace("/", "--") / self.eval_results
+            write_atomically(path, self.entries_text(self._evidence_url("https://huggingface.co")).encode())
+            written.append(path)
+        return written
+
+    def send(self, *, token: str | None = None) -> list[Proposal]:
+        """Returns the pull requests: with the evidence, and with the numbers where the model has a repository.
+
+        The same submission again opens nothing: a request that is open is changed where there is something new.
+
+        Raises:
+            ServiceError: There is no token, it may not, or the Hub can't be reached.
+            InvalidDataError: A repository does not exist.
+        """
+        evidence = HubInbox(self.results_repository, "dataset", token=token)
+        inboxes = [evidence]
+        if self.bundle.model is not None:
+            inboxes.append(HubInbox(self.bundle.model, "model", token=token))
+        for inbox in inboxes:
+            inbox.check()  # before anything is sent
+        sent = [
+            evidence.propose(
+                f"FashionEdit evidence: {self.bundle.name}, {self.bundle.track}",
+                lambda read: {f"{self.place}/{name}": content for name, content in self.files.items()},
+                _DESCRIPTION,
+            )
+        ]
+        if self.bundle.model is not None:
+            url = (
+                sent[0].url
+                if sent[0].state != "merged"
+                else self._evidence_url(sent[0].url.rpartition("/datasets/")[0])
+            )
+            sent.append(inboxes[1].propose(self._title, self._numbers(url, inboxes[1].user), _DESCRIPTION))
+        return sent
+
+    @property
+    def _title(self) -> str:
+        return f"FashionEdit results, {self.bundle.track}"
+
+    def _numbers(self, url: str, user: str) -> Callable[[Callable[[str], bytes | None]], dict[str, bytes]]:
+        def files(read: Callable[[str], bytes | None]) -> dict[str, bytes]:
+            existing = read(self.eval_results)
+            text = existing.decode("utf-8", "replace") if existing is not None else None
+            return {self.eval_results: self.entries_text(url, user, text).encode()}
+
+        return files
+
+    def _evidence_url(self, endpoint: str) -> str:
+        return f"{endpoint}/datasets/{self.results_repository}/tree/main/{self.place}"
+
+
+def evidence_place(bundle: Bundle) -> str:
+    """Returns where a bundle lies in the results repository: one folder per model and track."""
+    home = bundle.model or f"{_PLACE_OF_THE_NAMELESS}/{re.sub(r'[^A-Za-z0-9.-]+', '-', bundle.name).strip('-.') or '-'}"
+    return f"{SUBMISSIONS}/{home}/{bundle.track}"
+
+
+def prepare(
+    run: RunFolder,
+    source: SampleSource,
+    results: Results,
+    benchmark: Benchmark,
+    *,
+    model: str | None,
+    name: str | None,
+    results_repository: str,
+    any_encoder: bool = False,
+) -> Submission:
+    """Returns the submission of a scored run.
+
+    Args:
+        source: The dataset that the run was made on.
+        results: What `score` wrote.
+        benchmark: The dataset as it is published.
+        model: The model's repository on the Hub.
+        name: How tables call a model without one.
+        results_repository: Where the evidence goes.
+        any_encoder: Whether scores of another encoder may be sent; they are marked and stand beside the ranked ones.
+
+    Raises:
+        InvalidDataError: A check failed (the message has them all), or neither or both of model and name are given.
+    """
+    if (model is None) == (name is None):
+        raise InvalidDataError(
+            "say who made the images: --model ORG/NAME, or --name TEXT for a model without repository"
+        )
+    called = repository_name(model) if model is not None else " ".join((name or "").split())
+    if not called or len(called) > 96 or not called.isprintable():
+        raise InvalidDataError("--name is empty, too long or not printable; give 1 to 96 characters")
+    repository_name(results_repository)
+    if failures := failed_checks(run, source, results, benchmark, any_encoder=any_encoder):
+        lines = "".join(f"\n  - {sentence}" for sentence in failures)
+        raise InvalidDataError(f"{run.path} can't be submitted:{lines}")
+    bundle, files = make_bundle(run, source, results, benchmark, name=called, model=model)
+    return Submission(bundle, results, files, results_repository)

@@ -1,0 +1,149 @@
+"""A small published benchmark, runs over it, their bundles, and ways to alter a bundle as a forger would."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageChops
+from scored_toys import MeanColours, drawn_sample, toy_embedder
+from toy_editors import ToyEditor, tint
+
+from fashionedit.eval_harness.editing import EditRequest, EditResult, Status
+from fashionedit.eval_harness.leaderboard.bundle import (
+    BUNDLE_FILE,
+    RESULTS_FILE,
+    SCORES_FILE,
+    Benchmark,
+    pretty_json,
+    write_bundle,
+)
+from fashionedit.eval_harness.leaderboard.bundling import make_bundle
+from fashionedit.eval_harness.leaderboard.official import OFFICIAL_FINGERPRINT
+from fashionedit.eval_harness.leaderboard.rebuilding import rebuilt_rows
+from fashionedit.eval_harness.leaderboard.score_rows import score_rows, to_parquet
+from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.results import build_results, to_json, write_results
+from fashionedit.eval_harness.run_folder import RunFolder
+from fashionedit.eval_harness.runner import run
+from fashionedit.folder import FashionEditFolder, open_folder
+from fashionedit.writing import write_folder
+
+COUNT = 8
+REPOSITORY = "some-org/fashion"
+REVISION = "a" * 40
+
+
+def official_encoder() -> MeanColours:
+    """A toy that passes for the leaderboard's own encoder."""
+    return MeanColours(OFFICIAL_FINGERPRINT, is_clip=True)
+
+
+def write_benchmark(folder: Path, **options: Any) -> Path:
+    """Writes a full set of drawn samples that calls itself no control set: two of each garment, two categories."""
+    samples = [drawn_sample(number, garment=f"{number // 2:08d}") for number in range(COUNT)]
+    samples = [
+        replace(one, gender="WOMEN" if number < COUNT // 2 else "MEN", view="front" if number % 2 else "back")
+        for number, one in enumerate(samples)
+    ]
+    write_folder(folder, {"validation": samples}, name="fashion", **options)
+    return folder
+
+
+def slight(strength: float) -> Callable[[EditRequest], Any]:
+    """An edit that mixes the image with its tint, in its settings' words; refused once, without picture once."""
+
+    def does(request: EditRequest) -> Any:
+        if request.round == 2 and "card 3 " in request.instruction:
+            return EditResult.failed(Status.REFUSED, "I would rather not")
+        image = Image.blend(request.base, tint(request), strength)
+        return EditResult.ok(image, params={"strength": strength, "seed": request.seed}, model_version="toy-2026")
+
+    return does
+
+
+def mirrored(request: EditRequest) -> Any:
+    return EditResult.ok(ImageChops.invert(request.base))
+
+
+def toy_run(
+    out: Path,
+    source: FashionEditFolder,
+    does: Callable[[EditRequest], Any] | None = None,
+    *,
+    fingerprint: str = "toy 1",
+    encoder: MeanColours | None = None,
+    **options: Any,
+) -> RunFolder:
+    """Makes and scores a run; its folder has results.json."""
+    run(ToyEditor(does or slight(0.1), fingerprint=fingerprint), source, out, **{"data": str(source.path), **options})
+    folder = RunFolder.open(out)
+    write_results(build_results(folder, source, toy_embedder(encoder or official_encoder())), out / RESULTS_FILE)
+    return folder
+
+
+def toy_benchmark(source: FashionEditFolder, revision: str = REVISION) -> Benchmark:
+    return Benchmark(
+        repository=REPOSITORY,
+        revision=revision,
+        split="validation",
+        samples=len(source),
+        manifest=source.manifest_hash,
+    )
+
+
+def read_toy_results(run_folder: RunFolder) -> Results:
+    return Results.model_validate_json((run_folder.path / RESULTS_FILE).read_bytes())
+
+
+def write_toy_bundle(folder: Path, run_folder: RunFolder, source: FashionEditFolder, **naming: Any) -> Path:
+    """Writes the bundle of a run, whether or not it would pass the checks."""
+    naming = {"name": "some-org/model", "model": "some-org/model", **naming}
+    benchmark = naming.pop("benchmark", None) or toy_benchmark(source)
+    _, files = make_bundle(run_folder, source, read_toy_results(run_folder), benchmark, **naming)
+    write_bundle(files, folder)
+    return folder
+
+
+def open_benchmark(folder: Path) -> FashionEditFolder:
+    return open_folder(folder, "validation")
+
+
+def alter(folder: Path, file: str, change: Callable[[Any], None]) -> None:
+    """Changes a JSON file of a bundle and nothing else."""
+    content = json.loads((folder / file).read_text())
+    change(content)
+    (folder / file).write_bytes(pretty_json(content))
+
+
+def reseal(folder: Path, **head: Any) -> None:
+    """Makes `bundle.json` name the files as they are now, as a careful forger does."""
+    content = json.loads((folder / BUNDLE_FILE).read_text())
+    for key, value in head.items():
+        content[key] = content[key] | value if isinstance(value, Mapping) else value
+    for name in content["files"]:
+        data = (folder / name).read_bytes()
+        content["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    del content["checksum"]
+    content["checksum"] = hashlib.sha256(pretty_json(content)).hexdigest()
+    (folder / BUNDLE_FILE).write_bytes(pretty_json(content))
+
+
+def forge(folder: Path, change: Callable[[dict[str, Any]], None], *, nudge: float = 0.0) -> None:
+    """Changes the results sample by sample, and everything that follows from them, so that nothing contradicts."""
+    content = json.loads((folder / RESULTS_FILE).read_text())
+    change(content)
+    results = Results.model_validate(content)
+    rows = tuple(
+        rebuilt.model_copy(update={"measures": row.measures, "repeats": row.repeats})
+        for row, rebuilt in rebuilt_rows(results, nudge=nudge)
+    )
+    results = results.model_copy(update={"rows": rows})
+    (folder / RESULTS_FILE).write_text(to_json(results))
+    metrics = tuple(metric.id for metric in results.metrics if not metric.is_share)
+    (folder / SCORES_FILE).write_bytes(to_parquet(list(score_rows(results)), metrics))
+    reseal(folder)
