@@ -447,7 +447,8 @@ class _Route:
         return Answer.json(known + [_folder_entry(path) for path in folders])
 
     def _preupload(self, found: Repository, revision: str) -> Answer:
-        if self.query.get("create_pr") != ["1"] and (refused := self._writable(found)):
+        as_request = self.query.get("create_pr") == ["1"] or revision.startswith("refs/pr/")
+        if not as_request and (refused := self._writable(found)):
             return refused
         files = found.files(revision)
         answers = []

@@ -57,7 +57,12 @@ def find_benchmark(repository: str, revision: str | None = None, *, token: str |
         ServiceError: The Hub can't be reached.
         InvalidDataError: Its manifest can't be understood, or says nothing of the validation split.
     """
-    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     at = f" at revision {revision}" if revision else ""
     api = hub_client(token)
@@ -65,6 +70,8 @@ def find_benchmark(repository: str, revision: str | None = None, *, token: str |
         try:
             commit = str(api.dataset_info(repository, revision=revision).sha)
             path = Path(api.hf_hub_download(repository, MANIFEST_FILE, repo_type="dataset", revision=commit))
+        except LocalEntryNotFoundError:  # not what its parent says: the Hub was not reached
+            raise
         except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError) as error:
             raise DatasetNotFoundError(
                 f"there is no FashionEdit dataset {repository}{at} on the Hub, or the token may not see it; check "

@@ -125,6 +125,7 @@ class Bundle(_Stored):
         editor = self.run.editor
         parts = [self.run.reference, editor.state]
         parts += ["stitched"] * editor.stitched + ["supplied"] * editor.supplied
+        parts += ["other-encoder"] * (not self.official)
         return "-".join(parts)
 
 

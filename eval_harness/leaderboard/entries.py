@@ -42,9 +42,7 @@ def last_rows(results: Results) -> Iterator[Row]:
 def task_entries(
     bundle: Bundle, results: Results, *, source_url: str, user: str | None = None
 ) -> list[EvalResultEntry]:
-    """Returns one entry per task that the run has a number for.
-
-    The tasks called CLIP have one only where the leaderboard's own encoder made the scores; PSNR knows no encoder.
+    """Returns one entry per task that the run has a number for; none where another encoder made the scores.
 
     Args:
         source_url: Where the evidence is.
@@ -65,7 +63,7 @@ def task_entries(
         )
         for row in last_rows(results)
         for metric in LEADERBOARD_METRICS
-        if metric in row.scores and (bundle.official or metric == "psnr")
+        if bundle.official
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +31,16 @@ class Proposal:
     url: str
     state: Literal["opened", "changed", "unchanged", "merged"]
 
+    @property
+    def sentence(self) -> str:
+        """What was done, in words."""
+        return {
+            "opened": "a pull request was opened",
+            "changed": "the open pull request was changed",
+            "unchanged": "the open pull request holds these very files; nothing was changed",
+            "merged": "the repository holds these very files; nothing was sent",
+        }[self.state]
+
 
 class HubInbox:
     """A repository to which others may send files for its owners to take.
@@ -47,22 +58,19 @@ class HubInbox:
         self.id = repository_name(id)
         self._kind = kind
         self._api: HfApi = hub_client(token)
-        self._user: str | None = None
 
-    @property
+    @cached_property
     def user(self) -> str:
         """The Hub's name of who sends.
 
         Raises:
             ServiceError: There is no token or a wrong one, or the Hub can't be reached.
         """
-        if self._user is None:
-            with self._failures("open a pull request on"):
-                self._user = str(self._api.whoami()["name"])
-        return self._user
+        with self._failures("open a pull request on"):
+            return str(self._api.whoami()["name"])
 
     def check(self) -> None:
-        """Returns if the token is known and the repository is there.
+        """Returns if the repository is there.
 
         Raises:
             InvalidDataError: It is not, or the token may not see it.
@@ -70,7 +78,6 @@ class HubInbox:
         """
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        assert self.user
         with self._failures("look at"):
             try:
                 self._api.repo_info(self.id, repo_type=self._kind)
@@ -128,10 +135,12 @@ class HubInbox:
         return max(numbers, default=None)
 
     def _content(self, path: str, revision: str) -> bytes | None:
-        from huggingface_hub.errors import EntryNotFoundError
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
         try:
             return Path(self._api.hf_hub_download(self.id, path, repo_type=self._kind, revision=revision)).read_bytes()
+        except LocalEntryNotFoundError:  # the Hub was not reached
+            raise
         except EntryNotFoundError:
             return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,12 +27,15 @@ SUBMISSIONS = "submissions"
 """The folder of the results repository that holds the bundles."""
 
 _PLACE_OF_THE_NAMELESS = "_"  # no owner on the Hub can be called so
+_HUB = "https://huggingface.co"
 _DESCRIPTION = "Made by `fashionedit submit`; `fashionedit verify` checks the evidence."
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What is sent: the evidence to the results repository, and the numbers to the model's, where it has one.
+    """What is sent: the evidence to the results repository, and the numbers to the model's.
+
+    There are no numbers for a model without repository, nor of another encoder than the leaderboard's.
 
     Args:
         bundle: What `bundle.json` says.
@@ -51,23 +55,36 @@ class Submission:
         return evidence_place(self.bundle)
 
     @property
-    def eval_results(self) -> str:
-        """The path of the numbers in the model's repository."""
-        return eval_results_file(self.bundle.track)
+    def eval_results(self) -> str | None:
+        """The path of the numbers in the model's repository; None where there are none to send."""
+        sends = self.bundle.model is not None and self.bundle.official
+        return eval_results_file(self.bundle.track) if sends else None
 
     def entries_text(self, source_url: str, user: str | None = None, existing: str | None = None) -> str:
-        """Returns the file for the model's repository; the numbers without a model would have no place to go."""
+        """Returns the text of the numbers' file, beside what the model's repository has in it about other tasks."""
         entries = task_entries(self.bundle, self.results, source_url=source_url, user=user)
         return entries_text(merged_entries(entries, existing))
+
+    def lines(self) -> list[str]:
+        """Returns what would be sent, in words."""
+        total = sum(len(content) for content in self.files.values())
+        told = [f"{len(content):>10,}  {self.place}/{name}" for name, content in sorted(self.files.items())]
+        told.append(f"{total:>10,}  bytes of evidence for a pull request on datasets/{self.results_repository}")
+        if self.eval_results is None:
+            why = "it has no repository" if self.bundle.model is None else "the scores are another encoder's"
+            return [*told, f"no numbers are sent to the model, because {why}"]
+        for entry in task_entries(self.bundle, self.results, source_url=self._evidence_url(_HUB)):
+            told.append(f"{entry.value:>10.2f}  {entry.task_id}: {entry.notes}")
+        return [*told, f"in {self.eval_results} for a pull request on {self.bundle.model}"]
 
     def write(self, out: Path) -> list[Path]:
         """Writes all that would be sent below `out`, and returns the files: the evidence, then the numbers."""
         folder = out / self.results_repository.replace("/", "--") / self.place
         write_bundle(self.files, folder)
         written = [folder / name for name in sorted(self.files)]
-        if self.bundle.model is not None:
-            path = out / self.bundle.model.replace("/", "--") / self.eval_results
-            write_atomically(path, self.entries_text(self._evidence_url("https://huggingface.co")).encode())
+        if self.eval_results is not None:
+            path = out / str(self.bundle.model).replace("/", "--") / self.eval_results
+            write_atomically(path, self.entries_text(self._evidence_url(_HUB)).encode())
             written.append(path)
         return written
 
@@ -81,11 +98,13 @@ class Submission:
             InvalidDataError: A repository does not exist.
         """
         evidence = HubInbox(self.results_repository, "dataset", token=token)
-        inboxes = [evidence]
-        if self.bundle.model is not None:
-            inboxes.append(HubInbox(self.bundle.model, "model", token=token))
-        for inbox in inboxes:
-            inbox.check()  # before anything is sent
+        model = None
+        if self.eval_results is not None:
+            model = HubInbox(str(self.bundle.model), "model", token=token)
+        user = evidence.user
+        for inbox in (evidence, model):
+            if inbox is not None:
+                inbox.check()  # before anything is sent
         sent = [
             evidence.propose(
                 f"FashionEdit evidence: {self.bundle.name}, {self.bundle.track}",
@@ -93,24 +112,19 @@ class Submission:
                 _DESCRIPTION,
             )
         ]
-        if self.bundle.model is not None:
-            url = (
-                sent[0].url
-                if sent[0].state != "merged"
-                else self._evidence_url(sent[0].url.rpartition("/datasets/")[0])
-            )
-            sent.append(inboxes[1].propose(self._title, self._numbers(url, inboxes[1].user), _DESCRIPTION))
+        if model is not None:
+            url = sent[0].url
+            if sent[0].state == "merged":
+                url = self._evidence_url(url.rpartition("/datasets/")[0])
+            title = f"FashionEdit results, {self.bundle.track}"
+            sent.append(model.propose(title, self._numbers(str(self.eval_results), url, user), _DESCRIPTION))
         return sent
 
-    @property
-    def _title(self) -> str:
-        return f"FashionEdit results, {self.bundle.track}"
-
-    def _numbers(self, url: str, user: str) -> Callable[[Callable[[str], bytes | None]], dict[str, bytes]]:
+    def _numbers(self, path: str, url: str, user: str) -> Callable[[Callable[[str], bytes | None]], dict[str, bytes]]:
         def files(read: Callable[[str], bytes | None]) -> dict[str, bytes]:
-            existing = read(self.eval_results)
+            existing = read(path)
             text = existing.decode("utf-8", "replace") if existing is not None else None
-            return {self.eval_results: self.entries_text(url, user, text).encode()}
+            return {path: self.entries_text(url, user, text).encode()}
 
         return files
 
@@ -120,7 +134,10 @@ class Submission:
 
 def evidence_place(bundle: Bundle) -> str:
     """Returns where a bundle lies in the results repository: one folder per model and track."""
-    home = bundle.model or f"{_PLACE_OF_THE_NAMELESS}/{re.sub(r'[^A-Za-z0-9.-]+', '-', bundle.name).strip('-.') or '-'}"
+    home = bundle.model
+    if home is None:
+        told = re.sub(r"[^A-Za-z0-9.-]+", "-", bundle.name).strip("-.")[:40]
+        home = f"{_PLACE_OF_THE_NAMELESS}/{told}-{hashlib.sha256(bundle.name.encode()).hexdigest()[:6]}"
     return f"{SUBMISSIONS}/{home}/{bundle.track}"
 
 

@@ -66,6 +66,7 @@ for verb in (
     results.show,
     comparing.compare,
     results.report,
+    leaderboard.submit,
     leaderboard.verify,
 ):
     cli.add_command(verb)

@@ -11,16 +11,85 @@ import click
 
 from fashionedit.errors import InvalidDataError
 
-from .options import PATH, device_option, progress_bar, quiet_option
+from .options import PATH, data_again_option, device_option, open_run, progress_bar, quiet_option
 
 if TYPE_CHECKING:
     from fashionedit.eval_harness.leaderboard.bundle import Bundle
     from fashionedit.metrics import ImageEncoder
     from fashionedit.metrics.encoder import Precision
 
-__all__ = ["verify"]
+__all__ = ["submit", "verify"]
 
 _MOST_LINES = 20
+
+
+@click.command(short_help="Send a scored run to the leaderboard.")
+@click.argument("run", type=PATH)
+@click.option("--model", metavar="ORG/NAME", help="The model's repository on the Hub, which gets the numbers.")
+@click.option("--name", metavar="TEXT", help="What tables call a model without a repository, such as a service's.")
+@click.option(
+    "--dataset-repo",
+    metavar="ORG/NAME[@REVISION]",
+    help="The benchmark on the Hub, at the revision that was run; $FASHIONEDIT_REPO by default.",
+)
+@click.option(
+    "--results-repo",
+    metavar="ORG/NAME",
+    help="The dataset repository that gets the evidence; the benchmark's name with -results by default.",
+)
+@data_again_option
+@click.option(
+    "--allow-encoder",
+    is_flag=True,
+    help="Send evidence with scores of another encoder; it stands marked, beside the ranked ones.",
+)
+@click.option("--dry-run", is_flag=True, help="Check, and tell what would be sent; send nothing.")
+@click.option("--out", type=PATH, metavar="DIR", help="With --dry-run: write the files there.")
+@quiet_option
+def submit(
+    run: Path,
+    model: str | None,
+    name: str | None,
+    dataset_repo: str | None,
+    results_repo: str | None,
+    data: str | None,
+    allow_encoder: bool,
+    dry_run: bool,
+    out: Path | None,
+    quiet: bool,
+) -> None:
+    """Send the scored RUN to the leaderboard: numbers to the model's repository, evidence to the results repository.
+
+    Both are pull requests, for the repositories' owners to take. The evidence holds scores, image hashes, parameters
+    and package versions; no photograph, crop or caption. The same command again changes the requests that are open, or
+    says that nothing is new. Where the run can't be sent, all reasons are told at once.
+    """
+    from fashionedit.eval_harness.leaderboard.benchmark import benchmark_name, find_benchmark, results_repository
+    from fashionedit.eval_harness.leaderboard.submission import prepare
+    from fashionedit.eval_harness.results import read_results
+
+    if out is not None and not dry_run:
+        raise InvalidDataError("--out writes what would be sent; give it together with --dry-run")
+    repository, revision = benchmark_name(dataset_repo)
+    folder, source = open_run(run, data, quiet)
+    results = read_results(run / "results.json")
+    submission = prepare(
+        folder,
+        source,
+        results,
+        find_benchmark(repository, revision),
+        model=model,
+        name=name,
+        results_repository=results_repo or results_repository(repository),
+        any_encoder=allow_encoder,
+    )
+    click.echo("\n".join(submission.lines()))
+    if out is not None:
+        for path in submission.write(out):
+            click.echo(str(path))
+    if not dry_run:
+        for proposal in submission.send():
+            click.echo(f"{proposal.url}: {proposal.sentence}")
 
 
 @click.command(short_help="Look a submission's evidence through.")
