@@ -12,7 +12,7 @@ from .comparison import Comparison, Contrast
 from .notes import DECIMALS, caption, short_label
 from .power import SIGNIFICANCE
 from .result_models import Results
-from .table import aligned, grid, markdown_text, printable
+from .text_table import aligned, escaped, markdown_rows, printable
 
 __all__ = ["comparison_json", "comparison_markdown", "comparison_text"]
 
@@ -40,9 +40,9 @@ def comparison_markdown(comparison: Comparison, results: Results, by: Sequence[B
         return [f"### {title}", ""]
 
     def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-        return [*grid(head, rows, words=2), ""]
+        return [*markdown_rows(head, rows, words=2), ""]
 
-    return _page(comparison, results, by, titled, table, "- {}", markdown_text)
+    return _page(comparison, results, by, titled, table, "- {}", escaped)
 
 
 def comparison_json(comparison: Comparison) -> str:

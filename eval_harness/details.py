@@ -12,7 +12,7 @@ from fashionedit.services.budget import usd
 from .breakdown import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
 from .notes import DECIMALS, method_name, short_label, table_rows
 from .result_models import Measure, Metric, Results, Row
-from .table import aligned, grid, markdown_text, printable
+from .text_table import aligned, escaped, markdown_rows, printable
 
 __all__ = ["Section", "details_text", "gain_section", "sections"]
 
@@ -40,8 +40,8 @@ def details_text(found: Sequence[Section], *, markdown: bool = False) -> str:
     parts = []
     for one in found:
         if one.rows and markdown:
-            note = [markdown_text(printable(one.note)), ""] if one.note else []
-            parts += [f"### {markdown_text(one.title)}", "", *grid(one.head, one.rows, words=one.words), "", *note]
+            note = [escaped(printable(one.note)), ""] if one.note else []
+            parts += [f"### {escaped(one.title)}", "", *markdown_rows(one.head, one.rows, words=one.words), "", *note]
         elif one.rows:
             parts += [one.title, *aligned(one.head, one.rows, words=one.words), *filter(None, [one.note]), ""]
     return "\n".join(parts).rstrip() + "\n" if parts else ""
