@@ -20,7 +20,7 @@ from .scoring import Scores
 from .statistics import clustered_standard_error
 from .stored_scores import Pair
 
-__all__ = ["NOT_RUN", "THRESHOLDS", "Method", "rows_of"]
+__all__ = ["NOT_RUN", "THRESHOLDS", "Method", "measure_value", "rows_of"]
 
 NOT_RUN = "not_run"
 """The status of a round that has no record: it counts as a failure, because the denominator is the split."""
@@ -58,7 +58,7 @@ def rows_of(
     """
     rows = []
     changes: dict[int, dict[str, Asked]] = {}
-    for number, id, change in changes_of(outcomes, source):
+    for number, id, change in changes_of(outcomes, source) if method.extent != "none" else ():
         changes.setdefault(number, {})[id] = Asked(change, method.extent)
     completed = dict.fromkeys(source.ids, True)
     for number, found in sorted(outcomes.items()):
@@ -119,7 +119,7 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
         identical=sum(image == original for image, original in cells.pairs),
         scores={metric.id: _score(method, metric, cells, scores) for metric in scores.metrics},
         curve=_curve(cells, scores),
-        measures={id: _measure(values, cells.garments) for id, values in _measured(cells, scores).items()},
+        measures={id: measure_value(values, cells.garments) for id, values in _measured(cells, scores).items()},
     )
 
 
@@ -135,7 +135,8 @@ def _measured(cells: _Cells, scores: Scores) -> dict[str, tuple[float | None, ..
     return {id: column for id, column in columns.items() if any(value is not None for value in column)}
 
 
-def _measure(values: Sequence[float | None], garments: Sequence[str]) -> MeasureValue:
+def measure_value(values: Sequence[float | None], garments: Sequence[str]) -> MeasureValue:
+    """Returns the mean of a measure over the samples that have it, with its interval, clustered by garment."""
     known = [(value, garment) for value, garment in zip(values, garments, strict=True) if value is not None]
     numbers, clusters = [value for value, _ in known], [garment for _, garment in known]
     error = clustered_standard_error(numbers, clusters)

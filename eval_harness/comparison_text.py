@@ -26,7 +26,11 @@ def comparison_text(comparison: Comparison, results: Results, by: Sequence[By] =
     Args:
         by: Which breakdowns to show.
     """
-    return _page(comparison, results, by, lambda title: [title], aligned, "  {}", str)
+
+    def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+        return aligned(head, rows, words=2)
+
+    return _page(comparison, results, by, lambda title: [title], table, "  {}", str)
 
 
 def comparison_markdown(comparison: Comparison, results: Results, by: Sequence[By] = ()) -> str:

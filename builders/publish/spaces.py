@@ -18,14 +18,12 @@ import fashionedit
 import fashionedit.metrics
 from fashionedit.aliases import METRICS
 from fashionedit.errors import InvalidDataError
+from fashionedit.services.hub import GRADIO
 
 from .dataset import PublishedFile
 from .repository import HubRepository, Uploaded
 
-__all__ = ["GRADIO", "SpacePublication", "publish_metrics", "write_space"]
-
-GRADIO = "6.31.0"
-"""The version of gradio that the pages were tried with."""
+__all__ = ["SpacePublication", "publish_metrics", "write_space"]
 
 _TITLES = {"clip_similarity": "CLIP similarity", "clip_star": "CLIP*", "psnr": "PSNR"}
 _PARTS = ("computing",)  # of the package, which the metrics' code imports

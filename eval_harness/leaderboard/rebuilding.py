@@ -30,16 +30,13 @@ def digests_of(results: Results, kind: Kind) -> dict[str, str]:
     return {}
 
 
-def rebuilt_rows(
-    results: Results, samples: Collection[str] | None = None, *, nudge: float = 0.0
-) -> list[tuple[Row, Row]]:
+def rebuilt_rows(results: Results, samples: Collection[str] | None = None) -> list[tuple[Row, Row]]:
     """Returns each row with the same row made from its samples: means, intervals, gains, curves, counts.
 
     Measures and repeats are not made: those of the new row are empty.
 
     Args:
         samples: The ids of those to make it of; all by default.
-        nudge: Added to every raw score. Stored scores are rounded, so one that lies on a threshold may have been above.
 
     Raises:
         ValueError: The parts of the results do not fit together.
@@ -50,7 +47,7 @@ def rebuilt_rows(
     source = _ClaimedSource(
         ids, originals, digests_of(results, "floor"), {sample.id: sample.garment for sample in results.samples}
     )
-    claimed = _ClaimedScores(results.metrics, _claimed(results, originals), nudge)
+    claimed = _ClaimedScores(results.metrics, _claimed(results, originals))
     groups: dict[tuple[Any, ...], list[int]] = {}
     for number, row in enumerate(results.rows):
         method = (row.run, row.method, row.editor, row.fingerprint, row.kind, row.privileged, row.supplied)
@@ -89,11 +86,11 @@ class _ClaimedScores:
 
     metrics: tuple[Metric, ...]
     values: Mapping[tuple[str, Pair], float]
-    nudge: float
+    measured: None = None
 
     def raw(self, metric: Metric, pair: Pair) -> float:
         kept = metric.id if not metric.is_share else self.metrics[0].id
-        return self.values[kept, pair] + self.nudge
+        return self.values[kept, pair]
 
 
 def _claimed(results: Results, originals: Mapping[str, str]) -> dict[tuple[str, Pair], float]:

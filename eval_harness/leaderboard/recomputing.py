@@ -26,11 +26,16 @@ from .pictures import open_picture
 
 __all__ = ["PRECISE", "ROUGH", "recomputed_problems"]
 
-PRECISE = {"clip": 0.01, "cosine": 0.01, "psnr": 1e-4}
-"""How far a score may be from the one computed again, in the metric's unit; in fp32 devices agree to 1e-6 in cosine."""
+PRECISE = {"clip": 0.01, "cosine": 0.01, "psnr": 1e-4, "encoded": 0.02, "counted": 1e-3}
+"""How far a score may be from the one computed again, in its unit; in fp32 devices agree to 1e-6 in cosine.
 
-ROUGH = {"clip": 0.2, "cosine": 0.2, "psnr": 1e-4}
+`encoded` is for measures that come from embeddings, `counted` for those from pixels.
+"""
+
+ROUGH = {"clip": 0.2, "cosine": 0.2, "psnr": 1e-4, "encoded": 0.4, "counted": 1e-3}
 """The same in half precision, which moves a cosine by up to 2.6e-4 and more on other devices."""
+
+_ENCODED = ("inside", "outside_similarity", "drift")
 
 
 def recomputed_problems(
@@ -56,8 +61,9 @@ def recomputed_problems(
     results = contents.results
     _same_encoder(results, embedder)
     with tempfile.TemporaryDirectory(prefix="fashionedit-verify-") as folder:
-        run = _ClaimedRun(Path(folder), contents.bundle.run, results, pictures)
-        found = build_results(run, source, embedder, progress=progress)
+        first = contents.bundle.run.model_copy(update={"repeats": 1})
+        run = _ClaimedRun(Path(folder), first, results, pictures)
+        found = build_results(run, source, embedder, measures=bool(results.measures), progress=progress)
     return list(_differences(results, found))
 
 
@@ -71,14 +77,14 @@ def _same_encoder(results: Results, embedder: Embedder) -> None:
 
 @dataclass(frozen=True)
 class _ClaimedRun:
-    """The run as a bundle tells of it, with its images found."""
+    """The run as a bundle tells of it, with its images found: the first repetition, which is the one in the table."""
 
     path: Path
     identity: RunIdentity
     results: Results
     pictures: Mapping[str, Path]
 
-    def outcomes(self, source: SampleSource) -> Iterator[RoundOutcome]:
+    def outcomes(self, source: SampleSource, repeat: int = 0) -> Iterator[RoundOutcome]:
         own = [
             (row, found)
             for row, found in zip(self.results.rows, self.results.row_samples, strict=True)
@@ -128,6 +134,17 @@ def _differences(stated: Results, found: Results) -> Iterator[str]:
                 value, right = values[number], again.values[metric][number]
                 if abs(value - right) > allowed[metric]:
                     yield f"{where} is stated with {metric} {value:.4f}; computed again it is {right:.4f}."
+            for measure, kept in claimed.measures.items():
+                limit = allowed["encoded" if measure in _ENCODED else "counted"]
+                value_of, right_of = kept[number], again.measures.get(measure, (None,) * len(stated.samples))[number]
+                if (value_of is None) != (right_of is None) or (
+                    value_of is not None and right_of is not None and abs(value_of - right_of) > limit
+                ):
+                    yield f"{where} is stated with {measure} {_told(value_of)}; computed again it is {_told(right_of)}."
+
+
+def _told(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
 
 
 def _by_place(results: Results) -> dict[tuple[object, ...], tuple[Row, RowSamples]]:

@@ -68,5 +68,6 @@ for verb in (
     results.report,
     leaderboard.submit,
     leaderboard.verify,
+    leaderboard.leaderboard,
 ):
     cli.add_command(verb)

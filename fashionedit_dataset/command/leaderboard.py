@@ -1,7 +1,8 @@
-"""The verbs of the leaderboard: evidence for a run, and whether evidence holds."""
+"""The verbs of the leaderboard: evidence for a run, whether evidence holds, and the board of it all."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from fashionedit.metrics import ImageEncoder
     from fashionedit.metrics.encoder import Precision
 
-__all__ = ["submit", "verify"]
+__all__ = ["leaderboard", "submit", "verify"]
 
 _MOST_LINES = 20
 
@@ -106,10 +107,23 @@ def submit(
     help="As of `fashionedit score`, where the scores are not those of the leaderboard's own encoder.",
 )
 @device_option
+@click.option(
+    "--mark",
+    type=PATH,
+    metavar="FILE",
+    help="Note a verified bundle in the verified.json of a results repository; boards show it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @quiet_option
 def verify(
-    bundle: Path, images: Path | None, data: str | None, encoder: str | None, device: str, as_json: bool, quiet: bool
+    bundle: Path,
+    images: Path | None,
+    data: str | None,
+    encoder: str | None,
+    device: str,
+    mark: Path | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Look BUNDLE through: everything in it that can be computed from the rest of it, the dataset and the images.
 
@@ -120,7 +134,9 @@ def verify(
     import json
 
     from fashionedit.eval_harness.leaderboard.bundle import read_head
+    from fashionedit.eval_harness.leaderboard.collecting import mark_verified
     from fashionedit.eval_harness.leaderboard.known import find_known
+    from fashionedit.eval_harness.leaderboard.submission import evidence_place
     from fashionedit.eval_harness.leaderboard.verification import verify_bundle
 
     head = read_head(bundle)
@@ -142,6 +158,56 @@ def verify(
         click.echo("\n".join([*lines, *([f"  and {rest:,} more"] if rest else [])]))
     if not verdict.holds:
         sys.exit(1)
+    if mark is not None:
+        if verdict.level != "scores":
+            raise InvalidDataError("only what was computed again is marked as verified; give --images and --data")
+        mark_verified(mark, evidence_place(head), head)
+
+
+@click.command(short_help="The table of all submissions.")
+@click.option(
+    "--repo",
+    metavar="REPO",
+    help="The results repository, ORG/NAME[@REVISION] or a folder; the benchmark's name with -results by default.",
+)
+@click.option(
+    "--dataset-repo",
+    metavar="ORG/NAME[@REVISION]",
+    help="The benchmark on the Hub; its revision decides which submissions stand on the board. $FASHIONEDIT_REPO by "
+    "default; without either, what most submissions are about.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["console", "markdown", "json", "csv"]),
+    default="console",
+    show_default=True,
+)
+@click.option("--space", type=PATH, metavar="DIR", help="Write the board as a Gradio Space, ready to be pushed.")
+def leaderboard(repo: str | None, dataset_repo: str | None, form: str, space: Path | None) -> None:
+    """Print the board of the submissions in a results repository: ranked by CLIP*, beside floor, leaks and ceiling.
+
+    Every bundle is looked through as `fashionedit verify` does without images; what does not hold is left out, with its
+    reason. What the Hub's own leaderboard has for the benchmark stands beside it.
+    """
+    from fashionedit.eval_harness.leaderboard import board_table
+    from fashionedit.eval_harness.leaderboard.gathering import gather_board
+    from fashionedit.eval_harness.leaderboard.space import write_space
+
+    board = gather_board(repo, dataset_repo)
+    if space is not None:
+        for path in write_space(board, space):
+            click.echo(str(path), err=True)
+    if form == "console":
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo(board_table.board_to_console(board, width), nl=False)
+    else:
+        made = {
+            "markdown": board_table.board_to_markdown,
+            "json": board_table.board_to_json,
+            "csv": board_table.board_to_csv,
+        }
+        click.echo(made[form](board), nl=False)
 
 
 def _encoder(bundle: Bundle, named: str | None, device: str) -> Callable[[Precision], ImageEncoder]:

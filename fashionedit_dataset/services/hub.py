@@ -12,7 +12,10 @@ from fashionedit.errors import FashionEditError, InvalidDataError, ServiceError
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["hub_client", "hub_failures", "repository_name"]
+__all__ = ["GRADIO", "hub_client", "hub_failures", "repository_name"]
+
+GRADIO = "6.31.0"
+"""The version of gradio that Spaces are made for, and that they were tried with."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 

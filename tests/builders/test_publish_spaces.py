@@ -19,8 +19,9 @@ from PIL import Image
 from publishing_toys import python
 
 from fashionedit.aliases import METRICS
-from fashionedit.builders.publish.spaces import GRADIO, write_space
+from fashionedit.builders.publish.spaces import write_space
 from fashionedit.metrics import peak_signal_noise_ratio
+from fashionedit.services.hub import GRADIO
 
 
 def noise(seed):

@@ -43,13 +43,18 @@ def official_encoder() -> MeanColours:
     return MeanColours(OFFICIAL_FINGERPRINT, is_clip=True)
 
 
-def write_benchmark(folder: Path, **options: Any) -> Path:
-    """Writes a full set of drawn samples that calls itself no control set: two of each garment, two categories."""
+def write_benchmark(folder: Path, *, drop: int | None = None, **options: Any) -> Path:
+    """Writes a full set of drawn samples that calls itself no control set: two of each garment, two categories.
+
+    Args:
+        drop: The number of a sample to leave out.
+    """
     samples = [drawn_sample(number, garment=f"{number // 2:08d}") for number in range(COUNT)]
     samples = [
         replace(one, gender="WOMEN" if number < COUNT // 2 else "MEN", view="front" if number % 2 else "back")
         for number, one in enumerate(samples)
     ]
+    samples = [one for number, one in enumerate(samples) if number != drop]
     write_folder(folder, {"validation": samples}, name="fashion", **options)
     return folder
 
@@ -77,12 +82,17 @@ def toy_run(
     *,
     fingerprint: str = "toy 1",
     encoder: MeanColours | None = None,
+    info: Mapping[str, Any] | None = None,
+    measures: bool = False,
     **options: Any,
 ) -> RunFolder:
     """Makes and scores a run; its folder has results.json."""
-    run(ToyEditor(does or slight(0.1), fingerprint=fingerprint), source, out, **{"data": str(source.path), **options})
+    editor = ToyEditor(does or slight(0.1), fingerprint=fingerprint)
+    editor.info = replace(editor.info, **(info or {}))
+    run(editor, source, out, **{"data": str(source.path), **options})
     folder = RunFolder.open(out)
-    write_results(build_results(folder, source, toy_embedder(encoder or official_encoder())), out / RESULTS_FILE)
+    results = build_results(folder, source, toy_embedder(encoder or official_encoder()), measures=measures)
+    write_results(results, out / RESULTS_FILE)
     return folder
 
 
@@ -133,14 +143,14 @@ def reseal(folder: Path, **head: Any) -> None:
     (folder / BUNDLE_FILE).write_bytes(pretty_json(content))
 
 
-def forge(folder: Path, change: Callable[[dict[str, Any]], None], *, nudge: float = 0.0) -> None:
+def forge(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Changes the results sample by sample, and everything that follows from them, so that nothing contradicts."""
     content = json.loads((folder / RESULTS_FILE).read_text())
     change(content)
     results = Results.model_validate(content)
     rows = tuple(
         rebuilt.model_copy(update={"measures": row.measures, "repeats": row.repeats})
-        for row, rebuilt in rebuilt_rows(results, nudge=nudge)
+        for row, rebuilt in rebuilt_rows(results)
     )
     results = results.model_copy(update={"rows": rows})
     (folder / RESULTS_FILE).write_text(to_json(results))

@@ -27,6 +27,7 @@ from scored_toys import MeanColours
 from fashionedit.annotations_form import write_annotations
 from fashionedit.command import main
 from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.aggregation import measure_value
 from fashionedit.eval_harness.leaderboard.known import find_known
 from fashionedit.eval_harness.leaderboard.verification import check_bundle, verify_bundle
 from fashionedit.progress import Bar
@@ -258,6 +259,33 @@ def test_a_consistently_altered_score_takes_the_images(bundle, scored, known):
     assert verdict.sentence == "refused: 2 things are not as stated"
 
 
+def test_measures_are_looked_through_and_computed_again(source, known, tmp_path):
+    measured = toy_run(tmp_path / "run", source, measures=True, repeats=2)
+    bundle = write_toy_bundle(tmp_path / "bundle", measured, source)
+    assert check_bundle(bundle, known)[0].holds
+    verdict = verified(bundle, measured, known)
+    assert (verdict.level, verdict.problems) == ("scores", ())
+
+    def calm(content, *, consistently):
+        place = next(place for place, row in enumerate(content["rows"]) if row["run"] == 0 and row["round"] == 1)
+        outside = content["row_samples"][place]["measures"]["outside"]
+        outside[2] += 8.0
+        if consistently:
+            value = measure_value(outside, [sample["garment"] for sample in content["samples"]])
+            content["rows"][place]["measures"]["outside"] = value.model_dump()
+
+    alter(bundle, "results.json", partial(calm, consistently=False))
+    reseal(bundle)
+    assert "toy, vanilla round 1: measure outside." in check_bundle(bundle, known)[0].problems[0]
+    write_toy_bundle(tmp_path / "again", measured, source)
+    alter(tmp_path / "again", "results.json", partial(calm, consistently=True))
+    reseal(tmp_path / "again")
+    assert check_bundle(tmp_path / "again", known)[0].holds
+    problems = verified(tmp_path / "again", measured, known).problems
+    assert len(problems) == 1
+    assert problems[0].startswith("Sample card-02: toy, vanilla round 1 is stated with outside ")
+
+
 def test_an_image_that_is_another_or_missing_is_named(bundle, scored, known, tmp_path):
     images = shutil.copytree(scored.path / "images", tmp_path / "images")
     path = sorted(images.rglob("*.png"))[0]
@@ -329,22 +357,21 @@ def test_rounds_that_hide_a_failure_are_refused(bundle):
     assert "Sample card-03: vanilla round 2 ended ok and has no image in outputs.json." in problems
 
 
-def test_a_score_on_the_threshold_may_have_been_above_it(bundle):
-    """Scores are stored with six decimals; the aggregates were made from all of them."""
+def test_a_score_on_the_threshold_is_no_hit(bundle):
+    """Hits are counted of the scores as they are stored, so that everybody counts the same."""
 
-    def edge(content):
+    def edge(content, value):
         first = content["row_samples"][1]["digests"][0]
         for one in content["row_samples"]:
             if one["digests"][0] == first:
-                one["values"]["clip"][0] = 90.0
+                one["values"]["clip"][0] = value
 
-    forge(bundle, edge, nudge=4e-9)
-    above = json.loads((bundle / "results.json").read_text())["rows"][1]["scores"]["clip_star"]["mean"]
-    assert check_bundle(bundle)[0].holds
-    forge(bundle, edge)
-    below = json.loads((bundle / "results.json").read_text())["rows"][1]["scores"]["clip_star"]["mean"]
-    assert check_bundle(bundle)[0].holds
-    assert above - below == pytest.approx(100 / COUNT)
+    shares = []
+    for value in (90.000001, 90.0):
+        forge(bundle, partial(edge, value=value))
+        assert check_bundle(bundle)[0].holds
+        shares.append(json.loads((bundle / "results.json").read_text())["rows"][1]["scores"]["clip_star"]["mean"])
+    assert shares[0] - shares[1] == pytest.approx(100 / COUNT)
 
 
 def test_the_annotations_form_knows_the_samples_too(bundle, source, tmp_path):

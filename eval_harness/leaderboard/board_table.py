@@ -1,0 +1,173 @@
+"""A leaderboard as text: for a terminal, Markdown, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from fashionedit.eval_harness.notes import DECIMALS
+from fashionedit.eval_harness.text_table import (
+    column_widths,
+    cut,
+    escaped,
+    markdown_rows,
+    printable,
+    text_line,
+    text_width,
+    wrapped,
+)
+
+from .board_models import Board, BoardRow, Value
+
+__all__ = ["board_to_console", "board_to_csv", "board_to_json", "board_to_markdown"]
+
+_HEAD = ("#", "Model", "Prompt", "CLIP*", "CLIP", "PSNR", "n", "failed", "Evidence", "Hub")
+_WORDS = 3
+_PROMPTS = {"vanilla": "text", "bug": "text+image", "–": "–"}
+
+
+def board_to_json(board: Board) -> str:
+    """Returns `leaderboard.json`."""
+    return board.model_dump_json(indent=1) + "\n"
+
+
+def board_to_console(board: Board, width: int | None = None) -> str:
+    """Returns the board as aligned plain text.
+
+    Args:
+        width: Columns of the terminal: where the table would be wider, the intervals are left out, then long names are
+            cut; None means any width.
+    """
+    lines = [*wrapped(printable(_caption(board)), width)]
+    for title, rows in _parts(board):
+        cells = [_cells(row) for row in rows]
+        if width is not None and text_width(_HEAD, cells) > width:
+            cells = [_cells(row, intervals=False) for row in rows]
+            keep = max(column_widths(_HEAD, cells)[1] - max(text_width(_HEAD, cells) - width, 0), 12)
+            cells = [[line[0], cut(line[1], keep), *line[2:]] for line in cells]
+        widths = column_widths(_HEAD, cells)
+        lines += ["", title, "", text_line(_HEAD, widths, words=_WORDS)]
+        lines.append(text_line(["─" * one for one in widths], widths, words=_WORDS))
+        lines += [text_line(line, widths, words=_WORDS) for line in cells]
+    lines += ["", *(part for note in _notes(board) for part in wrapped(printable(note), width))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def board_to_markdown(board: Board) -> str:
+    """Returns the board in GitHub's Markdown."""
+    lines = [escaped(printable(_caption(board)))]
+    for title, rows in _parts(board):
+        lines += ["", f"### {title}", "", *markdown_rows(_HEAD, [_cells(row) for row in rows], words=_WORDS)]
+    return "\n".join([*lines, "", *(f"{escaped(printable(note))}  " for note in _notes(board))]).rstrip() + "\n"
+
+
+def board_to_csv(board: Board) -> str:
+    """Returns one line per row, with a column for each end of each interval; names that a sheet would compute are not.
+
+    A cell that begins as a formula does gets an apostrophe in front.
+    """
+    metrics = list(dict.fromkeys(metric for row in board.rows for metric in row.scores))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    ends = [f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")]
+    about = ("rank", "kind", "name", "model", "protocol", "reference", "state", "privileged", "stitched", "supplied")
+    writer.writerow([*about, "official", "evidence", "hub", "n", "failed", *ends, "place"])
+    for row in board.rows:
+        scores = [row.scores.get(metric) for metric in metrics]
+        numbers = [getattr(one, end, None) for one in scores for end in ("mean", "low", "high")]
+        told = [getattr(row, name) for name in about]
+        line = [*told, row.official, row.evidence, row.hub, row.n, row.failed, *numbers, row.place]
+        writer.writerow([_harmless(cell) for cell in line])
+    return buffer.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    if isinstance(cell, str):
+        cell = printable(cell)
+        return f"'{cell}" if cell[:1] in "=+-@" and cell else cell
+    return "" if cell is None else cell
+
+
+def _parts(board: Board) -> Iterator[tuple[str, list[BoardRow]]]:
+    """Yields the tables: one for each protocol, each with floor, leaks and ceiling; then what is not ranked."""
+    own = [row for row in board.rows if row.official]
+    shared = [row for row in own if row.kind != "editor"]
+    for protocol, title in (("bug", "Text and image (bug)"), ("vanilla", "Text alone (vanilla)")):
+        ranked = [row for row in own if row.kind == "editor" and row.protocol == protocol]
+        beside = [row for row in shared if row.protocol in ("–", protocol)]
+        if ranked:
+            floor, rest = ([row for row in beside if (row.kind == "floor") is first] for first in (True, False))
+            yield title, [*floor, *ranked, *rest]
+    if others := [row for row in board.rows if not row.official]:
+        yield "Other encoders: not CLIP, not ranked", others
+
+
+def _cells(row: BoardRow, *, intervals: bool = True) -> list[str]:
+    star, similarity = (
+        next((value for id, value in row.scores.items() if id != "psnr" and id.endswith("_star") is starred), None)
+        for starred in (True, False)
+    )
+    return [
+        "–" if row.rank is None else str(row.rank),
+        printable(row.name) + _marks(row),
+        _PROMPTS[row.protocol] + (f" ({row.reference})" if row.reference not in ("–", "detail") else ""),
+        *(_score(value, intervals=intervals) for value in (star, similarity, row.scores.get("psnr"))),
+        str(row.n),
+        str(row.failed),
+        row.evidence or "–",
+        row.hub or "–",
+    ]
+
+
+def _marks(row: BoardRow) -> str:
+    marks = "‡" * row.supplied + "§" * row.stitched + "¶" * (row.state == "conversation")
+    return marks + "†" * row.privileged
+
+
+def _score(value: Value | None, *, intervals: bool) -> str:
+    if value is None:
+        return "–"
+    text = f"{value.mean:.{DECIMALS}f}"
+    if intervals and value.low is not None and value.high is not None:
+        text += f" [{value.low:.{DECIMALS}f}, {value.high:.{DECIMALS}f}]"
+    return text
+
+
+def _caption(board: Board) -> str:
+    about = board.benchmark
+    return (
+        f"{about.repository} {about.split} at revision {about.revision[:12]}, n = {about.samples:,} "
+        f"({board.garments:,} garments), after round 3; evidence in {board.results_repository}."
+    )
+
+
+def _notes(board: Board) -> list[str]:
+    """Returns the sentences that the marks and the numbers need, and what is left out of the tables."""
+    rows = board.rows
+    notes = [
+        f"Ranked by CLIP*, each track apart. In brackets the interval: {board.interval}.",
+        "verified: the results repository's owners computed every score again. community: the evidence contradicts "
+        "itself nowhere.",
+    ]
+    for mark, meaning, shown in (
+        ("†", "is told the answer: a baseline, not a contestant.", any(row.privileged for row in rows)),
+        ("‡", "images made elsewhere and imported.", any(row.supplied for row in rows)),
+        ("§", "base and reference side by side in one image.", any(row.stitched for row in rows)),
+        ("¶", "rounds chained by the service's conversation.", any(row.state == "conversation" for row in rows)),
+    ):
+        if shown:
+            notes.append(f"{mark} {meaning}")
+    if any(row.hub == "differs" for row in rows):
+        notes.append("differs: the Hub has another number for this model than its evidence.")
+    notes += [f"refused {one.place}: {' '.join(_first(one.reasons))}" for one in board.refused]
+    notes += [
+        f"without evidence: {one.model}, {one.task} {one.value:g} ({one.state} on the Hub)."
+        for one in board.unsupported or ()
+    ]
+    return notes
+
+
+def _first(reasons: Sequence[str], most: int = 2) -> list[str]:
+    rest = len(reasons) - most
+    return [*reasons[:most], *([f"And {rest:,} more."] if rest > 0 else [])]

@@ -1,0 +1,210 @@
+"""The leaderboard of FashionEdit: a page of filters and tables over `leaderboard.json`.
+
+`fashionedit leaderboard --space DIR` writes this file into the Space as `app.py`; it needs gradio and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["class_table", "left_out", "main_table", "page"]
+
+PROTOCOLS = {"text and image (bug)": "bug", "text alone (vanilla)": "vanilla"}
+SHOWN = ("community", "imported ‡", "stitched §", "conversation ¶", "baselines")
+METRICS = {"CLIP*": "_star", "CLIP": "", "PSNR": "psnr"}
+HEAD = ["#", "Model", "CLIP*", "CLIP* 95 %", "CLIP", "CLIP 95 %", "PSNR", "PSNR 95 %", "over the draft", "n", "failed"]
+MARKS = ["evidence", "on the Hub"]
+
+ABOUT = """\
+**FashionEdit** asks how well a model edits a fashion design, by words (*vanilla*) and by words and a picture (*bug*),
+in three rounds. CLIP\\* is the share of results whose cosine with the original is above 0.9; CLIP is that cosine × 100;
+PSNR is in dB. Every score counts the whole split: a round without an image is a miss.
+
+The **draft** is the floor: what doing nothing scores. **Return** and **paste the reference** † are what the reference
+alone gives away. The **oracle** † is the original itself."""
+
+EVIDENCE = """\
+*verified*: the owners of the results repository computed every score again from the images. *community*: the evidence
+does not contradict itself. *on the Hub*: whether the number stands in the model's repository (*merged*), in an open
+pull request (*community*), or with another value (*differs*)."""
+
+
+def _score(row: dict[str, Any], metric: str) -> dict[str, Any]:
+    """Returns the score of a row by one of `METRICS`; the similarity is `clip` or `cosine`."""
+    ending = METRICS[metric]
+    for name, value in row["scores"].items():
+        plain = name == "psnr" if ending == "psnr" else name != "psnr" and name.endswith("_star") is (ending == "_star")
+        if plain:
+            return dict(value)
+    return {}
+
+
+def _interval(value: dict[str, Any], sign: str = "") -> str:
+    if value.get("low") is None or value.get("high") is None:
+        return ""
+    return f"{value['low']:{sign}.2f} to {value['high']:{sign}.2f}"
+
+
+def _name(row: dict[str, Any]) -> str:
+    marks = "‡" * bool(row["supplied"]) + "§" * bool(row["stitched"]) + "¶" * bool(row["state"] == "conversation")
+    name = "".join(one if one.isprintable() else " " for one in str(row["name"]))
+    return name + marks + "†" * bool(row["privileged"])
+
+
+def _chosen(
+    board: dict[str, Any], protocol: str, reference: str, shown: Iterable[str], search: str, official: bool = True
+) -> list[dict[str, Any]]:
+    """Returns the rows to show, in the board's order."""
+    wanted, hidden = PROTOCOLS[protocol], set(SHOWN) - set(shown)
+    rows = []
+    for row in board["rows"]:
+        shared = row["kind"] != "editor"
+        if row["official"] is not official or row["protocol"] not in (wanted, "–"):
+            continue
+        if wanted == "bug" and row["reference"] not in (reference, "–"):
+            continue
+        if shared and row["kind"] == "baseline" and "baselines" in hidden:
+            continue
+        if not shared and (
+            (row["evidence"] == "community" and "community" in hidden)
+            or (row["supplied"] and "imported ‡" in hidden)
+            or (row["stitched"] and "stitched §" in hidden)
+            or (row["state"] == "conversation" and "conversation ¶" in hidden)
+            or search.strip().casefold() not in row["name"].casefold()
+        ):
+            continue
+        rows.append(row)
+    return rows
+
+
+def main_table(
+    board: dict[str, Any], protocol: str, reference: str, shown: Iterable[str], search: str, official: bool = True
+) -> list[list[Any]]:
+    """Returns the lines of the table, floor first and ceiling last; an empty cell where there is no such number."""
+    lines = []
+    for row in _chosen(board, protocol, reference, shown, search, official):
+        cells: list[Any] = ["" if row["rank"] is None else row["rank"], _name(row)]
+        for metric in METRICS:
+            value = _score(row, metric)
+            cells += [f"{value['mean']:.2f}" if value else "", _interval(value)]
+        gain = row["gain"] or {}
+        over = f"{gain['mean']:+.2f} ({_interval(gain, '+')})" if gain else ""
+        lines.append([*cells, over, row["n"], row["failed"], row["evidence"] or "", row["hub"] or ""])
+    return lines
+
+
+def class_table(
+    board: dict[str, Any], protocol: str, reference: str, shown: Iterable[str], search: str, by: str, metric: str
+) -> tuple[list[str], list[list[Any]]]:
+    """Returns head and lines of the scores by class: a column for each class, with its number of samples."""
+    rows = _chosen(board, protocol, reference, shown, search)
+    counts = {one["value"]: one["n"] for row in rows for one in row["classes"] if one["by"] == by}
+    lines = []
+    for row in rows:
+        cells: list[Any] = ["" if row["rank"] is None else row["rank"], _name(row)]
+        found = {one["value"]: _score(one, metric) for one in row["classes"] if one["by"] == by}
+        for value in counts:
+            score = found.get(value)
+            cells.append(" ".join(filter(None, [f"{score['mean']:.2f}", f"({_interval(score)})"])) if score else "")
+        lines.append(cells)
+    return ["#", "Model", *(f"{value} (n = {count})" for value, count in counts.items())], lines
+
+
+def left_out(board: dict[str, Any]) -> list[list[str]]:
+    """Returns what stands in no table, and why."""
+    refused = [["refused", one["place"], " ".join(one["reasons"][:3])] for one in board["refused"]]
+    bare = [
+        ["without evidence", one["model"], f"{one['task']} {one['value']:g} ({one['state']} on the Hub)"]
+        for one in board["unsupported"] or ()
+    ]
+    return [*refused, *bare]
+
+
+def page(board: dict[str, Any]) -> Any:
+    """Returns the app."""
+    import gradio as gr
+
+    about = board["benchmark"]
+    references = sorted({row["reference"] for row in board["rows"]} - {"–"}) or ["detail"]
+    kinds = list(dict.fromkeys(one["by"] for row in board["rows"] for one in row["classes"]))
+    shown = list(SHOWN)
+
+    def table(protocol: str, reference: str, shown: list[str], search: str) -> Any:
+        return gr.Dataframe(value=main_table(board, protocol, reference, shown, search), headers=[*HEAD, *MARKS])
+
+    def classes(protocol: str, reference: str, shown: list[str], search: str, by: str, metric: str) -> Any:
+        head, lines = class_table(board, protocol, reference, shown, search, by, metric)
+        return gr.Dataframe(value=lines, headers=head, datatype="str", column_count=len(head))
+
+    with gr.Blocks(title="FashionEdit leaderboard") as app:
+        gr.Markdown(f"# FashionEdit leaderboard\n\n{ABOUT}")
+        gr.Textbox(
+            f"{about['repository']} {about['split']}, revision {about['revision'][:12]}, n = {about['samples']:,} "
+            f"({board['garments']:,} garments). Intervals: {board['interval']}. Evidence: "
+            f"{board['results_repository']}.",
+            label="What is scored",
+            interactive=False,
+            lines=2,
+        )
+        with gr.Row():
+            protocol = gr.Radio(list(PROTOCOLS), value=next(iter(PROTOCOLS)), label="Prompt")
+            default = "detail" if "detail" in references else references[0]
+            reference = gr.Dropdown(references, value=default, label="Reference that bug shows")
+            marks = gr.CheckboxGroup(list(SHOWN), value=shown, label="Show too")
+            search = gr.Textbox("", label="Model's name contains", max_lines=1)
+        filters: list[Any] = [protocol, reference, marks, search]
+        first = next(iter(PROTOCOLS))
+        with gr.Tab("Table"):
+            ranked = gr.Dataframe(
+                value=main_table(board, first, default, shown, ""),
+                headers=[*HEAD, *MARKS],
+                datatype="str",
+                column_count=len(HEAD) + len(MARKS),
+                interactive=False,
+                wrap=True,
+                label="After the third round, ranked by CLIP*",
+            )
+            gr.Markdown(EVIDENCE)
+        with gr.Tab("By class", visible=bool(kinds)):
+            with gr.Row():
+                by = gr.Dropdown(kinds, value=kinds[0] if kinds else None, label="By")
+                metric = gr.Radio(list(METRICS), value="CLIP*", label="Score")
+            head, lines = class_table(board, first, default, shown, "", kinds[0] if kinds else "", "CLIP*")
+            grouped = gr.Dataframe(
+                value=lines, headers=head, datatype="str", interactive=False, wrap=True, label="With 95 % intervals"
+            )
+        with gr.Tab("Other encoders"):
+            gr.Markdown("Scores of other encoders than CLIP: not ranked, and not to be compared with CLIP's.")
+            others = [
+                line
+                for name in PROTOCOLS
+                for one in references
+                for line in main_table(board, name, one, shown, "", official=False)
+            ]
+            gr.Dataframe(
+                value=[line for place, line in enumerate(others) if line not in others[:place]],
+                headers=[*HEAD, *MARKS],
+                datatype="str",
+                interactive=False,
+                wrap=True,
+            )
+        with gr.Tab("Left out"):
+            gr.Dataframe(
+                value=left_out(board),
+                headers=["what", "whose", "why"],
+                datatype="str",
+                interactive=False,
+                wrap=True,
+            )
+        gr.on([one.change for one in filters], table, filters, ranked, api_name="table")
+        gr.on(
+            [one.change for one in [*filters, by, metric]], classes, [*filters, by, metric], grouped, api_name="classes"
+        )
+    return app
+
+
+if __name__ == "__main__":
+    page(json.loads(Path(__file__).with_name("leaderboard.json").read_text(encoding="utf-8"))).launch()
