@@ -18,7 +18,7 @@ from .result_models import Results
 from .results import ScorableRun
 from .samples import SampleSource
 
-__all__ = ["read_timing", "timing", "write_timing"]
+__all__ = ["begun", "read_timing", "timing", "write_timing"]
 
 
 def write_timing(run: ScorableRun, source: SampleSource, path: Path, results: Results | None = None) -> None:
@@ -93,6 +93,12 @@ def _accepted(one: dict[str, Any], rounds: Sequence[dict[str, Any]], results: Re
         known = [other[field] for other in earlier if other[field] is not None]
         found[name] = math.fsum(known) / accepted if known and accepted else None
     return found
+
+
+def begun(run: Path) -> str:
+    """Returns when the run in this folder was begun, ISO 8601; the beginning of 1970 where that is not known."""
+    times = [line["time"] for line in _sessions(run / "sessions.jsonl") if isinstance(line, dict) and "time" in line]
+    return min(map(str, times), default="1970-01-01T00:00:00+00:00")
 
 
 def _sessions(path: Path) -> Iterator[Any]:

@@ -13,7 +13,7 @@ import click
 from fashionedit._version import __version__
 from fashionedit.errors import FashionEditError
 
-from . import building, comparing, data, editors, leaderboard, publishing, results, runs
+from . import building, comparing, data, editors, exporting, leaderboard, publishing, results, runs
 
 __all__ = ["cli", "main"]
 
@@ -68,6 +68,7 @@ for verb in (
     results.report,
     leaderboard.submit,
     leaderboard.verify,
+    exporting.export,
     leaderboard.leaderboard,
 ):
     cli.add_command(verb)

@@ -1,0 +1,42 @@
+"""The verb that writes a scored run for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import PATH
+
+__all__ = ["export"]
+
+
+@click.command(short_help="Write a scored run for Inspect or lighteval.")
+@click.argument("run", type=PATH)
+@click.option(
+    "--format", "form", type=click.Choice(["eval", "lighteval"]), required=True, help="Logs of Inspect, or lighteval's."
+)
+@click.option("--out", type=PATH, required=True, metavar="DIR", help="Where to; files of the same name are replaced.")
+def export(run: Path, form: str, out: Path) -> None:
+    """Write the scored RUN as other tools do, after the last round, sample by sample, without any picture or caption.
+
+    `eval` writes a log of Inspect for each protocol, which load_dataset("eval", data_files=...) reads too; `lighteval`
+    writes its results file and the details as Parquet.
+    """
+    from fashionedit.eval_harness.exports.inspect_log import inspect_log
+    from fashionedit.eval_harness.exports.lighteval_files import lighteval_files
+    from fashionedit.eval_harness.exports.scored import exported
+    from fashionedit.eval_harness.results import read_results
+    from fashionedit.eval_harness.timing import begun
+    from fashionedit.files import write_atomically
+
+    protocols = list(exported(read_results(run / "results.json"), begun(run)))
+    if form == "eval":
+        files = {f"{one.task}.eval": inspect_log(one) for one in protocols}
+    else:
+        files = lighteval_files(protocols)
+    for name, content in files.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+        click.echo(str(path))
