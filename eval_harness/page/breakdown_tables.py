@@ -79,7 +79,7 @@ def _rows(results: Results, parts: Sequence[Breakdown]) -> Iterator[BreakdownRow
             row = results.rows[part.row]
             yield BreakdownRow(
                 value=value,
-                about=f"{part.n} of {part.garments} garment{'' if part.garments == 1 else 's'}",
+                about=f"{_count(part.n, 'sample')} of {_count(part.garments, 'garment')}",
                 method=method_name(row),
                 prompt=row.prompt,
                 kind=row.kind,
@@ -100,3 +100,7 @@ def _cells(results: Results, part: Breakdown, group: Sequence[Breakdown]) -> Ite
         ]
         best = editor and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
         yield ScoreCell(short_label(metric), f"{score.mean:.{DECIMALS}f}", interval_text(score), best)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -408,6 +408,13 @@ def test_print_draws_all_that_is_shown_before_it_prints(opening: Opener, written
     assert page.evaluate("window.printed") == [True] * 5
 
 
+def test_the_browsers_own_print_says_that_some_samples_are_missing(page: Page, tall: Page) -> None:
+    for shown_page, says in ((page, True), (tall, False)):
+        shown_page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        shown_page.emulate_media(media="print")
+        assert shown_page.locator(".partly").is_visible() == says
+
+
 def test_print_shows_pictures_and_no_tools(tall: Page, tmp_path: Path) -> None:
     tall.emulate_media(media="print", color_scheme="dark")
     assert not tall.locator(".tools").is_visible()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
 
+from fashionedit.eval_harness.breakdown import breakdown
 from fashionedit.eval_harness.merging import merge
+from fashionedit.eval_harness.page.breakdown_tables import breakdown_tables
 from fashionedit.eval_harness.page.curves import charts, threshold_chart
 from fashionedit.eval_harness.page.forest import forest
 from fashionedit.eval_harness.page.plots import HEIGHT, Chart, Line, Mark, labels, ticks
@@ -99,6 +101,32 @@ def test_the_best_editor_is_marked_and_no_baseline_ever_is(tmp_path: Path) -> No
     assert {row.method: row.cells[0].best for row in table.rows if not row.baseline} == {"stepper": True, "lazy": False}
     assert not any(cell.best for row in table.rows if row.baseline for cell in row.cells)
     assert [row.baseline for row in table.rows] == sorted(row.baseline for row in table.rows)
+
+
+def test_the_breakdown_has_the_draft_and_each_runs_last_round_by_garment(tmp_path: Path) -> None:
+    source = ScoredSource([drawn_sample(number) for number in range(4)])
+    runs = [
+        DrawnRun(tmp_path / "a", source, name="stepper", protocols=("bug",)),
+        DrawnRun(tmp_path / "b", source, lambda sample, *_: stepped(sample, 1), name="lazy", protocols=("bug",)),
+    ]
+    merged = merge([build_results(run, source, toy_embedder()) for run in runs])
+    (table,) = breakdown_tables(merged)  # all samples have one gender and one view: none
+    assert table.by == "category"
+    assert [(row.value, row.method, row.first, row.span) for row in table.rows] == [
+        (value, method, method.startswith("Draft"), 3)
+        for value in ("Cards", "Sheets")
+        for method in ("Draft (do nothing)", "stepper", "lazy")
+    ]
+    parts = {
+        (part.value, merged.rows[part.row].method): part
+        for part in breakdown(merged, "category")
+        if merged.rows[part.row].round in (0, 3)
+    }
+    for row in table.rows:
+        part = parts[row.value, row.method]
+        assert row.scores[0].mean == f"{part.scores['cosine'].mean:.2f}"
+        assert row.about == f"{part.n} samples of {part.garments} garments"
+        assert row.scores[0].best == (row.method == "stepper")
 
 
 def test_names_stay_apart_and_inside_the_canvas() -> None:

@@ -114,6 +114,11 @@ const update = async () => {
   for (const article of articles) if (article.dataset.near === "true" && !article.hidden) fill(article);
 };
 
+// The browser's own command prints what is drawn; only the button waits for the rest.
+window.addEventListener("beforeprint", () => {
+  document.querySelector(".partly").hidden = order.every((place) => articles[place].classList.contains("drawn"));
+});
+
 const printAll = async () => {
   printing = true;
   await Promise.all(order.map((place) => fill(articles[place])));

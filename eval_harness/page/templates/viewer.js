@@ -77,7 +77,7 @@ const stageOf = (sample, steps, left, right) => {
   const pair = [steps[left], steps[right]];
   const whole = pair.every((step) => sample.has(step.picture));
   if (mode === "all") return el("div", { class: "stage all" }, ...steps.map((step) => picture(sample, step)));
-  if (mode === "side" || !whole) return el("div", { class: "stage side" }, ...pair.map((step) => picture(sample, step)));
+  if (mode === "side" || !whole) return el("div", { class: "stage pair" }, ...pair.map((step) => picture(sample, step)));
   if (mode === "change") {
     const map = showMap(sample, pair[0].picture, pair[1].picture, 720);
     return el("div", { class: "stage one" }, el("figure", {}, map, el("figcaption", {}, `${pair[1].name} against ${pair[0].name}`)));
@@ -117,7 +117,7 @@ const stageOf = (sample, steps, left, right) => {
 const toldOf = (sample, step, row) => {
   const facts = step.values.map((value, metric) => [index.metrics[metric][0], value.toFixed(2)]);
   for (const [id, label, unit] of index.measures)
-    if (step.measures && id in step.measures) facts.push([label, `${step.measures[id].toFixed(2)} ${unit}`]);
+    if (step.measures && id in step.measures) facts.push([label, step.measures[id].toFixed(2), unit]);
   const round = step.order === undefined ? 0 : index.rows[row].rounds[step.order];
   const references = round && index.rows[row].reference
     ? sample.references.filter((one) => one.kind === index.rows[row].reference).map((one) => frame(sample, one.pictures[round - 1], `Reference of round ${round}`))
@@ -126,7 +126,7 @@ const toldOf = (sample, step, row) => {
   return el("div", { class: "told" }, ...references, el("div", {},
     step.told ? el("p", {}, el("strong", {}, `${step.name}: `), el("bdi", {}, step.told)) : null,
     step.status && step.status !== "ok" ? el("p", { class: "message" }, el("strong", {}, `${words(step.status)} `), el("bdi", {}, step.message)) : null,
-    facts.length ? el("dl", { class: "facts" }, ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))) : null));
+    facts.length ? el("dl", { class: "facts" }, ...facts.map(([name, value, unit]) => el("div", { title: unit }, el("dt", {}, name), el("dd", {}, value)))) : null));
 };
 
 const moveViewer = (step) => {
