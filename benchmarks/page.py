@@ -32,9 +32,9 @@ from browser import chromium  # noqa: E402
 from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder  # noqa: E402
 from toy_samples import ToyDigests  # noqa: E402
 
-from fashionedit.eval_harness.merging import merge  # noqa: E402
 from fashionedit.eval_harness.report import write_report  # noqa: E402
-from fashionedit.eval_harness.results import build_results  # noqa: E402
+from fashionedit.eval_harness.scores.merging import merge  # noqa: E402
+from fashionedit.eval_harness.scores.results import build_results  # noqa: E402
 from fashionedit.images import crop, pixel_digest  # noqa: E402
 from fashionedit.rows import SampleFacts  # noqa: E402
 from fashionedit.types import Sample  # noqa: E402

@@ -16,19 +16,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .comparison import Comparison, compare
     from .editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor, RequestImage, Status
     from .editors import EDITORS, resolve_editor
-    from .merging import merge
     from .protocols import PROTOCOLS
     from .report import write_report
-    from .result_models import Results
-    from .results import build_results, read_results, write_results
-    from .run_folder import RunFolder
-    from .runner import run
-    from .summary import RunSummary
-    from .supplied import import_images
-    from .table import to_console, to_markdown
+    from .running.run_folder import RunFolder
+    from .running.runner import run
+    from .running.summary import RunSummary
+    from .running.supplied import import_images
+    from .scores.comparison import Comparison, compare
+    from .scores.merging import merge
+    from .scores.result_models import Results
+    from .scores.results import build_results, read_results, write_results
+    from .scores.table import to_console, to_markdown
 
 __all__ = [
     "EDITORS",
@@ -58,19 +58,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "comparison": ("Comparison", "compare"),
+    "scores.comparison": ("Comparison", "compare"),
     "editing": ("EditRequest", "EditResult", "Editor", "EditorInfo", "PrivilegedEditor", "RequestImage", "Status"),
     "editors": ("EDITORS", "resolve_editor"),
-    "merging": ("merge",),
+    "scores.merging": ("merge",),
     "protocols": ("PROTOCOLS",),
     "report": ("write_report",),
-    "result_models": ("Results",),
-    "results": ("build_results", "read_results", "write_results"),
-    "run_folder": ("RunFolder",),
-    "runner": ("run",),
-    "summary": ("RunSummary",),
-    "supplied": ("import_images",),
-    "table": ("to_console", "to_markdown"),
+    "scores.result_models": ("Results",),
+    "scores.results": ("build_results", "read_results", "write_results"),
+    "running.run_folder": ("RunFolder",),
+    "running.runner": ("run",),
+    "running.summary": ("RunSummary",),
+    "running.supplied": ("import_images",),
+    "scores.table": ("to_console", "to_markdown"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

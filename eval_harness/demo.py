@@ -10,13 +10,13 @@ from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder
 from fashionedit.progress import Bar
 
 from .editors import EDITORS, resolve_editor
-from .merging import merge
 from .report import write_report
-from .result_models import Results
-from .results import build_results, write_results
-from .run_folder import RunFolder
-from .runner import run
-from .timing import write_timing
+from .running.run_folder import RunFolder
+from .running.runner import run
+from .scores.merging import merge
+from .scores.result_models import Results
+from .scores.results import build_results, write_results
+from .scores.timing import write_timing
 
 __all__ = ["run_demo"]
 

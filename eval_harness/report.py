@@ -9,7 +9,6 @@ from typing import Any
 from fashionedit import __version__
 from fashionedit.errors import InvalidDataError, RunMismatchError
 
-from .notes import footnotes, samples_left_out, short_label
 from .page.breakdown_tables import breakdown_tables
 from .page.chosen import chosen_samples
 from .page.curves import charts, threshold_chart
@@ -18,9 +17,10 @@ from .page.forest import forest
 from .page.forms import MOST_IN_A_FILE, Form, page_path, write_file, write_folder
 from .page.sections import failure_rows, gain_rows, leads, measure_rows, provenance, score_rows
 from .page.storyboard import Storyboard
-from .result_models import Results
-from .results import DescribedSource, ScorableRun
-from .scoring import Progress
+from .scores.notes import footnotes, samples_left_out, short_label
+from .scores.result_models import Results
+from .scores.results import DescribedSource, ScorableRun
+from .scores.scoring import Progress
 
 __all__ = ["write_report"]
 

@@ -9,10 +9,10 @@ from fashionedit.metrics import Embedder, EmbeddingCache, ImageEncoder
 from fashionedit.progress import Bar
 
 from .report import write_report
-from .result_models import Results
-from .results import DescribedSource, build_results, write_results
-from .run_folder import RunFolder
-from .timing import write_timing
+from .running.run_folder import RunFolder
+from .scores.result_models import Results
+from .scores.results import DescribedSource, build_results, write_results
+from .scores.timing import write_timing
 
 __all__ = ["score_run"]
 

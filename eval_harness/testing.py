@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from fashionedit.errors import EditorError
 
-from .conformance import CHECKS, BrokenError, Case, NotApplicableError
 from .editing import Editor, PrivilegedEditor
 from .editors.callables import function_editor
-from .identity import editor_info
-from .tried_editor import TriedEditor
+from .examining.conformance import CHECKS, BrokenError, Case, NotApplicableError
+from .examining.tried_editor import TriedEditor
+from .running.identity import editor_info
 
 __all__ = ["CheckOutcome", "ConformanceReport", "assert_conforms", "check_editor"]
 

@@ -30,7 +30,7 @@ from fashionedit.builders.pack import pack  # noqa: E402
 from fashionedit.command import main  # noqa: E402
 from fashionedit.data import open_data  # noqa: E402
 from fashionedit.eval_harness.editing import Status  # noqa: E402
-from fashionedit.eval_harness.run_folder import RunFolder  # noqa: E402
+from fashionedit.eval_harness.running.run_folder import RunFolder  # noqa: E402
 
 PAGE = (ROOT / "docs" / "editors.md").read_text(encoding="utf-8")
 EXCHANGED = {"python": sys.executable}
@@ -244,7 +244,7 @@ def fashionedit(words: list[str]) -> tuple[int, str]:
 def contract(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Compares the fields on the page with those that a server is really sent."""
     from fashionedit.eval_harness.editors.answers import request_json
-    from fashionedit.eval_harness.trials import trial
+    from fashionedit.eval_harness.examining.trials import trial
 
     def shape(value: object) -> object:
         if isinstance(value, dict):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, ValidationError
 
 from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
-from fashionedit.eval_harness.keys import plain_json
+from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.services.failures import masked
 
 from .pictures import MOST_BYTES, result_of

@@ -35,7 +35,7 @@ from PIL import Image
 
 from fashionedit.errors import EditorError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor, Status
-from fashionedit.eval_harness.identity import UNDECLARED
+from fashionedit.eval_harness.running.identity import UNDECLARED
 
 __all__ = ["AsyncCallableEditor", "CallableEditor", "function_editor", "load_editor"]
 

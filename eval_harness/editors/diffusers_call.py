@@ -12,7 +12,7 @@ from PIL import Image
 from fashionedit.computing.pipelines import NOT_FOR_RECORDS, PipelineFacts
 from fashionedit.errors import EditorError
 from fashionedit.eval_harness.editing import EditRequest
-from fashionedit.eval_harness.keys import plain_json
+from fashionedit.eval_harness.running.keys import plain_json
 
 from .diffusers_classes import EditClass
 from .stitching import stitch, unstitch

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import EditorError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
-from fashionedit.eval_harness.keys import canonical_json
+from fashionedit.eval_harness.running.keys import canonical_json
 from fashionedit.services.failures import masked
 
 from .openai_service import AT_ONCE, OpenAIService, effective, found_price, object_option, usd_per_edit

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
-from fashionedit.eval_harness.keys import canonical_json
+from fashionedit.eval_harness.running.keys import canonical_json
 from fashionedit.services.failures import Failure, failure_of, masked
 
 from .openai_images import PARAMS, checked_params, token_counts

@@ -36,7 +36,7 @@ from typing import IO
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
-from fashionedit.eval_harness.identity import UNDECLARED
+from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.images import png_bytes
 from fashionedit.services.failures import masked
 

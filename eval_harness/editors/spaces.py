@@ -28,8 +28,8 @@ from urllib.parse import quote
 
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
-from fashionedit.eval_harness.identity import UNDECLARED
-from fashionedit.eval_harness.keys import plain_json
+from fashionedit.eval_harness.running.identity import UNDECLARED
+from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.images import png_bytes
 from fashionedit.services.failures import Failure, failure_of, masked
 

@@ -12,7 +12,7 @@ import zipfile
 from typing import Any
 
 from fashionedit._version import __version__
-from fashionedit.eval_harness.headlines import rounded
+from fashionedit.eval_harness.scores.headlines import rounded
 
 from .scored import Exported
 

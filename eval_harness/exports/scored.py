@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.headlines import headline_values
-from fashionedit.eval_harness.result_models import Results, Row
+from fashionedit.eval_harness.scores.headlines import headline_values
+from fashionedit.eval_harness.scores.result_models import Results, Row
 
 __all__ = ["Exported", "exported"]
 

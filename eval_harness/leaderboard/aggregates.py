@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from fashionedit.eval_harness.aggregation import NOT_RUN, THRESHOLDS
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.intervals import INTERVALS, mean_interval
-from fashionedit.eval_harness.result_models import Results, Row, RowSamples
-from fashionedit.eval_harness.scoring import STAR_THRESHOLD
-from fashionedit.eval_harness.statistics import clustered_standard_error
+from fashionedit.eval_harness.scores.aggregation import NOT_RUN, THRESHOLDS
+from fashionedit.eval_harness.scores.intervals import INTERVALS, mean_interval
+from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
+from fashionedit.eval_harness.scores.scoring import STAR_THRESHOLD
+from fashionedit.eval_harness.scores.statistics import clustered_standard_error
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
 from .rebuilding import rebuilt_rows

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from fashionedit.eval_harness.result_models import Kind
+from fashionedit.eval_harness.scores.result_models import Kind
 
 from .bundle import Benchmark
 

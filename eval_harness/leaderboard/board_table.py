@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from fashionedit.eval_harness.notes import DECIMALS
-from fashionedit.eval_harness.text_table import (
+from fashionedit.eval_harness.scores.notes import DECIMALS
+from fashionedit.eval_harness.scores.text_table import (
     column_widths,
     cut,
     escaped,

@@ -21,8 +21,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, StringConstraints, ValidationError
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.records import RunIdentity
-from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.running.records import RunIdentity
+from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.files import write_atomically
 
 __all__ = [

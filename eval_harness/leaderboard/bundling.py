@@ -8,10 +8,10 @@ import json
 from pydantic import BaseModel
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.result_models import Results
-from fashionedit.eval_harness.results import to_json
-from fashionedit.eval_harness.run_folder import RunFolder
+from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.eval_harness.scores.results import to_json
 
 from .bundle import (
     BUNDLE_FILE,

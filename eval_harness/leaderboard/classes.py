@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fashionedit.eval_harness.result_models import Results, Row, Score
+from fashionedit.eval_harness.scores.result_models import Results, Row, Score
 
 from .board_models import ClassScore, Value
 from .rebuilding import rebuilt_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.scores.result_models import Results
 
 from .bundle import (
     OUTPUTS_FILE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.scores.result_models import Results
 
 __all__ = ["COPIES", "NEAR_COPY", "NEAR_COPY_STEP", "copy_problems", "near_copies", "some"]
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fashionedit.eval_harness.chain import chains
-from fashionedit.eval_harness.keys import canonical_json
-from fashionedit.eval_harness.records import RoundRecord
 from fashionedit.eval_harness.references import with_reference
-from fashionedit.eval_harness.run_folder import RunFolder
+from fashionedit.eval_harness.running.chain import chains
+from fashionedit.eval_harness.running.keys import canonical_json
+from fashionedit.eval_harness.running.records import RoundRecord
+from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
 
 from .bundle import EffectiveParameters, PackageVersions

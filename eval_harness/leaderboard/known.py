@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fashionedit.data import find_folder
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
-from fashionedit.eval_harness.result_models import Results, ScoredSample
+from fashionedit.eval_harness.scores.result_models import Results, ScoredSample
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.manifest import read_manifest
 from fashionedit.sources import Repository, find_source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.metrics.encoder import CLIP_REPOSITORY, CLIP_REVISION
 from fashionedit.metrics.preprocessing import Preprocessing
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT

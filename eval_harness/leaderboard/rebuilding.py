@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
-from fashionedit.eval_harness.aggregation import NOT_RUN, Method, rows_of
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.records import ImageRef, RoundOutcome
-from fashionedit.eval_harness.result_models import Kind, Metric, Results, Row, RowSamples
+from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scoring import Scores
-from fashionedit.eval_harness.stored_scores import Pair
+from fashionedit.eval_harness.scores.aggregation import NOT_RUN, Method, rows_of
+from fashionedit.eval_harness.scores.result_models import Kind, Metric, Results, Row, RowSamples
+from fashionedit.eval_harness.scores.scoring import Scores
+from fashionedit.eval_harness.scores.stored_scores import Pair
 
 __all__ = ["digests_of", "rebuilt_rows"]
 

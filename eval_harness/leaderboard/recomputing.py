@@ -11,13 +11,13 @@ from pathlib import Path
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.aggregation import NOT_RUN
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.records import ImageRef, RoundOutcome, RunIdentity
-from fashionedit.eval_harness.result_models import Results, Row, RowSamples
-from fashionedit.eval_harness.results import DescribedSource, build_results
+from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scoring import Progress
+from fashionedit.eval_harness.scores.aggregation import NOT_RUN
+from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
+from fashionedit.eval_harness.scores.results import DescribedSource, build_results
+from fashionedit.eval_harness.scores.scoring import Progress
 from fashionedit.metrics.embedder import Embedder
 
 from .aggregates import place_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.scores.result_models import Results
 
 __all__ = ["ScoreRow", "read_score_rows", "score_rows", "to_parquet"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.result_models import Results
-from fashionedit.eval_harness.run_folder import RunFolder
+from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.files import write_atomically
 from fashionedit.services.hub import repository_name
 

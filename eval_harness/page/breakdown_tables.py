@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.breakdown import BREAKDOWNS, Breakdown, breakdown
-from fashionedit.eval_harness.notes import DECIMALS, method_name, short_label
-from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.scores.breakdown import BREAKDOWNS, Breakdown, breakdown
+from fashionedit.eval_harness.scores.notes import DECIMALS, method_name, short_label
+from fashionedit.eval_harness.scores.result_models import Results
 
 from .sections import ScoreCell, interval_text
 

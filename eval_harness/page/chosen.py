@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fashionedit.eval_harness.result_models import Results
+from fashionedit.eval_harness.scores.result_models import Results
 
 __all__ = ["chosen_samples"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.notes import DECIMALS, short_label
-from fashionedit.eval_harness.result_models import Metric, Results, Row
+from fashionedit.eval_harness.scores.notes import DECIMALS, short_label
+from fashionedit.eval_harness.scores.result_models import Metric, Results, Row
 
 from .curves import interval, score_range
 from .series import Series, series

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fashionedit.eval_harness.notes import (
+from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.scores.notes import (
     DECIMALS,
     method_name,
     reference_kinds,
@@ -15,8 +16,7 @@ from fashionedit.eval_harness.notes import (
     short_label,
     table_rows,
 )
-from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.result_models import MeasureValue, Metric, Results, Row, Score
+from fashionedit.eval_harness.scores.result_models import MeasureValue, Metric, Results, Row, Score
 
 __all__ = [
     "FailureRow",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.notes import method_name
-from fashionedit.eval_harness.result_models import Results, Row
+from fashionedit.eval_harness.scores.notes import method_name
+from fashionedit.eval_harness.scores.result_models import Results, Row
 
 __all__ = ["COLOURS", "Hue", "Series", "colours", "series", "series_key"]
 

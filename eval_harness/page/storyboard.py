@@ -11,9 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from fashionedit.eval_harness.notes import method_name, short_label
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.references import (
     DETAIL,
     find_reference,
@@ -21,8 +19,10 @@ from fashionedit.eval_harness.references import (
     shown_references,
     with_reference,
 )
-from fashionedit.eval_harness.result_models import Results, Row, RowSamples
-from fashionedit.eval_harness.results import DescribedSource, ScorableRun
+from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
+from fashionedit.eval_harness.scores.notes import method_name, short_label
+from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
+from fashionedit.eval_harness.scores.results import DescribedSource, ScorableRun
 from fashionedit.types import Sample
 
 from .pictures import PictureSize, SamplePictures, Shown, image_format, picture_size

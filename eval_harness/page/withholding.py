@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
-from fashionedit.eval_harness.result_models import Row, RowSamples
+from fashionedit.eval_harness.scores.result_models import Row, RowSamples
 
 __all__ = ["LEAK_MARGIN", "Withheld", "left_out_words", "withheld_output"]
 

@@ -10,7 +10,7 @@ import click
 from .options import PATH
 
 if TYPE_CHECKING:
-    from fashionedit.eval_harness.result_models import Results
+    from fashionedit.eval_harness.scores.result_models import Results
 
 __all__ = ["compare"]
 
@@ -33,11 +33,11 @@ def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> No
     the last rounds are corrected together (Holm); earlier rounds and breakdowns are exploratory. Runs of another
     dataset, protocol version or metric fingerprint are refused.
     """
-    from fashionedit.eval_harness.comparison import compare as compare_results
-    from fashionedit.eval_harness.comparison_text import comparison_json, comparison_markdown, comparison_text
-    from fashionedit.eval_harness.contestants import BASELINES
-    from fashionedit.eval_harness.merging import merge
-    from fashionedit.eval_harness.results import read_results
+    from fashionedit.eval_harness.scores.comparison import compare as compare_results
+    from fashionedit.eval_harness.scores.comparison_text import comparison_json, comparison_markdown, comparison_text
+    from fashionedit.eval_harness.scores.contestants import BASELINES
+    from fashionedit.eval_harness.scores.merging import merge
+    from fashionedit.eval_harness.scores.results import read_results
 
     scored: list[Results] = []
     contestants: list[int | str] = []

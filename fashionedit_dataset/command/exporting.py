@@ -26,8 +26,8 @@ def export(run: Path, form: str, out: Path) -> None:
     from fashionedit.eval_harness.exports.inspect_log import inspect_log
     from fashionedit.eval_harness.exports.lighteval_files import lighteval_files
     from fashionedit.eval_harness.exports.scored import exported
-    from fashionedit.eval_harness.results import read_results
-    from fashionedit.eval_harness.timing import begun
+    from fashionedit.eval_harness.scores.results import read_results
+    from fashionedit.eval_harness.scores.timing import begun
     from fashionedit.files import write_atomically
 
     protocols = list(exported(read_results(run / "results.json"), begun(run)))

@@ -67,7 +67,7 @@ def submit(
     """
     from fashionedit.eval_harness.leaderboard.benchmark import benchmark_name, find_benchmark, results_repository
     from fashionedit.eval_harness.leaderboard.submission import prepare
-    from fashionedit.eval_harness.results import read_results
+    from fashionedit.eval_harness.scores.results import read_results
 
     if out is not None and not dry_run:
         raise InvalidDataError("--out writes what would be sent; give it together with --dry-run")

@@ -16,8 +16,8 @@ from fashionedit.progress import Bar
 
 if TYPE_CHECKING:
     from fashionedit.eval_harness.editors import EditorSettings
-    from fashionedit.eval_harness.result_models import Results
-    from fashionedit.eval_harness.run_folder import RunFolder
+    from fashionedit.eval_harness.running.run_folder import RunFolder
+    from fashionedit.eval_harness.scores.result_models import Results
     from fashionedit.folder import FashionEditFolder
 
 __all__ = [
@@ -139,7 +139,7 @@ def editor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
     """Returns what the options of `editor_options` say."""
     from fashionedit.eval_harness.editors import EditorSettings
-    from fashionedit.eval_harness.identity import refuse_secrets
+    from fashionedit.eval_harness.running.identity import refuse_secrets
     from fashionedit.services.prices import parse_price
 
     told = {name: given[name] for name in ("base_url", "version", "state")}
@@ -167,7 +167,7 @@ def open_data(data: str, split: str, quiet: bool) -> FashionEditFolder:
 
 def open_run(path: Path, data: str | None, quiet: bool) -> tuple[RunFolder, FashionEditFolder]:
     """Returns a run and the samples it was made on, wherever `--data` or the run itself says they are."""
-    from fashionedit.eval_harness.run_folder import RunFolder
+    from fashionedit.eval_harness.running.run_folder import RunFolder
 
     folder = RunFolder.open(path)
     where = data or folder.data_location()
@@ -206,9 +206,9 @@ def print_table(results: Results, details: Sequence[Path] | None = None) -> None
     Args:
         details: The run folders, where all that is known is to be printed below it.
     """
-    from fashionedit.eval_harness.details import details_text, gain_section, sections
-    from fashionedit.eval_harness.table import to_console
-    from fashionedit.eval_harness.timing import read_timing
+    from fashionedit.eval_harness.scores.details import details_text, gain_section, sections
+    from fashionedit.eval_harness.scores.table import to_console
+    from fashionedit.eval_harness.scores.timing import read_timing
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     click.echo(to_console(results, width))

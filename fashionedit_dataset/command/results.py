@@ -70,8 +70,8 @@ def score(
     What was scored before is not scored again. The floor (the draft), the leak baselines and the ceiling are scored
     along with every run.
     """
-    from fashionedit.eval_harness.merging import merge
     from fashionedit.eval_harness.scored_run import score_run
+    from fashionedit.eval_harness.scores.merging import merge
     from fashionedit.metrics import load_encoder
 
     opened = [open_run(path, data, quiet) for path in runs]
@@ -89,11 +89,11 @@ def score(
 @details_option
 def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
     """Print the table of scored runs, side by side where several are given."""
-    from fashionedit.eval_harness.details import details_text, gain_section, sections
-    from fashionedit.eval_harness.merging import merge
-    from fashionedit.eval_harness.results import read_results, to_json
-    from fashionedit.eval_harness.table import to_markdown
-    from fashionedit.eval_harness.timing import read_timing
+    from fashionedit.eval_harness.scores.details import details_text, gain_section, sections
+    from fashionedit.eval_harness.scores.merging import merge
+    from fashionedit.eval_harness.scores.results import read_results, to_json
+    from fashionedit.eval_harness.scores.table import to_markdown
+    from fashionedit.eval_harness.scores.timing import read_timing
 
     results = merge([read_results(path / "results.json") for path in runs])
     if form == "json":
@@ -137,9 +137,9 @@ def report(
     It needs no network and no server. One file shows 48 samples at most (the worst, the best, some between); a folder
     shows all of them.
     """
-    from fashionedit.eval_harness.merging import merge
     from fashionedit.eval_harness.report import write_report
-    from fashionedit.eval_harness.results import read_results
+    from fashionedit.eval_harness.scores.merging import merge
+    from fashionedit.eval_harness.scores.results import read_results
 
     opened = [open_run(path, data, quiet) for path in runs]
     results = merge([read_results(path / "results.json") for path in runs])

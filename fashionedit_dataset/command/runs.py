@@ -98,10 +98,10 @@ def run(
     Vanilla shows no reference: where another run of the same editor has its rounds, leave them out with --protocol bug.
     """
     from fashionedit.eval_harness.editors import resolve_editor
-    from fashionedit.eval_harness.interrupts import RunInterrupted
-    from fashionedit.eval_harness.limits import DEFAULT_RETRIES
-    from fashionedit.eval_harness.runner import run as run_editor
-    from fashionedit.eval_harness.summary import next_step, summary_lines
+    from fashionedit.eval_harness.running.interrupts import RunInterrupted
+    from fashionedit.eval_harness.running.limits import DEFAULT_RETRIES
+    from fashionedit.eval_harness.running.runner import run as run_editor
+    from fashionedit.eval_harness.running.summary import next_step, summary_lines
 
     found = resolve_editor(editor, editor_settings(given))
     source = open_data(data, split, quiet)
@@ -168,7 +168,7 @@ def import_(
     The names of the authors' release (text_one, m_three) are understood too. Tables mark such a run as supplied; images
     that are missing are listed and count as not run.
     """
-    from fashionedit.eval_harness.supplied import import_images
+    from fashionedit.eval_harness.running.supplied import import_images
 
     source = open_data(data, split, quiet)
     with progress_bar(quiet)("importing", "image") as bar:

@@ -26,10 +26,10 @@ from fashionedit.eval_harness.leaderboard.bundling import make_bundle
 from fashionedit.eval_harness.leaderboard.official import OFFICIAL_FINGERPRINT
 from fashionedit.eval_harness.leaderboard.rebuilding import rebuilt_rows
 from fashionedit.eval_harness.leaderboard.score_rows import score_rows, to_parquet
-from fashionedit.eval_harness.result_models import Results
-from fashionedit.eval_harness.results import build_results, to_json, write_results
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.eval_harness.scores.results import build_results, to_json, write_results
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.writing import write_folder
 

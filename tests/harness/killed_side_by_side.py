@@ -14,7 +14,7 @@ from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
 
 from fashionedit.eval_harness.editing import EditRequest
-from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.running.runner import run
 from fashionedit.files import append_line
 
 out, counter = Path(sys.argv[1]), Path(sys.argv[2])

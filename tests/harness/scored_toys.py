@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from toy_samples import ToyDigests
 
 from fashionedit.eval_harness.editing import EditorInfo, Status
-from fashionedit.eval_harness.records import EditorIdentity, ImageRef, RoundOutcome, RunIdentity
+from fashionedit.eval_harness.running.records import EditorIdentity, ImageRef, RoundOutcome, RunIdentity
 from fashionedit.images import crop, pixel_digest
 from fashionedit.metrics import Embedder
 from fashionedit.rows import SampleFacts

@@ -6,12 +6,12 @@ import pytest
 from toy_samples import ToySource
 
 from fashionedit.errors import UnknownNameError
-from fashionedit.eval_harness.baselines import baseline_outcomes
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.identity import SizePolicy
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.running.identity import SizePolicy
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.scores.baselines import baseline_outcomes
 from fashionedit.images import pixel_digest
 
 ROWS = {"identity": ["draft"], "return-reference": ["bug"], "paste-reference": ["bug"], "oracle": ["vanilla", "bug"]}

@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Page
 from scored_toys import BOXES, DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.merging import merge
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.results import build_results
+from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.results import build_results
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from browser import MISSING, chromium, find_chromium

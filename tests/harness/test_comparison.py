@@ -17,18 +17,18 @@ from statsmodels.stats.multitest import multipletests
 
 from fashionedit.command import cli, main
 from fashionedit.errors import InvalidDataError, UnknownNameError
-from fashionedit.eval_harness.breakdown import breakdown
-from fashionedit.eval_harness.comparison import Comparison, Contrast, compare
-from fashionedit.eval_harness.comparison_text import comparison_json, comparison_markdown, comparison_text
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.headlines import headline_values
-from fashionedit.eval_harness.merging import merge
-from fashionedit.eval_harness.paired import paired_difference
-from fashionedit.eval_harness.result_models import Results
-from fashionedit.eval_harness.results import build_results, write_results
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.scores.breakdown import breakdown
+from fashionedit.eval_harness.scores.comparison import Comparison, Contrast, compare
+from fashionedit.eval_harness.scores.comparison_text import comparison_json, comparison_markdown, comparison_text
+from fashionedit.eval_harness.scores.headlines import headline_values
+from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.paired import paired_difference
+from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.eval_harness.scores.results import build_results, write_results
 from fashionedit.folder import open_folder
 from fashionedit.metrics import Embedder, load_encoder
 from fashionedit.rendered import write_synthetic

@@ -17,10 +17,10 @@ from test_providers import MODEL, provider
 from toy_editors import ToyEditor, tint
 
 from fashionedit.errors import EditorError, ServiceError
-from fashionedit.eval_harness.conformance import CHECKS
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import EDITORS, EditorSettings, resolve_editor
-from fashionedit.eval_harness.identity import UNDECLARED
+from fashionedit.eval_harness.examining.conformance import CHECKS
+from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.testing import ConformanceReport, assert_conforms, check_editor
 
 
@@ -68,7 +68,7 @@ def test_any_function_conforms(source: str, tmp_path: Path) -> None:
 )
 def test_the_openai_editors_conform(spec: str, state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-123456")
-    with ImageService() as service:
+    with ImageService(pause=0.05) as service:
         editor = resolve_editor(spec, EditorSettings(base_url=service.openai, state=state))
         report = check_editor(editor, repeatable=True)
         assert report.conforms, str(report)
@@ -77,7 +77,7 @@ def test_the_openai_editors_conform(spec: str, state: Any, monkeypatch: pytest.M
 
 
 def test_ones_own_server_conforms() -> None:
-    with ImageService() as service:
+    with ImageService(pause=0.05) as service:
         report = check_editor(resolve_editor(f"{service.url}/edit"), repeatable=True)
         assert report.conforms, str(report)
         assert outcomes(report)["at-once"] == "passed"

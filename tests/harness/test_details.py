@@ -15,13 +15,13 @@ from scored_toys import DrawnRun, ScoredSource, drawn_baselines, drawn_sample, s
 
 from fashionedit.command import cli
 from fashionedit.command.options import print_table
-from fashionedit.eval_harness.details import Section, details_text, gain_section, sections
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.headlines import headline_values
-from fashionedit.eval_harness.records import RoundOutcome
-from fashionedit.eval_harness.result_models import Results
-from fashionedit.eval_harness.results import build_results, write_results
-from fashionedit.eval_harness.timing import read_timing, timing, write_timing
+from fashionedit.eval_harness.running.records import RoundOutcome
+from fashionedit.eval_harness.scores.details import Section, details_text, gain_section, sections
+from fashionedit.eval_harness.scores.headlines import headline_values
+from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.eval_harness.scores.results import build_results, write_results
+from fashionedit.eval_harness.scores.timing import read_timing, timing, write_timing
 
 
 @pytest.fixture(scope="module")

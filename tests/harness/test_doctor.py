@@ -19,12 +19,12 @@ from toy_samples import ToySource
 
 from fashionedit.command import main
 from fashionedit.errors import EditorError, InvalidDataError, ServiceError
-from fashionedit.eval_harness.doctor import examine
-from fashionedit.eval_harness.drawn_person import drawn_person
 from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.findings import Diagnosis
-from fashionedit.eval_harness.identity import UNDECLARED
+from fashionedit.eval_harness.examining.doctor import examine
+from fashionedit.eval_harness.examining.drawn_person import drawn_person
+from fashionedit.eval_harness.examining.findings import Diagnosis
+from fashionedit.eval_harness.running.identity import UNDECLARED
 
 
 def good(request: EditRequest) -> Image.Image:

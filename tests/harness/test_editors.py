@@ -11,8 +11,8 @@ from toy_samples import RECTANGLES, ToySource
 from fashionedit.errors import EditorError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, EditRequest, EditResult, RequestImage, Status
 from fashionedit.eval_harness.editors import EDITORS, resolve_editor
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.runner import run
 from fashionedit.images import pixel_digest
 
 PRIVILEGED = {"paste-reference", "oracle", "synthetic-stepper"}

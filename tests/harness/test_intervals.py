@@ -12,11 +12,11 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
-from fashionedit.eval_harness.intervals import mean_interval, share_interval
-from fashionedit.eval_harness.paired import MOST_FLIPPED, holm, paired_difference, sign_flip_p
-from fashionedit.eval_harness.power import detectable_difference
-from fashionedit.eval_harness.statistics import clustered_standard_error
-from fashionedit.eval_harness.student import student_quantile, two_sided_p
+from fashionedit.eval_harness.scores.intervals import mean_interval, share_interval
+from fashionedit.eval_harness.scores.paired import MOST_FLIPPED, holm, paired_difference, sign_flip_p
+from fashionedit.eval_harness.scores.power import detectable_difference
+from fashionedit.eval_harness.scores.statistics import clustered_standard_error
+from fashionedit.eval_harness.scores.student import student_quantile, two_sided_p
 
 
 @pytest.mark.parametrize("module", ["student", "intervals", "power", "paired", "statistics", "headlines"])

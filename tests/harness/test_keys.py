@@ -9,11 +9,11 @@ from toy_editors import ToyEditor
 from toy_samples import ToySource
 
 from fashionedit.errors import EditorError
-from fashionedit.eval_harness.chain import Chain
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.identity import run_identity
-from fashionedit.eval_harness.keys import image_path, plain_json, record_key, request_id, round_seed
-from fashionedit.eval_harness.records import OutputImage, RoundRecord
+from fashionedit.eval_harness.running.chain import Chain
+from fashionedit.eval_harness.running.identity import run_identity
+from fashionedit.eval_harness.running.keys import image_path, plain_json, record_key, request_id, round_seed
+from fashionedit.eval_harness.running.records import OutputImage, RoundRecord
 
 PARTS: dict[str, Any] = {
     "editor": "editor 1",

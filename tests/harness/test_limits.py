@@ -22,10 +22,10 @@ from toy_samples import ToySource
 from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.limits import LONGEST_BACKOFF, Limits, pause_before
-from fashionedit.eval_harness.records import RoundRecord
-from fashionedit.eval_harness.runner import run
-from fashionedit.eval_harness.summary import next_step, summary_lines
+from fashionedit.eval_harness.running.limits import LONGEST_BACKOFF, Limits, pause_before
+from fashionedit.eval_harness.running.records import RoundRecord
+from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.running.summary import next_step, summary_lines
 
 
 def records(out: Path) -> list[RoundRecord]:
@@ -288,8 +288,8 @@ import sys, time
 from pathlib import Path
 from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
-from fashionedit.eval_harness.interrupts import RunInterrupted
-from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.running.interrupts import RunInterrupted
+from fashionedit.eval_harness.running.runner import run
 
 def slow(request):
     print("asked", flush=True)

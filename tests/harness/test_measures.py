@@ -12,10 +12,10 @@ from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_baselines, dr
 
 from fashionedit.errors import RunMismatchError
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.measures import measures_of
-from fashionedit.eval_harness.merging import merge
-from fashionedit.eval_harness.result_models import Results, Row, RowSamples
-from fashionedit.eval_harness.results import build_results, to_json
+from fashionedit.eval_harness.scores.measures import measures_of
+from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
+from fashionedit.eval_harness.scores.results import build_results, to_json
 from fashionedit.metrics.regions import inside, outside_decibels, outside_replaced
 from fashionedit.metrics.similarity import cosine_similarity
 from fashionedit.metrics.verbatim import verbatim_share

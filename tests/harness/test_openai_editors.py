@@ -16,7 +16,7 @@ from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError,
 from fashionedit.eval_harness import RunFolder, run
 from fashionedit.eval_harness.editing import Editor, EditRequest, EditResult, RequestImage, Status
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.records import RoundRecord
+from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.images import pixel_digest
 from fashionedit.services.prices import PRICES, Price
 

@@ -17,7 +17,7 @@ from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness import Status, run
 from fashionedit.eval_harness.editing import EditRequest, RequestImage
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.identity import UNDECLARED
+from fashionedit.eval_harness.running.identity import UNDECLARED
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "edit_server.py"
 REQUEST = EditRequest(

@@ -16,7 +16,7 @@ from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness import Status, run
 from fashionedit.eval_harness.editing import EditRequest, RequestImage
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.identity import UNDECLARED
+from fashionedit.eval_harness.running.identity import UNDECLARED
 
 REQUEST = EditRequest(
     "an-id",

@@ -21,7 +21,7 @@ from fashionedit.errors import EditorError, InvalidDataError, ServiceError
 from fashionedit.eval_harness import Status, run
 from fashionedit.eval_harness.editing import EditRequest, RequestImage
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.identity import UNDECLARED
+from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.images import png_bytes
 
 BASE = Image.new("RGB", (20, 30), (200, 20, 20))

@@ -12,11 +12,11 @@ from scored_toys import BOXES, DrawnRun, ScoredSource, drawn_sample, stepped, to
 from written_pages import WrittenPage, read_page
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.merging import merge
 from fashionedit.eval_harness.page.withholding import left_out_words
-from fashionedit.eval_harness.records import EditorIdentity
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.results import build_results
+from fashionedit.eval_harness.running.records import EditorIdentity
+from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.results import build_results
 from fashionedit.types import Sample
 
 SIZE = (300, 400)

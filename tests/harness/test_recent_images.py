@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from fashionedit.eval_harness.recent_images import RecentImages
+from fashionedit.eval_harness.running.recent_images import RecentImages
 from fashionedit.images import png_bytes
 
 

@@ -18,18 +18,18 @@ from fashionedit.command.options import reference_option
 from fashionedit.errors import InvalidDataError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.merging import merge
 from fashionedit.eval_harness.page.curves import charts
 from fashionedit.eval_harness.references import REFERENCES, WithReference, left_out, reference_of, with_reference
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.result_models import Results
-from fashionedit.eval_harness.results import build_results, read_results, write_results
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.runner import run
-from fashionedit.eval_harness.summary import summary_lines
-from fashionedit.eval_harness.supplied import import_images
-from fashionedit.eval_harness.table import to_console, to_markdown
-from fashionedit.eval_harness.timing import timing
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.running.summary import summary_lines
+from fashionedit.eval_harness.running.supplied import import_images
+from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.eval_harness.scores.results import build_results, read_results, write_results
+from fashionedit.eval_harness.scores.table import to_console, to_markdown
+from fashionedit.eval_harness.scores.timing import timing
 from fashionedit.folder import FashionEditFolder, open_folder, write_folder
 from fashionedit.images import pixel_digest
 from fashionedit.types import Sample

@@ -13,12 +13,12 @@ from toy_editors import ToyEditor
 from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, RunMismatchError
-from fashionedit.eval_harness.details import sections
 from fashionedit.eval_harness.editing import EditRequest
-from fashionedit.eval_harness.keys import round_seed
-from fashionedit.eval_harness.results import build_results, read_results, to_json, write_results
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.running.keys import round_seed
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.scores.details import sections
+from fashionedit.eval_harness.scores.results import build_results, read_results, to_json, write_results
 from fashionedit.metrics.similarity import peak_signal_noise_ratio
 
 SAMPLES, EDITS = 3, 18  # edits of one repetition: 3 samples × 2 protocols × 3 rounds

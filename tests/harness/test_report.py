@@ -16,11 +16,11 @@ from written_pages import WrittenPage, opened, read_page
 
 from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.merging import merge
 from fashionedit.eval_harness.page.chosen import chosen_samples
 from fashionedit.eval_harness.page.pictures import FILE_BUDGET, SamplePictures, picture_size
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.results import build_results
+from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.results import build_results
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
 

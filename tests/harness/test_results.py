@@ -19,14 +19,14 @@ from scored_toys import (
 
 from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.intervals import mean_interval, share_interval
-from fashionedit.eval_harness.merging import merge
-from fashionedit.eval_harness.paired import paired_difference
-from fashionedit.eval_harness.records import EditorIdentity
-from fashionedit.eval_harness.result_models import Results, Row
-from fashionedit.eval_harness.results import build_results, read_results, to_json, write_results
-from fashionedit.eval_harness.statistics import clustered_standard_error
-from fashionedit.eval_harness.timing import timing, write_timing
+from fashionedit.eval_harness.running.records import EditorIdentity
+from fashionedit.eval_harness.scores.intervals import mean_interval, share_interval
+from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.paired import paired_difference
+from fashionedit.eval_harness.scores.result_models import Results, Row
+from fashionedit.eval_harness.scores.results import build_results, read_results, to_json, write_results
+from fashionedit.eval_harness.scores.statistics import clustered_standard_error
+from fashionedit.eval_harness.scores.timing import timing, write_timing
 
 
 @pytest.fixture

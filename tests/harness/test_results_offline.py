@@ -10,13 +10,13 @@ from written_pages import read_page
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.merging import merge
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.result_models import Gain, Results, Row, Score
-from fashionedit.eval_harness.results import build_results, write_results
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.runner import run
-from fashionedit.eval_harness.table import to_console
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.result_models import Gain, Results, Row, Score
+from fashionedit.eval_harness.scores.results import build_results, write_results
+from fashionedit.eval_harness.scores.table import to_console
 from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder
 
 pytestmark = pytest.mark.slow

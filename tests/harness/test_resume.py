@@ -14,8 +14,8 @@ import pytest
 from toy_editors import ToyEditor
 from toy_samples import ToySource
 
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.runner import run
 
 DRIVER = Path(__file__).with_name("killed_run.py")
 MOMENTS = ("edit", "before images", "after images", "before records", "after records")

@@ -17,14 +17,14 @@ from toy_editors import ToyEditor, refusing
 from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, RunBusyError, RunMismatchError
-from fashionedit.eval_harness.attempts import finished_image
-from fashionedit.eval_harness.chain import chains
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.identity import run_identity
-from fashionedit.eval_harness.records import RoundRecord, RunIdentity
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.runner import run
-from fashionedit.eval_harness.sessions import git_state, masked
+from fashionedit.eval_harness.running.attempts import finished_image
+from fashionedit.eval_harness.running.chain import chains
+from fashionedit.eval_harness.running.identity import run_identity
+from fashionedit.eval_harness.running.records import RoundRecord, RunIdentity
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.running.sessions import git_state, masked
 
 
 def identity(source: ToySource, editor: ToyEditor | None = None, **settings: Any) -> RunIdentity:

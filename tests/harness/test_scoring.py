@@ -10,8 +10,8 @@ from PIL import Image
 from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_sample, image_ref, stepped, toy_embedder
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.scoring import metrics_of, score
-from fashionedit.eval_harness.stored_scores import StoredScores
+from fashionedit.eval_harness.scores.scoring import metrics_of, score
+from fashionedit.eval_harness.scores.stored_scores import StoredScores
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
 

@@ -24,8 +24,8 @@ from toy_samples import ToySource
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.records import RoundRecord
-from fashionedit.eval_harness.runner import run
+from fashionedit.eval_harness.running.records import RoundRecord
+from fashionedit.eval_harness.running.runner import run
 
 DRIVER = Path(__file__).with_name("killed_side_by_side.py")
 

@@ -18,7 +18,7 @@ from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError,
 from fashionedit.eval_harness import Status, run
 from fashionedit.eval_harness.editing import EditRequest, RequestImage
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.identity import UNDECLARED
+from fashionedit.eval_harness.running.identity import UNDECLARED
 
 APP = Path(__file__).with_name("gradio_app.py")
 BASE = Image.new("RGB", (20, 30), (200, 20, 20))

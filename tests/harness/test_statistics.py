@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from fashionedit.eval_harness.statistics import clustered_standard_error
+from fashionedit.eval_harness.scores.statistics import clustered_standard_error
 
 
 def sandwich(values: np.ndarray, clusters: np.ndarray) -> float:

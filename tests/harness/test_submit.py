@@ -290,8 +290,8 @@ def test_copies_of_the_originals_are_refused(hub, source, tmp_path):
     from board_toys import official_encoder
     from scored_toys import toy_embedder
 
-    from fashionedit.eval_harness.results import build_results, write_results
-    from fashionedit.eval_harness.run_folder import RunFolder
+    from fashionedit.eval_harness.running.run_folder import RunFolder
+    from fashionedit.eval_harness.scores.results import build_results, write_results
 
     folder = RunFolder.open(tmp_path / "supplied")
     write_results(build_results(folder, source, toy_embedder(official_encoder())), folder.path / "results.json")

@@ -9,9 +9,9 @@ from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.records import RoundOutcome
-from fashionedit.eval_harness.run_folder import RunFolder
-from fashionedit.eval_harness.supplied import import_images
+from fashionedit.eval_harness.running.records import RoundOutcome
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.supplied import import_images
 from fashionedit.images import pixel_digest, read_image
 
 

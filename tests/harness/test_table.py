@@ -4,10 +4,10 @@ import pytest
 from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_baselines, drawn_sample, stepped, toy_embedder
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.records import EditorIdentity
-from fashionedit.eval_harness.result_models import Results
-from fashionedit.eval_harness.results import build_results
-from fashionedit.eval_harness.table import to_console, to_markdown
+from fashionedit.eval_harness.running.records import EditorIdentity
+from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.eval_harness.scores.results import build_results
+from fashionedit.eval_harness.scores.table import to_console, to_markdown
 
 
 def results(tmp_path: Path, *, clip: bool = True, control_set: bool = False, **options: object) -> Results:

@@ -1,0 +1,1 @@
+"""How a run is made: its folder, its order, its attempts, and what is never paid for twice."""

@@ -1,0 +1,179 @@
+"""Which run is which: the identity that a run folder keeps, and how two of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
+from fashionedit.eval_harness.editing import Editor, EditorInfo, PrivilegedEditor
+from fashionedit.eval_harness.protocols import PROTOCOL_VERSION, PROTOCOLS, ordered_protocols
+from fashionedit.eval_harness.references import reference_of
+from fashionedit.eval_harness.samples import SampleSource
+
+from .keys import plain_json
+from .records import EditorIdentity, RunIdentity
+
+__all__ = [
+    "UNDECLARED",
+    "SizePolicy",
+    "editor_info",
+    "identity_differences",
+    "refuse_secrets",
+    "run_identity",
+    "run_protocols",
+]
+
+SizePolicy = Literal["model", "base"]
+
+UNDECLARED = "undeclared-"
+"""How the fingerprint of an editor begins whose code can't be read and that declares no version."""
+
+_SECRETS = frozenset({"api_key", "apikey", "access_token", "auth_token", "hf_token", "password", "secret", "token"})
+
+
+def editor_info(editor: Editor | PrivilegedEditor) -> EditorInfo:
+    """Returns what the editor says of itself.
+
+    Raises:
+        EditorError: It is no EditorInfo, or its name, fingerprint or protocols are of no use.
+    """
+    info = editor.describe()
+    if not isinstance(info, EditorInfo):
+        raise EditorError(
+            f"describe() of {type(editor).__name__} returned {type(info).__name__}; return an EditorInfo(name, "
+            "fingerprint)"
+        )
+    for field in ("name", "fingerprint"):
+        value = getattr(info, field)
+        if not isinstance(value, str) or not value.strip():
+            raise EditorError(f"the {field} of {type(editor).__name__} is {value!r}; describe() must give a text")
+    unknown = [name for name in info.protocols if name not in PROTOCOLS]
+    if unknown or not info.protocols:
+        raise EditorError(
+            f"editor {info.name} takes part in {list(info.protocols)}; describe() must name some of "
+            f"{', '.join(PROTOCOLS)}"
+        )
+    return info
+
+
+def run_protocols(info: EditorInfo, asked: Iterable[str] | None) -> tuple[str, ...]:
+    """Returns the protocols of a run, in the order of the tables: those asked for, else all that the editor edits in.
+
+    Raises:
+        UnknownNameError: A name is no protocol, or the editor takes no part in it.
+    """
+    if asked is None:
+        return ordered_protocols(name for name in info.protocols if PROTOCOLS[name].edits)
+    names = ordered_protocols(asked)
+    for name in names:
+        if name not in info.protocols:
+            raise UnknownNameError(
+                f"editor {info.name} takes no part in protocol {name!r}; choose "
+                f"{', '.join(ordered_protocols(info.protocols))}"
+            )
+    return names
+
+
+def run_identity(
+    info: EditorInfo,
+    source: SampleSource,
+    *,
+    protocols: Iterable[str] | None = None,
+    rounds: int = 3,
+    seed: int = 0,
+    params: Mapping[str, Any] | None = None,
+    size_policy: SizePolicy = "model",
+    supplied: bool = False,
+    repeats: int = 1,
+) -> RunIdentity:
+    """Returns the identity of a run: two calls with the same meaning give equal ones.
+
+    Args:
+        source: The samples, with the kind of reference that the run shows (`references.with_reference`).
+
+    Raises:
+        InvalidDataError: `rounds` is not 1..3, `repeats` is below 1, `size_policy` is no policy, a param looks like a
+            secret, or the source has no samples.
+        UnknownNameError: A protocol is unknown, or the editor takes no part in it.
+        EditorError: `params` can't be written as JSON.
+    """
+    names = run_protocols(info, protocols)
+    for name in names:
+        PROTOCOLS[name].rounds(rounds)
+    if repeats < 1:
+        raise InvalidDataError(f"repeats is {repeats}; a run is made at least once")
+    if size_policy not in ("model", "base"):
+        raise InvalidDataError(f"size policy {size_policy!r} is unknown; choose model or base")
+    if not source.ids:
+        raise InvalidDataError(f"{source.name} {source.split} has no samples; there is nothing to run")
+    settings = plain_json(dict(params or {}), name="params")
+    refuse_secrets(settings, "param")
+    return RunIdentity(
+        protocol_version=PROTOCOL_VERSION,
+        editor=EditorIdentity(
+            name=info.name,
+            fingerprint=info.fingerprint,
+            privileged=info.privileged,
+            supplied=supplied,
+            state=info.state,
+            stitched=info.stitched,
+        ),
+        dataset=source.name,
+        split=source.split,
+        samples=len(source.ids),
+        manifest=source.manifest_hash,
+        control_set=source.control_set,
+        protocols=names,
+        rounds=rounds,
+        reference=reference_of(source),
+        size_policy=size_policy,
+        seed=seed,
+        params=settings,
+        repeats=repeats,
+    )
+
+
+def refuse_secrets(names: Iterable[str], kind: str) -> None:
+    """Returns if none of the names is that of a secret.
+
+    Args:
+        names: Of params or options.
+        kind: What they are, in the singular.
+
+    Raises:
+        InvalidDataError: One is.
+    """
+    for name in names:
+        if name.lower().replace("-", "_") in _SECRETS:
+            raise InvalidDataError(
+                f"{kind} {name!r} looks like a secret, and {kind}s are written to the run folder; give it in an "
+                "environment variable"
+            )
+
+
+def identity_differences(have: RunIdentity, want: RunIdentity) -> list[str]:
+    """Returns one clause for each field in which two identities differ, as `seed: run has 0, you asked 1`."""
+    old, new = (
+        dict(_leaves({**identity.model_dump(mode="json"), "repeats": identity.repeats})) for identity in (have, want)
+    )
+    return [
+        f"{name}: run has {_shown(old, name)}, you asked {_shown(new, name)}"
+        for name in [*old, *(name for name in new if name not in old)]
+        if name not in old or name not in new or old[name] != new[name]
+    ]
+
+
+def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        if isinstance(item, dict) and item:
+            yield from _leaves(item, f"{prefix}{name}.")
+        elif item != {}:
+            yield f"{prefix}{name}", item
+
+
+def _shown(leaves: Mapping[str, Any], name: str) -> str:
+    if name not in leaves:
+        return "none"
+    value = leaves[name]
+    return ", ".join(map(str, value)) if isinstance(value, list) else repr(value) if value == "" else str(value)

@@ -1,0 +1,181 @@
+"""What a run writes down: its identity, one record per finished round, and the outcomes that scoring reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+from fashionedit.eval_harness.editing import Role, StateTrack, Status
+
+__all__ = [
+    "EditorIdentity",
+    "FailedAttempt",
+    "ImageRef",
+    "InputImage",
+    "OutputImage",
+    "RoundOutcome",
+    "RoundRecord",
+    "RunIdentity",
+]
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EditorIdentity(_Stored):
+    """The editor's part of a run's identity; `supplied` marks images that somebody made elsewhere and imported.
+
+    `state` and `stitched` are as in `EditorInfo`; runs from before them are chained by images and not stitched.
+    """
+
+    name: str
+    fingerprint: str
+    privileged: bool = False
+    supplied: bool = False
+    state: StateTrack = "images"
+    stitched: bool = False
+
+
+class RunIdentity(_Stored):
+    """`run.json`: what makes two runs the same run. Immutable; nothing about when, where or how fast.
+
+    Args:
+        samples: Those that the run goes over: the split, or the part of it that has this kind of reference.
+        manifest: The hash of the whole split.
+        reference: What `bug` shows: `detail`, `sketch` or `example`.
+        repeats: How often each chain is run, each time with other seeds; it is written down where it is more than 1, so
+            that a run with one seed is the same run as before there were others.
+    """
+
+    schema_version: Literal[1] = 1
+    protocol_version: str
+    editor: EditorIdentity
+    dataset: str
+    split: str
+    samples: int
+    manifest: str
+    control_set: bool
+    protocols: tuple[str, ...]
+    rounds: int
+    reference: str = "detail"
+    size_policy: Literal["model", "base"] = "model"
+    seed: int = 0
+    params: dict[str, Any] = {}
+    repeats: int = 1
+
+    @model_serializer(mode="wrap")
+    def _without_one_repeat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        if self.repeats == 1:
+            del found["repeats"]
+        return found
+
+
+class InputImage(_Stored):
+    """One image that an editor was shown."""
+
+    role: Role
+    digest: str
+    size: tuple[int, int]
+
+
+class OutputImage(_Stored):
+    """The image that came back: digest of its decoded pixels, size in pixels (width, height), path in the run folder.
+
+    `path` is None for the dataset's own draft, which is not copied. `returned_size` is what the editor gave, before
+    `--size base` resized it.
+    """
+
+    digest: str
+    size: tuple[int, int]
+    path: str | None
+    returned_size: tuple[int, int]
+
+
+class RoundRecord(_Stored):
+    """One finished round on disk; its presence is the commit."""
+
+    schema_version: Literal[1] = 1
+    key: str
+    sample: str
+    protocol: str
+    round: int
+    status: Status
+    message: str = ""
+    instruction: str
+    inputs: tuple[InputImage, ...]
+    output: OutputImage | None = None
+    seed: int
+    params: dict[str, Any] = {}
+    effective_params: dict[str, Any] = {}
+    model_version: str | None = None
+    usage: dict[str, int] = {}
+    cost_usd: float | None = None
+    seconds: float | None = None
+    attempts: int = 1
+    state: Any = None
+
+
+class FailedAttempt(_Stored):
+    """One attempt that gave no result (`timeout`, `error`), kept in `errors/`; the next run tries again.
+
+    With status `refused`, a refusal whose record gave way to the result of asking again.
+    """
+
+    schema_version: Literal[1] = 1
+    key: str
+    sample: str
+    protocol: str
+    round: int
+    status: Status
+    message: str
+    traceback: str = ""
+    time: str
+    model_version: str | None = None
+    usage: dict[str, int] = {}
+    cost_usd: float | None = None
+    seconds: float | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image that scoring can name without decoding it, and open when it must."""
+
+    digest: str
+    size: tuple[int, int]
+    open: Callable[[], Image.Image] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOutcome:
+    """What one round of one sample came to.
+
+    Args:
+        sample: The sample's id.
+        protocol: `draft`, `vanilla` or `bug`.
+        round: 0 for the draft, else 1, 2, 3.
+        status: How it ended; None where the round was never run.
+        current: The last good image: this round's own where `status` is ok, else an earlier round's, else the draft.
+        own: Whether `current` is this round's own image.
+        instruction: What the editor was asked.
+        message: Why there is no image.
+        seconds, cost_usd, attempts: As recorded.
+    """
+
+    sample: str
+    protocol: str
+    round: int
+    status: Status | None
+    current: ImageRef
+    own: bool
+    instruction: str = ""
+    message: str = ""
+    seconds: float | None = None
+    cost_usd: float | None = None
+    attempts: int = 0

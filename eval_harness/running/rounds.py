@@ -1,0 +1,209 @@
+"""Where each chain of a run stands: which edit is to do next, what it is shown, and what becomes of its answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from PIL import Image
+
+from fashionedit.eval_harness.coding import processor
+from fashionedit.eval_harness.editing import Editor, PrivilegedEditor, Status
+from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.images import png_bytes
+
+from .attempts import Work, edit_request
+from .chain import Chain, Ended, chains, draft_record
+from .limits import Limits
+from .recent_images import RecentImages
+from .records import FailedAttempt, RoundRecord
+from .run_folder import RunFolder
+from .schedule import Job
+from .sessions import timestamp
+from .summary import Tally
+
+__all__ = ["Rounds"]
+
+
+class Rounds:
+    """The rounds of a run, sample by sample and protocol by protocol.
+
+    Different jobs may be worked on by different threads; the chain behind a job is its thread's alone until the job is
+    done.
+
+    Args:
+        folder: Open for writing.
+        source: The samples.
+        editor: Who is asked.
+        privileged: Whether it is shown the whole sample.
+        limits: Of the session.
+        tally: Told of every round that ends.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        source: SampleSource,
+        editor: Editor | PrivilegedEditor,
+        privileged: bool,
+        limits: Limits,
+        tally: Tally,
+    ) -> None:
+        self._folder = folder
+        self._editor = editor
+        self._privileged = privileged
+        self._limits = limits
+        self._tally = tally
+        self._source = source
+        self._shown = _Shown(source)
+        self._recent = RecentImages()
+        self._samples = {sample: number for number, sample in enumerate(source.ids)}
+        self._protocols = {name: number for number, name in enumerate(folder.identity.protocols)}
+
+    def open(self) -> list[Job]:
+        """Returns the first round to do of each chain, and tells the tally how the run stands."""
+        self._folder.request_id("")  # makes the run's secret, once, before there are threads
+        jobs: list[Job] = []
+        reused: list[RoundRecord] = []
+        planned = reached = 0
+        most = self._limits.max_samples or math.inf
+        identity = self._folder.identity
+        every = (chain for repeat in range(identity.repeats) for chain in chains(identity, self._source, repeat))
+        for chain in every:
+            done, job = self._advance(chain, -1)
+            reused += done
+            planned += len(chain.rounds)
+            reached += len(done)
+            if job is not None and self._samples[chain.sample] < most:
+                jobs.append(job)
+                reached += len(chain.rounds) - len(done)
+        self._tally.begin(reached, len(reused), planned)
+        for record in reused:
+            self._tally.reused(record, counted=True)
+        return [job for job in jobs if not self._is_draft(job)]
+
+    def _is_draft(self, job: Job) -> bool:
+        """Commits round 0, for which nobody is asked."""
+        if job.chain.protocol.edits:
+            return False
+        record = draft_record(job.chain, job.step)
+        self._folder.commit(record)
+        self._tally.finished(record, asked=False)
+        return True
+
+    def work(self, job: Job) -> Work:
+        """Returns the edit of a job, its images decoded.
+
+        Raises:
+            InvalidDataError: An image of the dataset or the run can't be read.
+        """
+        step = job.step
+        shown: dict[str, Image.Image] = {}
+        encoded: dict[str, bytes] = {}
+        for role, _ in step.images:
+            if role == "reference":
+                shown[role] = self._shown.reference(step.sample, step.round)
+            elif step.base is None or step.base.path is None:
+                shown[role] = self._shown.draft(step.sample)
+            else:
+                known = self._recent.take(step.base.digest)
+                if known is None:
+                    with processor():
+                        shown[role] = self._folder.read(step.base.path, step.base.digest)
+                else:
+                    shown[role], encoded[role] = known
+        return Work(
+            step=step,
+            request=edit_request(step, shown, request_id=self._folder.request_id(step.key), encoded=encoded),
+            editor=self._editor,
+            size_policy=self._folder.identity.size_policy,
+            sample=self._shown.sample(step.sample) if self._privileged else None,
+        )
+
+    def write(self, job: Job, ended: Ended, image: Image.Image | None) -> None:
+        """Writes down what an edit came to; safe to be killed in at any point."""
+        if isinstance(ended, FailedAttempt):
+            self._folder.failures.add(ended)
+            return
+        if job.refused is not None:
+            self._folder.failures.add(_replaced(job.refused, job.earlier))
+        encoded = None
+        if image is not None and ended.output is not None:
+            with processor():
+                encoded = png_bytes(image)
+            if ended.round < job.chain.rounds[-1]:
+                self._recent.keep(ended.output.digest, image, encoded)
+        self._folder.commit(ended, image, encoded)
+
+    def follow(self, job: Job, ended: Ended) -> Job | None:
+        """Moves the chain of a job on, and returns its next round to do; None where there is none."""
+        if job.refused is not None and isinstance(ended, FailedAttempt):
+            ended = job.refused  # it still holds
+        job.chain.take(ended)
+        done, following = self._advance(job.chain, job.step.round)
+        for record in done:
+            self._tally.reused(record, counted=False)
+        return following
+
+    def _advance(self, chain: Chain, after: int) -> tuple[list[RoundRecord], Job | None]:
+        """Takes the committed rounds that come next, and returns them with the first one that is to do."""
+        done: list[RoundRecord] = []
+        for round in chain.rounds:
+            if round <= after:
+                continue
+            step = chain.step(round)
+            record = self._folder.record(step.key)
+            if record is not None and not (self._limits.retry_refused and record.status is Status.REFUSED):
+                chain.take(record)
+                done.append(record)
+                continue
+            turn = (
+                chain.repeat * self._folder.identity.rounds + round
+            )  # a repetition begins when the one before is through
+            place = (turn, self._samples[chain.sample], self._protocols[chain.protocol.name])
+            earlier = self._folder.failures.attempts(step.key)
+            attempts = earlier if record is None else max(earlier, record.attempts)
+            return done, Job(place, chain, step, earlier=earlier, attempts=attempts, refused=record)
+        return done, None
+
+
+class _Shown:
+    """The images of the samples; of a dataset that can open them one by one, no other is decoded."""
+
+    def __init__(self, source: SampleSource) -> None:
+        self.sample = lru_cache(maxsize=4)(source.sample)  # the protocols of a sample come one after the other
+        self._draft: Callable[[str], Image.Image] | None = _own(source, "draft")
+        self._reference: Callable[[str, int], Image.Image] | None = _own(source, "crop")
+
+    def draft(self, id: str) -> Image.Image:
+        with processor():
+            return self.sample(id).draft if self._draft is None else self._draft(id)
+
+    def reference(self, id: str, round: int) -> Image.Image:
+        if self._reference is None:
+            return self.sample(id).differences[round - 1].reference
+        return self._reference(id, round - 1)
+
+
+def _own(source: SampleSource, name: str) -> Any:
+    found = getattr(source, name, None)
+    return found if callable(found) else None
+
+
+def _replaced(record: RoundRecord, earlier: int) -> FailedAttempt:
+    return FailedAttempt(
+        key=record.key,
+        sample=record.sample,
+        protocol=record.protocol,
+        round=record.round,
+        status=record.status,
+        message=record.message,
+        time=timestamp(),
+        model_version=record.model_version,
+        usage=record.usage,
+        cost_usd=record.cost_usd,
+        seconds=record.seconds,
+        attempts=max(1, record.attempts - earlier),
+    )

@@ -1,0 +1,297 @@
+"""A run on disk: written so that a process killed at any moment loses at most the edits that were in flight.
+
+    run.json                    who and what: the identity, never changed
+    sessions.jsonl              one line per start and end: versions, commit, machine, command
+    records/<aa>/<key>.json     one finished round; its presence is the commit
+    images/<aa>/<digest>.png    named by the digest of the pixels, always written before the record that names it
+    errors/<key>-<n>.json       attempts that gave no result; tried again by the next run
+    events-0.jsonl              what else happened
+
+A key says all that an answer may depend on, so reading needs no index: whoever walks the rounds of a sample knows which
+record is the current one, and records of an earlier state of things are simply never asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import cached_property, partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from PIL import Image
+from pydantic import ValidationError
+
+from fashionedit.errors import InvalidDataError, InvalidImageError, RunMismatchError
+from fashionedit.eval_harness.references import with_reference
+from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.files import append_line, write_atomically
+from fashionedit.images import pixel_digest, png_bytes, read_image
+from fashionedit.lock import lock_folder
+
+from .chain import Chain, chains, round_outcome
+from .failures import FailedAttempts
+from .identity import UNDECLARED, identity_differences
+from .keys import request_id
+from .records import ImageRef, RoundOutcome, RoundRecord, RunIdentity
+from .sessions import data_location, timestamp
+
+__all__ = ["RunFolder"]
+
+_PNG_END = b"IEND\xaeB`\x82"
+
+
+class RunFolder:
+    """One run's folder, open for reading or, while it holds the lock, for writing.
+
+    Use `create_or_open` to run and `open` to read; both work while the other does.
+    """
+
+    def __init__(self, path: Path, identity: RunIdentity, *, writing: bool = False, lock: int | None = None) -> None:
+        self.path = path
+        self.identity = identity
+        self._writing = writing
+        self._lock = lock
+        self._reported: set[str] = set()
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """Returns the folder for reading.
+
+        Raises:
+            InvalidDataError: There is no run in it, or `run.json` can't be read.
+        """
+        folder = Path(path)
+        identity = _read_identity(folder)
+        if identity is None:
+            raise InvalidDataError(f"{folder} holds no run.json; give a folder that `fashionedit run` wrote")
+        return cls(folder, identity)
+
+    @classmethod
+    def create_or_open(cls, path: Path | str, identity: RunIdentity) -> RunFolder:
+        """Returns the folder for writing: a new one, or the one in which the same run was begun.
+
+        Raises:
+            RunBusyError: Another process writes to it.
+            RunMismatchError: It holds another run; the message has the differences, field by field.
+            InvalidDataError: It holds other files and no run, or can't be a folder.
+        """
+        folder = Path(path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InvalidDataError(f"{folder} is no folder; choose another place for the run") from None
+        lock = lock_folder(folder)
+        try:
+            have = _read_identity(folder)
+            if have is None:
+                _begin(folder, identity)
+            elif differences := identity_differences(have, identity):
+                raise RunMismatchError(_mismatch(folder, differences))
+            _sweep(folder)
+        except BaseException:
+            if lock is not None:
+                os.close(lock)
+            raise
+        return cls(folder, identity, writing=True, lock=lock)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the lock back; reading goes on working."""
+        self._writing = False
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def record(self, key: str) -> RoundRecord | None:
+        """Returns the committed record, None if there is none.
+
+        A record that can't be read, or whose image is missing or cut short, is not committed; while the folder is open
+        for writing an event says so. Only the end of the image file is looked at, it is not decoded.
+        """
+        path = self._record_path(key)
+        try:
+            record = RoundRecord.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            self._uncommitted(key, "the record can't be read")
+            return None
+        if record.key != key:
+            self._uncommitted(key, "the record belongs to another key")
+            return None
+        if record.output is not None and record.output.path is not None and not _whole(self.path / record.output.path):
+            self._uncommitted(key, f"{record.output.path} is missing or cut short")
+            return None
+        return record
+
+    def commit(self, record: RoundRecord, image: Image.Image | None = None, encoded: bytes | None = None) -> None:
+        """Writes the image, then the record. An image whose pixels are there already is not written again.
+
+        Args:
+            record: Of a finished round.
+            image: Its image, where it has one of its own.
+            encoded: The image as PNG, if it was encoded already.
+        """
+        if image is not None and record.output is not None and record.output.path is not None:
+            path = self.path / record.output.path
+            if not _whole(path):
+                write_atomically(path, encoded if encoded is not None else png_bytes(image))
+        write_atomically(self._record_path(record.key), record.model_dump_json(indent=2).encode())
+
+    def read(self, path: str, digest: str) -> Image.Image:
+        """Returns an image of this run, decoded and compared with its recorded digest.
+
+        Args:
+            path: As recorded, relative to the run folder.
+
+        Raises:
+            InvalidImageError: It is missing, can't be decoded, or has other pixels.
+        """
+        image = self._decode(path)
+        if pixel_digest(image) != digest:
+            raise InvalidImageError(
+                f"{self.path / path} has other pixels than were recorded; delete it and give the run command again"
+            )
+        return image
+
+    def _decode(self, path: str) -> Image.Image:
+        try:
+            return read_image(self.path / path)
+        except InvalidImageError as error:
+            reason = str(error).rpartition(";")[0]
+            raise InvalidImageError(f"{reason}; delete it and give the run command again") from error
+
+    def _record_path(self, key: str) -> Path:
+        return self.path / "records" / key[:2] / f"{key}.json"
+
+    @cached_property
+    def failures(self) -> FailedAttempts:
+        """The attempts that gave no result."""
+        return FailedAttempts(self.path / "errors")
+
+    def event(self, name: str, **details: Any) -> None:
+        """Appends one event."""
+        append_line(self.path / "events-0.jsonl", json.dumps({"time": timestamp(), "event": name, **details}))
+
+    def session(self, line: dict[str, Any]) -> None:
+        """Appends one line to `sessions.jsonl`."""
+        append_line(self.path / "sessions.jsonl", json.dumps(line, ensure_ascii=False))
+
+    def data_location(self) -> str | None:
+        """Returns where the dataset was, as the latest session was told; None if none was."""
+        return data_location(self.path / "sessions.jsonl")
+
+    def request_id(self, key: str) -> str:
+        """Returns the opaque name of the request for this round, the same whenever the run continues."""
+        return request_id(self._secret, key)
+
+    @cached_property
+    def _secret(self) -> bytes:
+        path = self.path / ".request-key"
+        if not path.exists():
+            write_atomically(path, os.urandom(32).hex().encode())
+        return path.read_bytes()
+
+    def _uncommitted(self, key: str, reason: str) -> None:
+        if self._writing and key not in self._reported:
+            self._reported.add(key)
+            self.event("uncommitted", key=key, reason=reason)
+
+    def outcomes(self, source: SampleSource, repeat: int = 0) -> Iterator[RoundOutcome]:
+        """Yields what each round came to, in the order protocol, sample, round; nothing is decoded.
+
+        Args:
+            source: The dataset; the run's own kind of reference is taken from it.
+            repeat: Which repetition of the run, from 0 on.
+
+        Raises:
+            RunMismatchError: The run was made on other samples.
+            InvalidDataError: A failed attempt can't be read.
+        """
+        if source.manifest_hash != self.identity.manifest:
+            differences = [f"manifest: run has {self.identity.manifest}, you gave {source.manifest_hash}"]
+            if source.name != self.identity.dataset or source.split != self.identity.split:
+                differences.insert(0, f"dataset: run has {self._dataset}, you gave {source.name} {source.split}")
+            raise RunMismatchError(
+                f"{self.path} was run on other samples: {'; '.join(differences)}; give the dataset it was run on"
+            )
+        source = with_reference(source, self.identity.reference)
+        for chain in chains(self.identity, source, repeat):
+            for round in chain.rounds:
+                step = chain.step(round)
+                ended = self.record(step.key) or self.failures.latest(step.key)
+                chain.take(ended)
+                yield round_outcome(step, self.current(chain, source), ended)
+
+    @property
+    def _dataset(self) -> str:
+        return f"{self.identity.dataset} {self.identity.split}"
+
+    def current(self, chain: Chain, source: SampleSource) -> ImageRef:
+        """Returns the image that the chain stands at."""
+        output = chain.last_good
+        if output is None or output.path is None:
+            return ImageRef(*chain.standing, partial(_draft, source, chain.sample))
+        return ImageRef(*chain.standing, partial(self._decode, output.path))
+
+
+def _draft(source: SampleSource, sample: str) -> Image.Image:
+    return source.sample(sample).draft
+
+
+def _read_identity(folder: Path) -> RunIdentity | None:
+    path = folder / "run.json"
+    try:
+        return RunIdentity.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise InvalidDataError(
+            f"{path} can't be read ({place}: {first['msg']}); it was damaged or written by another version"
+        ) from None
+
+
+def _begin(folder: Path, identity: RunIdentity) -> None:
+    others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if others:
+        raise InvalidDataError(
+            f"{folder} holds {others[0]} and no run.json; choose an empty or a new folder for the run"
+        )
+    write_atomically(folder / "run.json", identity.model_dump_json(indent=2).encode())
+
+
+def _mismatch(folder: Path, differences: list[str]) -> str:
+    advice = "give the same settings, or another folder for this run"
+    if any(UNDECLARED in clause for clause in differences):
+        advice = (
+            "this editor's code can't be read, so it can't be told whether it is the same: let it declare a `version`"
+        )
+    return f"{folder} holds another run: {'; '.join(differences)}; {advice}"
+
+
+def _whole(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(_PNG_END), os.SEEK_END)
+            return file.read() == _PNG_END
+    except OSError:
+        return False
+
+
+def _sweep(folder: Path) -> None:
+    # Only the holder of the lock writes here, so a temporary file is what a killed process left.
+    for pattern in (".*.part", "errors/.*.part", "records/*/.*.part", "images/*/.*.part"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,230 @@
+"""From the outcomes of one method to its rows: what counts, over which denominator, with which failures."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.running.records import RoundOutcome
+from fashionedit.eval_harness.samples import SampleSource
+
+from .changes import changes_of
+from .headlines import headlines, hits, rounded
+from .intervals import mean_interval, share_interval
+from .measures import Asked, Extent
+from .paired import paired_difference
+from .result_models import Gain, Kind, MeasureValue, Metric, Row, RowSamples, Score
+from .scoring import Scores
+from .statistics import clustered_standard_error
+from .stored_scores import Pair
+
+__all__ = ["NOT_RUN", "THRESHOLDS", "Method", "measure_value", "rows_of"]
+
+NOT_RUN = "not_run"
+"""The status of a round that has no record: it counts as a failure, because the denominator is the split."""
+
+THRESHOLDS = tuple(number / 100 for number in range(70, 99))
+"""The cosines of the threshold curve, 0.70 to 0.98; the starred metric's own is among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Whose rows they are, and how far they are measured; the other fields mean what they mean in `Row`."""
+
+    run: int | None
+    label: str
+    editor: str
+    fingerprint: str
+    kind: Kind
+    privileged: bool
+    supplied: bool
+    extent: Extent = "none"
+
+
+def rows_of(
+    method: Method,
+    protocol: str,
+    prompt: str,
+    outcomes: Mapping[int, Mapping[str, RoundOutcome]],
+    source: SampleSource,
+    scores: Scores,
+) -> list[tuple[Row, RowSamples]]:
+    """Returns one row per round, with what it is made of sample by sample.
+
+    Args:
+        outcomes: round → sample id → outcome. A sample that is missing was not run and has its draft.
+    """
+    rows = []
+    changes: dict[int, dict[str, Asked]] = {}
+    for number, id, change in changes_of(outcomes, source) if method.extent != "none" else ():
+        changes.setdefault(number, {})[id] = Asked(change, method.extent)
+    completed = dict.fromkeys(source.ids, True)
+    for number, found in sorted(outcomes.items()):
+        statuses = tuple(_status(found.get(id)) for id in source.ids)
+        completed = {id: completed[id] and status == Status.OK for id, status in zip(source.ids, statuses, strict=True)}
+        pairs = [(found[id].current.digest if id in found else _draft(source, id), id) for id in source.ids]
+        cells = _Cells(
+            statuses=statuses,
+            completed=tuple(completed.values()),
+            pairs=tuple((image, source.digests(id).original) for image, id in pairs),
+            drafts=tuple((_draft(source, id), source.digests(id).original) for id in source.ids),
+            garments=tuple(source.facts(id).garment for id in source.ids),
+            changes=tuple(changes.get(number, {}).get(id) for id in source.ids),
+        )
+        rows.append((_row(method, protocol, prompt, number, cells, scores), _samples(cells, scores)))
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    statuses: tuple[str, ...]
+    completed: tuple[bool, ...]
+    pairs: tuple[tuple[str, str], ...]
+    drafts: tuple[tuple[str, str], ...]
+    garments: tuple[str, ...]
+    changes: tuple[Asked | None, ...]
+
+    @property
+    def ok(self) -> tuple[bool, ...]:
+        return tuple(status == Status.OK for status in self.statuses)
+
+
+def _status(outcome: RoundOutcome | None) -> str:
+    return NOT_RUN if outcome is None or outcome.status is None else outcome.status.value
+
+
+def _draft(source: SampleSource, id: str) -> str:
+    return source.digests(id).draft
+
+
+def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells, scores: Scores) -> Row:
+    failures = Counter(status for status in cells.statuses if status != Status.OK)
+    return Row(
+        run=method.run,
+        method=method.label,
+        editor=method.editor,
+        fingerprint=method.fingerprint,
+        kind=method.kind,
+        privileged=method.privileged,
+        supplied=method.supplied,
+        protocol=protocol,
+        prompt=prompt,
+        round=number,
+        requested=len(cells.statuses),
+        ok=sum(cells.ok),
+        completers=sum(cells.completed),
+        failures=dict(sorted(failures.items())),
+        identical=sum(image == original for image, original in cells.pairs),
+        scores={metric.id: _score(method, metric, cells, scores) for metric in scores.metrics},
+        curve=_curve(cells, scores),
+        measures={id: measure_value(values, cells.garments) for id, values in _measured(cells, scores).items()},
+    )
+
+
+def _measured(cells: _Cells, scores: Scores) -> dict[str, tuple[float | None, ...]]:
+    """Returns the measures that some sample has, as `RowSamples` has them."""
+    measured = scores.measured
+    if measured is None:
+        return {}
+    columns = {
+        one.id: tuple(None if asked is None else _or_none(measured.value(one.id, asked)) for asked in cells.changes)
+        for one in measured.measures
+    }
+    return {id: column for id, column in columns.items() if any(value is not None for value in column)}
+
+
+def measure_value(values: Sequence[float | None], garments: Sequence[str]) -> MeasureValue:
+    """Returns the mean of a measure over the samples that have it, with its interval, clustered by garment."""
+    known = [(value, garment) for value, garment in zip(values, garments, strict=True) if value is not None]
+    numbers, clusters = [value for value, _ in known], [garment for _, garment in known]
+    error = clustered_standard_error(numbers, clusters)
+    ends = mean_interval(_mean(numbers), error, len(set(clusters)))
+    low, high = (None, None) if ends is None else map(rounded, ends)
+    return MeasureValue(mean=_mean(numbers), standard_error=_or_none(error), low=low, high=high, n=len(numbers))
+
+
+def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
+    metric = scores.metrics[0]
+    found = [value for value, ok in zip(_values(metric, cells.pairs, scores), cells.ok, strict=True) if ok]
+    return tuple(
+        rounded(100 * sum(hits(found, threshold, metric.scale)) / len(cells.pairs)) for threshold in THRESHOLDS
+    )
+
+
+def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Score:
+    own, drafts = (_values(metric, pairs, scores) for pairs in (cells.pairs, cells.drafts))
+    headline = headlines(metric, own, drafts, cells.ok)
+    bounds: dict[str, float] = {}
+    if metric.threshold is not None:
+        own, drafts = (
+            [100.0 if hit else 0.0 for hit in hits(side, metric.threshold, metric.scale)] for side in (own, drafts)
+        )
+        best = [hit if ok else 100.0 for hit, ok in zip(own, cells.ok, strict=True)]
+        bounds = {"best": _mean(best), "worst": _mean(headline)}
+    completers = [value for value, whole in zip(own, cells.completed, strict=True) if whole]
+    error = clustered_standard_error(headline, cells.garments)
+    low, high = _interval(metric, headline, error, cells)
+    gain, detectable = (None, None) if method.kind == "floor" else _gain(headline, drafts, cells)
+    return Score(
+        mean=_mean(headline),
+        standard_error=_or_none(error),
+        carry_forward=_mean(own),
+        completers=_mean(completers) if completers else None,
+        low=low,
+        high=high,
+        gain=gain,
+        detectable=detectable,
+        **bounds,
+    )
+
+
+def _values(metric: Metric, pairs: Sequence[Pair], scores: Scores) -> list[float]:
+    """Returns one value per pair in the metric's unit; the cosine for the starred one."""
+    return [scores.raw(metric, pair) * metric.scale for pair in pairs]
+
+
+def _interval(
+    metric: Metric, headline: Sequence[float], error: float | None, cells: _Cells
+) -> tuple[float | None, float | None]:
+    if metric.is_share:
+        shares = share_interval([value / 100 for value in headline], cells.garments)
+        ends = None if shares is None else (100 * shares[0], 100 * shares[1])
+    else:
+        ends = mean_interval(_mean(headline), error, len(set(cells.garments)))
+    return (None, None) if ends is None else (rounded(ends[0]), rounded(ends[1]))
+
+
+def _gain(headline: Sequence[float], drafts: Sequence[float], cells: _Cells) -> tuple[Gain, float | None]:
+    found = paired_difference(headline, drafts, cells.garments)
+    gain = Gain(
+        mean=rounded(found.mean),
+        standard_error=_or_none(found.standard_error),
+        low=_or_none(found.low),
+        high=_or_none(found.high),
+    )
+    return gain, _or_none(found.detectable)
+
+
+def _samples(cells: _Cells, scores: Scores) -> RowSamples:
+    values = {
+        metric.id: tuple(map(rounded, _values(metric, cells.pairs, scores)))
+        for metric in scores.metrics
+        if not metric.is_share
+    }
+    return RowSamples(
+        status=cells.statuses,
+        values=values,
+        measures=_measured(cells, scores),
+        digests=tuple(image for image, _ in cells.pairs),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return rounded(math.fsum(values) / len(values))
+
+
+def _or_none(value: float | None) -> float | None:
+    return None if value is None else rounded(value)

@@ -1,0 +1,222 @@
+"""Which of several methods is better: paired differences on the same samples, and what they are worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.protocols import PROTOCOLS
+
+from .breakdown import BREAKDOWNS, groups
+from .contestants import BASELINES, Contestant, contestants
+from .headlines import headline_values
+from .paired import PairedDifference, holm, paired_difference
+from .power import SIGNIFICANCE
+from .result_models import Results
+
+__all__ = ["Comparison", "Contrast", "Decisive", "compare"]
+
+_DECISIVE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Decisive:
+    """One of the samples that a difference comes from, with both scores, and the first minus the second."""
+
+    sample: str
+    first: float
+    second: float
+    difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Two methods, in one protocol after one round, by one metric.
+
+    Args:
+        first, second: Their labels.
+        by, value: The kind of samples, where the contrast is about one kind alone; empty for all.
+        metric: The metric's id.
+        n, garments: Over how many samples and garments.
+        means: The two headlines over these samples.
+        difference: First minus second.
+        corrected: p after Holm; None outside the family of last rounds, where p stands uncorrected.
+        wins, losses: In how many samples the first is higher, and in how many the second.
+        decisive: The samples that contribute most to the difference, largest first; where all contribute the same, as
+            with the starred metric, those that lie furthest apart in the similarity behind it.
+    """
+
+    first: str
+    second: str
+    protocol: str
+    round: int
+    by: str
+    value: str
+    metric: str
+    n: int
+    garments: int
+    means: tuple[float, float]
+    difference: PairedDifference
+    corrected: float | None
+    wins: int
+    losses: int
+    decisive: tuple[Decisive, ...]
+
+    @property
+    def verdict(self) -> str:
+        """`higher` or `lower` where the data tell the two apart, else `tie`; after correction where there is one."""
+        p = self.corrected if self.corrected is not None else self.difference.p
+        if p is None or p >= SIGNIFICANCE:
+            return "tie"
+        return "higher" if self.difference.mean > 0 else "lower"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every pair of methods, compared.
+
+    Args:
+        contestants: Their labels, in the order given.
+        family: Which tests were corrected together, in words.
+        last: The contrasts of the last round: the family.
+        rounds: Those of earlier rounds; exploratory.
+        breakdowns: Those of the last round for one kind of samples; exploratory.
+        order: For each protocol and metric the labels from high to low, in ranks: neighbours that tie share one. Two of
+            a rank need not tie where others stand between them.
+    """
+
+    contestants: tuple[str, ...]
+    family: str
+    last: tuple[Contrast, ...]
+    rounds: tuple[Contrast, ...]
+    breakdowns: tuple[Contrast, ...]
+    order: dict[tuple[str, str], tuple[tuple[str, ...], ...]]
+
+
+def compare(results: Results, named: Sequence[int | str]) -> Comparison:
+    """Returns the comparison of each with each, in the protocols that both have, up to the last round that both have.
+
+    Holm's correction goes over all tests of last rounds: pairs × protocols × metrics. What is shown for earlier rounds
+    and for kinds of samples is not corrected and explores.
+
+    Args:
+        results: Of one run, or merged: what `merge` refuses can't be compared.
+        named: Indices of `Results.runs`, or names from `BASELINES`.
+
+    Raises:
+        UnknownNameError: A name is no baseline.
+        InvalidDataError: There are fewer than two, one has no rows here, or two have no protocol in common.
+    """
+    if len(named) < 2:
+        raise InvalidDataError(
+            f"{len(named)} given, and a comparison needs two; name two runs, or a run and one of {', '.join(BASELINES)}"
+        )
+    found = contestants(results, named)
+    last: list[Contrast] = []
+    rounds: list[Contrast] = []
+    breakdowns: list[Contrast] = []
+    for pair in combinations(found, 2):
+        shared = _shared(*pair)
+        for protocol, round in shared:
+            ends = (protocol, round + 1) not in shared
+            for contrast in _contrasts(results, pair, (protocol, round), kinds=ends):
+                (breakdowns if contrast.by else last if ends else rounds).append(contrast)
+    last = _corrected(last)
+    labels = [one.label for one in found]
+    return Comparison(
+        tuple(labels), _family(last, results), tuple(last), tuple(rounds), tuple(breakdowns), _orders(last, labels)
+    )
+
+
+def _shared(first: Contestant, second: Contestant) -> list[tuple[str, int]]:
+    places = [place for place in {**first.rows, **second.rows} if None not in (first.row(*place), second.row(*place))]
+    if not places:
+        raise InvalidDataError(
+            f"{first.label} and {second.label} have no protocol in common; compare runs that share one"
+        )
+    return sorted(places, key=_placed)
+
+
+def _placed(place: tuple[str, int]) -> tuple[int, int]:
+    return list(PROTOCOLS).index(place[0]), place[1]
+
+
+def _contrasts(
+    results: Results, pair: tuple[Contestant, Contestant], place: tuple[str, int], *, kinds: bool
+) -> Iterator[Contrast]:
+    rows = [row for one in pair if (row := one.row(*place)) is not None]
+    samples = {("", ""): list(range(len(results.samples)))}
+    if kinds:
+        samples |= {(by, value): at for by in BREAKDOWNS for value, at in groups(results, by).items()}
+    similarity = [results.row_samples[row].values[results.metrics[0].id] for row in rows]
+    for metric in results.metrics:
+        values = [headline_values(results, row, metric) for row in rows]
+        for kind, at in samples.items():
+            first, second = ([column[one] for one in at] for column in values)
+            garments = [results.samples[one].garment for one in at]
+            yield Contrast(
+                first=pair[0].label,
+                second=pair[1].label,
+                protocol=place[0],
+                round=place[1],
+                by=kind[0],
+                value=kind[1],
+                metric=metric.id,
+                n=len(at),
+                garments=len(set(garments)),
+                means=(math.fsum(first) / len(at), math.fsum(second) / len(at)),
+                difference=paired_difference(first, second, garments),
+                corrected=None,
+                wins=sum(mine > theirs for mine, theirs in zip(first, second, strict=True)),
+                losses=sum(mine < theirs for mine, theirs in zip(first, second, strict=True)),
+                decisive=tuple(_decisive(results, values, similarity, at)),
+            )
+
+
+def _decisive(
+    results: Results, values: Sequence[Sequence[float]], similarity: Sequence[Sequence[float]], at: Sequence[int]
+) -> Iterator[Decisive]:
+    first, second = values
+    differences = {one: first[one] - second[one] for one in at}
+    sign = -1 if math.fsum(differences.values()) < 0 else 1
+    behind = {one: similarity[0][one] - similarity[1][one] for one in at}
+    order = sorted(at, key=lambda one: (-sign * differences[one], -sign * behind[one], one))
+    for one in order[:_DECISIVE]:
+        if sign * differences[one] > 0:
+            yield Decisive(results.samples[one].id, first[one], second[one], differences[one])
+
+
+def _corrected(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    known = [place for place, one in enumerate(contrasts) if one.difference.p is not None]
+    values = holm([one.difference.p for one in contrasts if one.difference.p is not None])
+    corrected = dict(zip(known, values, strict=True))
+    return [replace(one, corrected=corrected.get(place)) for place, one in enumerate(contrasts)]
+
+
+def _family(last: Sequence[Contrast], results: Results) -> str:
+    pairs = len({(one.first, one.second) for one in last})
+    places = sorted({(one.protocol, one.round) for one in last}, key=_placed)
+    protocols = ", ".join(f"{protocol} round {round}" for protocol, round in places)
+    metrics = ", ".join(metric.label for metric in results.metrics)
+    tests = f"{len(last)} test{'s' if len(last) != 1 else ''}"
+    return f"{tests} of last rounds ({pairs} pair{'s' if pairs != 1 else ''}; {protocols}; {metrics})"
+
+
+def _orders(last: Sequence[Contrast], labels: Sequence[str]) -> dict[tuple[str, str], tuple[tuple[str, ...], ...]]:
+    orders = {}
+    in_order = sorted(last, key=lambda one: _placed((one.protocol, one.round)))
+    for protocol, metric in dict.fromkeys((one.protocol, one.metric) for one in in_order):
+        chosen = [one for one in last if (one.protocol, one.metric) == (protocol, metric)]
+        means = {one.first: one.means[0] for one in chosen} | {one.second: one.means[1] for one in chosen}
+        ties = {frozenset((one.first, one.second)) for one in chosen if one.verdict == "tie"}
+        ranks: list[tuple[str, ...]] = []
+        for label in sorted((label for label in labels if label in means), key=lambda label: -means[label]):
+            if ranks and frozenset((ranks[-1][-1], label)) in ties:
+                ranks[-1] = (*ranks[-1], label)
+            else:
+                ranks.append((label,))
+        orders[protocol, metric] = tuple(ranks)
+    return orders

@@ -1,0 +1,139 @@
+"""The words around the numbers: what was scored, what the marks mean, how failures were counted."""
+
+from __future__ import annotations
+
+from fashionedit.eval_harness.references import DETAIL, REFERENCES, ReferenceKind
+
+from .result_models import Metric, Results, Row
+
+__all__ = [
+    "DECIMALS",
+    "caption",
+    "failure_lines",
+    "footnotes",
+    "method_name",
+    "place",
+    "reference_kinds",
+    "samples_left_out",
+    "short_label",
+    "table_rows",
+]
+
+DECIMALS = 2
+
+
+def table_rows(results: Results) -> list[Row]:
+    """Returns the rows as a table shows them: floor, editors, baselines, ceiling; equal ceilings once."""
+    rows: list[Row] = []
+    for row in results.rows:
+        if row.kind == "ceiling" and any(other.kind == "ceiling" and other.scores == row.scores for other in rows):
+            continue
+        rows.append(row)
+    return rows
+
+
+def method_name(row: Row) -> str:
+    """Returns the method with its marks: † is told the answer, ‡ was made elsewhere."""
+    return row.method + ("†" if row.privileged else "") + ("‡" if row.supplied else "")
+
+
+def caption(results: Results) -> str:
+    """Returns what was scored against: dataset, split, denominator, encoder, box area, control set or not."""
+    data = results.dataset
+    similarity = results.metrics[0]
+    garments = f"{data.garments} garment{'s' if data.garments != 1 else ''}"
+    parts = [
+        f"{data.name} {data.split}, {samples_left_out(results) or f'n = {data.samples}'} ({garments})",
+        f"encoder: {similarity.encoder}"
+        + ("" if similarity.id == "clip" else " (not CLIP: compare with this encoder only)"),
+        f"mean box area {data.mean_box_area:.1f} %",
+        f"originals {data.originals}",
+    ]
+    if data.control_set:
+        parts.append("control set: rendered garments, not photographs")
+    return "; ".join(parts) + "."
+
+
+def samples_left_out(results: Results) -> str:
+    """Returns `n = 812 of 1,000 samples, those that have an example`; nothing where n is the whole split."""
+    data = results.dataset
+    if not data.left_out:
+        return ""
+    have = "has" if data.samples == 1 else "have"
+    those = "the one that" if data.samples == 1 else "those that"
+    nouns = " and ".join(kind.noun for kind in reference_kinds(results))
+    return f"n = {data.samples:,} of {data.samples + data.left_out:,} samples, {those} {have} {nouns}"
+
+
+def reference_kinds(results: Results) -> list[ReferenceKind]:
+    """Returns the kinds of reference that the runs show, the paper's first."""
+    return [kind for name, kind in REFERENCES.items() if any(run.reference == name for run in results.runs)]
+
+
+def _reference_notes(results: Results) -> list[str]:
+    """Returns what the prompts with a reference mean, where any is not the crop that the paper measures."""
+    shown = reference_kinds(results)
+    if all(kind.name == DETAIL for kind in shown):
+        return []
+    meanings = "; ".join(f"{kind.prompt} shows {kind.meaning}" for kind in shown)
+    apart = " Compare a row with the baselines of its own prompt." if len(shown) > 1 else ""
+    return [f"{meanings}.{apart}"]
+
+
+def footnotes(results: Results) -> list[str]:
+    """Returns the sentences that the marks and the numbers need."""
+    rows = results.rows
+    whole = "the samples that have this reference" if results.dataset.left_out else "the whole split"
+    star = next(metric for metric in results.metrics if metric.is_share)
+    notes = [
+        f"{star.label}: {star.unit}. ± is the standard error, clustered by garment.",
+        f"n is {whole}: a failed round is a miss for {short_label(star)}; elsewhere it counts with the lower "
+        "of the draft's and the last good image's score.",
+    ]
+    notes += _reference_notes(results)
+    if any(row.privileged for row in rows):
+        notes.append("† is told the answer: a baseline, not a contestant.")
+    if any(row.supplied for row in rows):
+        notes.append("‡ images made elsewhere and imported.")
+    if found := [row for row in table_rows(results) if row.identical]:
+        which = ", ".join(f"{place(row)}: {row.identical}" for row in found)
+        notes.append(
+            f"PSNR of identical images is 361.2 dB by definition and lifts the mean; identical pairs: {which}."
+        )
+    return notes
+
+
+def failure_lines(results: Results) -> list[str]:
+    """Returns for each row with failures how they ended, and the other two readings of its scores."""
+    lines = []
+    for row in table_rows(results):
+        if row.failed:
+            statuses = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in row.failures.items())
+            carried = ", ".join(_reading(row, metric, "carry_forward") for metric in results.metrics)
+            whole = ", ".join(_reading(row, metric, "completers") for metric in results.metrics)
+            bounds = "; ".join(_bounds(row, metric) for metric in results.metrics if metric.is_share)
+            lines.append(
+                f"{place(row)}: {statuses} of {row.requested}. Carry-forward: {carried}. Completers only "
+                f"(n = {row.completers}): {whole}. {bounds}."
+            )
+    return lines
+
+
+def _reading(row: Row, metric: Metric, field: str) -> str:
+    value = getattr(row.scores[metric.id], field)
+    return f"{short_label(metric)} " + ("–" if value is None else f"{value:.{DECIMALS}f}")
+
+
+def _bounds(row: Row, metric: Metric) -> str:
+    score = row.scores[metric.id]
+    return f"{short_label(metric)} lies between {score.worst:.{DECIMALS}f} and {score.best:.{DECIMALS}f}"
+
+
+def place(row: Row) -> str:
+    """Returns which row it is, in words."""
+    return row.method if row.kind in ("floor", "ceiling") else f"{row.method}, {row.prompt}, round {row.round}"
+
+
+def short_label(metric: Metric) -> str:
+    """Returns the metric's label without the encoder."""
+    return metric.label.split(" (")[0]

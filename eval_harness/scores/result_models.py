@@ -1,0 +1,255 @@
+"""What `results.json` holds: the only input of tables, pages and comparisons."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from fashionedit.eval_harness.running.records import RunIdentity
+
+__all__ = [
+    "DatasetFacts",
+    "Gain",
+    "Kind",
+    "Measure",
+    "MeasureValue",
+    "Metric",
+    "Results",
+    "Row",
+    "RowSamples",
+    "Score",
+    "ScoredSample",
+]
+
+Kind = Literal["floor", "editor", "baseline", "ceiling"]
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Metric(_Stored):
+    """One metric as it was computed.
+
+    Args:
+        id: `clip`, `clip_star` and `psnr`; with an encoder that is not CLIP `cosine` and `cosine_star` instead.
+        label: The column's heading.
+        unit: What a value is given in: cosine × 100, % of samples, dB.
+        scale: What the raw value was multiplied with.
+        encoder: Which model compared the images; None for PSNR.
+        threshold: For the starred metric, the cosine that a sample must exceed (strictly).
+        fingerprint: All that a score depends on; scores of different fingerprints never stand in one table.
+    """
+
+    id: str
+    label: str
+    unit: str
+    scale: float
+    encoder: str | None = None
+    threshold: float | None = None
+    fingerprint: dict[str, str]
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the metric counts samples instead of averaging a similarity."""
+        return self.threshold is not None
+
+
+class Measure(_Stored):
+    """One answer to "did it change only what was asked?", as it was computed.
+
+    Args:
+        id: `inside`, `outside`, `outside_similarity`, `drift` or `leak`.
+        label: How tables call it.
+        unit: What a value is given in.
+        better: Which way is better.
+        fingerprint: All that a value depends on.
+    """
+
+    id: str
+    label: str
+    unit: str
+    better: Literal["higher", "lower"]
+    fingerprint: dict[str, str]
+
+
+class DatasetFacts(_Stored):
+    """What was scored against.
+
+    Args:
+        samples: The denominator of every headline: the split, or the part of it that has the run's kind of reference.
+        left_out: How many samples of the split have none.
+        garments: How many different garments they show: the clusters of the standard errors.
+        mean_box_area: Mean share of the original that one difference's box covers, %.
+        originals: Which originals the scores compare with, in words, with their sizes in pixels.
+    """
+
+    name: str
+    split: str
+    samples: int
+    garments: int
+    manifest: str
+    control_set: bool
+    mean_box_area: float
+    originals: str
+    left_out: int = 0
+
+
+class Gain(_Stored):
+    """How much higher a headline is than the draft's, sample by sample, in the metric's unit.
+
+    Args:
+        mean: The mean of the samples' differences; negative where the draft is better.
+        standard_error: Of that mean, clustered by garment; None with fewer than two garments.
+        low, high: The ends of its 95 % interval; None where it can't be given.
+    """
+
+    mean: float
+    standard_error: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Score(_Stored):
+    """One metric of one row, in the metric's unit.
+
+    Args:
+        mean: The headline, over all samples. A sample whose round did not end `ok` counts as a miss for the starred
+            metric; for the others it counts with the lower of the draft's and the last good image's score, so that
+            refusing never pays.
+        standard_error: Of the headline, clustered by garment; None with fewer than two garments.
+        carry_forward: Over all samples, each with its last good image (the draft, if there is none).
+        completers: Over the samples whose rounds up to this one all ended `ok`; None if there are none.
+        best, worst: For the starred metric: the headline if every failure were a hit, and if every one were a miss.
+        low, high: The ends of the headline's 95 % interval; None where it can't be given.
+        gain: Over the draft, paired; None in the draft's own row.
+        detectable: The smallest true gain over the draft that this many samples and garments show as significant
+            (two-sided, α = 0.05) in 80 % of repetitions; None where it can't be given.
+    """
+
+    mean: float
+    standard_error: float | None
+    carry_forward: float
+    completers: float | None
+    best: float | None = None
+    worst: float | None = None
+    low: float | None = None
+    high: float | None = None
+    gain: Gain | None = None
+    detectable: float | None = None
+
+
+class MeasureValue(_Stored):
+    """One measure of one row, in the measure's unit, over the samples that have it.
+
+    Args:
+        standard_error: Clustered by garment; None with fewer than two garments.
+        low, high: The ends of the mean's 95 % interval; None where it can't be given.
+        n: How many samples have it: those whose round ended `ok`.
+    """
+
+    mean: float
+    standard_error: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int
+
+
+class Row(_Stored):
+    """One method in one protocol after one round.
+
+    Args:
+        run: The index in `Results.runs`; None for the rows that every table has.
+        method: How tables call it.
+        editor, fingerprint: The editor's own name and fingerprint.
+        kind: `floor` (the draft), `editor`, `baseline` (knows the answer, or only leaks it), `ceiling` (the original).
+        privileged: Whether it is told the answer.
+        supplied: Whether the images were made elsewhere and imported.
+        prompt: What the editor is shown, in words; it tells the kinds of reference apart.
+        requested: The samples that the row is about.
+        ok: How many of them ended `ok` in this round.
+        completers: How many ended `ok` in every round up to this one.
+        failures: How many did not, by status; `not_run` where no record exists.
+        identical: In how many samples the scored image has exactly the original's pixels. PSNR is 361.2 dB there.
+        curve: The starred metric at each of `Results.thresholds`, %.
+        measures: The measures by id; without those that no sample has.
+        repeats: For each metric the headline with each seed, the run's own first; empty where there is one seed.
+    """
+
+    run: int | None
+    method: str
+    editor: str
+    fingerprint: str
+    kind: Kind
+    privileged: bool
+    supplied: bool
+    protocol: str
+    prompt: str
+    round: int
+    requested: int
+    ok: int
+    completers: int
+    failures: dict[str, int]
+    identical: int
+    scores: dict[str, Score]
+    curve: tuple[float, ...] = ()
+    measures: dict[str, MeasureValue] = {}
+    repeats: dict[str, tuple[float, ...]] = {}
+
+    @property
+    def failed(self) -> int:
+        """How many samples did not end `ok` in this round."""
+        return self.requested - self.ok
+
+
+class ScoredSample(_Stored):
+    """One sample: its id and what it can be grouped by."""
+
+    id: str
+    garment: str
+    category: str | None = None
+    gender: str | None = None
+    view: str | None = None
+
+
+class RowSamples(_Stored):
+    """What one row is made of, sample by sample, in the order of `Results.samples`.
+
+    Args:
+        status: How the round ended, `not_run` included.
+        values: For the unstarred metrics, the score of the last good image, in the metric's unit.
+        measures: The measures by id; None where the round did not end `ok`.
+        digests: The pixel digest of the scored image: the last good one.
+    """
+
+    status: tuple[str, ...]
+    values: dict[str, tuple[float, ...]]
+    measures: dict[str, tuple[float | None, ...]] = {}
+    digests: tuple[str, ...] = ()
+
+
+class Results(_Stored):
+    """A scored run, or several over the same data: complete, without times, the same bytes for the same records.
+
+    Args:
+        interval: How the 95 % intervals were made, in words.
+        thresholds: The cosines of the rows' curves.
+    """
+
+    schema_version: Literal[2] = 2
+    protocol_version: str
+    runs: tuple[RunIdentity, ...]
+    dataset: DatasetFacts
+    metrics: tuple[Metric, ...]
+    measures: tuple[Measure, ...] = ()
+    interval: str = ""
+    thresholds: tuple[float, ...] = ()
+    rows: tuple[Row, ...]
+    samples: tuple[ScoredSample, ...]
+    row_samples: tuple[RowSamples, ...]
+
+    @property
+    def metric_ids(self) -> tuple[str, ...]:
+        """The metrics' ids, in the order of the columns."""
+        return tuple(metric.id for metric in self.metrics)

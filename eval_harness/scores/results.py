@@ -1,0 +1,283 @@
+"""Results: a run's records, scored, as one value; several of them side by side; the file they live in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from pydantic import ValidationError
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.editing import EditorInfo
+from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.references import find_reference, left_out, with_reference
+from fashionedit.eval_harness.running.records import RoundOutcome, RunIdentity
+from fashionedit.eval_harness.samples import SampleFacts, SampleSource
+from fashionedit.files import write_atomically
+from fashionedit.metrics.embedder import Embedder
+
+from .aggregation import THRESHOLDS, Method, rows_of
+from .changes import changes_of
+from .intervals import INTERVALS
+from .measures import Asked, Extent
+from .repeats import grouped, with_repeats
+from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
+from .scoring import Progress, score
+
+__all__ = [
+    "DescribedSample",
+    "DescribedSource",
+    "ScorableRun",
+    "build_results",
+    "read_results",
+    "table_order",
+    "to_json",
+    "write_results",
+]
+
+_LABELS = {
+    "draft": "Draft (do nothing)",
+    "return-reference": "Return the reference",
+    "paste-reference": "Paste the reference",
+    "oracle": "Oracle (the original)",
+}
+_ORDER: tuple[Kind, ...] = ("floor", "editor", "baseline", "ceiling")
+
+
+class DescribedSample(SampleFacts, Protocol):
+    """What results and pages tell of a sample."""
+
+    @property
+    def annotation(self) -> str:
+        """The caption."""
+        ...
+
+    @property
+    def gender(self) -> str | None:
+        """`MEN` or `WOMEN`, where known."""
+        ...
+
+    @property
+    def category(self) -> str | None:
+        """The kind of garment, where known."""
+        ...
+
+    @property
+    def view(self) -> str | None:
+        """From where it was photographed, where known."""
+        ...
+
+
+class DescribedSource(SampleSource, Protocol):
+    """A dataset that can say what its samples show."""
+
+    def facts(self, id: str, /) -> DescribedSample:
+        """Returns the texts and boxes of the sample, without decoding."""
+        ...
+
+
+class ScorableRun(Protocol):
+    """What scoring needs of a run folder."""
+
+    @property
+    def path(self) -> Path:
+        """The folder; `scores/` is made in it."""
+        ...
+
+    @property
+    def identity(self) -> RunIdentity:
+        """What `run.json` says."""
+        ...
+
+    def outcomes(self, source: SampleSource, repeat: int = 0) -> Iterator[RoundOutcome]:
+        """Yields what each round of each sample came to, in one repetition of the run."""
+        ...
+
+
+def build_results(
+    run: ScorableRun,
+    source: DescribedSource,
+    embedder: Embedder,
+    *,
+    baselines: Iterable[tuple[EditorInfo, RoundOutcome]] | None = None,
+    measures: bool = True,
+    progress: Progress | None = None,
+) -> Results:
+    """Returns the scored run: its own rows between the floor, the leak baselines and the ceiling.
+
+    A pure function of the records, the dataset and the encoder: interrupted or not, the same records give the same
+    value. A baseline that is the run's own editor is not repeated.
+
+    Args:
+        source: The dataset; the run's own kind of reference is taken from it, for the baselines too.
+        baselines: The rows that every table has; by default `baseline_outcomes`, in both protocols, made in memory.
+        measures: Whether it is measured too if only what was asked was changed: in the run's own rows, and in those of
+            paste-reference as far as nothing has to be encoded for it.
+        progress: Called with the pairs and changes done, and with those that there are in all, while there are any.
+
+    Raises:
+        RunMismatchError: The run was made on other samples.
+        InvalidDataError: The dataset has no samples, or an image of the run was altered.
+    """
+    if not source.ids:
+        raise InvalidDataError(f"{source.name} {source.split} has no samples; a table needs at least one")
+    source = _recent(with_reference(source, run.identity.reference))
+    if baselines is None:
+        from .baselines import baseline_outcomes
+
+        baselines = baseline_outcomes(source, rounds=run.identity.rounds, size_policy=run.identity.size_policy)
+    editor = run.identity.editor
+    own: Kind = "baseline" if editor.privileged else "editor"
+    groups: dict[tuple[Method, str], dict[int, dict[str, RoundOutcome]]] = {}
+    for info, outcome in baselines:
+        kind = _kind(info, outcome)
+        if info.fingerprint == editor.fingerprint and kind != "floor":
+            own = kind
+            continue
+        label = _LABELS["draft"] if kind == "floor" else _LABELS.get(info.name, info.name)
+        extent: Extent = "unencoded" if measures and info.name == "paste-reference" else "none"
+        method = Method(None, label, info.name, info.fingerprint, kind, info.privileged, False, extent)
+        groups.setdefault((method, outcome.protocol), {}).setdefault(outcome.round, {})[outcome.sample] = outcome
+    label = editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
+    extent = "all" if measures else "none"
+    mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied, extent)
+    groups |= {(mine, protocol): rounds for protocol, rounds in grouped(run.outcomes(source)).items()}
+    repeats = [grouped(run.outcomes(source, repeat)) for repeat in range(1, run.identity.repeats)]
+    parts = [*groups.values(), *(rounds for one in repeats for rounds in one.values())]
+    every = (one for by_round in parts for found in by_round.values() for one in found.values())
+    asked = [
+        Asked(change, method.extent)
+        for (method, _), by_round in groups.items()
+        if method.extent != "none"
+        for _, _, change in changes_of(by_round, source)
+    ]
+    scores = score(every, source, embedder, run.path, changes=asked, progress=progress)
+    rows: list[tuple[Row, RowSamples]] = []
+    for (method, protocol), rounds in groups.items():
+        prompt = _prompt(method, protocol, run.identity.reference)
+        if method is mine:
+            prompt += _track(run.identity, protocol)
+        made = rows_of(method, protocol, prompt, rounds, source, scores)
+        if method is mine and repeats:
+            made = list(with_repeats(made, [one[protocol] for one in repeats if protocol in one], mine, source, scores))
+        rows += made
+    rows.sort(key=lambda pair: table_order(pair[0]))
+    return Results(
+        protocol_version=run.identity.protocol_version,
+        runs=(run.identity,),
+        dataset=_dataset(source),
+        metrics=scores.metrics,
+        measures=scores.measured.measures if scores.measured is not None else (),
+        interval=INTERVALS,
+        thresholds=THRESHOLDS,
+        rows=tuple(row for row, _ in rows),
+        samples=tuple(_sample(id, source.facts(id)) for id in source.ids),
+        row_samples=tuple(samples for _, samples in rows),
+    )
+
+
+def table_order(row: Row) -> tuple[int, bool]:
+    """Returns what tables sort by: floor, editors, baselines, ceiling; in each, runs before the shared rows."""
+    return _ORDER.index(row.kind), row.run is None
+
+
+class _RecentSamples:
+    """A source that keeps the few samples decoded last: baselines and scoring ask for one several times in a row."""
+
+    def __init__(self, source: DescribedSource) -> None:
+        self._source = source
+        self.sample = lru_cache(maxsize=8)(source.sample)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def _recent(source: DescribedSource) -> DescribedSource:
+    return cast(DescribedSource, _RecentSamples(source))
+
+
+def _kind(info: EditorInfo, outcome: RoundOutcome) -> Kind:
+    if outcome.protocol == "draft":
+        return "floor"
+    return "ceiling" if info.name == "oracle" else "baseline"
+
+
+def _prompt(method: Method, protocol: str, reference: str) -> str:
+    if method.kind in ("floor", "ceiling"):
+        return "–"
+    if protocol == "draft":
+        return "text"  # somebody's text-to-image model, as the SD2 and SD3 rows of Table 1
+    return find_reference(reference).prompt if protocol == "bug" else PROTOCOLS[protocol].prompt
+
+
+def _track(run: RunIdentity, protocol: str) -> str:
+    """Returns what keeps a run's rows apart from those of others in the same protocol, in words."""
+    stitched = ", stitched" if run.editor.stitched and "reference" in PROTOCOLS[protocol].roles else ""
+    return stitched + (", conversation" if run.editor.state == "conversation" and PROTOCOLS[protocol].edits else "")
+
+
+def _sample(id: str, facts: DescribedSample) -> ScoredSample:
+    return ScoredSample(id=id, garment=facts.garment, category=facts.category, gender=facts.gender, view=facts.view)
+
+
+def _dataset(source: DescribedSource) -> DatasetFacts:
+    facts = [source.facts(id) for id in source.ids]
+    areas = [box.area for one in facts for box in one.boxes]
+    return DatasetFacts(
+        name=source.name,
+        split=source.split,
+        samples=len(source.ids),
+        left_out=left_out(source),
+        garments=len({one.garment for one in facts}),
+        manifest=source.manifest_hash,
+        control_set=source.control_set,
+        mean_box_area=round(100 * math.fsum(areas) / len(areas), 6),
+        originals=f"as packed, {_sizes([source.digests(id).original_size for id in source.ids])}",
+    )
+
+
+def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
+    low, high = (tuple(choose(side) for side in zip(*sizes, strict=True)) for choose in (min, max))
+    return "×".join(map(str, low)) + ("" if low == high else " to " + "×".join(map(str, high))) + " pixels"
+
+
+def to_json(results: Results) -> str:
+    """Returns the results as JSON, always the same text: sorted keys, lists of plain values on one line."""
+    return _json(results.model_dump(mode="json"), "") + "\n"
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Writes `results.json`, whole or not at all."""
+    write_atomically(path, to_json(results).encode())
+
+
+def read_results(path: Path) -> Results:
+    """Returns what `write_results` wrote.
+
+    Raises:
+        InvalidDataError: There is no such file, or it was damaged or written by another version.
+    """
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InvalidDataError(f"{path} does not exist; run `fashionedit score` on its run first") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise InvalidDataError(
+            f"{path} can't be read ({place}: {first['msg']}); score the run again to have it written anew"
+        ) from None
+
+
+def _json(value: Any, indent: str) -> str:
+    deeper = indent + " "
+    if isinstance(value, dict) and any(isinstance(one, dict | list) for one in value.values()):
+        lines = [f"{deeper}{json.dumps(key)}: {_json(one, deeper)}" for key, one in sorted(value.items())]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+        return "[\n" + ",\n".join(deeper + _json(one, deeper) for one in value) + f"\n{indent}]"
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,179 @@
+"""Scores of pairs of images, computed once, kept beside the run, never tied to the run that asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.running.records import RoundOutcome
+from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.images import pixel_digest
+from fashionedit.metrics.embedder import Embedder
+from fashionedit.metrics.encoder import ImageEncoder
+from fashionedit.metrics.pair_scores import score_pairs
+from fashionedit.metrics.similarity import PSNR_FINGERPRINT
+
+from .changes import Change
+from .measures import Asked, Measured, measures_of
+from .measuring import measure
+from .pictures import Pictures
+from .result_models import Metric
+from .stored_scores import Pair, StoredScores
+
+__all__ = ["STAR_THRESHOLD", "Progress", "Scores", "metrics_of", "score"]
+
+STAR_THRESHOLD = 0.9
+"""CLIP* counts samples whose cosine is strictly above this (`CILP.py` of the reference scripts)."""
+
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is in all."""
+
+_AT_ONCE = 48  # pairs, or changes: their pictures are still remembered when the changes are measured
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The raw scores of pairs: cosines in -1..1, PSNR in dB; and the measures of changes, where they were asked for."""
+
+    metrics: tuple[Metric, ...]
+    cosines: StoredScores
+    psnrs: StoredScores
+    measured: Measured | None = None
+
+    def raw(self, metric: Metric, pair: Pair) -> float:
+        """Returns the pair's raw value: a cosine for the first two metrics, dB for PSNR."""
+        return self.psnrs[pair] if metric.id == "psnr" else self.cosines[pair]
+
+    def __contains__(self, pair: Pair) -> bool:
+        return pair in self.cosines and pair in self.psnrs
+
+
+def metrics_of(encoder: ImageEncoder, threshold: float = STAR_THRESHOLD) -> tuple[Metric, Metric, Metric]:
+    """Returns the three metrics as this encoder gives them; they are called CLIP only where it is one."""
+    name, label = ("clip", "CLIP") if encoder.is_clip else ("cosine", f"Cosine ({encoder.label})")
+    star = "CLIP*" if encoder.is_clip else f"Cosine* ({encoder.label})"
+    similarity = dict(encoder.fingerprint)
+    return (
+        Metric(id=name, label=label, unit="cosine × 100", scale=100, encoder=encoder.label, fingerprint=similarity),
+        Metric(
+            id=f"{name}_star",
+            label=star,
+            unit=f"% of samples with cosine > {threshold:g}",
+            scale=100,
+            encoder=encoder.label,
+            threshold=threshold,
+            fingerprint=similarity,
+        ),
+        Metric(id="psnr", label="PSNR", unit="dB", scale=1, fingerprint=dict(PSNR_FINGERPRINT)),
+    )
+
+
+def score(
+    outcomes: Iterable[RoundOutcome],
+    source: SampleSource,
+    embedder: Embedder,
+    run_path: Path,
+    *,
+    changes: Sequence[Asked] = (),
+    progress: Progress | None = None,
+) -> Scores:
+    """Returns the scores of every outcome's image, and of the drafts of their samples, each with its sample's original.
+
+    Pairs that `run_path/scores` holds are not scored again, and their pictures not opened. Each pair is stored as soon
+    as it is scored, so what a killed process had done stays done.
+
+    Args:
+        changes: What is to be measured besides, of the same outcomes.
+        progress: Called with the pairs and changes done, and with those that there are in all, while there are any.
+
+    Raises:
+        InvalidDataError: An image of the run has other pixels than its record says, or a score is not finite.
+    """
+    metrics = metrics_of(embedder.encoder)
+    measured = Measured(run_path / "scores", measures_of(embedder.encoder)) if changes else None
+    scores = Scores(
+        metrics,
+        StoredScores(run_path / "scores", metrics[0].id, metrics[0].fingerprint),
+        StoredScores(run_path / "scores", "psnr", metrics[2].fingerprint),
+        measured,
+    )
+    todo: dict[str, _Todo] = {}  # by original, so that its results come one after the other
+    pictures = Pictures(keep=bool(changes))
+    for outcome in outcomes:
+        digests = source.digests(outcome.sample)
+        pictures.name(digests.original, partial(_original, source, outcome.sample))
+        pictures.name(digests.draft, partial(_draft, source, outcome.sample))
+        pictures.name(outcome.current.digest, partial(_verified, outcome))
+        for image in (digests.draft, outcome.current.digest):
+            pair = (image, digests.original)
+            if pair not in scores:
+                todo.setdefault(digests.original, _Todo()).pairs.setdefault(pair)
+    for asked in changes:
+        pictures.name(asked.change.reference, partial(_reference, source, asked.change))
+        if measured is not None and not measured.has(asked):
+            todo.setdefault(asked.change.original, _Todo()).changes.setdefault(asked)
+    done, total = 0, sum(len(one.pairs) + len(one.changes) for one in todo.values())
+    for block in _blocks(todo.values()):
+        items = (
+            ((image, pictures.opener(image)), (original, pictures.opener(original))) for image, original in block.pairs
+        )
+        for pair, found in zip(block.pairs, score_pairs(items, embedder), strict=True):
+            scores.cosines.add(pair, found.cosine_similarity)
+            scores.psnrs.add(pair, found.psnr)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        if block.changes and measured is not None:
+            measure(list(block.changes), pictures, embedder, measured)
+            done += len(block.changes)
+            if progress is not None:
+                progress(done, total)
+    return scores
+
+
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """What is missing, in order, each once."""
+
+    pairs: dict[Pair, None] = field(default_factory=dict)
+    changes: dict[Asked, None] = field(default_factory=dict)
+
+
+def _blocks(todo: Iterable[_Todo]) -> Iterator[_Todo]:
+    """Yields it in parts whose pictures are remembered until their changes are measured; at once if there are none."""
+    block = _Todo()
+    for one in todo:
+        block.pairs.update(one.pairs)
+        block.changes.update(one.changes)
+        if block.changes and max(len(block.pairs), len(block.changes)) >= _AT_ONCE:
+            yield block
+            block = _Todo()
+    if block.pairs or block.changes:
+        yield block
+
+
+def _original(source: SampleSource, id: str) -> Image.Image:
+    return source.sample(id).original
+
+
+def _reference(source: SampleSource, change: Change) -> Image.Image:
+    return source.sample(change.sample).differences[change.round - 1].reference
+
+
+def _draft(source: SampleSource, id: str) -> Image.Image:
+    return source.sample(id).draft
+
+
+def _verified(outcome: RoundOutcome) -> Image.Image:
+    image = outcome.current.open()
+    if pixel_digest(image) != outcome.current.digest:
+        raise InvalidDataError(
+            f"the image of sample {outcome.sample}, {outcome.protocol} round {outcome.round}, has other pixels than "
+            f"its record names (digest {outcome.current.digest[:12]}…): the file was altered; delete it and run again"
+        )
+    return image

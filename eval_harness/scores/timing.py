@@ -1,0 +1,111 @@
+"""What a run took: kept out of `results.json`, because an interrupted run takes other times to the same results."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fashionedit import __version__
+from fashionedit.eval_harness.running.records import RoundOutcome
+from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.files import write_atomically
+
+from .headlines import headline_values
+from .result_models import Results
+from .results import ScorableRun
+
+__all__ = ["begun", "read_timing", "timing", "write_timing"]
+
+
+def write_timing(run: ScorableRun, source: SampleSource, path: Path, results: Results | None = None) -> None:
+    """Writes `timing.json`, whole or not at all."""
+    text = json.dumps(timing(run, source, results), indent=1, sort_keys=True, ensure_ascii=False)
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_timing(path: Path) -> dict[str, Any]:
+    """Returns what `write_timing` wrote; nothing where there is no such file or it can't be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def timing(run: ScorableRun, source: SampleSource, results: Results | None = None) -> dict[str, Any]:
+    """Returns the sessions of the run, and per protocol and round what its edits took, with its own seed.
+
+    Each round has `edits` (rounds with a record), `seconds`, `mean_seconds` and `median_seconds` of the calls whose
+    time is known, s, `attempts`, `cost_usd` and `usd_per_edit`; what is not known is None. With results it also has
+    `accepted`, the samples that count for the starred metric after this round, and `seconds_per_accepted` and
+    `usd_per_accepted`: the sums of all rounds up to this one, of all samples, divided by that number.
+
+    Args:
+        results: Of this run alone.
+    """
+    groups: dict[tuple[str, int], list[RoundOutcome]] = {}
+    for outcome in run.outcomes(source):
+        groups.setdefault((outcome.protocol, outcome.round), []).append(outcome)
+    rounds = [_round(protocol, number, found) for (protocol, number), found in groups.items()]
+    if results is not None:
+        for one in rounds:
+            one |= _accepted(one, rounds, results)
+    return {
+        "schema_version": 1,
+        "fashionedit": __version__,
+        "sessions": list(_sessions(run.path / "sessions.jsonl")),
+        "rounds": rounds,
+    }
+
+
+def _round(protocol: str, number: int, outcomes: Sequence[RoundOutcome]) -> dict[str, Any]:
+    seconds = [outcome.seconds for outcome in outcomes if outcome.seconds is not None]
+    costs = [outcome.cost_usd for outcome in outcomes if outcome.cost_usd is not None]
+    return {
+        "protocol": protocol,
+        "round": number,
+        "edits": sum(outcome.status is not None for outcome in outcomes),
+        "attempts": sum(outcome.attempts for outcome in outcomes),
+        "seconds": math.fsum(seconds) if seconds else None,
+        "mean_seconds": math.fsum(seconds) / len(seconds) if seconds else None,
+        "median_seconds": statistics.median(seconds) if seconds else None,
+        "cost_usd": math.fsum(costs) if costs else None,
+        "usd_per_edit": math.fsum(costs) / len(costs) if costs else None,
+    }
+
+
+def _accepted(one: dict[str, Any], rounds: Sequence[dict[str, Any]], results: Results) -> dict[str, Any]:
+    protocol, number = one["protocol"], one["round"]
+    star = next(metric for metric in results.metrics if metric.is_share)
+    place = next(
+        index
+        for index, row in enumerate(results.rows)
+        if row.run is not None and (row.protocol, row.round) == (protocol, number)
+    )
+    accepted = sum(value > 0 for value in headline_values(results, place, star))
+    earlier = [other for other in rounds if other["protocol"] == protocol and other["round"] <= number]
+    found: dict[str, Any] = {"accepted": accepted}
+    for name, field in (("seconds_per_accepted", "seconds"), ("usd_per_accepted", "cost_usd")):
+        known = [other[field] for other in earlier if other[field] is not None]
+        found[name] = math.fsum(known) / accepted if known and accepted else None
+    return found
+
+
+def begun(run: Path) -> str:
+    """Returns when the run in this folder was begun, ISO 8601; the beginning of 1970 where that is not known."""
+    times = [line["time"] for line in _sessions(run / "sessions.jsonl") if isinstance(line, dict) and "time" in line]
+    return min(map(str, times), default="1970-01-01T00:00:00+00:00")
+
+
+def _sessions(path: Path) -> Iterator[Any]:
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue  # a line that a killed process left torn
