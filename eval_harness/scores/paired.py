@@ -90,6 +90,8 @@ def _p(
     sums = np.bincount(membership, weights=differences)
     if np.count_nonzero(sums) <= MOST_FLIPPED:
         return sign_flip_p(sums.tolist())
+    if error == 0:  # every garment moved by the same amount: no other way to sign them reaches as far, but its mirror
+        return float(2.0 ** (1 - np.count_nonzero(sums)))
     return two_sided_p(mean / error, len(index) - 1)
 
 

@@ -148,3 +148,9 @@ def test_flips_and_student_agree_where_one_takes_over_from_the_other() -> None:
         sums = np.random.default_rng(seed).normal(0.5, 1, MOST_FLIPPED)
         student = scipy.stats.ttest_1samp(sums, 0).pvalue
         assert sign_flip_p(sums.tolist()) == pytest.approx(student, abs=0.03)
+
+
+def test_the_same_difference_in_every_garment_has_the_p_of_flipped_signs() -> None:
+    found = paired_difference([100.0] * 30, [0.0] * 30, [str(number) for number in range(30)])
+    assert found.p == 2.0**-29
+    assert (found.mean, found.standard_error) == (100.0, 0.0)
