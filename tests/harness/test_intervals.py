@@ -21,7 +21,7 @@ from fashionedit.eval_harness.scores.student import student_quantile, two_sided_
 
 @pytest.mark.parametrize("module", ["student", "intervals", "power", "paired", "statistics", "headlines"])
 def test_examples_in_the_docstrings_are_true(module: str) -> None:
-    found = doctest.testmod(import_module(f"fashionedit.eval_harness.{module}"))
+    found = doctest.testmod(import_module(f"fashionedit.eval_harness.scores.{module}"))
     assert found.failed == 0
     assert found.attempted >= 1
 
