@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.scores.breakdown import BREAKDOWNS, Breakdown, breakdown
+from fashionedit.eval_harness.scores.breakdown import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
 from fashionedit.eval_harness.scores.notes import DECIMALS, method_name, short_label
 from fashionedit.eval_harness.scores.result_models import Results
 
@@ -46,7 +46,8 @@ class BreakdownTable:
 def breakdown_tables(results: Results) -> list[BreakdownTable]:
     """Returns the last round of the draft and of every run, by gender, category and view.
 
-    Only ways to group that tell at least two groups apart.
+    Only ways to group that tell at least two groups apart. Groups of few garments have no interval: it would say
+    nothing.
     """
     shown = _shown_rows(results)
     found = []
@@ -99,7 +100,8 @@ def _cells(results: Results, part: Breakdown, group: Sequence[Breakdown]) -> Ite
             if other is not part and results.rows[other.row].kind == "editor"
         ]
         best = editor and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
-        yield ScoreCell(short_label(metric), f"{score.mean:.{DECIMALS}f}", interval_text(score), best)
+        between = interval_text(score) if part.garments >= FEWEST_GARMENTS else ""
+        yield ScoreCell(short_label(metric), f"{score.mean:.{DECIMALS}f}", between, best)
 
 
 def _count(number: int, noun: str) -> str:

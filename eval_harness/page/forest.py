@@ -8,6 +8,7 @@ from fashionedit.eval_harness.scores.notes import DECIMALS, short_label
 from fashionedit.eval_harness.scores.result_models import Metric, Results, Row
 
 from .curves import interval, score_range
+from .sections import signed
 from .series import Series, series
 
 __all__ = ["Forest", "ForestCell", "ForestRow", "forest"]
@@ -125,7 +126,7 @@ def _cell(metric: Metric, one: Series, drawn: list[Series], scale: _Scale) -> Fo
         low=scale.x(low),
         high=scale.x(high),
         value=f"{score.mean:.{DECIMALS}f}",
-        gain="" if gain is None else f"{gain.mean:+.{DECIMALS}f}",
+        gain="" if gain is None else signed(gain.mean),
         text=told,
         beyond="above" if score.mean > scale.high else "below" if score.mean < scale.low else "",
         best=best,

@@ -26,7 +26,7 @@ __all__ = [
 WIDTH, HEIGHT = 620, 296
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 424.0, 22.0, 256.0
 _APART = 15.0  # between two labels
-_LONGEST = 29  # characters of a label
+_LONGEST = 26  # characters of a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +151,17 @@ def labels(lines: Iterable[Line], levels: Sequence[Level] = ()) -> tuple[Label, 
         first, prompts = group[0], list(dict.fromkeys(line.prompt for line in group))
         # One name at two heights is told apart by its prompt.
         heights = sum(name == first.name for name, _ in wanted)
-        text = first.name if heights == 1 else f"{first.name}, {' and '.join(prompts)}"
-        text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        text = _shortened(first.name, "" if heights == 1 else f", {' and '.join(prompts)}")
         dashed, y = all(line.dashed for line in group), first.marks[-1].y
         found.append(Label(y, y, text, first.colour, dashed, first.baseline))
     found.sort(key=lambda label: label.end)
     return tuple(_moved(label, y) for label, y in zip(found, _spread([label.end for label in found]), strict=True))
+
+
+def _shortened(name: str, prompt: str) -> str:
+    """Returns the name, cut where it is too long, and the whole prompt, without which two lines look the same."""
+    room = max(_LONGEST - len(prompt), 8)
+    return (name if len(name) <= room else f"{name[: room - 1].rstrip()}…") + prompt
 
 
 def _moved(label: Label, y: float) -> Label:

@@ -31,6 +31,7 @@ __all__ = [
     "measure_rows",
     "provenance",
     "score_rows",
+    "signed",
     "statuses",
 ]
 
@@ -151,8 +152,13 @@ def _gain(score: Score, label: str) -> ScoreCell:
         return ScoreCell(label, "–", "")
     between = "" if gain.standard_error is None else f"± {gain.standard_error:.{DECIMALS}f}"
     if gain.low is not None and gain.high is not None:
-        between = f"{gain.low:+.{DECIMALS}f} to {gain.high:+.{DECIMALS}f}"
-    return ScoreCell(label, f"{gain.mean:+.{DECIMALS}f}", between)
+        between = f"{signed(gain.low)} to {signed(gain.high)}"
+    return ScoreCell(label, signed(gain.mean), between)
+
+
+def signed(value: float) -> str:
+    """Returns a difference with its sign, a minus as long as the plus."""
+    return f"{value:+.{DECIMALS}f}".replace("-", "−")
 
 
 @dataclass(frozen=True, slots=True)

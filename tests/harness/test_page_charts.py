@@ -12,6 +12,7 @@ from fashionedit.eval_harness.page.breakdown_tables import breakdown_tables
 from fashionedit.eval_harness.page.curves import charts, threshold_chart
 from fashionedit.eval_harness.page.forest import forest
 from fashionedit.eval_harness.page.plots import HEIGHT, Chart, Line, Mark, labels, ticks
+from fashionedit.eval_harness.page.sections import signed
 from fashionedit.eval_harness.page.series import series
 from fashionedit.eval_harness.scores.breakdown import breakdown
 from fashionedit.eval_harness.scores.merging import merge
@@ -127,6 +128,34 @@ def test_the_breakdown_has_the_draft_and_each_runs_last_round_by_garment(tmp_pat
         assert row.scores[0].mean == f"{part.scores['cosine'].mean:.2f}"
         assert row.about == f"{part.n} samples of {part.garments} garments"
         assert row.scores[0].best == (row.method == "stepper")
+
+
+def test_groups_of_few_garments_have_no_interval_in_the_breakdown(tmp_path: Path) -> None:
+    source = ScoredSource([drawn_sample(number) for number in range(13)])
+    results = build_results(DrawnRun(tmp_path, source), source, toy_embedder(), measures=False)
+    (table,) = breakdown_tables(results)
+    garments = {part.value: part.garments for part in breakdown(results, "category")}
+    assert garments == {"Cards": 6, "Sheets": 7}
+    assert all(score.interval for row in table.rows for score in row.scores)
+    fewer = ScoredSource([drawn_sample(number) for number in range(11)])
+    results = build_results(DrawnRun(tmp_path / "fewer", fewer), fewer, toy_embedder(), measures=False)
+    (table,) = breakdown_tables(results)
+    shown = {(row.value, bool(score.interval)) for row in table.rows for score in row.scores}
+    assert shown == {("Cards", False), ("Sheets", True)}
+
+
+def test_a_long_name_is_cut_and_its_prompt_is_not() -> None:
+    lines = [
+        Line("an editor with a name that is much too long", prompt, 0, False, False, (Mark(0, y, y, y, ""),))
+        for prompt, y in (("text", 100.0), ("text+image", 140.0))
+    ]
+    found = [label.text for label in labels(lines)]
+    assert [text.rsplit("…", 1)[1] for text in found] == [", text", ", text+image"]
+    assert all(text.startswith("an editor") and len(text) <= 26 for text in found)
+
+
+def test_losses_have_a_minus_as_long_as_the_plus() -> None:
+    assert [signed(value) for value in (1.5, -1.5, 0.0)] == ["+1.50", "−1.50", "+0.00"]
 
 
 def test_names_stay_apart_and_inside_the_canvas() -> None:

@@ -31,7 +31,11 @@ const outlines = (boxes, numbers, width, height, faint) => {
 };
 
 const frame = (sample, picture, alt, numbers = [], faint = false) => {
-  if (!sample.has(picture)) return el("p", { class: "withheld" }, index.withheld[picture]);
+  if (!sample.has(picture)) {
+    const told = el("p", { class: "withheld" }, index.withheld[picture]);
+    if (sample.has(sample.draft)) told.style.setProperty("--shape", `${sample.draft[1]} / ${sample.draft[2]}`);
+    return told;
+  }
   const [, width, height] = picture;
   const image = el("img", { src: sample.url(picture), width, height, alt, decoding: "async" });
   return el("span", { class: "frame" }, image, numbers.length ? outlines(sample.boxes, numbers, width, height, faint) : null);
