@@ -104,7 +104,7 @@ def _score(row: Row, metric: Metric, results: Results) -> ScoreCell:
 def interval_text(score: Score | MeasureValue) -> str:
     """Returns the 95 % interval in words, or else the standard error; nothing where there is neither."""
     if score.low is not None and score.high is not None:
-        return f"{score.low:.{DECIMALS}f} to {score.high:.{DECIMALS}f}"
+        return f"{score.low:.{DECIMALS}f} to {score.high:.{DECIMALS}f}".replace("-", "−")
     return "" if score.standard_error is None else f"± {score.standard_error:.{DECIMALS}f}"
 
 
@@ -192,43 +192,53 @@ def measure_rows(results: Results) -> list[MeasureRow]:
 
 @dataclass(frozen=True, slots=True)
 class FailureRow:
-    """How the rounds of one row ended that did not end `ok`: a count by status, and the other readings."""
+    """How the rounds of one row ended that did not end `ok`: a count by status, and the other readings by metric."""
 
     method: str
     prompt: str
     round: str
     counts: tuple[int, ...]
     of: int
-    readings: tuple[str, ...]
+    carried: tuple[str, ...]
+    whole: tuple[str, ...]
+    completers: int
+    bounds: str
+    first: bool
 
 
 def failure_rows(results: Results) -> tuple[tuple[str, ...], list[FailureRow]]:
     """Returns the statuses that occur, in words, and for each row with failures how many ended so."""
     rows = [row for row in table_rows(results) if row.failed]
     names = sorted({status for row in rows for status in row.failures})
-    found = [
-        FailureRow(
-            method=method_name(row),
-            prompt=row.prompt,
-            round=_round(row),
-            counts=tuple(row.failures.get(name, 0) for name in names),
-            of=row.requested,
-            readings=tuple(_reading(row, metric) for metric in results.metrics),
+    found: list[FailureRow] = []
+    previous: tuple[str, ...] = ()
+    for row in rows:
+        scores, group = [row.scores[metric.id] for metric in results.metrics], (row.kind, row.method, row.prompt)
+        found.append(
+            FailureRow(
+                method=method_name(row),
+                prompt=row.prompt,
+                round=_round(row),
+                counts=tuple(row.failures.get(name, 0) for name in names),
+                of=row.requested,
+                carried=tuple(_decimals(score.carry_forward) for score in scores),
+                whole=tuple(_decimals(score.completers) for score in scores),
+                completers=row.completers,
+                bounds=_bounds(row, results),
+                first=group != previous,
+            )
         )
-        for row in rows
-    ]
+        previous = group
     return tuple(name.replace("_", " ") for name in names), found
 
 
-def _reading(row: Row, metric: Metric) -> str:
-    score = row.scores[metric.id]
-    whole = "–" if score.completers is None else f"{score.completers:.{DECIMALS}f}"
-    text = (
-        f"{short_label(metric)}: {score.carry_forward:.{DECIMALS}f} carried forward, {whole} of {row.completers} whole"
-    )
-    if score.worst is not None and score.best is not None:
-        text += f", between {score.worst:.{DECIMALS}f} and {score.best:.{DECIMALS}f}"
-    return text
+def _decimals(value: float | None) -> str:
+    return "–" if value is None else f"{value:.{DECIMALS}f}"
+
+
+def _bounds(row: Row, results: Results) -> str:
+    (share,) = (row.scores[metric.id] for metric in results.metrics if metric.is_share)
+    return f"{_decimals(share.worst)} to {_decimals(share.best)}"
 
 
 def leads(results: Results) -> Iterator[tuple[str, str]]:
