@@ -44,8 +44,8 @@ _MOST_LINES = 20
     is_flag=True,
     help="Send evidence with scores of another encoder; it stands marked, beside the ranked ones.",
 )
-@click.option("--dry-run", is_flag=True, help="Check, and tell what would be sent; send nothing.")
-@click.option("--out", type=PATH, metavar="DIR", help="With --dry-run: write the files there.")
+@click.option("--dry-run", is_flag=True, help="Check, and write the files that would be sent; send nothing.")
+@click.option("--out", type=PATH, metavar="DIR", help="Where --dry-run writes; RUN/submission by default.")
 @quiet_option
 def submit(
     run: Path,
@@ -70,7 +70,7 @@ def submit(
     from fashionedit.eval_harness.scores.results import read_results
 
     if out is not None and not dry_run:
-        raise InvalidDataError("--out writes what would be sent; give it together with --dry-run")
+        raise InvalidDataError("--out is where --dry-run writes; give both, or neither")
     repository, revision = benchmark_name(dataset_repo)
     folder, source = open_run(run, data, quiet)
     results = read_results(run / "results.json")
@@ -85,10 +85,10 @@ def submit(
         any_encoder=allow_encoder,
     )
     click.echo("\n".join(submission.lines()))
-    if out is not None:
-        for path in submission.write(out):
+    if dry_run:
+        for path in submission.write(out or run / "submission"):
             click.echo(str(path))
-    if not dry_run:
+    else:
         for proposal in submission.send():
             click.echo(f"{proposal.url}: {proposal.sentence}")
 

@@ -168,6 +168,10 @@ def test_a_dry_run_writes_the_files_and_sends_nothing(hub, scored, tmp_path, mon
     assert not [request for request in hub.requests if request.method == "POST" and "paths-info" not in request.path]
     assert printed("verify", tmp_path / "out" / "some-org--fashion-results" / PLACE).endswith("--data DATA\n")
     assert len(yaml.safe_load((tmp_path / "out" / written[0]).read_text())) == len(LEADERBOARD_TASKS)
+    for _ in range(2):  # the second finds the first one's files
+        printed(*arguments(scored, "--dry-run"))
+        for name in written:
+            assert (scored.path / "submission" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
 @pytest.mark.usefixtures("here")
