@@ -28,16 +28,16 @@ from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "harness")]
-from browser import chromium  # noqa: E402
-from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder  # noqa: E402
-from toy_samples import ToyDigests  # noqa: E402
+from browser import chromium
+from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
+from toy_samples import ToyDigests
 
-from fashionedit.eval_harness.report import write_report  # noqa: E402
-from fashionedit.eval_harness.scores.merging import merge  # noqa: E402
-from fashionedit.eval_harness.scores.results import build_results  # noqa: E402
-from fashionedit.images import crop, pixel_digest  # noqa: E402
-from fashionedit.rows import SampleFacts  # noqa: E402
-from fashionedit.types import Sample  # noqa: E402
+from fashionedit.eval_harness.report import write_report
+from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.results import build_results
+from fashionedit.images import crop, pixel_digest
+from fashionedit.rows import SampleFacts
+from fashionedit.types import Sample
 
 MOST_SECONDS = 2.0
 SIZE = (300, 440)

@@ -156,7 +156,7 @@ class Preprocessing:
                 size=_size(found["size"], square=_FAMILIES[family]),
                 crop=_pair(found["crop_size"]) if cropped else None,
                 mean=tuple(map(float, found["image_mean"])),  # type: ignore[arg-type]  # __post_init__ counts them
-                std=tuple(map(float, found["image_std"])),  # type: ignore[arg-type]
+                std=tuple(map(float, found["image_std"])),  # type: ignore[arg-type]  # likewise
                 scale=float(found.get("rescale_factor", 1 / 255)),
                 resample=Image.Resampling(int(found["resample"])),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shlex
@@ -202,6 +203,36 @@ def test_the_demo_prints_the_table_and_writes_the_page(tmp_path: Path) -> None:
     assert "synthetic-0-validation-00000" in page
     results = json.loads((tmp_path / "demo" / "results.json").read_text())
     assert {row["editor"] for row in results["rows"]} >= {"identity", "oracle", "synthetic-stepper"}
+
+
+@pytest.mark.parametrize("place", ["file", "file/deeper"])
+def test_a_file_in_the_way_is_named_in_one_sentence(place, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    error = sentence(["synthesize", str(tmp_path / place), "--samples", "1", "--quiet"], capsys)
+    assert error.startswith(f"fashionedit: {tmp_path / 'file'}")
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_full_disk_is_told_and_a_bug_is_not_hidden(monkeypatch, capsys):
+    def fails(error):
+        def wrong(**options):
+            raise error
+
+        monkeypatch.setattr(cli.commands["show"], "callback", wrong)
+
+    with pytest.raises(OSError) as full, open("/dev/full", "w") as device:  # noqa: PT011
+        device.write("x")
+        device.flush()
+    fails(full.value)
+    assert "the disk can't be written (No space left on device); make room" in sentence(["show", "x"], capsys)
+    fails(PermissionError(errno.EACCES, "Permission denied", "/there"))
+    assert "/there can't be read or written (Permission denied); change its rights" in sentence(["show", "x"], capsys)
+    for bug in (ConnectionResetError(errno.ECONNRESET, "reset"), OSError("no number")):
+        fails(bug)
+        with pytest.raises(OSError, match="reset|no number"):
+            main(["show", "x"])
 
 
 if __name__ == "__main__":

@@ -17,21 +17,18 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
+from image_service import ImageService
+from json_service import Asked, Reply, json_service
 from PIL import Image
+from tiny_edit_pipelines import write_tiny_klein, write_tiny_pix2pix
+
+from fashionedit.builders.pack import pack
+from fashionedit.command import main
+from fashionedit.data import open_data
+from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.running.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tests" / "harness"))
-
-from image_service import ImageService  # noqa: E402
-from json_service import Asked, Reply, json_service  # noqa: E402
-from tiny_edit_pipelines import write_tiny_klein, write_tiny_pix2pix  # noqa: E402
-
-from fashionedit.builders.pack import pack  # noqa: E402
-from fashionedit.command import main  # noqa: E402
-from fashionedit.data import open_data  # noqa: E402
-from fashionedit.eval_harness.editing import Status  # noqa: E402
-from fashionedit.eval_harness.running.run_folder import RunFolder  # noqa: E402
-
 PAGE = (ROOT / "docs" / "editors.md").read_text(encoding="utf-8")
 EXCHANGED = {"python": sys.executable}
 

@@ -9,13 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from image_service import ImageService
+from tiny_pipelines import write_tiny_sd2
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tests" / "harness"))
-
-from image_service import ImageService  # noqa: E402
-from tiny_pipelines import write_tiny_sd2  # noqa: E402
-
 SCRIPT = ROOT / "examples" / "reproduce_table1.sh"
 
 

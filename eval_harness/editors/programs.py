@@ -206,5 +206,5 @@ def _run(line: list[str], seconds: float) -> tuple[int, str]:
 
 def _drain(pipe: IO[bytes], end: deque[bytes]) -> None:
     with pipe:
-        while chunk := pipe.read1(_STDERR):  # type: ignore[attr-defined]
+        while chunk := pipe.read1(_STDERR):  # type: ignore[attr-defined]  # a BufferedReader
             end.append(chunk)

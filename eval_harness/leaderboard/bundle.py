@@ -197,7 +197,8 @@ def pretty_json(value: Any) -> bytes:
 
 
 def write_bundle(files: Mapping[str, bytes], folder: Path) -> None:
-    """Writes the files into the folder, `bundle.json` last: a folder with it is whole."""
+    """Writes the files into the folder, `bundle.json` last and an earlier one gone first: a folder with it is whole."""
+    (folder / BUNDLE_FILE).unlink(missing_ok=True)
     for name in sorted(files, key=lambda name: name == BUNDLE_FILE):
         write_atomically(folder / name, files[name])
 

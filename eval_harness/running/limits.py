@@ -95,7 +95,7 @@ def run_limits(
     if timeout is None and info.at_once > 1:
         timeout = default_timeout
     at_once = concurrency if concurrency is not None else min(info.at_once, most or info.at_once)
-    return Limits(concurrency=at_once, timeout=timeout, **others)  # type: ignore[arg-type]
+    return Limits(concurrency=at_once, timeout=timeout, **others)  # type: ignore[arg-type]  # fields of Limits
 
 
 def pause_before(retry: int, backoff: float) -> float:

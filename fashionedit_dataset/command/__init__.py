@@ -14,6 +14,7 @@ from fashionedit._version import __version__
 from fashionedit.errors import FashionEditError
 
 from . import building, comparing, data, editors, exporting, leaderboard, publishing, results, runs
+from .file_trouble import file_trouble
 
 __all__ = ["cli", "main"]
 
@@ -46,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except OSError as error:
+        told = file_trouble(error)
+        if told is None:
+            raise
+        click.echo(f"fashionedit: {told}", err=True)
+        sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("fashionedit: stopped; the same command continues", err=True)
         sys.exit(130)

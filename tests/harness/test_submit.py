@@ -175,6 +175,30 @@ def test_a_dry_run_writes_the_files_and_sends_nothing(hub, scored, tmp_path, mon
 
 
 @pytest.mark.usefixtures("here")
+def test_a_dry_run_that_fails_leaves_no_bundle_that_looks_whole(scored, tmp_path):
+    printed(*arguments(scored, "--dry-run", "--out", tmp_path))
+    bundle = tmp_path / "some-org--fashion-results" / PLACE
+    (bundle / "scores.parquet").unlink()
+    (bundle / "scores.parquet").mkdir()
+    done = command(*arguments(scored, "--dry-run", "--out", tmp_path))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "can't be opened (Is a directory); check the path" in done.stderr
+    assert (bundle / "outputs.json").exists()
+    assert "holds no bundle.json" in command("verify", bundle).stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_out_without_a_dry_run_is_refused_before_anything_is_sent(hub, scored, tmp_path):
+    done = command(*arguments(scored, "--out", tmp_path / "out"))
+    assert (done.returncode, done.stderr) == (
+        2,
+        "fashionedit: --out is where --dry-run writes; give both, or neither\n",
+    )
+    assert not (tmp_path / "out").exists()
+    assert not [request for request in hub.requests if request.method == "POST"]
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("token", "says"),
     [
