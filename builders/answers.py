@@ -18,8 +18,6 @@ from fashionedit.errors import InvalidBoxError, InvalidDataError
 from fashionedit.rows import stored_box
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box
 
-__all__ = ["MAX_ANSWER_CHARS", "parse_answer"]
-
 MAX_ANSWER_CHARS = 65_536
 """The longest answer that is read, in characters; one with three differences has about 600."""
 

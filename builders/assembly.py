@@ -12,8 +12,6 @@ from fashionedit.rows import EncodedSample, SampleFacts, stored_box
 from .crops import Cut
 from .photo import Photo
 
-__all__ = ["assemble"]
-
 
 def assemble(item: Cut, examples: Mapping[str, Sequence[Photo]]) -> EncodedSample:
     """Returns the row: original and draft with the bytes of their files, crops and sketches as PNG.

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.embedder import Embedder
-from fashionedit.progress import Bar
-from fashionedit.services.budget import Budget
+from fashionedit.runtime.budget import Budget
+from fashionedit.runtime.progress import Bar
 
 from .analyse.batches import analyse_in_batches
 from .analyse.conversation import spent_usd
@@ -39,8 +39,6 @@ from .stage_store import StageRecord, StageStore
 from .taking import LimitedSource, in_share
 from .work_folder import WorkFolder
 from .write_dataset import compare_splits, write_dataset
-
-__all__ = ["Build"]
 
 Bars = Callable[[str, str], Bar]
 Item = TypeVar("Item")

@@ -19,8 +19,6 @@ from .photos import PhotoSource
 from .photos.selection import SelectionReport
 from .split import SplitRule
 
-__all__ = ["STAGES", "BuildOptions", "BuildParts", "BuildReport", "share_of", "stage_names"]
-
 STAGES = ("photos", "generate", "filter", "analyse", "crop", "split", "shards")
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from .funnel import Funnel
 
-__all__ = ["DEEPFASHION_LICENCE", "card_sections"]
-
 DEEPFASHION_LICENCE = """\
 The photographs and captions are those of [DeepFashion-MultiModal](https://github.com/yumingj/DeepFashion-MultiModal):
 for non-commercial research, not to be copied, published or distributed further, in whole or in part. **Do not upload

@@ -17,8 +17,6 @@ from fashionedit.rows import stored_box
 from .photo import Analysed
 from .stage_store import StageRecord, StageStore, stage_key
 
-__all__ = ["MIN_CROP_SIDE", "Cut", "cut_crops"]
-
 MIN_CROP_SIDE = 8
 """Pixels; a narrower crop shows nothing that an editor could take over."""
 

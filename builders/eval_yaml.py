@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from fashionedit.annotations_form import EVAL_FILE
 from fashionedit.leaderboard_tasks import FRAMEWORK, LEADERBOARD_TASKS
-
-__all__ = ["EVAL_FILE", "eval_yaml"]
 
 
 def eval_yaml(name: str) -> str:

@@ -9,8 +9,6 @@ from fashionedit.errors import InvalidDataError
 
 from .photo import Photo
 
-__all__ = ["COLOURWAY", "VIEWS", "find_examples"]
-
 COLOURWAY = "colourway"
 """The attribute of a photograph that tells the colours of one garment apart."""
 

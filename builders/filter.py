@@ -27,8 +27,6 @@ from fashionedit.metrics.similarity import cosine_similarity
 from .photo import Pair
 from .stage_store import StageRecord, StageStore, stage_key
 
-__all__ = ["MIN_SIMILARITY", "decide", "filter_pairs", "stored_scores"]
-
 MIN_SIMILARITY = 85.0
 """The paper's selection in effect: the lowest of its 11,546 published scores is 85.00013."""
 

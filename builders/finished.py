@@ -12,8 +12,6 @@ from .generate import DraftFinder, DraftMaker
 from .photo import Analysed, Pair, Photo
 from .stage_store import StageRecord, StageStore
 
-__all__ = ["finished_analysis", "finished_drafts", "finished_filter"]
-
 
 def finished_drafts(
     photos: Sequence[Photo], store: StageStore, *, digests: Mapping[str, str], maker: Callable[[], DraftMaker]

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 
 from .stage_store import StageRecord
 
-__all__ = ["FUNNEL_FILE", "Funnel", "FunnelStep"]
-
 FUNNEL_FILE = "funnel.json"
 
 

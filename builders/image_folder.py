@@ -11,8 +11,6 @@ from fashionedit.types import check_id
 
 from .metadata import parse_line
 
-__all__ = ["METADATA_FILE", "ImageFolderEntry", "read_image_folder"]
-
 METADATA_FILE = "metadata.jsonl"
 
 _SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation"}

@@ -15,8 +15,6 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.encoder import ImageEncoder
 from fashionedit.types import SPLITS
 
-__all__ = ["LEAKS_FILE", "LeakReport", "LikePair", "SharedGarment", "SplitImage", "find_leaks", "near_threshold"]
-
 LEAKS_FILE = "leaks.json"
 
 _BLOCK = 2048  # rows of either split at once: 16 MB of cosines

@@ -9,8 +9,6 @@ from .build_options import BuildOptions, BuildParts
 from .photos import PhotoSource
 from .split import SplitList
 
-__all__ = ["is_deepfashion", "made_with"]
-
 
 def is_deepfashion(source: PhotoSource) -> bool:
     """Returns whether the photographs are DeepFashion-MultiModal's, as far as the source shows it."""

@@ -12,8 +12,6 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.rows import stored_box
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box, check_references
 
-__all__ = ["MetadataDifference", "MetadataLine", "parse_line"]
-
 # Names that other tools give to our fields, the last two groups being those of `datasets`' own image folders.
 _OTHER_NAMES = {
     "original_image": "original",

@@ -17,8 +17,6 @@ from fashionedit.writing import write_folder
 
 from .image_folder import ImageFolderEntry, read_image_folder
 
-__all__ = ["PackSummary", "pack"]
-
 
 @dataclass(frozen=True, slots=True)
 class PackSummary:

@@ -9,8 +9,6 @@ from pathlib import Path
 from fashionedit.errors import InvalidDataError
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box, check_id
 
-__all__ = ["Analysed", "Pair", "Photo"]
-
 
 @dataclass(frozen=True, slots=True)
 class Photo:

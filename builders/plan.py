@@ -16,8 +16,6 @@ from .generate import throughput
 from .photo import Photo
 from .stage_store import StageRecord
 
-__all__ = ["DRAFT_BYTES", "DRAFT_SIZE", "Plan", "PlanLine", "plan_build"]
-
 DRAFT_SIZE = (1024, 1024)
 """Pixels of a draft, until there is one to measure: Stable Diffusion 3's."""
 

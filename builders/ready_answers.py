@@ -11,8 +11,6 @@ from .answers import parse_answer
 from .photo import Analysed, Pair
 from .stage_store import StageRecord, StageStore, stage_key
 
-__all__ = ["UNUSABLE", "read_answers"]
-
 UNUSABLE = "no three valid differences"
 """The reason of an answer that can't be used, here as where a model is asked."""
 

@@ -18,8 +18,6 @@ from PIL import Image
 from fashionedit.errors import MissingExtraError
 from fashionedit.images import to_rgb
 
-__all__ = ["SKETCH_VERSION", "describe_sketch", "is_blank", "sketch"]
-
 SKETCH_VERSION = "lines-1"
 """Changes whenever a sketch may: the same version and the same OpenCV on the same processor give the same pixels."""
 

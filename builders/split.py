@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, mod
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 
-__all__ = ["PAPER_VALIDATION", "SPLIT_FILE", "SplitList", "SplitRule", "assign"]
-
 SPLIT_FILE = "split.json"
 
 PAPER_VALIDATION = 1000

@@ -9,8 +9,6 @@ from typing import Any
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.types import safe_id, split_name
 
-__all__ = ["read_split_file"]
-
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 _MAX_BYTES = 64 << 20
 _FORMS = (

@@ -10,8 +10,6 @@ from typing import Any
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
 
-__all__ = ["SETTINGS_FILE", "keep_settings", "settings_differences", "stored_settings"]
-
 SETTINGS_FILE = "settings.json"
 
 

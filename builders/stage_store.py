@@ -23,8 +23,6 @@ from fashionedit.files import write_atomically
 from fashionedit.images import pixel_digest, png_bytes, to_rgb
 from fashionedit.types import check_id
 
-__all__ = ["StageRecord", "StageStore", "stage_key"]
-
 
 class StageRecord(BaseModel):
     """What became of one photograph in one stage.

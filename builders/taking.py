@@ -10,8 +10,6 @@ from .photo import Photo
 from .photos import PhotoSource, Unusable
 from .photos.source import Progress
 
-__all__ = ["LimitedSource", "in_share"]
-
 
 class LimitedSource:
     """A source of which only some photographs are taken, spread over all; a higher limit takes the same and more.

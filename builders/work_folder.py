@@ -18,8 +18,6 @@ from .photos.selection import SelectionReport
 from .split import SPLIT_FILE, SplitList
 from .stage_store import StageStore
 
-__all__ = ["SELECTION_FILE", "WorkFolder"]
-
 SELECTION_FILE = "selection.json"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from fashionedit.annotations_form import EVAL_FILE
 from fashionedit.card import SplitSize
 from fashionedit.images import read_image
 from fashionedit.metrics.embedder import Embedder
@@ -18,14 +19,12 @@ from .assembly import assemble
 from .build_options import BuildOptions
 from .card_sections import DEEPFASHION_LICENCE, card_sections
 from .crops import Cut
-from .eval_yaml import EVAL_FILE, eval_yaml
+from .eval_yaml import eval_yaml
 from .examples import find_examples
 from .funnel import FUNNEL_FILE, Funnel
 from .leaks import LEAKS_FILE, LeakReport, find_leaks, near_threshold
 from .photo import Pair, Photo
 from .split import SPLIT_FILE, SplitList
-
-__all__ = ["compare_splits", "write_dataset"]
 
 
 def compare_splits(

@@ -11,8 +11,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["processor"]
-
 _PROCESSORS = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fashionedit.data import open_data
 from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder
-from fashionedit.progress import Bar
+from fashionedit.runtime.progress import Bar
 
 from .editors import EDITORS, resolve_editor
 from .report import write_report
@@ -17,8 +17,6 @@ from .scores.merging import merge
 from .scores.result_models import Results
 from .scores.results import build_results, write_results
 from .scores.timing import write_timing
-
-__all__ = ["run_demo"]
 
 
 def run_demo(out: Path, samples: int, bar: Callable[[str, str], Bar]) -> tuple[Results, Path]:

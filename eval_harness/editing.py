@@ -15,19 +15,6 @@ from fashionedit.types import Sample
 
 from .coding import processor
 
-__all__ = [
-    "EditRequest",
-    "EditResult",
-    "Editor",
-    "EditorInfo",
-    "PrivilegedEditor",
-    "RequestImage",
-    "Role",
-    "ServiceReply",
-    "StateTrack",
-    "Status",
-]
-
 Role = Literal["base", "reference"]
 
 StateTrack = Literal["images", "conversation"]

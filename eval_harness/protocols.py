@@ -10,8 +10,6 @@ from fashionedit.types import DIFFERENCES_PER_SAMPLE
 
 from .editing import Role
 
-__all__ = ["PROTOCOLS", "PROTOCOL_VERSION", "EditingProtocol", "find_protocol", "ordered_protocols"]
-
 PROTOCOL_VERSION = "1"
 """Part of every key: wording, order of the images and the choice of base image belong to it."""
 

@@ -17,18 +17,6 @@ from fashionedit.types import DIFFERENCES_PER_SAMPLE, Sample
 
 from .samples import SampleDigests, SampleFacts, SampleSource
 
-__all__ = [
-    "DETAIL",
-    "REFERENCES",
-    "ReferenceKind",
-    "WithReference",
-    "find_reference",
-    "left_out",
-    "reference_of",
-    "shown_references",
-    "with_reference",
-]
-
 Source = TypeVar("Source", bound=SampleSource)
 One = TypeVar("One")
 

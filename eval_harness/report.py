@@ -22,8 +22,6 @@ from .scores.result_models import Results
 from .scores.results import DescribedSource, ScorableRun
 from .scores.scoring import Progress
 
-__all__ = ["write_report"]
-
 
 def write_report(
     results: Results,

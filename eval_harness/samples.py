@@ -6,8 +6,6 @@ from typing import Protocol
 
 from fashionedit.types import Box, Sample
 
-__all__ = ["SampleDigests", "SampleFacts", "SampleSource"]
-
 
 class SampleDigests(Protocol):
     """The pixel digests of a sample's images, known without decoding one."""

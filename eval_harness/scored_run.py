@@ -6,15 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fashionedit.metrics import Embedder, EmbeddingCache, ImageEncoder
-from fashionedit.progress import Bar
+from fashionedit.runtime.progress import Bar
 
 from .report import write_report
 from .running.run_folder import RunFolder
 from .scores.result_models import Results
 from .scores.results import DescribedSource, build_results, write_results
 from .scores.timing import write_timing
-
-__all__ = ["score_run"]
 
 
 def score_run(

@@ -22,8 +22,6 @@ from .examining.conformance import CHECKS, BrokenError, Case, NotApplicableError
 from .examining.tried_editor import TriedEditor
 from .running.identity import editor_info
 
-__all__ = ["CheckOutcome", "ConformanceReport", "assert_conforms", "check_editor"]
-
 
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:

@@ -142,7 +142,7 @@ def benchmark(photos: Path, out: Path, encoder: str = "offline") -> Path:
 
 def run_baselines(data: Path, out: Path, encoder: str) -> Path:
     """Runs floor, leak baselines and ceiling over the packed set, prints the table, returns the page."""
-    from fashionedit.command import main
+    from fashionedit.cli import main
 
     runs = [str(out / name) for name in EDITORS]
     for name, run in zip(EDITORS, runs, strict=True):

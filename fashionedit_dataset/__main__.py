@@ -1,5 +1,5 @@
 """`python -m fashionedit` is the command."""
 
-from .command import main
+from .cli import main
 
 main()

@@ -19,8 +19,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["DATASET", "METRICS", "install"]
-
 DATASET = "fashionedit"
 METRICS = ("clip_similarity", "clip_star", "psnr")
 _MARK = "_wrapped_by_fashionedit"

@@ -24,17 +24,6 @@ from .schema import COLUMNS
 from .types import SPLITS
 from .writing import write_folder
 
-__all__ = [
-    "ALLOWED_COLUMNS",
-    "ALLOWED_DIFFERENCE_FIELDS",
-    "EVAL_FILE",
-    "AnnotationRow",
-    "caption_hash",
-    "card_sections",
-    "is_deepfashion",
-    "write_annotations",
-]
-
 ALLOWED_COLUMNS = ("image_id", "sd3_image", "differences", "clip_score", "gender", "category", "garment_id", "view")
 ALLOWED_DIFFERENCE_FIELDS = ("description", "box_2d")
 EVAL_FILE = "eval.yaml"

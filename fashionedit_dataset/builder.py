@@ -24,8 +24,6 @@ from .schema import COLUMNS, features
 from .sources import DEFAULT_SAMPLES, HydratedSet, LocalFolder, Repository, Source, SyntheticSet, find_source
 from .types import SPLITS
 
-__all__ = ["CODE_HASH", "FashionEdit", "FashionEditConfig"]
-
 _CODE = ("builder.py", "parquet.py", "schema.py")
 CODE_HASH = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in _CODE)).hexdigest()
 """Part of the name of the copy that `datasets` keeps: other code, other copy."""

@@ -13,8 +13,6 @@ from .manifest import Form
 from .schema import features_for_card
 from .types import split_name
 
-__all__ = ["CARD_FILE", "SplitSize", "card_text", "data_files"]
-
 CARD_FILE = "README.md"
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 

@@ -14,8 +14,6 @@ from .types import split_names
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["find_folder", "load", "open_data"]
-
 
 def open_data(
     spec: str | Path | None,

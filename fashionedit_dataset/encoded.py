@@ -12,8 +12,6 @@ from PIL import Image
 from .errors import InvalidImageError
 from .images import pixel_digest, png_bytes, read_image, to_rgb
 
-__all__ = ["MAX_FILE_BYTES", "EncodedImage"]
-
 MAX_FILE_BYTES = 256 * 2**20
 """The largest image file that is taken in, in bytes; a 64-megapixel PNG without compression has 192 MB."""
 

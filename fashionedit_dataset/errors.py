@@ -19,22 +19,6 @@ Every message says what was found, what was wanted and what to do; the command p
 
 from __future__ import annotations
 
-__all__ = [
-    "BudgetSpentError",
-    "DatasetNotFoundError",
-    "EditorError",
-    "EncoderNotFoundError",
-    "FashionEditError",
-    "InvalidBoxError",
-    "InvalidDataError",
-    "InvalidImageError",
-    "MissingExtraError",
-    "RunBusyError",
-    "RunMismatchError",
-    "ServiceError",
-    "UnknownNameError",
-]
-
 
 class FashionEditError(Exception):
     """Anything a user of this package can cause and mend."""

@@ -7,8 +7,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["append_line", "write_atomically"]
-
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes the whole file or nothing: a temporary file in the same folder, fsync, rename.

@@ -24,12 +24,9 @@ from .parquet import conform, open_parquet
 from .rows import RowImages, SampleFacts, image_bytes, sample_of_row
 from .schema import COLUMNS, IMAGE_COLUMNS
 from .types import SPLITS, Sample, split_name
-from .writing import write_folder
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
-
-__all__ = ["FashionEditFolder", "SampleDigests", "SampleFacts", "open_folder", "split_files", "write_folder"]
 
 _GROUPS_KEPT = 2  # in memory: the one in use, and the last one, for several threads near a border
 

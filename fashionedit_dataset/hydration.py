@@ -29,8 +29,6 @@ from .rows import EncodedSample, RowImages, SampleFacts
 from .types import SPLITS
 from .writing import write_folder
 
-__all__ = ["hydrate", "hydrated_folder", "hydration_key"]
-
 _NOTE = """\
 The photographs and captions were filled in on this machine from somebody's own copy and keep the terms of the
 collection that they come from. **Do not pass this folder on**; `fashionedit publish` sends a form of it without

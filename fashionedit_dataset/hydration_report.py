@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 from .photographs import Photographs
 
-__all__ = ["PROBLEMS", "HydrationReport", "name_some", "refusal"]
-
 PROBLEMS = {
     "missing": "photograph missing",
     "unreadable": "photograph can't be read",

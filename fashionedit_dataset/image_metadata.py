@@ -8,8 +8,6 @@ import zlib
 from .encoded import EncodedImage
 from .images import pixel_digest, png_bytes, read_image
 
-__all__ = ["has_metadata", "without_metadata"]
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _JPEG_SIZES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive: the frame headers that are in use

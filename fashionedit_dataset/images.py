@@ -14,8 +14,6 @@ from .errors import InvalidImageError
 if TYPE_CHECKING:
     from .types import Box
 
-__all__ = ["FORMATS", "MAX_PIXELS", "crop", "pixel_digest", "png_bytes", "read_image", "to_rgb"]
-
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """What is read. Pillow knows many more, some of which hand the file to other programs."""
 

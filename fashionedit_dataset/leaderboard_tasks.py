@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from itertools import product
 
-__all__ = ["FRAMEWORK", "LAST_ROUND", "LEADERBOARD_METRICS", "LEADERBOARD_PROTOCOLS", "LEADERBOARD_TASKS", "task_id"]
-
 FRAMEWORK = "fashionedit"
 """The name of the evaluation framework in `eval.yaml`."""
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from .errors import RunBusyError
 
-__all__ = ["lock_folder"]
-
 
 def lock_folder(folder: Path, name: str = ".lock") -> int | None:
     """Returns the open descriptor that holds the folder's lock; closing it gives the lock back.

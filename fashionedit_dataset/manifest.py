@@ -13,8 +13,6 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, Validat
 from .errors import InvalidDataError
 from .rows import RowImages, SampleFacts
 
-__all__ = ["MANIFEST_FILE", "Form", "Manifest", "SampleHashes", "StoredImage", "manifest_hash", "read_manifest"]
-
 MANIFEST_FILE = "manifest.json"
 
 Form = Literal["full", "annotations"]

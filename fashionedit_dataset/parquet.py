@@ -21,8 +21,6 @@ from .errors import InvalidDataError
 from .rows import StoredRow
 from .schema import COLUMNS, IMAGE_COLUMNS, OPTIONAL_COLUMNS, REFERENCE_COLUMNS, arrow_schema
 
-__all__ = ["ROWS_PER_GROUP", "SHARD_BYTES", "ShardWriter", "conform", "open_parquet"]
-
 ROWS_PER_GROUP = 64
 GROUP_BYTES = 32 * 2**20
 SHARD_BYTES = 500_000_000

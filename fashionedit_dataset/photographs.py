@@ -13,8 +13,6 @@ from typing import Any
 from .errors import DatasetNotFoundError, InvalidDataError
 from .types import safe_id
 
-__all__ = ["PHOTOGRAPH_SUFFIXES", "Photographs", "holds_photographs", "read_captions"]
-
 PHOTOGRAPH_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _CAPTION_FILES = ("captions.json", "metadata.jsonl", "metadata.csv")
 _NAME_COLUMNS = ("image_id", "file_name", "image", "original", "name", "path", "id")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["cache_folder", "settings_file"]
-
 
 def cache_folder() -> Path:
     """Returns the folder of everything that can be made again.

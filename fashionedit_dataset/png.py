@@ -13,8 +13,6 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["encode_png"]
-
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP = 2
 _RGB, _BITS = 2, 8

@@ -13,8 +13,6 @@ from .places import cache_folder
 from .types import Sample
 from .writing import write_folder
 
-__all__ = ["Progress", "renderer_key", "synthetic_folder", "write_synthetic"]
-
 Progress = Callable[[int, int], None]
 """Called with the samples done and the samples in all."""
 

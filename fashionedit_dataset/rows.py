@@ -13,8 +13,6 @@ from .images import read_image
 from .schema import OPTIONAL_COLUMNS
 from .types import DIFFERENCES_PER_SAMPLE, Box, Difference, Sample, check_id, check_references
 
-__all__ = ["EncodedSample", "RowImages", "SampleFacts", "StoredRow", "image_bytes", "sample_of_row", "stored_box"]
-
 One = TypeVar("One")
 Other = TypeVar("Other")
 

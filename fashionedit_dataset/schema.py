@@ -9,16 +9,6 @@ if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
 
-__all__ = [
-    "COLUMNS",
-    "IMAGE_COLUMNS",
-    "OPTIONAL_COLUMNS",
-    "REFERENCE_COLUMNS",
-    "arrow_schema",
-    "features",
-    "features_for_card",
-]
-
 # A string is a leaf, a list holds one kind of item, a mapping is a struct.
 Kind = str | list[Any] | dict[str, Any]
 

@@ -10,8 +10,6 @@ from .errors import InvalidDataError
 from .files import write_atomically
 from .places import settings_file
 
-__all__ = ["register_folder", "registered_folder"]
-
 
 def register_folder(path: Path | str) -> Path:
     """Returns the absolute path of the folder, which the bare name `fashionedit` stands for from now on.

@@ -16,8 +16,6 @@ from .photographs import Photographs, holds_photographs
 from .rendered import renderer_key
 from .settings import registered_folder
 
-__all__ = ["DEFAULT_SAMPLES", "HydratedSet", "LocalFolder", "Repository", "Source", "SyntheticSet", "find_source"]
-
 DEFAULT_SAMPLES = 24
 _REPOSITORY = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*?)(?:@([^@\s]+))?")
 _SYNTHETIC = re.compile(r"synthetic(?::(.*))?")

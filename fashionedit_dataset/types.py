@@ -12,20 +12,6 @@ from PIL import Image
 
 from .errors import InvalidBoxError, InvalidDataError, UnknownNameError
 
-__all__ = [
-    "DIFFERENCES_PER_SAMPLE",
-    "MOST_EXAMPLES",
-    "SPLITS",
-    "Box",
-    "Difference",
-    "Sample",
-    "check_id",
-    "check_references",
-    "safe_id",
-    "split_name",
-    "split_names",
-]
-
 DIFFERENCES_PER_SAMPLE = 3
 MOST_EXAMPLES = 3
 SPLITS = ("train", "validation")

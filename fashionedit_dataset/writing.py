@@ -17,8 +17,6 @@ from .parquet import SHARD_BYTES, ShardWriter
 from .rows import EncodedSample, StoredRow
 from .types import SPLITS, Sample, split_name
 
-__all__ = ["new_folder", "write_folder"]
-
 
 def write_folder(
     out: Path | str,

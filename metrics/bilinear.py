@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from fashionedit.errors import InvalidDataError
 
-__all__ = ["resize_bilinear"]
-
 Pixels = NDArray[np.uint8]
 Integers = NDArray[np.int32]
 

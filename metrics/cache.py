@@ -24,8 +24,6 @@ from fashionedit.places import cache_folder
 from .embedding_file import DIGEST, Vector, is_unit, pack_rows, read_digests, read_rows
 from .fingerprint import canonical_json, fingerprint_hash
 
-__all__ = ["BYTES_VARIABLE", "DEFAULT_MAX_BYTES", "EmbeddingCache"]
-
 BYTES_VARIABLE = "FASHIONEDIT_EMBEDDING_CACHE_BYTES"
 DEFAULT_MAX_BYTES = 1 << 30
 """1 GiB: about 340,000 CLIP embeddings."""

@@ -20,8 +20,6 @@ from .cache import EmbeddingCache
 from .embedding_file import Vector
 from .encoder import ImageEncoder
 
-__all__ = ["Embedder", "Item"]
-
 Item = tuple[str | None, Callable[[], Image.Image]]
 """A picture: its `pixel_digest` if it is known, and what opens it."""
 

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DIGEST", "Vector", "is_unit", "pack_rows", "read_digests", "read_rows"]
-
 Vector = NDArray[np.float32]
 
 DIGEST = re.compile(r"[0-9a-f]{64}")

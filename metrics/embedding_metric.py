@@ -21,8 +21,6 @@ from .inputs import defer_input
 from .pair_metric import Pair, PairMetric
 from .similarity import cosine_similarity
 
-__all__ = ["EmbeddingMetric"]
-
 _GIVEN = "given"
 
 

@@ -12,8 +12,6 @@ from PIL import Image
 
 from fashionedit.errors import UnknownNameError
 
-__all__ = ["CLIP_DIMENSION", "CLIP_REPOSITORY", "CLIP_REVISION", "ImageEncoder", "Precision", "load_encoder"]
-
 CLIP_REPOSITORY = "openai/clip-vit-large-patch14"
 """The encoder of the paper; only its scores are called CLIP."""
 

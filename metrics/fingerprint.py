@@ -6,8 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-__all__ = ["canonical_json", "fingerprint_hash"]
-
 
 def canonical_json(fingerprint: Mapping[str, str]) -> str:
     """Returns the mapping as JSON that is the same text for the same content: sorted keys, no spaces.

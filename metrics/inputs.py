@@ -19,8 +19,6 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import read_image, to_rgb
 
-__all__ = ["Opener", "defer_input", "read_input"]
-
 Opener = Callable[[], Image.Image]
 
 _CHANNELS = (1, 3, 4)

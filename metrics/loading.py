@@ -12,8 +12,6 @@ from fashionedit.errors import UnknownNameError
 if TYPE_CHECKING:
     from .pair_metric import PairMetric
 
-__all__ = ["METRICS", "load"]
-
 METRICS = {
     "clip_similarity": ("fashionedit.metrics.clip_similarity.clip_similarity", "ClipSimilarity"),
     "clip_star": ("fashionedit.metrics.clip_star.clip_star", "ClipStar"),

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fashionedit.computing.torch_device import (
+from fashionedit.errors import MissingExtraError
+from fashionedit.runtime.torch_device import (
     backend_name,
     describe_device,
     exact_arithmetic,
@@ -22,11 +23,8 @@ from fashionedit.computing.torch_device import (
     find_dtype,
     unit_vectors,
 )
-from fashionedit.errors import MissingExtraError
 
 from .preprocessing import Preprocessing
-
-__all__ = ["OFFLINE_DIMENSION", "OfflineEncoder"]
 
 OFFLINE_DIMENSION = 1280
 

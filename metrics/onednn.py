@@ -13,8 +13,6 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-__all__ = ["pack_linears", "split_activations"]
-
 _ROWS = 2048  # about a batch of eight pictures of 257 tokens; the layout suits other numbers of rows too
 _CHUNK = 128  # rows of 4,096 numbers: 2 MB, which stay in the processor's cache
 

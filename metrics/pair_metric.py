@@ -19,8 +19,6 @@ from PIL import Image
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 
-__all__ = ["Pair", "PairMetric"]
-
 Pair = tuple[int, Any, Any]
 """The pair's number in its batch, the prediction and the reference, as the user gave them."""
 

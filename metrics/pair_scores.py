@@ -20,8 +20,6 @@ from .bilinear import resize_bilinear
 from .embedder import Embedder, Item
 from .similarity import PSNR_SIZE, cosine_similarity, peak_signal_noise_ratio
 
-__all__ = ["PairScores", "score_pairs"]
-
 _PAIRS_AT_ONCE = 64
 _KEPT = 256  # resized pictures, 197 kB each: 50 MB
 

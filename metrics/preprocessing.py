@@ -19,8 +19,6 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import MAX_PIXELS, to_rgb
 
-__all__ = ["CLIP_MEAN", "CLIP_STD", "Preprocessing"]
-
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 

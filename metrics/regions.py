@@ -12,8 +12,6 @@ from fashionedit.types import Box
 from .bilinear import resize_bilinear
 from .similarity import PSNR_SIZE, decibels, mean_squared_error
 
-__all__ = ["OUTSIDE_MOST", "REGION_SIDE", "has_outside", "inside", "outside_decibels", "outside_replaced"]
-
 REGION_SIDE = 256
 """Pixels a side of the square that the inside of a box is squeezed to, so that an encoder sees all of it."""
 

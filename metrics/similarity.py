@@ -12,16 +12,6 @@ from fashionedit.errors import InvalidDataError
 
 from .bilinear import resize_bilinear
 
-__all__ = [
-    "PSNR_FINGERPRINT",
-    "PSNR_SIZE",
-    "cosine_similarity",
-    "decibels",
-    "mean_squared_error",
-    "peak_signal_noise_ratio",
-    "share_above",
-]
-
 PSNR_SIZE = (256, 256)
 """Width and height, in pixels, at which PSNR compares; the aspect ratio is ignored, as in the reference scripts."""
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fashionedit.computing.torch_device import (
+from fashionedit.errors import InvalidDataError, MissingExtraError
+from fashionedit.runtime.torch_device import (
     backend_name,
     describe_device,
     exact_arithmetic,
@@ -18,15 +19,12 @@ from fashionedit.computing.torch_device import (
     find_dtype,
     unit_vectors,
 )
-from fashionedit.errors import InvalidDataError, MissingExtraError
 
 from .preprocessing import Preprocessing
 from .weights import ModelFiles
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = ["TransformersEncoder"]
 
 _FIRST_TOKEN = "first token of the last layer"
 

@@ -11,8 +11,6 @@ from PIL import Image
 from fashionedit.images import to_rgb
 from fashionedit.types import Box
 
-__all__ = ["VERBATIM_LEVELS", "verbatim_share"]
-
 VERBATIM_LEVELS = 6
 """Levels of 255 by which a cell may differ in any channel and still count as found."""
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from fashionedit.errors import EncoderNotFoundError, InvalidDataError, UnknownNameError
 
-__all__ = ["ModelFiles", "find_model"]
-
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _WANTED = [
     "config.json",

@@ -23,7 +23,7 @@ from PIL import Image
 from tiny_edit_pipelines import write_tiny_klein, write_tiny_pix2pix
 
 from fashionedit.builders.pack import pack
-from fashionedit.command import main
+from fashionedit.cli import main
 from fashionedit.data import open_data
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.run_folder import RunFolder

@@ -13,12 +13,10 @@ from urllib.parse import urlsplit
 from fashionedit.builders.photo import Pair
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError
-from fashionedit.services.prices import Price, price_of
+from fashionedit.runtime.prices import Price, price_of
 
 from .pictures import SentImages
 from .prompts import PAPER, Prompt
-
-__all__ = ["PROTOCOL_VERSION", "Analyst"]
 
 PROTOCOL_VERSION = 1
 """Part of every key; it changes whenever the same settings would send something else."""

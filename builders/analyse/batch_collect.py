@@ -7,8 +7,8 @@ from typing import Any
 
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, ServiceError
-from fashionedit.services.budget import Budget
-from fashionedit.services.failures import masked
+from fashionedit.runtime.budget import Budget
+from fashionedit.runtime.failures import masked
 
 from .analyst import Analyst
 from .batch_files import BatchLine
@@ -18,8 +18,6 @@ from .conversation import REFUSED, Conversation
 from .estimate import Promises
 from .failures import CallFailedError, failure_of_code
 from .replies import read_reply
-
-__all__ = ["Collector"]
 
 _NO_ROOM = "token_limit_exceeded"
 

@@ -16,8 +16,6 @@ from .analyst import Analyst
 from .batch_state import BatchItem, BatchState, BatchStates
 from .requests import ENDPOINTS
 
-__all__ = ["BatchLine", "RequestsFile", "read_lines", "request_line"]
-
 
 class _LineError(BaseModel):
     model_config = ConfigDict(extra="ignore")

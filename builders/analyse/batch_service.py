@@ -9,15 +9,13 @@ from types import TracebackType
 from typing import Any
 
 from fashionedit.errors import ServiceError
-from fashionedit.services.failures import masked
+from fashionedit.runtime.failures import masked
 
 from .analyst import Analyst
 from .batch_files import BatchLine, read_lines
 from .batch_state import METADATA_NAME, BatchState, BatchStates
 from .failures import failure_of
 from .service import open_client
-
-__all__ = ["BatchService"]
 
 _CLOCKS_APART = 3600  # seconds; by so much the service's clock may be behind ours
 _BETWEEN_TRIES = 2.0

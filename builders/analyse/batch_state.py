@@ -21,8 +21,6 @@ from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
 
-__all__ = ["METADATA_NAME", "BatchItem", "BatchState", "BatchStates"]
-
 METADATA_NAME = "fashionedit"
 """Under which a batch's metadata has its name."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, InvalidImageError, ServiceError
-from fashionedit.services.budget import Budget
+from fashionedit.runtime.budget import Budget
 
 from .analyst import Analyst
 from .batch_collect import Collector
@@ -20,8 +20,6 @@ from .estimate import Promises
 from .pictures import pictures
 from .requests import ENDPOINTS, request_body
 from .stage import check_price
-
-__all__ = ["MAX_BYTES", "MAX_REQUESTS", "analyse_in_batches"]
 
 MAX_REQUESTS = 50_000
 """Requests in one file, the service's limit."""

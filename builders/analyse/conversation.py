@@ -18,8 +18,6 @@ from .analyst import Analyst
 from .prompts import repair_request
 from .replies import MAX_TEXT, Reply
 
-__all__ = ["REFUSED", "UNUSABLE", "Conversation", "Turn", "analysed", "spent_usd"]
-
 UNUSABLE = "no three valid differences"
 """The reason of a pair whose answers could not be used, repairs included."""
 

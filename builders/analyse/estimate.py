@@ -27,8 +27,6 @@ from .analyst import Analyst
 from .conversation import Conversation
 from .requests import answer_schema
 
-__all__ = ["OUTPUT_TOKENS", "Estimate", "Promises", "estimate", "image_tokens", "pending", "request_tokens"]
-
 OUTPUT_TOKENS = 220
 """Tokens of an answer with three differences of about 20 words each, as JSON; a guess until there are measured ones."""
 

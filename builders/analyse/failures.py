@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fashionedit.errors import FashionEditError, ServiceError
-from fashionedit.services.failures import Failure, masked
-from fashionedit.services.failures import failure_of as service_failure
+from fashionedit.runtime.failures import Failure, masked
+from fashionedit.runtime.failures import failure_of as service_failure
 
 from .analyst import Analyst
-
-__all__ = ["CallFailedError", "NotAnswered", "failure_of", "failure_of_code"]
 
 _PARAMETERS = {
     "temperature": "give --ask temperature=none",

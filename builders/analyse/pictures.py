@@ -15,8 +15,6 @@ from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import png_bytes
 
-__all__ = ["Picture", "SentImages", "pictures"]
-
 _LARGE = 512 * 2**10  # bytes; a batch file takes 200 MB, and a draft of 1024 × 1024 as PNG alone has 1.5
 _MIME = {"jpeg": "image/jpeg", "png": "image/png"}
 

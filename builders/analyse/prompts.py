@@ -9,8 +9,6 @@ from types import MappingProxyType
 
 from fashionedit.errors import InvalidDataError
 
-__all__ = ["PAPER", "PROMPTS", "REFERENCE", "Prompt", "read_prompt", "repair_request"]
-
 _MAX_BYTES = 64 * 2**10
 
 

@@ -8,9 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.services.failures import masked
-
-__all__ = ["MAX_TEXT", "Reply", "read_reply"]
+from fashionedit.runtime.failures import masked
 
 MAX_TEXT = 65_536
 """How much of a text is kept, characters. Three differences take some hundred; whatever is longer can't be used."""

@@ -12,8 +12,6 @@ from fashionedit.types import DIFFERENCES_PER_SAMPLE
 from .analyst import Analyst
 from .pictures import Picture
 
-__all__ = ["ENDPOINTS", "answer_schema", "request_body"]
-
 ENDPOINTS = {"chat": "/chat/completions", "responses": "/responses"}
 """The path of each API, from the service's base URL on."""
 

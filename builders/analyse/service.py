@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.services import openai_client
-from fashionedit.services.limiter import Limiter
+from fashionedit.runtime import openai_client
+from fashionedit.runtime.limiter import Limiter
 
 from .analyst import Analyst
 from .failures import CallFailedError, failure_of
@@ -19,8 +19,6 @@ from .replies import Reply, read_reply
 
 if TYPE_CHECKING:
     from openai import OpenAI
-
-__all__ = ["Answered", "Service", "open_client"]
 
 _LONG_RETRY = (
     2.0  # seconds; the client sleeps through anything shorter, the limiter, which can be stopped, through more
@@ -117,7 +115,7 @@ class Service:
 
 
 def open_client(analyst: Analyst, hooks: Mapping[str, list[Any]] | None = None) -> OpenAI:
-    """Returns the official client as the analyst wants it, to be closed; see `fashionedit.services.openai_client`."""
+    """Returns the official client as the analyst wants it, to be closed; see `fashionedit.runtime.openai_client`."""
     return openai_client.open_client(
         base_url=analyst.base_url, timeout=analyst.timeout, max_retries=analyst.max_retries, hooks=hooks
     )

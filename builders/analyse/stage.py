@@ -10,7 +10,7 @@ from threading import Condition, Lock
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, InvalidImageError, ServiceError
-from fashionedit.services.budget import Budget
+from fashionedit.runtime.budget import Budget
 
 from .analyst import Analyst
 from .batch_state import BatchStates
@@ -20,8 +20,6 @@ from .failures import CallFailedError
 from .pictures import pictures
 from .requests import request_body
 from .service import Service
-
-__all__ = ["FAILURES_IN_A_ROW", "analyse", "check_price"]
 
 FAILURES_IN_A_ROW = 20
 """So many pairs without a single answer between them, and the service is taken to be down."""

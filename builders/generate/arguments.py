@@ -6,12 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fashionedit.computing.pipelines import NOT_FOR_RECORDS, PipelineFacts
 from fashionedit.errors import UnknownNameError
+from fashionedit.runtime.pipelines import NOT_FOR_RECORDS, PipelineFacts
 
 from .presets import Preset
-
-__all__ = ["call_arguments"]
 
 _NAMES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
 

@@ -17,8 +17,6 @@ from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
 
-__all__ = ["commit_together", "finish_batches"]
-
 _FOLDER = "batches"
 _RECORDS = TypeAdapter(list[StageRecord])
 

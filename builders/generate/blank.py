@@ -6,8 +6,6 @@ from PIL import Image
 
 from fashionedit.images import to_rgb
 
-__all__ = ["blank_reason"]
-
 _SPREAD = 2  # levels of 0..255; what JPEG makes of one colour
 
 

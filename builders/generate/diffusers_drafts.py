@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from PIL import Image
 
-from fashionedit.computing.loading import DTYPES, Offload, default_dtype, load_pipeline, parts_without_t5
-from fashionedit.computing.memory import free_memory, is_out_of_memory
-from fashionedit.computing.pipelines import PipelineFacts
-from fashionedit.computing.quiet import quiet
-from fashionedit.computing.torch_device import describe_device, find_device, find_dtype
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
+from fashionedit.runtime.loading import DTYPES, Offload, default_dtype, load_pipeline, parts_without_t5
+from fashionedit.runtime.memory import free_memory, is_out_of_memory
+from fashionedit.runtime.pipelines import PipelineFacts
+from fashionedit.runtime.quiet import quiet
+from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype
 
 from .arguments import call_arguments
 from .drafting import DraftRequest, DraftResult
@@ -24,8 +24,6 @@ from .text_pipelines import find_text_pipeline
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = ["DiffusersDrafts"]
 
 _FAILURES_IN_A_ROW = 3  # from here on it is the pipeline, not the captions
 

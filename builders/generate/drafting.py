@@ -13,8 +13,6 @@ from PIL import Image
 
 from fashionedit.errors import InvalidDataError, ServiceError
 
-__all__ = ["DraftFinder", "DraftMaker", "DraftRequest", "DraftResult", "draft_seed"]
-
 
 @dataclass(frozen=True, slots=True)
 class DraftRequest:

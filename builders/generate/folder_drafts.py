@@ -12,8 +12,6 @@ from fashionedit.types import safe_id
 
 from .drafting import DraftRequest, DraftResult
 
-__all__ = ["FolderDrafts"]
-
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 

@@ -15,8 +15,6 @@ from .folder_drafts import FolderDrafts
 from .openai_drafts import OpenAIDrafts
 from .presets import PRESETS
 
-__all__ = ["make_drafts"]
-
 
 def make_drafts(spec: str, **options: Any) -> DraftMaker:
     """Returns the maker of this name.

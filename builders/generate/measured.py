@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fashionedit.builders.stage_store import StageStore
 
-__all__ = ["spent", "throughput"]
-
 
 def throughput(store: StageStore) -> float | None:
     """Returns the drafts that one process makes in a second, measured over all that were made; None if none was.

@@ -19,8 +19,6 @@ from fashionedit.images import read_image
 from .drafting import DraftRequest, DraftResult
 from .openai_failures import failed_call
 
-__all__ = ["OpenAIDrafts"]
-
 _DEFAULT_URL = "https://api.openai.com/v1"
 _KEY = "OPENAI_API_KEY"
 _SET_HERE = {"model", "prompt", "n", "size", "quality"}

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fashionedit.errors import ServiceError
-from fashionedit.services.failures import Failure, failure_of, masked
+from fashionedit.runtime.failures import Failure, failure_of, masked
 
 from .drafting import DraftResult
-
-__all__ = ["FailedCall", "failed_call"]
 
 
 @dataclass(frozen=True, slots=True)

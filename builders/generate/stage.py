@@ -12,13 +12,11 @@ from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, InvalidImageError, ServiceError
 from fashionedit.images import pixel_digest, read_image, to_rgb
-from fashionedit.services.budget import Budget
+from fashionedit.runtime.budget import Budget
 
 from .batches import commit_together, finish_batches
 from .blank import blank_reason
 from .drafting import DraftFinder, DraftMaker, DraftRequest, DraftResult, draft_seed
-
-__all__ = ["generate"]
 
 _Status = Literal["kept", "dropped", "failed"]
 

@@ -6,10 +6,8 @@ import inspect
 import re
 from collections.abc import Mapping
 
-from fashionedit.computing.pipelines import PipelineFacts, find_pipeline
 from fashionedit.errors import UnknownNameError
-
-__all__ = ["find_text_pipeline"]
+from fashionedit.runtime.pipelines import PipelineFacts, find_pipeline
 
 _FROM_TEXT = {"prompt", "generator", "height", "width"}
 _OTHER_WORK = {"strength", "mask_image", "control_image", "num_frames", "video", "audio_length_in_s"}

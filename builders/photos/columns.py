@@ -11,8 +11,6 @@ from fashionedit.errors import InvalidDataError, UnknownNameError
 from .file_names import parse_file_name
 from .source import FIELDS
 
-__all__ = ["match_columns", "photo_facts"]
-
 # Names that other tools and datasets give to our fields, the likeliest first.
 _USUAL = {
     "image": ("image", "file_name", "original", "original_image", "filename", "file", "path", "image_path"),

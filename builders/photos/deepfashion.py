@@ -16,8 +16,6 @@ from .labels import FABRIC_FILE, PATTERN_FILE, SHAPE_FILE, read_labels
 from .source import Progress, Unusable, add_unique
 from .tree import FileTree
 
-__all__ = ["CAPTIONS_FILE", "DeepFashionFolder"]
-
 CAPTIONS_FILE = "captions.json"
 
 _IMAGE_FOLDERS = ("images", "image")

@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["PhotoName", "parse_file_name", "stem_of"]
-
 _NAME = re.compile(
     r"(?P<gender>MEN|WOMEN)-(?P<category>[A-Za-z_]+)-id_(?P<garment_id>\d{8})-(?P<colourway>\d{2})_\d+_"
     r"(?P<view>front|side|back|full|flat|additional)",

@@ -17,8 +17,6 @@ from .source import Progress, Unusable, add_unique
 from .tables import read_table
 from .tree import FileTree
 
-__all__ = ["TABLE_FILES", "PhotoFolder", "find_tables"]
-
 TABLE_FILES = ("metadata.jsonl", "metadata.csv")
 
 

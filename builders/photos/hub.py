@@ -28,8 +28,6 @@ from .file_names import stem_of
 from .hub_rows import HubRows, commit_of, open_rows
 from .source import Progress, Unusable
 
-__all__ = ["HUB_FILE", "ROWS_FILE", "HubDataset"]
-
 HUB_FILE = "hub.json"
 ROWS_FILE = "rows.jsonl"
 

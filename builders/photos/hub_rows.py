@@ -11,8 +11,6 @@ from typing import Any
 from fashionedit.encoded import MAX_FILE_BYTES
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 
-__all__ = ["HubRows", "commit_of", "open_rows"]
-
 _NETWORK = ("aiohttp", "fsspec", "httpcore", "httpx", "huggingface_hub", "requests")
 
 

@@ -12,8 +12,6 @@ from fashionedit.errors import InvalidDataError
 
 from .file_names import stem_of
 
-__all__ = ["FABRIC_FILE", "PATTERN_FILE", "SHAPE_FILE", "read_labels"]
-
 SHAPE_FILE = "shape_anno_all.txt"
 FABRIC_FILE = "fabric_ann.txt"
 PATTERN_FILE = "pattern_ann.txt"

@@ -15,8 +15,6 @@ from .release import ReleaseFolder
 from .source import PhotoSource
 from .tree import FileTree
 
-__all__ = ["IMAGES_FOLDER", "KINDS", "open_source"]
-
 IMAGES_FOLDER = "photos"
 KINDS = ("deepfashion", "folder", "hub", "release")
 

@@ -18,8 +18,6 @@ from .selection import read_selection
 from .source import Progress, Unusable, add_unique
 from .tree import FileTree
 
-__all__ = ["ANSWERS_FILE", "DRAFTS_FOLDER", "ORIGINALS_FOLDER", "SCORES_FILE", "ReleaseFolder"]
-
 ORIGINALS_FOLDER = "resize_orig"
 DRAFTS_FOLDER = "resize_gen"
 ANSWERS_FILE = "diff.json"

@@ -14,8 +14,6 @@ from fashionedit.types import safe_id
 
 from .file_names import stem_of
 
-__all__ = ["SelectionReport", "compare_selections", "read_selection"]
-
 
 @dataclass(frozen=True, slots=True)
 class SelectionReport:

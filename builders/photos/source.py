@@ -11,8 +11,6 @@ from fashionedit.builders.photo import Photo
 from fashionedit.errors import InvalidDataError
 from fashionedit.types import check_id
 
-__all__ = ["FIELDS", "PhotoSource", "Progress", "Unusable", "add_unique"]
-
 FIELDS = ("image", "caption", "id", "gender", "category", "garment_id", "view", "draft")
 """What a column of a table can stand for; further columns become attributes."""
 

@@ -17,8 +17,6 @@ from fashionedit.parallel import map_in_order
 
 from .source import PhotoSource, Progress, Unusable
 
-__all__ = ["MIN_SIDE", "check_photos"]
-
 MIN_SIDE = 64
 """Pixels; three differences can't be told apart on a photograph with a shorter side."""
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 
-__all__ = ["read_table"]
-
 
 def read_table(path: Path, *, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields where a row stands (`metadata.csv, line 3`) and its values by column.

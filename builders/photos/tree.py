@@ -9,8 +9,6 @@ from pathlib import Path
 from fashionedit.errors import DatasetNotFoundError
 from fashionedit.photographs import PHOTOGRAPH_SUFFIXES
 
-__all__ = ["FileTree"]
-
 
 class FileTree:
     """All files of a folder, in the order of their names.

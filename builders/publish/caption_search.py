@@ -6,8 +6,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-__all__ = ["LEAST_WORDS", "LONGEST_RUN", "CaptionSearch"]
-
 LEAST_WORDS = 4
 """Shorter captions are not looked for: `long black dress` stands in many a description."""
 

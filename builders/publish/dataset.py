@@ -20,8 +20,6 @@ from fashionedit.places import cache_folder
 from .guard import ALLOWED_FILES, check_files, files_to_send
 from .repository import HubRepository, Uploaded
 
-__all__ = ["Publication", "PublishedFile", "publish_dataset"]
-
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:

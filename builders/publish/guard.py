@@ -31,8 +31,6 @@ from fashionedit.schema import COLUMNS
 from .caption_search import CaptionSearch
 from .likeness import Likeness, fingerprint
 
-__all__ = ["ALLOWED_FILES", "LONGEST_WORD", "check_files", "files_to_send"]
-
 ALLOWED_FILES = (CARD_FILE, MANIFEST_FILE, EVAL_FILE, "data/train-*.parquet", "data/validation-*.parquet")
 
 LONGEST_WORD = 120

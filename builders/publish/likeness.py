@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["MOST_LEVELS", "NEAR", "Likeness", "fingerprint"]
-
 SIDE = 16
 
 NEAR = 0.93

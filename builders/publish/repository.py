@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fashionedit.services.hub import hub_client, hub_failures, repository_name
+from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-__all__ = ["HubRepository", "Uploaded"]
 
 
 @dataclass(frozen=True, slots=True)

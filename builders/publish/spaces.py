@@ -18,15 +18,13 @@ import fashionedit
 import fashionedit.metrics
 from fashionedit.aliases import METRICS
 from fashionedit.errors import InvalidDataError
-from fashionedit.services.hub import GRADIO
+from fashionedit.runtime.hub import GRADIO
 
 from .dataset import PublishedFile
 from .repository import HubRepository, Uploaded
 
-__all__ = ["SpacePublication", "publish_metrics", "write_space"]
-
 _TITLES = {"clip_similarity": "CLIP similarity", "clip_star": "CLIP*", "psnr": "PSNR"}
-_PARTS = ("computing",)  # of the package, which the metrics' code imports
+_PARTS = ("runtime",)  # of the package, which the metrics' code imports
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 _APP = '''\

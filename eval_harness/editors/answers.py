@@ -9,11 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, Va
 
 from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.keys import plain_json
-from fashionedit.services.failures import masked
+from fashionedit.runtime.failures import masked
 
 from .pictures import MOST_BYTES, result_of
-
-__all__ = ["MOST_JSON_BYTES", "EditAnswer", "read_answer", "request_json"]
 
 MOST_JSON_BYTES = MOST_BYTES * 4 // 3 + 2**20
 """The longest answer that is read: the largest picture in base64, and a MiB for the rest."""

@@ -37,8 +37,6 @@ from fashionedit.errors import EditorError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor, Status
 from fashionedit.eval_harness.running.identity import UNDECLARED
 
-__all__ = ["AsyncCallableEditor", "CallableEditor", "function_editor", "load_editor"]
-
 _FORMS = "write edit(image, instruction, reference=None, **kw) or edit(request: EditRequest)"
 _AT_ONCE = 8  # an async function waits for a service; those bear about that many
 _OFFERED = ("reference", "seed", "round", "protocol", "state")

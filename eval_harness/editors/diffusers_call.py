@@ -9,15 +9,13 @@ from typing import Any
 
 from PIL import Image
 
-from fashionedit.computing.pipelines import NOT_FOR_RECORDS, PipelineFacts
 from fashionedit.errors import EditorError
 from fashionedit.eval_harness.editing import EditRequest
 from fashionedit.eval_harness.running.keys import plain_json
+from fashionedit.runtime.pipelines import NOT_FOR_RECORDS, PipelineFacts
 
 from .diffusers_classes import EditClass
 from .stitching import stitch, unstitch
-
-__all__ = ["Shown", "arguments", "seed_of", "show"]
 
 _SEED = "seed"
 _DISTILLED_STEPS = 4  # what the cards of distilled models say; the class has the 50 of the others

@@ -13,10 +13,8 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from fashionedit.computing.pipelines import PipelineFacts
 from fashionedit.errors import UnknownNameError
-
-__all__ = ["CLASSES", "EditClass", "find_edit_class"]
+from fashionedit.runtime.pipelines import PipelineFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from fashionedit.computing.loading import default_dtype, load_pipeline
-from fashionedit.computing.memory import free_memory, is_out_of_memory
-from fashionedit.computing.pipelines import PipelineFacts, find_pipeline
-from fashionedit.computing.quiet import quiet
-from fashionedit.computing.torch_device import describe_device, find_device, find_dtype
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
+from fashionedit.runtime.loading import default_dtype, load_pipeline
+from fashionedit.runtime.memory import free_memory, is_out_of_memory
+from fashionedit.runtime.pipelines import PipelineFacts, find_pipeline
+from fashionedit.runtime.quiet import quiet
+from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype
 
 from .diffusers_call import Shown, arguments, seed_of, show
 from .diffusers_classes import EditClass, find_edit_class
@@ -30,8 +30,6 @@ from .settings import EditorSettings
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = ["DiffusersEditor", "open_editor"]
 
 _FAILURES_IN_A_ROW = 3  # from here on it is the pipeline, not the pictures
 

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from fashionedit.computing.loading import DTYPES, Offload
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
+from fashionedit.runtime.loading import DTYPES, Offload
 
 from .settings import EditorSettings
-
-__all__ = ["DiffusersOptions", "Lora", "find_lora", "read_options"]
 
 _OPTIONS = {
     "dtype": "fp32, bf16 or fp16",

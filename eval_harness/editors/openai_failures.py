@@ -7,9 +7,7 @@ from typing import Any
 
 from fashionedit.errors import ServiceError
 from fashionedit.eval_harness.editing import EditResult, ServiceReply, Status
-from fashionedit.services.failures import Failure, failure_of, masked
-
-__all__ = ["failed_call", "limits_of", "malformed"]
+from fashionedit.runtime.failures import Failure, failure_of, masked
 
 _LIMITS = ("retry-after", "retry-after-ms", "x-ratelimit-")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.errors import EditorError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.keys import canonical_json
-from fashionedit.services.failures import masked
+from fashionedit.runtime.failures import masked
 
 from .openai_service import AT_ONCE, OpenAIService, effective, found_price, object_option, usd_per_edit
 from .pictures import result_of
@@ -22,8 +22,6 @@ from .settings import EditorSettings
 
 if TYPE_CHECKING:
     from openai import OpenAI
-
-__all__ = ["OpenAIImages", "checked_params", "open_editor", "token_counts"]
 
 PARAMS = ("size", "quality", "background", "input_fidelity", "output_format", "output_compression", "complexity")
 _OPTIONS = {

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.keys import canonical_json
-from fashionedit.services.failures import Failure, failure_of, masked
+from fashionedit.runtime.failures import Failure, failure_of, masked
 
 from .openai_images import PARAMS, checked_params, token_counts
 from .openai_service import AT_ONCE, OpenAIService, effective, found_price, object_option, usd_per_edit
@@ -28,8 +28,6 @@ from .settings import EditorSettings
 
 if TYPE_CHECKING:
     from openai import OpenAI
-
-__all__ = ["TOOL_MODEL", "OpenAIResponses", "open_editor"]
 
 TOOL_MODEL = "gpt-image-2.6-sunburst"
 """The image model behind the tool unless `tool_model` names another; the paper's, gpt-image-1, was shut down on

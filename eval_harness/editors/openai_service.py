@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditResult, ServiceReply
-from fashionedit.services.openai_client import open_client, service_host
-from fashionedit.services.prices import Price, price_of
+from fashionedit.runtime.openai_client import open_client, service_host
+from fashionedit.runtime.prices import Price, price_of
 
 from .openai_failures import failed_call, limits_of, malformed
 from .pictures import MOST_BYTES
@@ -19,8 +19,6 @@ from .settings import EditorSettings
 
 if TYPE_CHECKING:
     from openai import OpenAI
-
-__all__ = ["AT_ONCE", "OpenAIService", "effective", "found_price", "object_option", "usd_per_edit"]
 
 AT_ONCE = 8
 """Edits at the same time by default; accounts of the first tier bear about that many."""

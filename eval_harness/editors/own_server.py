@@ -36,12 +36,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.identity import UNDECLARED
-from fashionedit.services.failures import Failure, failure_of, masked
+from fashionedit.runtime.failures import Failure, failure_of, masked
 
 from .answers import MOST_JSON_BYTES, read_answer, request_json
 from .settings import EditorSettings
-
-__all__ = ["OwnServer", "open_http", "open_https"]
 
 TOKEN = "FASHIONEDIT_HTTP_TOKEN"
 _AT_ONCE = 8

@@ -13,8 +13,6 @@ from fashionedit.eval_harness.coding import processor
 from fashionedit.eval_harness.editing import EditResult, RequestImage, Status
 from fashionedit.images import png_bytes, read_image
 
-__all__ = ["MOST_BYTES", "data_url", "decoded", "from_base64", "result_of"]
-
 MOST_BYTES = 128 * 2**20
 """The largest answer that is read; a 4096² PNG of noise has half of it."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 
-__all__ = ["Identity", "ReturnReference"]
-
 
 class Identity:
     """Returns the image as it came: the floor, since doing nothing keeps the draft's scores."""

@@ -8,8 +8,6 @@ from fashionedit.errors import EditorError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.types import Sample
 
-__all__ = ["Oracle", "PasteReference", "SyntheticStepper"]
-
 
 class PasteReference:
     """Is told the box and pastes the reference there: what the crop gives to whoever knows its place.

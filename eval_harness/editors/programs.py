@@ -38,13 +38,11 @@ from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.images import png_bytes
-from fashionedit.services.failures import masked
+from fashionedit.runtime.failures import masked
 
 from .answers import EditAnswer, read_answer, request_json
 from .pictures import MOST_BYTES
 from .settings import EditorSettings
-
-__all__ = ["Program", "open_editor"]
 
 _PLACE = re.compile(r"\{(base|reference|instruction|out|seed|request|params)\}")
 _INTERPRETERS = re.compile(r"(python|pypy|node|deno|bun|perl|ruby|Rscript|julia|bash|sh|zsh|dash|fish|env)[\d.]*")

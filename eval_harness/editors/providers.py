@@ -29,13 +29,11 @@ from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.images import png_bytes
-from fashionedit.services.failures import Failure, failure_of, masked
+from fashionedit.runtime.failures import Failure, failure_of, masked
 
 from .pictures import data_url, decoded
 from .settings import EditorSettings
 from .stitching import stitch, unstitch
-
-__all__ = ["ProviderEditor", "open_editor"]
 
 _OPTIONS = {"images": "native or stitched, how base and reference are sent", "seed": "whether the seed is sent"}
 _SEVERAL: dict[str, tuple[str, ...]] = {

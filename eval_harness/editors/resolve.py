@@ -9,8 +9,6 @@ from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
 
 from .settings import EditorSettings
 
-__all__ = ["EDITORS", "PREFIXES", "resolve_editor"]
-
 EDITORS: dict[str, str] = {
     "identity": "plain:Identity",
     "return-reference": "plain:ReturnReference",

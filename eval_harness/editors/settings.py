@@ -8,9 +8,7 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import StateTrack
-from fashionedit.services.prices import Price
-
-__all__ = ["DEFAULT_TIMEOUT", "EditorSettings"]
+from fashionedit.runtime.prices import Price
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds that one edit may take; image services need up to two minutes."""

@@ -8,8 +8,6 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 
-__all__ = ["PLACES", "checked_mapping", "endpoint_of", "filled", "guessed_mapping", "listed", "places_in"]
-
 PLACES = ("base", "reference", "instruction", "seed")
 """What a mapping may name in braces."""
 

@@ -31,13 +31,11 @@ from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.images import png_bytes
-from fashionedit.services.failures import Failure, failure_of, masked
+from fashionedit.runtime.failures import Failure, failure_of, masked
 
 from .pictures import MOST_BYTES, result_of
 from .settings import EditorSettings
 from .space_inputs import checked_mapping, endpoint_of, filled, guessed_mapping, listed, places_in
-
-__all__ = ["Space", "open_editor"]
 
 _OPTIONS = {
     "api_name": "the endpoint, such as /edit",

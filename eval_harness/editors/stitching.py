@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from PIL import Image
 
-__all__ = ["GAP", "stitch", "unstitch"]
-
 GAP = 16
 """White pixels between the two."""
 

@@ -16,8 +16,6 @@ from fashionedit.eval_harness.running.keys import canonical_json
 from .trials import INSTRUCTIONS, REFERENCE_SIZES, SIZES, trial
 from .tried_editor import Asked, TriedEditor, judged, levels_apart
 
-__all__ = ["CHECKS", "BrokenError", "Case", "NotApplicableError"]
-
 _AT_ONCE = 4
 _TOGETHER = 3
 _ALIKE = 2.0  # levels, 0..255: a batch may round otherwise than one edit alone, by about one

@@ -14,8 +14,6 @@ from .examination import Examination
 from .findings import Finding, Level
 from .picture_findings import content, file, influence, size
 
-__all__ = ["FULL_SPLIT", "diagnosed"]
-
 FULL_SPLIT = 1_000
 """Samples of the paper's validation split, which time and money are extrapolated to from the control set."""
 

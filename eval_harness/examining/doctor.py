@@ -25,8 +25,6 @@ from .examination import Examination, Observed
 from .findings import Diagnosis
 from .tried_editor import Asked, TriedEditor, judged
 
-__all__ = ["examine"]
-
 _OTHER_WORDS = "The garment is bright red with broad white stripes."
 _PERSON_WORDS = "The dress has long sleeves."
 

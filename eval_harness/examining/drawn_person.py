@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw
 
-__all__ = ["drawn_person"]
-
 _SKIN, _HAIR, _DRESS, _SHOES = "#d9a583", "#3b2a20", "#35527a", "#222222"
 
 

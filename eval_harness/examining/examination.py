@@ -11,8 +11,6 @@ from PIL import Image
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.running.chain import Ended
 
-__all__ = ["Examination", "Observed"]
-
 
 @dataclass(frozen=True, slots=True)
 class Observed:

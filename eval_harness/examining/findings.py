@@ -6,8 +6,6 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-__all__ = ["Diagnosis", "Finding", "Level"]
-
 Level = Literal["ok", "note", "problem"]
 """As it should be; worth knowing; to be mended before a run."""
 

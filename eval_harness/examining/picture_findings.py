@@ -14,8 +14,6 @@ from .examination import Examination, Observed
 from .findings import Finding
 from .tried_editor import levels_apart
 
-__all__ = ["content", "file", "influence", "size"]
-
 _SHAPE = 0.05  # how far apart two aspects are that are not the same, as a share
 _CHANCE = 1.5  # so many times the difference of a mere repetition is no chance
 _DARK = 8  # levels, 0..255

@@ -16,8 +16,6 @@ from fashionedit.types import Box, Difference, Sample
 
 from .tried_editor import Asked
 
-__all__ = ["INSTRUCTIONS", "REFERENCE_SIZES", "SIZES", "trial"]
-
 PLAIN = (96, 128)
 SIZES: Mapping[str, tuple[int, int]] = {
     "odd": (65, 97),

@@ -18,8 +18,6 @@ from fashionedit.eval_harness.running.chain import Step
 from fashionedit.images import pixel_digest
 from fashionedit.types import Sample
 
-__all__ = ["Asked", "TriedEditor", "judged", "levels_apart"]
-
 _PATIENCE = 60.0  # seconds that threads wait for one another to begin
 
 

@@ -16,8 +16,6 @@ from fashionedit.eval_harness.scores.headlines import rounded
 
 from .scored import Exported
 
-__all__ = ["inspect_log"]
-
 _VERSION = 2
 _FILE_DATE = (1980, 1, 1, 0, 0, 0)
 

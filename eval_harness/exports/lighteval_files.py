@@ -18,8 +18,6 @@ from fashionedit._version import __version__
 
 from .scored import Exported
 
-__all__ = ["lighteval_files"]
-
 
 def lighteval_files(runs: Sequence[Exported]) -> dict[str, bytes]:
     """Returns path → content of the results and of each protocol's details. The same run gives the same bytes.

@@ -10,8 +10,6 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.scores.headlines import headline_values
 from fashionedit.eval_harness.scores.result_models import Results, Row
 
-__all__ = ["Exported", "exported"]
-
 
 @dataclass(frozen=True, slots=True)
 class Exported:

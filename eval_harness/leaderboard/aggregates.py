@@ -17,8 +17,6 @@ from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
 from .rebuilding import rebuilt_rows
 
-__all__ = ["TOLERANCE", "aggregate_problems", "place_of", "shape_problems", "two_scores"]
-
 TOLERANCE = 5e-6
 """What the rounding of the stored scores to six decimals can move an aggregate by, with room."""
 

@@ -10,11 +10,9 @@ from fashionedit.data import find_folder
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.manifest import MANIFEST_FILE, read_manifest
-from fashionedit.services.hub import hub_client, hub_failures, repository_name
+from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
 
 from .bundle import Benchmark
-
-__all__ = ["SPLIT", "benchmark_name", "find_benchmark", "open_facts", "results_repository"]
 
 SPLIT = "validation"
 """The split of the leaderboard."""

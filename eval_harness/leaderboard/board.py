@@ -22,8 +22,6 @@ from .hub_entries import HubEntry
 from .submission import evidence_place
 from .verification import check_bundle
 
-__all__ = ["build_board"]
-
 _SAME = 0.02
 """How far two encodings of the same images may be apart, in a metric's unit (twice what `verify` allows)."""
 

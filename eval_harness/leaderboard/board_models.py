@@ -10,8 +10,6 @@ from fashionedit.eval_harness.scores.result_models import Kind
 
 from .bundle import Benchmark
 
-__all__ = ["Board", "BoardRow", "ClassScore", "Evidence", "HubState", "Refused", "Unsupported", "Value"]
-
 Evidence = Literal["verified", "community"]
 """`verified`: the results repository's owners computed every score again; `community`: it is consistent, no more."""
 

@@ -20,8 +20,6 @@ from fashionedit.eval_harness.scores.text_table import (
 
 from .board_models import Board, BoardRow, Value
 
-__all__ = ["board_to_console", "board_to_csv", "board_to_json", "board_to_markdown"]
-
 _HEAD = ("#", "Model", "Prompt", "CLIP*", "CLIP", "PSNR", "n", "failed", "Evidence", "Hub")
 _WORDS = 3
 _PROMPTS = {"vanilla": "text", "bug": "text+image", "–": "–"}

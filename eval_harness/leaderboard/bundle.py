@@ -25,32 +25,6 @@ from fashionedit.eval_harness.running.records import RunIdentity
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.files import write_atomically
 
-__all__ = [
-    "BUNDLE_FILE",
-    "FILES",
-    "OUTPUTS_FILE",
-    "PACKAGES_FILE",
-    "PARAMETERS_FILE",
-    "RESULTS_FILE",
-    "SCORES_FILE",
-    "Benchmark",
-    "Bundle",
-    "BundledFile",
-    "EffectiveParameters",
-    "Output",
-    "Outputs",
-    "OwnName",
-    "PackageVersions",
-    "Packages",
-    "Parameters",
-    "file_of",
-    "pretty_json",
-    "read_bundle",
-    "read_head",
-    "sealed",
-    "write_bundle",
-]
-
 BUNDLE_FILE = "bundle.json"
 RESULTS_FILE = "results.json"
 SCORES_FILE = "scores.parquet"

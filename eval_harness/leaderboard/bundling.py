@@ -32,8 +32,6 @@ from .effective import effective_parameters, package_sets
 from .official import fingerprint_differences
 from .score_rows import score_rows, to_parquet
 
-__all__ = ["make_bundle"]
-
 
 def make_bundle(
     run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark, *, name: str, model: str | None

@@ -17,8 +17,6 @@ from .bundle import Benchmark
 from .copies import copy_problems, some
 from .official import fingerprint_differences
 
-__all__ = ["failed_checks", "record_differences", "unfinished_rounds"]
-
 
 def failed_checks(
     run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark, *, any_encoder: bool = False

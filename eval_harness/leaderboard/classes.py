@@ -9,8 +9,6 @@ from fashionedit.eval_harness.scores.result_models import Results, Row, Score
 from .board_models import ClassScore, Value
 from .rebuilding import rebuilt_rows
 
-__all__ = ["CLASSES", "class_scores", "value_of"]
-
 CLASSES = ("category", "gender", "view")
 
 UNKNOWN = "–"

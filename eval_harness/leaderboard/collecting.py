@@ -11,12 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import write_atomically
-from fashionedit.services.hub import hub_client, hub_failures, repository_name
+from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
 
 from .bundle import BUNDLE_FILE, FILES, LARGEST, Bundle, pretty_json
 from .submission import SUBMISSIONS
-
-__all__ = ["VERIFIED_FILE", "SubmittedBundle", "fetch_bundles", "find_bundles", "mark_verified"]
 
 VERIFIED_FILE = "verified.json"
 """In the results repository: the checksum of each bundle whose scores its owners computed again, by its place."""

@@ -20,8 +20,6 @@ from .official import fingerprint_differences
 from .rebuilding import digests_of
 from .score_rows import ScoreRow, score_rows
 
-__all__ = ["consistency_problems"]
-
 _ONE_ROUND = {Status.TIMEOUT.value, Status.ERROR.value, NOT_RUN}  # without a record
 
 

@@ -22,8 +22,6 @@ from .bundle import (
 )
 from .score_rows import ScoreRow, read_score_rows
 
-__all__ = ["Contents", "read_contents"]
-
 
 @dataclass(frozen=True, slots=True)
 class Contents:

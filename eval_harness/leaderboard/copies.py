@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.scores.result_models import Results
 
-__all__ = ["COPIES", "NEAR_COPY", "NEAR_COPY_STEP", "copy_problems", "near_copies", "some"]
-
 NEAR_COPY = 22.0
 """The PSNR, dB, from which on an output is nearly the original.
 

@@ -17,8 +17,6 @@ from fashionedit.eval_harness.samples import SampleSource
 
 from .bundle import EffectiveParameters, PackageVersions
 
-__all__ = ["effective_parameters", "package_sets"]
-
 _MOST_VALUES = 8
 
 

@@ -14,8 +14,6 @@ from .bundle import Bundle
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry
 
-__all__ = ["MAIN_TRACK", "entries_text", "eval_results_file", "last_rows", "merged_entries", "task_entries"]
-
 MAIN_TRACK = "detail-images"
 """The paper's setting: the crop as reference, rounds chained by images alone."""
 

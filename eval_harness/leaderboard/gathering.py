@@ -13,8 +13,6 @@ from .board_models import Board
 from .collecting import fetch_bundles, find_bundles
 from .hub_entries import hub_entries
 
-__all__ = ["gather_board"]
-
 
 def gather_board(repo: str | None, dataset_repo: str | None, *, token: str | None = None) -> Board:
     """Returns the leaderboard.

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fashionedit.services.hub import hub_client, hub_failures
+from fashionedit.runtime.hub import hub_client, hub_failures
 
 from .board_models import HubState
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry, HfApi
-
-__all__ = ["HubEntry", "hub_entries"]
 
 
 @dataclass(frozen=True, slots=True)

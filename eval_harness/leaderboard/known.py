@@ -18,8 +18,6 @@ from .benchmark import SPLIT
 from .bundle import Benchmark, Bundle
 from .rebuilding import digests_of
 
-__all__ = ["KnownSamples", "find_known", "known_problems"]
-
 
 @dataclass(frozen=True, slots=True)
 class KnownSamples:

@@ -7,8 +7,6 @@ from fashionedit.metrics.encoder import CLIP_REPOSITORY, CLIP_REVISION
 from fashionedit.metrics.preprocessing import Preprocessing
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
-__all__ = ["OFFICIAL_FINGERPRINT", "fingerprint_differences"]
-
 OFFICIAL_FINGERPRINT = {
     "kind": "transformers",
     "model": CLIP_REPOSITORY,

@@ -13,8 +13,6 @@ from fashionedit.parallel import map_in_order
 
 from .bundle import Output
 
-__all__ = ["find_pictures", "missing_pictures", "open_picture"]
-
 Progress = Callable[[int, int], None]
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.services.hub import hub_client, hub_failures, repository_name
+from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-__all__ = ["HubInbox", "Proposal"]
 
 
 @dataclass(frozen=True, slots=True)

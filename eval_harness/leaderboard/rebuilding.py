@@ -15,8 +15,6 @@ from fashionedit.eval_harness.scores.result_models import Kind, Metric, Results,
 from fashionedit.eval_harness.scores.scoring import Scores
 from fashionedit.eval_harness.scores.stored_scores import Pair
 
-__all__ = ["digests_of", "rebuilt_rows"]
-
 
 def digests_of(results: Results, kind: Kind) -> dict[str, str]:
     """Returns the pixel digest of each sample's image in the first row of this kind; empty where there is none.

@@ -24,8 +24,6 @@ from .aggregates import place_of
 from .contents import Contents
 from .pictures import open_picture
 
-__all__ = ["PRECISE", "ROUGH", "recomputed_problems"]
-
 PRECISE = {"clip": 0.01, "cosine": 0.01, "psnr": 1e-4, "encoded": 0.02, "counted": 1e-3}
 """How far a score may be from the one computed again, in its unit; in fp32 devices agree to 1e-6 in cosine.
 

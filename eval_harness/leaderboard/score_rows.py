@@ -9,8 +9,6 @@ from io import BytesIO
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.scores.result_models import Results
 
-__all__ = ["ScoreRow", "read_score_rows", "score_rows", "to_parquet"]
-
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:

@@ -6,13 +6,11 @@ from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
-from fashionedit.services.hub import GRADIO
+from fashionedit.runtime.hub import GRADIO
 
 from . import space_app
 from .board_models import Board
 from .board_table import board_to_json
-
-__all__ = ["write_space"]
 
 _OWN = frozenset({"README.md", "app.py", "leaderboard.json"})
 

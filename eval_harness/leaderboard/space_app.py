@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["class_table", "left_out", "main_table", "page"]
-
 PROTOCOLS = {"text and image (bug)": "bug", "text alone (vanilla)": "vanilla"}
 SHOWN = ("community", "imported ‡", "stitched §", "conversation ¶", "baselines")
 METRICS = {"CLIP*": "_star", "CLIP": "", "PSNR": "psnr"}

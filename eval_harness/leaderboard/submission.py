@@ -13,15 +13,13 @@ from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.files import write_atomically
-from fashionedit.services.hub import repository_name
+from fashionedit.runtime.hub import repository_name
 
 from .bundle import Benchmark, Bundle, write_bundle
 from .bundling import make_bundle
 from .checks import failed_checks
 from .entries import entries_text, eval_results_file, merged_entries, task_entries
 from .pull_requests import HubInbox, Proposal
-
-__all__ = ["SUBMISSIONS", "Submission", "evidence_place", "prepare"]
 
 SUBMISSIONS = "submissions"
 """The folder of the results repository that holds the bundles."""

@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.encoder import ImageEncoder, Precision
-from fashionedit.progress import Bar
+from fashionedit.runtime.progress import Bar
 
 from .bundle import Bundle, read_head
 from .consistency import consistency_problems
@@ -18,8 +18,6 @@ from .contents import Contents, read_contents
 from .known import KnownSamples, known_problems
 from .pictures import find_pictures, missing_pictures
 from .recomputing import recomputed_problems
-
-__all__ = ["Level", "Verdict", "check_bundle", "verify_bundle"]
 
 Level = Literal["consistent", "images", "scores"]
 """What was compared: the bundle with itself, the images' pixels too, the scores too."""

@@ -11,8 +11,6 @@ from fashionedit.eval_harness.scores.result_models import Results
 
 from .sections import ScoreCell, interval_text
 
-__all__ = ["BreakdownRow", "BreakdownTable", "breakdown_tables"]
-
 
 @dataclass(frozen=True, slots=True)
 class BreakdownRow:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fashionedit.eval_harness.scores.result_models import Results
 
-__all__ = ["chosen_samples"]
-
 
 def chosen_samples(results: Results, most: int | None) -> tuple[str, ...]:
     """Returns the ids of the samples to show, in the dataset's order.

@@ -11,8 +11,6 @@ from fashionedit.eval_harness.scores.result_models import Metric, Results, Row
 from .plots import BOTTOM, LEFT, RIGHT, TOP, Chart, Level, Line, Mark, Tick, labels, number, ticks
 from .series import Series, series
 
-__all__ = ["charts", "interval", "score_range", "threshold_chart"]
-
 
 def charts(results: Results) -> list[Chart]:
     """Returns one chart per metric over the rounds; all have the same lines in the same colours."""

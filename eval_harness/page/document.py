@@ -12,8 +12,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-__all__ = ["document", "script_json", "visible"]
-
 _TEMPLATES = Path(__file__).parent / "templates"
 _STYLES = ("base.css", "tables.css", "charts.css", "board.css", "viewer.css", "print.css")
 _SCRIPTS = ("store.js", "board.js", "list.js", "viewer.js", "pdf.js", "fig4.js", "figure.js", "keys.js")

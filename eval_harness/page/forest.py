@@ -11,8 +11,6 @@ from .curves import interval, score_range
 from .sections import signed
 from .series import Series, series
 
-__all__ = ["Forest", "ForestCell", "ForestRow", "forest"]
-
 WIDTH = 200.0
 _EDGE = 10.0
 

@@ -14,8 +14,6 @@ from fashionedit.files import write_atomically
 from .document import script_json
 from .storyboard import Storyboard
 
-__all__ = ["MOST_IN_A_FILE", "Form", "page_path", "write_file", "write_folder"]
-
 MOST_IN_A_FILE = 48
 """How many samples are written into one file unless told otherwise."""
 

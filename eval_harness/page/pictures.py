@@ -12,8 +12,6 @@ from PIL import Image, features
 
 from fashionedit.images import to_rgb
 
-__all__ = ["FILE_BUDGET", "FOLDER_BUDGET", "PictureSize", "SamplePictures", "Shown", "image_format", "picture_size"]
-
 FILE_BUDGET = 8_000_000
 """Encoded bytes of all pictures of a page in one file; as text in the page they take a third more."""
 

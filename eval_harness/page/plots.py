@@ -6,23 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = [
-    "BOTTOM",
-    "HEIGHT",
-    "LEFT",
-    "RIGHT",
-    "TOP",
-    "Chart",
-    "Label",
-    "Level",
-    "Line",
-    "Mark",
-    "Tick",
-    "labels",
-    "number",
-    "ticks",
-]
-
 WIDTH, HEIGHT = 620, 296
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 424.0, 22.0, 256.0
 _APART = 15.0  # between two labels

@@ -18,23 +18,6 @@ from fashionedit.eval_harness.scores.notes import (
 )
 from fashionedit.eval_harness.scores.result_models import MeasureValue, Metric, Results, Row, Score
 
-__all__ = [
-    "FailureRow",
-    "GainRow",
-    "MeasureRow",
-    "ScoreCell",
-    "ScoreRow",
-    "failure_rows",
-    "gain_rows",
-    "interval_text",
-    "leads",
-    "measure_rows",
-    "provenance",
-    "score_rows",
-    "signed",
-    "statuses",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ScoreCell:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from fashionedit.eval_harness.scores.notes import method_name
 from fashionedit.eval_harness.scores.result_models import Results, Row
 
-__all__ = ["COLOURS", "Hue", "Series", "colours", "series", "series_key"]
-
 COLOURS = 8
 """How many colours there are; a ninth method takes the first one again, and its marks tell it apart."""
 

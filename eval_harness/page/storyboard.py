@@ -29,8 +29,6 @@ from .pictures import PictureSize, SamplePictures, Shown, image_format, picture_
 from .series import colours, series_key
 from .withholding import Withheld, left_out_words, withheld_output
 
-__all__ = ["Storyboard"]
-
 _REFERENCE_SIDE = 240
 _DIGITS = 3
 _NO_PROMPT = PROTOCOLS["draft"].prompt

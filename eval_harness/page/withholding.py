@@ -7,8 +7,6 @@ from enum import StrEnum
 
 from fashionedit.eval_harness.scores.result_models import Row, RowSamples
 
-__all__ = ["LEAK_MARGIN", "Withheld", "left_out_words", "withheld_output"]
-
 LEAK_MARGIN = 25.0
 """An output is left out where it holds this many points more of the reference, %, than the picture before it does."""
 

@@ -12,8 +12,6 @@ from .attempts import Answer, Work, attempt, attempt_together, edit_once
 from .event_loop import EventLoop, OutOfTimeError
 from .limits import Limits
 
-__all__ = ["Asker"]
-
 _FOR_CANCELLING = 5.0  # seconds that a cancelled coroutine has to come to its end
 
 

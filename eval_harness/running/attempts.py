@@ -31,19 +31,6 @@ from .keys import image_path, plain_json
 from .records import FailedAttempt, InputImage, OutputImage, RoundRecord
 from .sessions import timestamp
 
-__all__ = [
-    "Answer",
-    "UnusableImageError",
-    "Work",
-    "ask",
-    "attempt",
-    "attempt_together",
-    "edit_once",
-    "edit_request",
-    "failed",
-    "finished_image",
-]
-
 _STOPS = (EditorError, MissingExtraError, ServiceError)
 
 

@@ -13,8 +13,6 @@ from fashionedit.eval_harness.samples import SampleSource
 from .keys import record_key, round_seed
 from .records import FailedAttempt, ImageRef, InputImage, OutputImage, RoundOutcome, RoundRecord, RunIdentity
 
-__all__ = ["Chain", "Ended", "Step", "chains", "draft_record", "round_outcome"]
-
 Ended = RoundRecord | FailedAttempt
 """How a round ended: committed, or to be tried again."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from fashionedit.errors import BudgetSpentError, ServiceError
-from fashionedit.services.limiter import Limiter
+from fashionedit.runtime.limiter import Limiter
 
 from .asking import Asker
 from .attempts import Answer, failed
@@ -19,8 +19,6 @@ from .rounds import Rounds
 from .schedule import Job, Schedule
 from .spending import Spending
 from .summary import Tally
-
-__all__ = ["Crew", "Ending"]
 
 _LOOK_AROUND = 0.1  # seconds between two looks at the clock and for Ctrl-C, of the thread that waits for the others
 

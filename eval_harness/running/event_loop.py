@@ -7,8 +7,6 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["EventLoop", "OutOfTimeError"]
-
 Result = TypeVar("Result")
 
 

@@ -12,8 +12,6 @@ from fashionedit.files import write_atomically
 
 from .records import FailedAttempt
 
-__all__ = ["FailedAttempts"]
-
 
 class FailedAttempts:
     """The folder `errors/` of a run, listed once and then kept up with what this process adds."""

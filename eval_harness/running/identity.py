@@ -14,16 +14,6 @@ from fashionedit.eval_harness.samples import SampleSource
 from .keys import plain_json
 from .records import EditorIdentity, RunIdentity
 
-__all__ = [
-    "UNDECLARED",
-    "SizePolicy",
-    "editor_info",
-    "identity_differences",
-    "refuse_secrets",
-    "run_identity",
-    "run_protocols",
-]
-
 SizePolicy = Literal["model", "base"]
 
 UNDECLARED = "undeclared-"

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 
 from .summary import RunSummary
 
-__all__ = ["RunInterrupted", "on_interrupt"]
-
 
 class RunInterrupted(KeyboardInterrupt):
     """Ctrl-C ended the run; what was under way then is committed.

@@ -12,8 +12,6 @@ from fashionedit.errors import EditorError
 from fashionedit.eval_harness.editing import Role
 from fashionedit.eval_harness.protocols import PROTOCOL_VERSION
 
-__all__ = ["canonical_json", "image_path", "plain_json", "record_key", "request_id", "round_seed"]
-
 
 def canonical_json(value: Any, *, name: str) -> str:
     """Returns the one JSON text of a value: sorted keys, no spaces, no NaN.

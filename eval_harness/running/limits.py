@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditorInfo
 
-__all__ = ["DEFAULT_RETRIES", "FAILURES_IN_A_ROW", "LONGEST_BACKOFF", "Limits", "pause_before", "run_limits"]
-
 DEFAULT_RETRIES = 4
 """How often a call that may succeed a little later is made again; with 1, 2, 4 and 8 s before each."""
 

@@ -7,8 +7,6 @@ from threading import Lock
 
 from PIL import Image
 
-__all__ = ["MOST_BYTES", "RecentImages"]
-
 MOST_BYTES = 96 * 2**20
 """What is held at most, pixels and files together; twenty pictures of 1024², or 170 of 256 × 384."""
 

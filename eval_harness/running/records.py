@@ -11,17 +11,6 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 
 from fashionedit.eval_harness.editing import Role, StateTrack, Status
 
-__all__ = [
-    "EditorIdentity",
-    "FailedAttempt",
-    "ImageRef",
-    "InputImage",
-    "OutputImage",
-    "RoundOutcome",
-    "RoundRecord",
-    "RunIdentity",
-]
-
 
 class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -24,8 +24,6 @@ from .schedule import Job
 from .sessions import timestamp
 from .summary import Tally
 
-__all__ = ["Rounds"]
-
 
 class Rounds:
     """The rounds of a run, sample by sample and protocol by protocol.

@@ -38,8 +38,6 @@ from .keys import request_id
 from .records import ImageRef, RoundOutcome, RoundRecord, RunIdentity
 from .sessions import data_location, timestamp
 
-__all__ = ["RunFolder"]
-
 _PNG_END = b"IEND\xaeB`\x82"
 
 

@@ -22,8 +22,6 @@ from .sessions import Session
 from .spending import Spending
 from .summary import Progress, RunSummary, Tally
 
-__all__ = ["run"]
-
 
 def run(
     editor: Editor | PrivilegedEditor,

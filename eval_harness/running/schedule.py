@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from .chain import Chain, Step
 from .records import RoundRecord
 
-__all__ = ["Job", "Schedule"]
-
 
 @dataclass(slots=True)
 class Job:

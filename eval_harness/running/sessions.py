@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-__all__ = ["Session", "data_location", "git_state", "masked", "package_versions", "session_facts", "timestamp"]
-
 _PACKAGES = (
     "fashionedit",
     "pillow",

@@ -9,12 +9,10 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditorInfo
-from fashionedit.services.budget import Budget
+from fashionedit.runtime.budget import Budget
 
 from .chain import Ended
 from .records import RoundRecord
-
-__all__ = ["Spending"]
 
 
 class Spending:

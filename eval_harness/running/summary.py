@@ -13,13 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.references import REFERENCES, left_out, reference_of
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.services.budget import usd
+from fashionedit.runtime.budget import usd
 
 from .chain import Ended
 from .records import RoundRecord
-
-__all__ = ["MoneyProgress", "Progress", "RunSummary", "Tally", "next_step", "summary_lines"]
-
 
 _SHOWN = 0.01  # seconds; below that an edit's time tells nothing
 

@@ -26,8 +26,6 @@ from .sessions import Session
 from .summary import Progress, Tally
 from .supplied_files import find_images
 
-__all__ = ["ImportSummary", "import_images"]
-
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:

@@ -22,8 +22,6 @@ from fashionedit.eval_harness.samples import SampleSource
 
 from .keys import canonical_json
 
-__all__ = ["SuppliedFiles", "find_images"]
-
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _ROUND = re.compile(r"(?:round[_-]?)?(\d)")
 _AUTHORS = {"text": "vanilla", "m": "bug"}

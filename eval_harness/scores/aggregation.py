@@ -21,8 +21,6 @@ from .scoring import Scores
 from .statistics import clustered_standard_error
 from .stored_scores import Pair
 
-__all__ = ["NOT_RUN", "THRESHOLDS", "Method", "measure_value", "rows_of"]
-
 NOT_RUN = "not_run"
 """The status of a round that has no record: it counts as a failure, because the denominator is the split."""
 

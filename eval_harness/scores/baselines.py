@@ -19,8 +19,6 @@ from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, Run
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.types import Sample
 
-__all__ = ["baseline_outcomes"]
-
 
 def baseline_outcomes(
     source: SampleSource,

@@ -14,8 +14,6 @@ from .intervals import mean_interval, share_interval
 from .result_models import MeasureValue, Metric, Results
 from .statistics import clustered_standard_error
 
-__all__ = ["BREAKDOWNS", "FEWEST_GARMENTS", "Breakdown", "By", "breakdown", "groups"]
-
 By = Literal["gender", "category", "view"]
 
 BREAKDOWNS: tuple[By, ...] = get_args(By)

@@ -14,8 +14,6 @@ from fashionedit.types import Box
 
 from .stored_scores import Pair
 
-__all__ = ["Change", "changes_of", "digest_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Change:

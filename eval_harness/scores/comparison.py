@@ -17,8 +17,6 @@ from .paired import PairedDifference, holm, paired_difference
 from .power import SIGNIFICANCE
 from .result_models import Results
 
-__all__ = ["Comparison", "Contrast", "Decisive", "compare"]
-
 _DECISIVE = 5
 
 

@@ -14,8 +14,6 @@ from .power import SIGNIFICANCE
 from .result_models import Results
 from .text_table import aligned, escaped, markdown_rows, printable
 
-__all__ = ["comparison_json", "comparison_markdown", "comparison_text"]
-
 _HEAD = ("Metric", "Round", "First", "Second", "Difference", "95 % interval", "Detectable", "p", "p (Holm)", "First is")
 _KINDS_HEAD = ("Kind", "Metric", "n", "Garments", "First", "Second", "Difference", "95 % interval", "Detectable", "p")
 

@@ -9,8 +9,6 @@ from fashionedit.errors import InvalidDataError, UnknownNameError
 
 from .result_models import Results
 
-__all__ = ["BASELINES", "Contestant", "contestants"]
-
 BASELINES = ("draft", "return-reference", "paste-reference", "oracle")
 """The rows of every table that a run can be compared with, by name."""
 

@@ -8,8 +8,6 @@ from fashionedit.eval_harness.editing import Status
 
 from .result_models import Metric, Results
 
-__all__ = ["headline_values", "headlines", "hits", "rounded"]
-
 
 def rounded(value: float) -> float:
     """Returns the value as `results.json` has it: six decimals of its unit, finer than any encoder repeats."""

@@ -9,8 +9,6 @@ from collections.abc import Hashable, Sequence
 from .statistics import clustered_standard_error
 from .student import student_quantile
 
-__all__ = ["CONFIDENCE", "INTERVALS", "mean_interval", "share_interval"]
-
 CONFIDENCE = 0.95
 
 INTERVALS = (

@@ -16,8 +16,6 @@ from .changes import Change
 from .result_models import Measure
 from .stored_scores import StoredScores
 
-__all__ = ["EMBEDDED", "Asked", "Extent", "Measured", "measures_of"]
-
 Extent = Literal["all", "unencoded", "none"]
 """What is measured of a row: everything, what needs no encoding beyond the metrics', or nothing."""
 

@@ -18,8 +18,6 @@ from .changes import Change, digest_of
 from .measures import Asked, Measured
 from .pictures import Pictures
 
-__all__ = ["measure"]
-
 
 def measure(asked: Sequence[Asked], pictures: Pictures, embedder: Embedder, measured: Measured) -> None:
     """Measures the changes, and stores each value.

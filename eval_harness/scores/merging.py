@@ -11,8 +11,6 @@ from fashionedit.eval_harness.running.records import RunIdentity
 from .result_models import Results, Row, RowSamples
 from .results import table_order
 
-__all__ = ["merge"]
-
 
 def merge(results: Sequence[Results]) -> Results:
     """Returns one value with the rows of all runs, the shared rows once: floor, editors, baselines, ceiling.

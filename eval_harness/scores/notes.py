@@ -6,19 +6,6 @@ from fashionedit.eval_harness.references import DETAIL, REFERENCES, ReferenceKin
 
 from .result_models import Metric, Results, Row
 
-__all__ = [
-    "DECIMALS",
-    "caption",
-    "failure_lines",
-    "footnotes",
-    "method_name",
-    "place",
-    "reference_kinds",
-    "samples_left_out",
-    "short_label",
-    "table_rows",
-]
-
 DECIMALS = 2
 
 

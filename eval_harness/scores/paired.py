@@ -13,8 +13,6 @@ from .power import detectable_difference
 from .statistics import clustered_standard_error
 from .student import two_sided_p
 
-__all__ = ["MOST_FLIPPED", "PairedDifference", "holm", "paired_difference", "sign_flip_p"]
-
 MOST_FLIPPED = 16
 """Garments that differ, up to which all flips are counted; above it Student's t is as good."""
 

@@ -11,8 +11,6 @@ from PIL import Image
 
 from fashionedit.images import to_rgb
 
-__all__ = ["Pictures"]
-
 _KEPT = 256 * 2**20  # bytes of pixels: some 80 pictures of 1024 × 1024
 
 Opener = Callable[[], Image.Image]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from .student import student_quantile
 
-__all__ = ["POWER", "SIGNIFICANCE", "detectable_difference"]
-
 SIGNIFICANCE = 0.05
 POWER = 0.8
 

@@ -12,8 +12,6 @@ from .aggregation import Method, rows_of
 from .result_models import Row, RowSamples
 from .scoring import Scores
 
-__all__ = ["ByRound", "grouped", "with_repeats"]
-
 ByRound = dict[int, dict[str, RoundOutcome]]
 """Outcomes of one method in one protocol: round → sample id → outcome."""
 

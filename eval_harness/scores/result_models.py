@@ -8,20 +8,6 @@ from pydantic import BaseModel, ConfigDict
 
 from fashionedit.eval_harness.running.records import RunIdentity
 
-__all__ = [
-    "DatasetFacts",
-    "Gain",
-    "Kind",
-    "Measure",
-    "MeasureValue",
-    "Metric",
-    "Results",
-    "Row",
-    "RowSamples",
-    "Score",
-    "ScoredSample",
-]
-
 Kind = Literal["floor", "editor", "baseline", "ceiling"]
 
 

@@ -28,17 +28,6 @@ from .repeats import grouped, with_repeats
 from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
 from .scoring import Progress, score
 
-__all__ = [
-    "DescribedSample",
-    "DescribedSource",
-    "ScorableRun",
-    "build_results",
-    "read_results",
-    "table_order",
-    "to_json",
-    "write_results",
-]
-
 _LABELS = {
     "draft": "Draft (do nothing)",
     "return-reference": "Return the reference",

@@ -25,8 +25,6 @@ from .pictures import Pictures
 from .result_models import Metric
 from .stored_scores import Pair, StoredScores
 
-__all__ = ["STAR_THRESHOLD", "Progress", "Scores", "metrics_of", "score"]
-
 STAR_THRESHOLD = 0.9
 """CLIP* counts samples whose cosine is strictly above this (`CILP.py` of the reference scripts)."""
 

@@ -7,8 +7,6 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-__all__ = ["clustered_standard_error"]
-
 
 def clustered_standard_error(values: Sequence[float], clusters: Sequence[Hashable]) -> float | None:
     """Returns the cluster-robust standard error of the mean, in the unit of the values; None for fewer than 2 clusters.

@@ -11,8 +11,6 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.files import append_line
 from fashionedit.metrics.fingerprint import fingerprint_hash
 
-__all__ = ["Pair", "StoredScores"]
-
 Pair = tuple[str, str]
 """The pixel digests of a result and of its original; for a measure the digest of all that the result is held to."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-__all__ = ["student_quantile", "two_sided_p"]
-
 _TINY = 1e-300
 
 

@@ -6,8 +6,6 @@ from .notes import DECIMALS, caption, failure_lines, footnotes, method_name, sho
 from .result_models import Metric, Results, Score
 from .text_table import column_widths, cut, escaped, markdown_rows, printable, text_line, text_width, wrapped
 
-__all__ = ["cell", "to_console", "to_markdown"]
-
 
 def to_markdown(results: Results) -> str:
     """Returns the table in GitHub's Markdown, with its caption above and its footnotes below."""

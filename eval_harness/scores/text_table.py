@@ -5,18 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-__all__ = [
-    "aligned",
-    "column_widths",
-    "cut",
-    "escaped",
-    "markdown_rows",
-    "printable",
-    "text_line",
-    "text_width",
-    "wrapped",
-]
-
 _GAP = 2
 
 

@@ -18,8 +18,6 @@ from .headlines import headline_values
 from .result_models import Results
 from .results import ScorableRun
 
-__all__ = ["begun", "read_timing", "timing", "write_timing"]
-
 
 def write_timing(run: ScorableRun, source: SampleSource, path: Path, results: Results | None = None) -> None:
     """Writes `timing.json`, whole or not at all."""

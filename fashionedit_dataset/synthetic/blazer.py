@@ -11,8 +11,6 @@ from .scene import Scene
 from .tailoring import Jacket, button_colour
 from .trims import belt
 
-__all__ = ["ATTRIBUTES", "draw"]
-
 ATTRIBUTES: dict[str, dict[str, str]] = {
     "lapels": {
         "notch": "Notch lapels of medium width",

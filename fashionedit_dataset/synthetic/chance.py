@@ -9,8 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["choose", "generator", "number", "shuffled", "uniform", "weighted"]
-
 _T = TypeVar("_T")
 
 

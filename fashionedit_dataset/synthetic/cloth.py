@@ -14,8 +14,6 @@ from .geometry import Points, lens
 from .patterns import Colour, Pattern, dyed
 from .raster import HEIGHT, WIDTH, Area, Field, blurred, broad, coverage, noise, strokes, window
 
-__all__ = ["LIGHT", "Cloth", "Fold", "Material", "Shadow", "Tile", "identity"]
-
 LIGHT = (0.55, 0.83)
 """The light's direction over the picture, from the upper left."""
 

@@ -15,8 +15,6 @@ from .sleeves import Sleeve
 from .tailoring import LEAF, Jacket, button_colour
 from .trims import belt, fringe, toggle
 
-__all__ = ["ATTRIBUTES", "draw"]
-
 ATTRIBUTES: dict[str, dict[str, str]] = {
     "collar": {
         "notch": "Broad notch lapels",

@@ -16,8 +16,6 @@ from .scene import Scene
 from .sleeves import Sleeve
 from .trims import belt, ruffle
 
-__all__ = ["ATTRIBUTES", "draw"]
-
 ATTRIBUTES: dict[str, dict[str, str]] = {
     "neckline": {
         "V": "A deep V-neckline",

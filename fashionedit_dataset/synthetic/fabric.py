@@ -11,8 +11,6 @@ import numpy as np
 from .chance import generator
 from .raster import Field
 
-__all__ = ["FABRICS", "FINE", "PERIOD", "Fabric", "weave"]
-
 PERIOD = 192
 """Side of the repeating square of every weave, in pixels of cloth."""
 

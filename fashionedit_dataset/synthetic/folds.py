@@ -10,8 +10,6 @@ from .chance import uniform
 from .cloth import Fold
 from .geometry import Panel, points, through
 
-__all__ = ["bending", "falling", "radiating"]
-
 
 def radiating(
     x: float,

@@ -9,23 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Frame",
-    "Panel",
-    "Points",
-    "circle",
-    "dashes",
-    "joined",
-    "lens",
-    "mirrored",
-    "moved",
-    "points",
-    "resampled",
-    "ribbon",
-    "stepped",
-    "through",
-]
-
 Points = NDArray[np.float64]
 """Points of shape (N, 2): x to the right, y down."""
 

@@ -13,8 +13,6 @@ from .palette import COLOURS
 from .scene import Scene
 from .trims import fringe, lace, ruffle
 
-__all__ = ["finish_hem", "wavy"]
-
 
 def wavy(look: Look, half: float, y: float, swing: float) -> Points:
     """Returns a hem from left to right that sags in the middle and swings with the folds above it."""

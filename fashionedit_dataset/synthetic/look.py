@@ -9,8 +9,6 @@ from .cloth import Material
 from .palette import COLOURS, Palette
 from .patterns import Colour
 
-__all__ = ["Design", "Look"]
-
 Design = dict[str, str]
 """Attribute → value: everything that may differ."""
 

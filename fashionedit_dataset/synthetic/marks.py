@@ -14,8 +14,6 @@ from .geometry import Points
 from .patterns import Colour
 from .raster import Field, blurred, coverage, noise, window
 
-__all__ = ["Button", "Ink"]
-
 
 @dataclass(frozen=True, eq=False)
 class Ink:

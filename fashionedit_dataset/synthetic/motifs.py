@@ -12,8 +12,6 @@ from .look import Look
 from .patterns import Colour
 from .scene import Scene, darker
 
-__all__ = ["badge", "bow", "corsage", "embroidery", "graphic", "heart", "label", "neck_label", "star"]
-
 _SEWN = Shadow(2, 2, 2, 0.42)
 
 

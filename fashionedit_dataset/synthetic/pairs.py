@@ -15,8 +15,6 @@ from .raster import HEIGHT, WIDTH, Area, Field
 from .scene import Studio, unequal
 from .wardrobe import GARMENTS, allowed, is_plain, make_look, stage
 
-__all__ = ["Pair", "Slot", "combined", "garment_number", "photograph", "plan", "slot"]
-
 SMALLEST, LARGEST = 0.0052, 0.195
 """Share of the picture that a box may cover, a little inside the promised 0.5 to 20 %."""
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from .chance import choose, shuffled
 from .patterns import Colour
 
-__all__ = ["COLOURS", "Palette", "brightness", "contrast", "palette"]
-
 COLOURS: dict[str, Colour] = {
     "white": (244, 242, 237), "ivory": (238, 230, 212), "oatmeal": (219, 205, 180), "sand": (206, 184, 148),
     "camel": (186, 140, 88), "tobacco": (138, 94, 56), "chocolate": (84, 58, 46), "rust": (172, 82, 46),

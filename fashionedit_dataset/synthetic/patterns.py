@@ -13,8 +13,6 @@ from PIL import Image, ImageDraw
 from .chance import choose, uniform
 from .raster import Field
 
-__all__ = ["PATTERNS", "Colour", "Pattern", "dyed"]
-
 Colour = tuple[int, int, int]
 """Red, green, blue, 0..255."""
 

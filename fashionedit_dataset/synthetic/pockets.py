@@ -12,8 +12,6 @@ from .look import Look
 from .patterns import Colour
 from .scene import Scene, darker
 
-__all__ = ["flap_pocket", "patch_pocket", "pocket_square", "slant_pocket", "welt_pocket", "zip_line"]
-
 _CAST = Shadow(2, 3, 2, 0.50)
 
 

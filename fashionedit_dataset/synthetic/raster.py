@@ -18,21 +18,6 @@ from PIL import Image, ImageDraw, ImageFilter
 from .chance import generator, number
 from .geometry import Points
 
-__all__ = [
-    "HEIGHT",
-    "MARGIN",
-    "WIDTH",
-    "Area",
-    "Field",
-    "blurred",
-    "broad",
-    "coverage",
-    "noise",
-    "soften",
-    "strokes",
-    "window",
-]
-
 WIDTH, HEIGHT = 512, 768
 MARGIN = 96
 """How far beyond the picture fields reach, in pixels, so that a piece may stick out."""

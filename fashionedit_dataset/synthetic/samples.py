@@ -17,8 +17,6 @@ from .wardrobe import stage
 from .wording import caption, describe
 from .workers import default_workers, rendered
 
-__all__ = ["render_with", "synthetic_sample", "synthetic_samples"]
-
 
 def synthetic_sample(index: int, *, seed: int = 0, split: str = "validation") -> Sample:
     """Returns the sample at an index: the same pixels and words in every process.

@@ -17,8 +17,6 @@ from .marks import Button, Ink
 from .patterns import Colour
 from .raster import HEIGHT, WIDTH, Area, Field, broad, noise
 
-__all__ = ["Layer", "Scene", "Studio", "darker", "unequal"]
-
 
 class Layer(Protocol):
     """Something painted on the picture."""

@@ -13,8 +13,6 @@ from .scene import Scene
 from .sleeves import Sleeve
 from .trims import ruffle
 
-__all__ = ["ATTRIBUTES", "draw"]
-
 ATTRIBUTES: dict[str, dict[str, str]] = {
     "collar": {
         "point": "Classic point collar with long tips",

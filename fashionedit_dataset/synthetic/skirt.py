@@ -17,8 +17,6 @@ from .tailoring import button_colour
 from .trims import belt, cord, ruffle
 from .waistbands import opening, waistband
 
-__all__ = ["ATTRIBUTES", "CUTS", "KNEE", "draw"]
-
 ATTRIBUTES: dict[str, dict[str, str]] = {
     "waistband": {
         "plain": "A plain narrow waistband with one button",

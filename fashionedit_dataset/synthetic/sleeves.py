@@ -10,8 +10,6 @@ from .geometry import Panel, Points, joined, mirrored, points, ribbon, through
 from .look import Look
 from .scene import Scene
 
-__all__ = ["Sleeve"]
-
 
 class Sleeve:
     """One sleeve, addressed by t from the armhole (0) to the end of its panel (1).

@@ -14,8 +14,6 @@ from .patterns import Colour
 from .scene import Scene
 from .sleeves import Sleeve
 
-__all__ = ["LEAF", "Jacket", "button_colour"]
-
 LEAF = Shadow(2, 4, 4, 0.60)
 
 

@@ -13,8 +13,6 @@ from .look import Look
 from .patterns import Colour
 from .scene import Scene, darker
 
-__all__ = ["belt", "cord", "fringe", "lace", "ruffle", "toggle"]
-
 _LYING = Shadow(1, 3, 3, 0.45)
 BRASS: Colour = (196, 160, 92)
 

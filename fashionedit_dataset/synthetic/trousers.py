@@ -14,8 +14,6 @@ from .tailoring import button_colour
 from .trims import belt, cord
 from .waistbands import opening, waistband
 
-__all__ = ["ATTRIBUTES", "LEGS", "draw"]
-
 ATTRIBUTES: dict[str, dict[str, str]] = {
     "waistband": {
         "button": "A waistband with belt loops and one button",

@@ -12,8 +12,6 @@ from .scene import Scene
 from .sleeves import Sleeve
 from .trims import ruffle
 
-__all__ = ["ATTRIBUTES", "draw"]
-
 ATTRIBUTES: dict[str, dict[str, str]] = {
     "neckline": {
         "crew": "Ribbed crew neckline that sits close to the neck",

@@ -8,8 +8,6 @@ from .look import Look
 from .motifs import neck_label
 from .scene import Scene
 
-__all__ = ["opening", "waistband"]
-
 
 def opening(scene: Scene, look: Look, waist: float, top: float) -> None:
     """Lays the inside of the back, which shows above the front, with its label."""

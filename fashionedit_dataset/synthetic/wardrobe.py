@@ -14,8 +14,6 @@ from .palette import palette
 from .patterns import Pattern
 from .scene import Scene
 
-__all__ = ["GARMENTS", "PLAIN", "Garment", "allowed", "is_plain", "make_look", "original_design", "stage"]
-
 PLAIN = ("none", "plain", "straight", "seam")
 """Values that show nothing."""
 

@@ -11,8 +11,6 @@ from .look import Design, Look
 from .patterns import PATTERNS
 from .wardrobe import GARMENTS
 
-__all__ = ["caption", "describe"]
-
 _FIGURES = {None: "solid color", "stripe": "striped", "check": "plaid", "dot": "dotted", "floral": "floral"}
 
 _SLEEVES = {

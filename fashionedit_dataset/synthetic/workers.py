@@ -18,8 +18,6 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from fashionedit.types import Sample
 
-__all__ = ["MOST_WORKERS", "default_workers", "main", "rendered"]
-
 MOST_WORKERS = 8
 
 

@@ -4,8 +4,6 @@ from typing import Any
 
 from fashionedit.metrics.embedding_metric import EmbeddingMetric
 
-__all__ = ["ClipSimilarity"]
-
 _ABOUT = (
     "The mean cosine similarity, × 100, of the CLIP embeddings (openai/clip-vit-large-patch14, projected, 768 numbers) "
     "of each picture and its target."

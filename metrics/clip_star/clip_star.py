@@ -6,8 +6,6 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.embedding_metric import EmbeddingMetric
 from fashionedit.metrics.similarity import share_above
 
-__all__ = ["ClipStar"]
-
 _ABOUT = (
     "The share, × 100, of pictures whose CLIP embedding (openai/clip-vit-large-patch14) has a cosine similarity to the "
     "target's strictly above 0.9: how many a user would accept, by the paper's reading."

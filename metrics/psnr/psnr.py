@@ -11,8 +11,6 @@ from fashionedit.metrics.inputs import Opener, defer_input
 from fashionedit.metrics.pair_metric import Pair, PairMetric
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT, peak_signal_noise_ratio
 
-__all__ = ["Psnr"]
-
 _THREADS = 2
 
 _ABOUT = (

@@ -18,7 +18,7 @@ from fashionedit import writing
 from fashionedit.builders import work_folder
 from fashionedit.builders.generate import DiffusersDrafts
 from fashionedit.builders.stage_store import StageStore
-from fashionedit.command import main
+from fashionedit.cli import main
 from fashionedit.files import append_line
 from fashionedit.parquet import ShardWriter
 

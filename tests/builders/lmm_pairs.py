@@ -14,8 +14,6 @@ from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.images import pixel_digest, read_image
 
-__all__ = ["asked_about", "make_pairs", "outcomes", "toy_analyst"]
-
 
 def make_pairs(folder: Path, count: int) -> list[Pair]:
     """Draws the photographs as JPEG and the drafts as PNG, the same for the same numbers."""

@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["SHAPES", "Call", "Fault", "LmmServer", "differences_of", "serving", "shaped"]
-
 MODEL_VERSION = "toy-lmm-2026-11-24"
 FINGERPRINT = "fp_toy"
 GARMENTS = ("collar", "left sleeve", "right sleeve", "buttons", "hem", "belt", "pocket", "neckline", "cuff")

@@ -15,7 +15,7 @@ from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
-from fashionedit.services.budget import Budget
+from fashionedit.runtime.budget import Budget
 
 COUNT = 7
 

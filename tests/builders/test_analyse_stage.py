@@ -19,8 +19,8 @@ from fashionedit.builders.analyse.stage import FAILURES_IN_A_ROW, analyse
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
-from fashionedit.services.budget import Budget
-from fashionedit.services.prices import Price
+from fashionedit.runtime.budget import Budget
+from fashionedit.runtime.prices import Price
 
 Run = Callable[..., list[Analysed]]
 

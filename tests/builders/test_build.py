@@ -18,7 +18,7 @@ import fashionedit
 from fashionedit.builders.funnel import FUNNEL_FILE
 from fashionedit.builders.split import SPLIT_FILE
 from fashionedit.builders.stage_store import StageStore
-from fashionedit.command import main
+from fashionedit.cli import main
 from fashionedit.images import crop, pixel_digest
 
 PHOTOGRAPHS = 40
@@ -186,7 +186,7 @@ def _in_a_process(hub: HubServer, code: str, *arguments: str) -> str:
     return done.stdout
 
 
-COMMAND = "import sys; from fashionedit.command import main; main(sys.argv[1:])"
+COMMAND = "import sys; from fashionedit.cli import main; main(sys.argv[1:])"
 LOAD = (
     "import sys, datasets; rows = datasets.load_dataset(sys.argv[1]); "
     "print({name: (len(split), split[0]['original_image'], split[0]['annotation']) for name, split in rows.items()})"

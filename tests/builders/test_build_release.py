@@ -14,7 +14,7 @@ from whole_build import pictures
 
 import fashionedit
 from fashionedit.builders.funnel import FUNNEL_FILE
-from fashionedit.command import main
+from fashionedit.cli import main
 from fashionedit.images import read_image
 
 UNUSABLE: Mapping[str, Callable[[list[dict[str, Any]]], str]] = {

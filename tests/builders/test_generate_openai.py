@@ -14,7 +14,7 @@ from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
 from fashionedit.images import pixel_digest
-from fashionedit.services.budget import Budget
+from fashionedit.runtime.budget import Budget
 
 KEY = "sk-test-0123456789"
 

@@ -34,7 +34,7 @@ from publishing_toys import (
 
 from fashionedit.builders.publish.dataset import publish_dataset
 from fashionedit.builders.publish.repository import HubRepository
-from fashionedit.command import main
+from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
 from fashionedit.folder import FashionEditFolder, open_folder
 

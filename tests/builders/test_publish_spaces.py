@@ -21,7 +21,7 @@ from publishing_toys import python
 from fashionedit.aliases import METRICS
 from fashionedit.builders.publish.spaces import write_space
 from fashionedit.metrics import peak_signal_noise_ratio
-from fashionedit.services.hub import GRADIO
+from fashionedit.runtime.hub import GRADIO
 
 
 def noise(seed):
@@ -32,7 +32,7 @@ def noise(seed):
 def test_a_space_has_its_page_its_script_and_its_code(metric, tmp_path):
     names = write_space(tmp_path, metric)
     assert {"README.md", "app.py", "requirements.txt", f"{metric}.py", "fashionedit/__init__.py"} <= set(names)
-    assert not [name for name in names if "pycache" in name or "synthetic" in name or "command" in name]
+    assert not [name for name in names if "pycache" in name or "synthetic" in name or "/cli/" in name]
     front = yaml.safe_load((tmp_path / "README.md").read_text().split("---\n")[1])
     assert (front["sdk"], front["sdk_version"], front["app_file"]) == ("gradio", GRADIO, "app.py")
     assert "evaluate" in front["tags"]

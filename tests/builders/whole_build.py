@@ -9,8 +9,6 @@ from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
 from PIL import Image
 from tiny_pipelines import write_tiny_sd3
 
-__all__ = ["BuildGround", "pictures", "prepare"]
-
 _PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "clothing_photos"
 
 

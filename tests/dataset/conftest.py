@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashionedit.folder import write_folder
 from fashionedit.images import crop
 from fashionedit.types import Box, Difference, Sample
+from fashionedit.writing import write_folder
 
 BOXES = (Box(100, 100, 300.3, 400), Box(400, 50.5, 600, 300), Box(700, 500, 950, 1000))
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fashionedit.errors import BudgetSpentError, InvalidDataError
-from fashionedit.services.budget import Budget
+from fashionedit.runtime.budget import Budget
 
 
 def test_a_call_that_could_exceed_the_limit_is_refused_before_it_is_made() -> None:

@@ -272,7 +272,7 @@ print(fashionedit.open_data({str(photos)!r}, "train").manifest_hash)
 
 
 def test_the_command_prints_what_was_found(annotations, photos, tmp_path, capsys):
-    from fashionedit.command import main
+    from fashionedit.cli import main
 
     main(["hydrate", str(annotations), str(photos), str(tmp_path / "out"), "--quiet"])
     assert "6 of 6 samples are filled in\nthe set is the published one" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from fashionedit.errors import ServiceError
-from fashionedit.services.limiter import LONGEST_PAUSE, Limiter, seconds_of
+from fashionedit.runtime.limiter import LONGEST_PAUSE, Limiter, seconds_of
 
 
 @pytest.mark.parametrize(

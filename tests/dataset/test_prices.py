@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.services.prices import PRICES, Price, cost_of, parse_price, price_of, read_prices
+from fashionedit.runtime.prices import PRICES, Price, cost_of, parse_price, price_of, read_prices
 
 
 def test_every_price_has_its_source_and_its_day() -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hub_server import HubServer, Repository
 
 from fashionedit.annotations_form import write_annotations
-from fashionedit.command import main
+from fashionedit.cli import main
 
 RESULTS = f"{REPOSITORY}-results"
 MODEL = "other-org/model"

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
-from fashionedit.command import main
+from fashionedit.cli import main
 
 _state: dict[str, Any] = {}
 

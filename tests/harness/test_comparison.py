@@ -15,7 +15,7 @@ from PIL import Image
 from scored_toys import DrawnRun, ScoredSource, drawn_baselines, drawn_sample, stepped, toy_embedder
 from statsmodels.stats.multitest import multipletests
 
-from fashionedit.command import cli, main
+from fashionedit.cli import cli, main
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.editors import resolve_editor

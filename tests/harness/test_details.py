@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 from scored_toys import DrawnRun, ScoredSource, drawn_baselines, drawn_sample, stepped, toy_embedder
 
-from fashionedit.command import cli
-from fashionedit.command.options import print_table
+from fashionedit.cli import cli
+from fashionedit.cli.options import print_table
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.scores.details import Section, details_text, gain_section, sections

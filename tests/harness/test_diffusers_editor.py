@@ -26,8 +26,7 @@ from tiny_edit_pipelines import (
 from tiny_pipelines import write_tiny_sd3
 from toy_samples import ToySource
 
-from fashionedit.command import main
-from fashionedit.computing.pipelines import find_pipeline
+from fashionedit.cli import main
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.eval_harness import RunFolder, Status, run
 from fashionedit.eval_harness.editing import EditRequest, RequestImage
@@ -36,6 +35,7 @@ from fashionedit.eval_harness.editors.diffusers_call import Shown, arguments, sh
 from fashionedit.eval_harness.editors.diffusers_classes import CLASSES
 from fashionedit.eval_harness.editors.diffusers_editor import DiffusersEditor
 from fashionedit.eval_harness.testing import assert_conforms
+from fashionedit.runtime.pipelines import find_pipeline
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "pix2pix": write_tiny_pix2pix,
@@ -115,7 +115,7 @@ def breaking(module: Any, error: Exception, above: int = 0) -> Iterator[list[int
 def test_the_table_fits_the_classes_of_diffusers(name: str) -> None:
     import diffusers
 
-    from fashionedit.computing.quiet import quiet
+    from fashionedit.runtime.quiet import quiet
 
     kind = CLASSES[name]
     with quiet():

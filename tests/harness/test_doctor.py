@@ -17,7 +17,7 @@ from PIL import Image, ImageChops, ImageFilter
 from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
 
-from fashionedit.command import main
+from fashionedit.cli import main
 from fashionedit.errors import EditorError, InvalidDataError, ServiceError
 from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.editors import resolve_editor

@@ -13,7 +13,7 @@ from board_toys import COUNT, open_benchmark, toy_run, write_benchmark
 from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
 
-from fashionedit.command import main
+from fashionedit.cli import main
 from fashionedit.eval_harness import Status, run
 from fashionedit.eval_harness.editing import EditRequest, EditResult
 

@@ -18,7 +18,7 @@ from browser import chromium
 from test_leaderboard import HOSTILE, submitted
 
 from fashionedit.eval_harness.leaderboard import space_app
-from fashionedit.services.hub import GRADIO
+from fashionedit.runtime.hub import GRADIO
 
 BUG, VANILLA = space_app.PROTOCOLS
 

@@ -327,7 +327,7 @@ def test_ctrl_c_waits_for_what_is_under_way(concurrency: int, tmp_path: Path) ->
 def test_the_command_tells_of_retries_money_and_what_is_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fashionedit.command import main
+    from fashionedit.cli import main
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-for-this-test")
     with ImageService(["503"]) as service:

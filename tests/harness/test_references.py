@@ -13,8 +13,8 @@ from scored_toys import drawn_sample, toy_embedder
 from toy_editors import ToyEditor
 from written_pages import read_page
 
-from fashionedit.command import main
-from fashionedit.command.options import reference_option
+from fashionedit.cli import main
+from fashionedit.cli.options import reference_option
 from fashionedit.errors import InvalidDataError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.editors import resolve_editor
@@ -30,9 +30,10 @@ from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results, read_results, write_results
 from fashionedit.eval_harness.scores.table import to_console, to_markdown
 from fashionedit.eval_harness.scores.timing import timing
-from fashionedit.folder import FashionEditFolder, open_folder, write_folder
+from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.images import pixel_digest
 from fashionedit.types import Sample
+from fashionedit.writing import write_folder
 
 
 def sketched(sample: Sample) -> Sample:

@@ -59,7 +59,7 @@ def test_pull_requests_go_through_and_come_back(hub, scored, source, tmp_path):
 import json, os
 from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download
-from fashionedit.command import main
+from fashionedit.cli import main
 
 main({[*map(str, arguments(scored))]!r})
 api = HfApi()

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from fashionedit.builders.pack import pack
-from fashionedit.command import main
+from fashionedit.cli import main
 from fashionedit.eval_harness.editors import EDITORS, resolve_editor
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run

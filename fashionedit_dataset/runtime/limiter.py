@@ -13,8 +13,6 @@ from threading import Condition
 
 from fashionedit.errors import ServiceError
 
-__all__ = ["LONGEST_PAUSE", "Limiter", "seconds_of"]
-
 LONGEST_PAUSE = 900.0
 """Seconds that are waited for a service at most; whoever asks for more is come back to with the next run."""
 

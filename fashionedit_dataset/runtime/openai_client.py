@@ -12,8 +12,6 @@ from fashionedit.errors import MissingExtraError, ServiceError
 if TYPE_CHECKING:
     from openai import OpenAI
 
-__all__ = ["DEFAULT_URL", "open_client", "service_host"]
-
 DEFAULT_URL = "https://api.openai.com/v1"
 _KEY = "OPENAI_API_KEY"
 

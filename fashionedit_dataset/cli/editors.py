@@ -21,8 +21,6 @@ from .options import (
     split_option,
 )
 
-__all__ = ["doctor"]
-
 _DATA = "synthetic:1"
 
 

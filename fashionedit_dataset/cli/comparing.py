@@ -12,8 +12,6 @@ from .options import PATH
 if TYPE_CHECKING:
     from fashionedit.eval_harness.scores.result_models import Results
 
-__all__ = ["compare"]
-
 
 @click.command(short_help="Say which of several runs is better.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)

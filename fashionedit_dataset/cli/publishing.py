@@ -12,8 +12,6 @@ from fashionedit.errors import InvalidDataError
 
 from .options import PATH, progress_bar, quiet_option
 
-__all__ = ["hydrate", "publish"]
-
 
 @click.command(short_help="Send what may be published to the Hub.")
 @click.argument("folder", metavar="OUT", type=PATH, required=False)

@@ -20,8 +20,6 @@ from .options import (
     runs_argument,
 )
 
-__all__ = ["demo", "report", "score", "show"]
-
 
 @click.command(short_help="See it all work, offline.")
 @click.option("--out", type=PATH, default=Path("runs/demo"), show_default=True)

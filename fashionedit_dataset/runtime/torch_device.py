@@ -14,8 +14,6 @@ from fashionedit.errors import InvalidDataError, MissingExtraError, UnknownNameE
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["backend_name", "describe_device", "exact_arithmetic", "find_device", "find_dtype", "unit_vectors"]
-
 
 def find_device(name: str, extra: str) -> torch.device:
     """Returns the device of this name; `auto` is CUDA, else MPS, else the CPU.

@@ -12,8 +12,6 @@ from fashionedit.errors import FashionEditError, InvalidDataError, ServiceError
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["GRADIO", "hub_client", "hub_failures", "repository_name"]
-
 GRADIO = "6.31.0"
 """The version of gradio that Spaces are made for, and that they were tried with."""
 

@@ -26,8 +26,6 @@ from .options import (
     split_option,
 )
 
-__all__ = ["import_", "run"]
-
 
 @click.command(short_help="Run an editor over the dataset.")
 @click.argument("editor")

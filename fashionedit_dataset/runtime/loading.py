@@ -15,8 +15,6 @@ from .torch_device import find_dtype
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DTYPES", "Offload", "default_dtype", "load_pipeline", "parts_without_t5"]
-
 DTYPES = ("fp32", "bf16", "fp16")
 """The types of numbers that a pipeline may be loaded in."""
 

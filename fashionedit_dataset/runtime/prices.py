@@ -16,8 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fashionedit.errors import InvalidDataError
 
-__all__ = ["BATCH_FACTOR", "PRICES", "Price", "cost_of", "parse_price", "price_of", "read_prices"]
-
 BATCH_FACTOR = 0.5
 """What a token costs through the Batch API, as a share of its usual price (OpenAI's pricing page)."""
 

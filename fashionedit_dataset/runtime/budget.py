@@ -7,8 +7,6 @@ from threading import Lock
 
 from fashionedit.errors import BudgetSpentError, InvalidDataError
 
-__all__ = ["Budget", "usd"]
-
 
 class Budget:
     """Stops before a call that could exceed the limit; safe to use from several threads.

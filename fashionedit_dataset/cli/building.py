@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from fashionedit.builders.generate import DraftMaker
     from fashionedit.builders.photos import PhotoSource
     from fashionedit.metrics.embedder import Embedder
-    from fashionedit.services.prices import Price
-
-__all__ = ["build"]
+    from fashionedit.runtime.prices import Price
 
 
 @click.command(short_help="Photographs → FashionEdit folder.")
@@ -167,7 +165,7 @@ def _drafts(given: dict[str, Any], prices: dict[str, Price]) -> Callable[[], Dra
 
 def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
     """Returns what turns the usage of an image service into money, where a price is known."""
-    from fashionedit.services.prices import price_of
+    from fashionedit.runtime.prices import price_of
 
     price = price_of(model, prices)
     if price is None:
@@ -220,7 +218,7 @@ def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
 
 
 def _prices(text: str | None, model: str) -> dict[str, Price]:
-    from fashionedit.services.prices import parse_price, read_prices
+    from fashionedit.runtime.prices import parse_price, read_prices
 
     if text is None:
         return {}

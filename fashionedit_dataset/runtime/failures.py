@@ -6,8 +6,6 @@ import os
 import re
 from enum import StrEnum
 
-__all__ = ["Failure", "failure_of", "masked"]
-
 
 class Failure(StrEnum):
     """What became of a call; the first five hold for every further call as well."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from fashionedit.metrics import ImageEncoder
     from fashionedit.metrics.encoder import Precision
 
-__all__ = ["leaderboard", "submit", "verify"]
-
 _MOST_LINES = 20
 
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["free_memory", "is_out_of_memory"]
-
 # torch raises OutOfMemoryError for CUDA and XPU only; the others are plain RuntimeErrors with these texts.
 _TEXTS = (
     "out of memory",  # CUDA, HIP, XPU, MPS

@@ -8,8 +8,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-__all__ = ["Bar"]
-
 
 class Bar:
     """A bar that is drawn only once there is something to wait for.

@@ -12,39 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.progress import Bar
+from fashionedit.runtime.progress import Bar
 
 if TYPE_CHECKING:
     from fashionedit.eval_harness.editors import EditorSettings
     from fashionedit.eval_harness.running.run_folder import RunFolder
     from fashionedit.eval_harness.scores.result_models import Results
     from fashionedit.folder import FashionEditFolder
-
-__all__ = [
-    "PATH",
-    "data_again_option",
-    "data_location",
-    "data_option",
-    "details_option",
-    "device_option",
-    "editor_options",
-    "editor_settings",
-    "encoder_option",
-    "open_data",
-    "open_run",
-    "param_option",
-    "parameters",
-    "print_table",
-    "progress_bar",
-    "protocol_names",
-    "protocols_option",
-    "quiet_option",
-    "reference_option",
-    "rounds_option",
-    "runs_argument",
-    "size_option",
-    "split_option",
-]
 
 PATH = click.Path(path_type=Path)
 data_option = click.option(
@@ -140,7 +114,7 @@ def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
     """Returns what the options of `editor_options` say."""
     from fashionedit.eval_harness.editors import EditorSettings
     from fashionedit.eval_harness.running.identity import refuse_secrets
-    from fashionedit.services.prices import parse_price
+    from fashionedit.runtime.prices import parse_price
 
     told = {name: given[name] for name in ("base_url", "version", "state")}
     if given["timeout"] is not None:

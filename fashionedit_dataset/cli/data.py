@@ -8,8 +8,6 @@ import click
 
 from .options import PATH, progress_bar, quiet_option, split_option
 
-__all__ = ["pack", "synthesize", "use"]
-
 
 @click.command(short_help="Image folder → FashionEdit folder.")
 @click.argument("source", metavar="FOLDER", type=PATH)

@@ -16,8 +16,6 @@ from fashionedit.parallel import map_in_order
 
 from .quiet import quiet
 
-__all__ = ["NOT_FOR_RECORDS", "PipelineFacts", "find_pipeline"]
-
 NOT_FOR_RECORDS = frozenset(
     {"prompt", "generator", "num_images_per_prompt", "output_type", "return_dict", "latents", "image", "images"}
 )

@@ -8,8 +8,6 @@ import click
 
 from .options import PATH
 
-__all__ = ["export"]
-
 
 @click.command(short_help="Write a scored run for Inspect or lighteval.")
 @click.argument("run", type=PATH)

@@ -1,1 +1,0 @@
-"""What runs on this machine: torch's devices and memory, and the pipelines of diffusers."""
