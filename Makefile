@@ -11,8 +11,8 @@ demo: .venv/.demo .venv/.links
 	$(BIN)/fashionedit demo
 
 test: check
-	$(BIN)/python tests/browser.py || $(BIN)/python -m playwright install chromium
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	browser=$$($(BIN)/python tests/browser.py --install) && \
+	FASHIONEDIT_CHROMIUM="$$browser" $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 check: .venv/.dev .venv/.links
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import ADVICE, find_browser
 
+# A background job, nohup and some CI systems start with Ctrl-C ignored; tests press it, in this process and in others.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# Playwright looks for the browsers that it installed in the home folder, which tests don't see.
+_caches = Path.home() / "Library" / "Caches" if sys.platform == "darwin" else Path.home() / ".cache"
+os.environ.setdefault(
+    "PLAYWRIGHT_BROWSERS_PATH", str(Path(os.environ.get("XDG_CACHE_HOME", _caches)) / "ms-playwright")
+)
 # huggingface_hub, datasets and evaluate read these when they are imported, so they are set before any test is.
 _session = Path(tempfile.mkdtemp(prefix="fashionedit-tests-"))
 for name, folder in {"HF_HOME": "hf", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "HOME": "home"}.items():
@@ -96,7 +105,32 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         log.close()
 
 
-def pytest_sessionfinish() -> None:
+_left_out: list[int] = []  # browser tests, of this process or of each worker
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the browser tests out where no browser can be had; with $CI set they stay, and fail with a sentence."""
+    wanted = [item for item in items if item.get_closest_marker("browser")]
+    if not wanted or os.environ.get("CI") or find_browser() is not None:
+        return
+    items[:] = [item for item in items if item not in wanted]
+    config.hook.pytest_deselected(items=wanted)
+    _left_out.append(len(wanted))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
     import shutil
 
     shutil.rmtree(_session, ignore_errors=True)
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = sum(_left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _left_out.append(getattr(node, "workeroutput", {}).get("left_out", 0))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _left_out and max(_left_out) and not hasattr(config, "workeroutput"):
+        print(f"{max(_left_out)} browser tests were left out, because no browser was found; {ADVICE}")

@@ -189,3 +189,11 @@ def test_wheel_runs_the_command(wheel: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path / "site")], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("fashionedit")
+
+
+def test_the_constraints_name_public_versions_only() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line.strip() and not line.startswith("#")]
+    assert len(pins) > 50
+    wrong = [line for line in pins if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line)]
+    assert not wrong, "a pin is NAME==VERSION, without a local version (+cpu), which exists on one machine alone"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browser import chromium
 from PIL import Image
 from playwright.sync_api import Browser, Page
 from scored_toys import BOXES, DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
@@ -22,9 +22,6 @@ from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.scores.merging import merge
 from fashionedit.eval_harness.scores.results import build_results
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from browser import MISSING, chromium, find_chromium
 
 pytestmark = pytest.mark.browser
 
@@ -477,18 +474,3 @@ def test_a_page_to_pass_on_says_what_it_leaves_out_where_it_would_stand(opening:
     sample.locator("[name=pick]").check()
     figure = Image.open(io.BytesIO(exported(page, "png"))).convert("RGB")
     assert nearest(np.asarray(figure), (238, 234, 226)) == 0  # the ground of a place that is left out
-
-
-def test_a_missing_chromium_is_named_in_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, browser: Browser, tmp_path: Path
-) -> None:
-    class Own:
-        class chromium:
-            executable_path = str(tmp_path / "nothing")
-
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("FASHIONEDIT_CHROMIUM", raising=False)
-    assert find_chromium(Own) is None
-    assert "playwright install chromium" in MISSING
-    monkeypatch.setenv("FASHIONEDIT_CHROMIUM", "/somewhere/chromium")
-    assert find_chromium(Own) == Path("/somewhere/chromium")
