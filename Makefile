@@ -1,11 +1,12 @@
 # demo: see it work · test: all checks and tests · bench: measure scoring · check: style and types only
+# lowest: the tests with the lowest version of every dependency that setup.cfg declares
 # Each target makes its own virtual environment in .venv from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := fashionedit_dataset metrics builders eval_harness
 FILES := $(sort $(shell find $(PACKAGES) -type f -not -name '*.pyc'))
 
-.PHONY: demo test check bench clean FORCE
+.PHONY: demo test check bench lowest clean FORCE
 
 demo: .venv/.demo .venv/.links
 	$(BIN)/fashionedit demo
@@ -22,8 +23,15 @@ check: .venv/.dev .venv/.links
 bench: .venv/.dev .venv/.links
 	$(BIN)/python benchmarks/scoring.py
 
+# Warnings of old libraries about each other are no errors here.
+lowest:
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python tests/lowest_versions.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-lowest/constraints.txt '.[test]'
+	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile -o filterwarnings=default
+
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-lowest build *.egg-info
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fashionedit needs Python 3.11 or newer, found " + sys.version.split()[0] + "; run: make PYTHON=python3.11")'

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from lowest_versions import lowest_versions
 
 ROOT = Path(__file__).parents[1]
 ROOMS = {
@@ -115,6 +116,19 @@ def test_setup_lists_every_package() -> None:
     }
     mapped = {line.split("=")[0].strip() for line in options["package_dir"].splitlines() if line.strip()}
     assert listed == folders == mapped
+
+
+def test_every_dependency_has_a_lowest_version_that_can_be_installed_and_tested() -> None:
+    options = _setup()
+    lists = [options["options"]["install_requires"], *options["options.extras_require"].values()]
+    lines = [line for text in lists for line in text.split("\n") if line and not line.startswith("fashionedit[")]
+    assert len(lines) > 25
+    assert not [line for line in lines if not re.fullmatch(r"[\w-]+[>=]=\d[\w.]*", line)]
+    lowest = dict(line.split("==") for line in lowest_versions())
+    assert lowest.keys() >= {"click", "torch", "diffusers", "openai"}
+    for line in lines:
+        name, _, version = re.split("([>=]=)", line)
+        assert lowest.get(name, version) == version, f"{name} has two lowest versions"
 
 
 def test_nothing_shadows_the_package() -> None:

@@ -176,3 +176,13 @@ def test_importing_the_package_draws_in_neither_numpy_nor_pillow_plugins() -> No
     code = "import sys, fashionedit.synthetic as s; assert s.RENDERER_VERSION; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_pixels_are_the_same_with_every_version_of_numpy_and_pillow_that_is_allowed() -> None:
+    """Compared with the digest of RENDERER_VERSION 1, so that whoever changes a pixel changes the version too."""
+    samples = [synthetic_sample(index) for index in range(7)]
+    digests = "".join(pixel_digest(image) for sample in samples for image in (sample.original, sample.draft))
+    assert RENDERER_VERSION == "1"
+    assert hashlib.sha256(digests.encode()).hexdigest() == (
+        "3b194417dea59613e4b7ff16008018c332dab009e24804edbff3ede16b819862"
+    )
