@@ -12,11 +12,11 @@ from fashionedit.eval_harness.scores.text_table import (
     cut,
     escaped,
     markdown_rows,
-    printable,
     text_line,
     text_width,
     wrapped,
 )
+from fashionedit.runtime.secrets import printable
 
 from .board_models import Board, BoardRow, Value
 

@@ -23,6 +23,7 @@ from fashionedit.eval_harness.editing import (
     Status,
 )
 from fashionedit.images import MAX_PIXELS, pixel_digest, to_rgb
+from fashionedit.runtime.secrets import whole
 from fashionedit.types import Sample
 
 from .chain import Ended, Step
@@ -226,8 +227,8 @@ def _judge(work: Work, result: EditResult, sizes: list[tuple[int, int]], seconds
             output=output,
             seed=step.seed,
             params=step.params,
-            effective_params=plain_json(dict(result.params), name="the params of an EditResult"),
-            state=plain_json(result.state, name="the state of an EditResult"),
+            effective_params=plain_json(whole(dict(result.params)), name="the params of an EditResult"),
+            state=plain_json(whole(result.state), name="the state of an EditResult"),
             **told,
         )
     except ValidationError as error:

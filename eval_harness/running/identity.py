@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
@@ -10,6 +11,7 @@ from fashionedit.eval_harness.editing import Editor, EditorInfo, PrivilegedEdito
 from fashionedit.eval_harness.protocols import PROTOCOL_VERSION, PROTOCOLS, ordered_protocols
 from fashionedit.eval_harness.references import reference_of
 from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.runtime.secrets import clean, masked, refuse_secrets
 
 from .keys import plain_json
 from .records import EditorIdentity, RunIdentity
@@ -18,8 +20,6 @@ SizePolicy = Literal["model", "base"]
 
 UNDECLARED = "undeclared-"
 """How the fingerprint of an editor begins whose code can't be read and that declares no version."""
-
-_SECRETS = frozenset({"api_key", "apikey", "access_token", "auth_token", "hf_token", "password", "secret", "token"})
 
 
 def editor_info(editor: Editor | PrivilegedEditor) -> EditorInfo:
@@ -44,7 +44,7 @@ def editor_info(editor: Editor | PrivilegedEditor) -> EditorInfo:
             f"editor {info.name} takes part in {list(info.protocols)}; describe() must name some of "
             f"{', '.join(PROTOCOLS)}"
         )
-    return info
+    return replace(info, name=masked(clean(info.name)), fingerprint=masked(clean(info.fingerprint)))
 
 
 def run_protocols(info: EditorInfo, asked: Iterable[str] | None) -> tuple[str, ...]:
@@ -122,24 +122,6 @@ def run_identity(
         params=settings,
         repeats=repeats,
     )
-
-
-def refuse_secrets(names: Iterable[str], kind: str) -> None:
-    """Returns if none of the names is that of a secret.
-
-    Args:
-        names: Of params or options.
-        kind: What they are, in the singular.
-
-    Raises:
-        InvalidDataError: One is.
-    """
-    for name in names:
-        if name.lower().replace("-", "_") in _SECRETS:
-            raise InvalidDataError(
-                f"{kind} {name!r} looks like a secret, and {kind}s are written to the run folder; give it in an "
-                "environment variable"
-            )
 
 
 def identity_differences(have: RunIdentity, want: RunIdentity) -> list[str]:

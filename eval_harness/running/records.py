@@ -4,12 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+)
 
 from fashionedit.eval_harness.editing import Role, StateTrack, Status
+from fashionedit.runtime.secrets import clean, masked, whole
+
+
+def _text(value: Any, info: ValidationInfo) -> Any:
+    return value if info.mode == "json" else masked(clean(value))
+
+
+def _json(value: Any, info: ValidationInfo) -> Any:
+    # the next round is asked with the state as it is kept, and a name such as "token" is the service's own
+    return value if info.mode == "json" else masked(whole(value), names=False)
+
+
+_Text = BeforeValidator(_text)
+"""Foreign text, made fit to be kept when the record is made; what is read from disk is as it was kept."""
+
+_Json = BeforeValidator(_json)
 
 
 class _Stored(BaseModel):
@@ -95,19 +118,19 @@ class RoundRecord(_Stored):
     protocol: str
     round: int
     status: Status
-    message: str = ""
+    message: Annotated[str, _Text] = ""
     instruction: str
     inputs: tuple[InputImage, ...]
     output: OutputImage | None = None
     seed: int
     params: dict[str, Any] = {}
-    effective_params: dict[str, Any] = {}
-    model_version: str | None = None
-    usage: dict[str, int] = {}
+    effective_params: Annotated[dict[str, Any], _Text] = {}
+    model_version: Annotated[str | None, _Text] = None
+    usage: Annotated[dict[str, int], _Json] = {}
     cost_usd: float | None = None
     seconds: float | None = None
     attempts: int = 1
-    state: Any = None
+    state: Annotated[Any, _Json] = None
 
 
 class FailedAttempt(_Stored):
@@ -122,11 +145,11 @@ class FailedAttempt(_Stored):
     protocol: str
     round: int
     status: Status
-    message: str
-    traceback: str = ""
+    message: Annotated[str, _Text]
+    traceback: Annotated[str, _Text] = ""
     time: str
-    model_version: str | None = None
-    usage: dict[str, int] = {}
+    model_version: Annotated[str | None, _Text] = None
+    usage: Annotated[dict[str, int], _Json] = {}
     cost_usd: float | None = None
     seconds: float | None = None
     attempts: int = 1

@@ -30,6 +30,7 @@ from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.files import append_line, write_atomically
 from fashionedit.images import pixel_digest, png_bytes, read_image
 from fashionedit.lock import lock_folder
+from fashionedit.runtime.secrets import clean, masked
 
 from .chain import Chain, chains, round_outcome
 from .failures import FailedAttempts
@@ -179,11 +180,14 @@ class RunFolder:
 
     def event(self, name: str, **details: Any) -> None:
         """Appends one event."""
-        append_line(self.path / "events-0.jsonl", json.dumps({"time": timestamp(), "event": name, **details}))
+        line = masked(clean({"time": timestamp(), "event": name, **details}))
+        append_line(self.path / "events-0.jsonl", json.dumps(line))
 
     def session(self, line: dict[str, Any]) -> None:
-        """Appends one line to `sessions.jsonl`."""
-        append_line(self.path / "sessions.jsonl", json.dumps(line, ensure_ascii=False))
+        """Appends one line to `sessions.jsonl`, without secrets."""
+        kept = masked(clean({name: value for name, value in line.items() if name != "data"}))
+        place = {"data": line["data"]} if "data" in line else {}  # a path that is opened again, as it is
+        append_line(self.path / "sessions.jsonl", json.dumps(kept | place))
 
     def data_location(self) -> str | None:
         """Returns where the dataset was, as the latest session was told; None if none was."""

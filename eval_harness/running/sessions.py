@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
+
+from fashionedit.runtime.secrets import masked_arguments
 
 _PACKAGES = (
     "fashionedit",
@@ -31,8 +32,6 @@ _PACKAGES = (
     "huggingface-hub",
     "openai",
 )
-_SECRET = re.compile(r"(?i)((?:^|[-_.])(?:api[-_]?key|token|password|secret)[=:]).+")
-_SECRET_FLAG = re.compile(r"(?i)--?(?:[a-z-]+-)?(?:api-?key|token|password|secret)")
 
 
 class _SessionLog(Protocol):
@@ -94,7 +93,7 @@ def session_facts() -> dict[str, Any]:
         "time": timestamp(),
         "python": platform.python_version(),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "command": masked(sys.argv),
+        "command": masked_arguments(sys.argv),
         "packages": package_versions(),
         "git": git_state(Path.cwd()),
     }
@@ -133,16 +132,3 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
-
-
-def masked(arguments: Sequence[str]) -> list[str]:
-    """Returns the command line with the values of keys, tokens and passwords left out.
-
-    >>> masked(["run", "--param", "api_key=abc", "--token", "abc", "--seed", "1"])
-    ['run', '--param', 'api_key=***', '--token', '***', '--seed', '1']
-    """
-    shown, hide = [], False
-    for argument in arguments:
-        shown.append("***" if hide else _SECRET.sub(r"\1***", argument))
-        hide = _SECRET_FLAG.fullmatch(argument) is not None
-    return shown

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from fashionedit.runtime.secrets import printable
+
 from .breakdown import FEWEST_GARMENTS, By
 from .comparison import Comparison, Contrast
 from .notes import DECIMALS, caption, short_label
 from .power import SIGNIFICANCE
 from .result_models import Results
-from .text_table import aligned, escaped, markdown_rows, printable
+from .text_table import aligned, escaped, markdown_rows
 
 _HEAD = ("Metric", "Round", "First", "Second", "Difference", "95 % interval", "Detectable", "p", "p (Holm)", "First is")
 _KINDS_HEAD = ("Kind", "Metric", "n", "Garments", "First", "Second", "Difference", "95 % interval", "Detectable", "p")

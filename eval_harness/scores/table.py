@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fashionedit.runtime.secrets import printable
+
 from .notes import DECIMALS, caption, failure_lines, footnotes, method_name, short_label, table_rows
 from .result_models import Metric, Results, Score
-from .text_table import column_widths, cut, escaped, markdown_rows, printable, text_line, text_width, wrapped
+from .text_table import column_widths, cut, escaped, markdown_rows, text_line, text_width, wrapped
 
 
 def to_markdown(results: Results) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from fashionedit.runtime.secrets import printable
+
 _GAP = 2
 
 
@@ -63,11 +65,6 @@ def wrapped(text: str, width: int | None) -> Iterator[str]:
         else:
             line = f"{line} {word}" if line else word
     yield line
-
-
-def printable(text: str) -> str:
-    """Returns the text without escape sequences or line breaks: a name must not write on the terminal what it likes."""
-    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def escaped(text: str) -> str:

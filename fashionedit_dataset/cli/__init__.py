@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import click
 
 from fashionedit._version import __version__
-from fashionedit.errors import FashionEditError
+from fashionedit.runtime.secrets import masked_arguments
 
 from . import building, comparing, data, editors, exporting, leaderboard, publishing, results, runs
-from .file_trouble import file_trouble
+from .printing import errors_as_sentences
 
 __all__ = ["cli", "main"]
 
@@ -37,25 +37,10 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command; a mistake of the user ends with one sentence and exit code 2, a bug with its traceback."""
-    try:
-        cli.main(
-            args=list(arguments) if arguments is not None else None, prog_name="fashionedit", standalone_mode=False
-        )
-    except FashionEditError as error:
-        click.echo(f"fashionedit: {error}", err=True)
-        sys.exit(2)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except OSError as error:
-        told = file_trouble(error)
-        if told is None:
-            raise
-        click.echo(f"fashionedit: {told}", err=True)
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("fashionedit: stopped; the same command continues", err=True)
-        sys.exit(130)
+    given = list(arguments) if arguments is not None else sys.argv[1:]
+    masked_arguments(given)  # the secrets among them are masked from here on
+    with errors_as_sentences():
+        cli.main(args=given, prog_name="fashionedit", standalone_mode=False)
 
 
 for verb in (

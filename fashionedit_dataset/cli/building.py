@@ -11,6 +11,7 @@ import click
 from fashionedit.errors import InvalidDataError, UnknownNameError
 
 from .options import PATH, device_option, encoder_option, parameters, progress_bar, quiet_option
+from .printing import echo
 
 if TYPE_CHECKING:
     from fashionedit.builders.analyse.analyst import Analyst
@@ -109,10 +110,10 @@ def build(
     )
     if dry_run:
         plan = plan_build(build_, stage_names(only))
-        click.echo(plan.to_json() if as_json else plan.to_text(), nl=not as_json)
+        echo(plan.to_json() if as_json else plan.to_text(), nl=not as_json)
         return
     report = build_.run(out, stage_names(only))
-    click.echo(report.funnel.to_json() if as_json else _told(report), nl=not as_json)
+    echo(report.funnel.to_json() if as_json else _told(report), nl=not as_json)
 
 
 def _told(report: BuildReport) -> str:

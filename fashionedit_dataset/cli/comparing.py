@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import PATH
+from .printing import echo
 
 if TYPE_CHECKING:
     from fashionedit.eval_harness.scores.result_models import Results
@@ -48,8 +49,8 @@ def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> No
     results = merge(scored)
     comparison = compare_results(results, contestants)
     if form == "json":
-        click.echo(comparison_json(comparison), nl=False)
+        echo(comparison_json(comparison), nl=False)
     elif form == "markdown":
-        click.echo(comparison_markdown(comparison, results, by), nl=False)
+        echo(comparison_markdown(comparison, results, by), nl=False)
     else:
-        click.echo(comparison_text(comparison, results, by), nl=False)
+        echo(comparison_text(comparison, results, by), nl=False)

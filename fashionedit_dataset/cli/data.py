@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .options import PATH, progress_bar, quiet_option, split_option
+from .printing import echo
 
 
 @click.command(short_help="Image folder → FashionEdit folder.")
@@ -26,7 +27,7 @@ def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: 
     with progress_bar(quiet)("packing", "image") as bar:
         summary = pack_folder(source, out, name=name, licence=licence, progress=bar.at)
     rows = ", ".join(f"{count} {split}" for split, count in summary.rows.items())
-    click.echo(f"{summary.path}: {rows}; mean box area {summary.mean_box_area:.1%} of the original")
+    echo(f"{summary.path}: {rows}; mean box area {summary.mean_box_area:.1%} of the original")
 
 
 @click.command(short_help="Register a folder as fashionedit.")
@@ -35,7 +36,7 @@ def use(folder: Path) -> None:
     """Make FOLDER what load_dataset("fashionedit") opens on this machine."""
     from fashionedit.settings import register_folder
 
-    click.echo(f"fashionedit is {register_folder(folder)}")
+    echo(f"fashionedit is {register_folder(folder)}")
 
 
 @click.command(short_help="Render the synthetic control set.")
@@ -52,4 +53,4 @@ def synthesize(out: Path, samples: int, seed: int, split: str, workers: int | No
 
     with progress_bar(quiet)("rendering", "sample") as bar:
         write_synthetic(out, samples, split_names(split), seed=seed, workers=workers, progress=bar.at)
-    click.echo(f"{out}: {samples} samples a split, seed {seed}")
+    echo(f"{out}: {samples} samples a split, seed {seed}")

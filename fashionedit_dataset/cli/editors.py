@@ -20,6 +20,7 @@ from .options import (
     reference_option,
     split_option,
 )
+from .printing import echo
 
 _DATA = "synthetic:1"
 
@@ -60,7 +61,7 @@ def doctor(
         source,
         params=asked,
         reference=reference,
-        begin=lambda calls: click.echo(f"this makes up to {calls} calls of {editor}", err=True),
+        begin=lambda calls: echo(f"this makes up to {calls} calls of {editor}", err=True),
     )
     said = [("--split", split)] if split != "validation" else []
     said += [("--reference", reference)] if reference != "detail" else []
@@ -68,7 +69,7 @@ def doctor(
     line = ["fashionedit", "run", editor, "--data", data if data != _DATA else "fashionedit", "--out"]
     line += [f"runs/{_folder_name(diagnosis.editor)}", *(word for pair in said for word in pair)]
     diagnosis = replace(diagnosis, command=shlex.join(line))
-    click.echo(diagnosis.to_json() if as_json else diagnosis.to_text())
+    echo(diagnosis.to_json() if as_json else diagnosis.to_text())
     if not diagnosis.ready:
         sys.exit(1)
 

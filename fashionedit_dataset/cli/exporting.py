@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .options import PATH
+from .printing import echo
 
 
 @click.command(short_help="Write a scored run for Inspect or lighteval.")
@@ -37,4 +38,4 @@ def export(run: Path, form: str, out: Path) -> None:
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
-        click.echo(str(path))
+        echo(str(path))

@@ -13,6 +13,7 @@ import click
 from fashionedit.errors import InvalidDataError
 
 from .options import PATH, data_again_option, device_option, open_run, progress_bar, quiet_option
+from .printing import echo
 
 if TYPE_CHECKING:
     from fashionedit.eval_harness.leaderboard.bundle import Bundle
@@ -82,13 +83,13 @@ def submit(
         results_repository=results_repo or results_repository(repository),
         any_encoder=allow_encoder,
     )
-    click.echo("\n".join(submission.lines()))
+    echo("\n".join(submission.lines()))
     if dry_run:
         for path in submission.write(out or run / "submission"):
-            click.echo(str(path))
+            echo(str(path))
     else:
         for proposal in submission.send():
-            click.echo(f"{proposal.url}: {proposal.sentence}")
+            echo(f"{proposal.url}: {proposal.sentence}")
 
 
 @click.command(short_help="Look a submission's evidence through.")
@@ -148,12 +149,12 @@ def verify(
     )
     if as_json:
         told = {"name": head.name, "holds": verdict.holds, "level": verdict.level, "problems": verdict.problems}
-        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+        echo(json.dumps(told, indent=1, ensure_ascii=False))
     else:
         shown = verdict.problems[:_MOST_LINES]
         rest = len(verdict.problems) - len(shown)
         lines = [f"{bundle}: {verdict.sentence}", *(f"  - {problem}" for problem in shown)]
-        click.echo("\n".join([*lines, *([f"  and {rest:,} more"] if rest else [])]))
+        echo("\n".join([*lines, *([f"  and {rest:,} more"] if rest else [])]))
     if not verdict.holds:
         sys.exit(1)
     if mark is not None:
@@ -195,17 +196,17 @@ def leaderboard(repo: str | None, dataset_repo: str | None, form: str, space: Pa
     board = gather_board(repo, dataset_repo)
     if space is not None:
         for path in write_space(board, space):
-            click.echo(str(path), err=True)
+            echo(str(path), err=True)
     if form == "console":
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo(board_table.board_to_console(board, width), nl=False)
+        echo(board_table.board_to_console(board, width), nl=False)
     else:
         made = {
             "markdown": board_table.board_to_markdown,
             "json": board_table.board_to_json,
             "csv": board_table.board_to_csv,
         }
-        click.echo(made[form](board), nl=False)
+        echo(made[form](board), nl=False)
 
 
 def _encoder(bundle: Bundle, named: str | None, device: str) -> Callable[[Precision], ImageEncoder]:

@@ -14,6 +14,8 @@ import click
 from fashionedit.errors import InvalidDataError
 from fashionedit.runtime.progress import Bar
 
+from .printing import echo
+
 if TYPE_CHECKING:
     from fashionedit.eval_harness.editors import EditorSettings
     from fashionedit.eval_harness.running.run_folder import RunFolder
@@ -113,8 +115,8 @@ def editor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
     """Returns what the options of `editor_options` say."""
     from fashionedit.eval_harness.editors import EditorSettings
-    from fashionedit.eval_harness.running.identity import refuse_secrets
     from fashionedit.runtime.prices import parse_price
+    from fashionedit.runtime.secrets import refuse_secrets
 
     told = {name: given[name] for name in ("base_url", "version", "state")}
     if given["timeout"] is not None:
@@ -185,7 +187,7 @@ def print_table(results: Results, details: Sequence[Path] | None = None) -> None
     from fashionedit.eval_harness.scores.timing import read_timing
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    click.echo(to_console(results, width))
+    echo(to_console(results, width))
     if details is None:
         text = details_text([gain_section(results)]).rstrip("\n")
         if width is not None and max(map(len, text.splitlines()), default=0) > width:
@@ -193,4 +195,4 @@ def print_table(results: Results, details: Sequence[Path] | None = None) -> None
     else:
         timings = {run: read_timing(path / "timing.json") for run, path in enumerate(details)}
         text = details_text(sections(results, timings)).rstrip("\n")
-    click.echo(text)
+    echo(text)

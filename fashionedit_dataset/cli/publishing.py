@@ -11,6 +11,7 @@ import click
 from fashionedit.errors import InvalidDataError
 
 from .options import PATH, progress_bar, quiet_option
+from .printing import echo
 
 
 @click.command(short_help="Send what may be published to the Hub.")
@@ -74,11 +75,9 @@ def publish(
         if sent.uploaded is None:
             _list(sent.files, f"datasets/{sent.repository}, the {sent.form} form")
         else:
-            click.echo(
-                f"{sent.uploaded.url} ({_seen(sent.public)}): the {sent.form} form, commit {sent.uploaded.commit}"
-            )
+            echo(f"{sent.uploaded.url} ({_seen(sent.public)}): the {sent.form} form, commit {sent.uploaded.commit}")
             revision = f', revision="{branch}"' if branch else ""
-            click.echo(f'load_dataset("{sent.repository}"{revision})')
+            echo(f'load_dataset("{sent.repository}"{revision})')
     if metrics is not None:
         from fashionedit.builders.publish.spaces import publish_metrics
 
@@ -86,9 +85,9 @@ def publish(
             if space.uploaded is None:
                 _list(space.files, f"spaces/{space.repository}")
             else:
-                click.echo(f"{space.uploaded.url} ({_seen(space.public)}): commit {space.uploaded.commit}")
+                echo(f"{space.uploaded.url} ({_seen(space.public)}): commit {space.uploaded.commit}")
                 loading = f'evaluate.load("{space.repository}")'
-                click.echo(loading if space.public else f"{loading} once it is public: evaluate sends no token")
+                echo(loading if space.public else f"{loading} once it is public: evaluate sends no token")
 
 
 def _seen(public: bool | None) -> str:
@@ -97,8 +96,8 @@ def _seen(public: bool | None) -> str:
 
 def _list(files: Any, where: str) -> None:
     for file in files:
-        click.echo(f"{file.size:>14,}  {file.path}")
-    click.echo(f"{sum(file.size for file in files):>14,}  bytes in {len(files)} files would go to {where}")
+        echo(f"{file.size:>14,}  {file.path}")
+    echo(f"{sum(file.size for file in files):>14,}  bytes in {len(files)} files would go to {where}")
 
 
 @click.command(short_help="Fill the photographs in again.")
@@ -122,7 +121,7 @@ def hydrate(
 
     def tell(report: HydrationReport) -> None:
         if as_json:
-            click.echo(report.to_json(), nl=False)
+            echo(report.to_json(), nl=False)
 
     with progress_bar(quiet)("filling in", "step") as bar:
         report = fill_in(
@@ -136,7 +135,7 @@ def hydrate(
             report=tell,
         )
     if not as_json:
-        click.echo("\n".join([str(out), *report.sentences()]))
+        echo("\n".join([str(out), *report.sentences()]))
 
 
 def _sketcher() -> Callable[[Any], Any] | None:

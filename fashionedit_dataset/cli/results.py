@@ -19,6 +19,7 @@ from .options import (
     quiet_option,
     runs_argument,
 )
+from .printing import echo
 
 
 @click.command(short_help="See it all work, offline.")
@@ -31,7 +32,7 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
 
     results, page = run_demo(out, samples, bar=progress_bar(quiet))
     print_table(results)
-    click.echo(f"\nPage: {page}")
+    echo(f"\nPage: {page}")
 
 
 @click.command(short_help="Score runs: results, page, table.")
@@ -77,7 +78,7 @@ def score(
     scored = [score_run(run, source, model, progress_bar(quiet), measures=measures) for run, source in opened]
     print_table(merge([results for results, _ in scored]), runs if details else None)
     for _, page in scored:
-        click.echo(f"page: {page}", err=True)
+        echo(f"page: {page}", err=True)
 
 
 @click.command(short_help="Print the table of scored runs.")
@@ -95,12 +96,12 @@ def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
 
     results = merge([read_results(path / "results.json") for path in runs])
     if form == "json":
-        click.echo(to_json(results), nl=False)
+        echo(to_json(results), nl=False)
     elif form == "markdown":
         timings = {run: read_timing(path / "timing.json") for run, path in enumerate(runs)}
         found = sections(results, timings) if details else [gain_section(results)]
-        click.echo(to_markdown(results))
-        click.echo(details_text(found, markdown=True).rstrip("\n"))
+        echo(to_markdown(results))
+        echo(details_text(found, markdown=True).rstrip("\n"))
     else:
         print_table(results, runs if details else None)
 
@@ -151,4 +152,4 @@ def report(
             publishable=publishable,
             progress=bar.at,
         )
-    click.echo(str(page))
+    echo(str(page))

@@ -25,6 +25,7 @@ from .options import (
     size_option,
     split_option,
 )
+from .printing import echo
 
 
 @click.command(short_help="Run an editor over the dataset.")
@@ -118,7 +119,7 @@ def run(
                 size_policy=size,
                 reference=reference,
                 progress=bar,
-                tell=lambda sentence: click.echo(f"fashionedit: {sentence}", err=True),
+                tell=lambda sentence: echo(f"fashionedit: {sentence}", err=True),
                 data=data_location(data),
                 concurrency=concurrency,
                 batch=batch,
@@ -130,10 +131,10 @@ def run(
             )
         except RunInterrupted as stopped:
             summary, interrupted = stopped.summary, True
-    click.echo("\n".join(summary_lines(summary)))
+    echo("\n".join(summary_lines(summary)))
     if summary.stopped:
-        click.echo(f"fashionedit: {summary.stopped}", err=True)
-    click.echo(f"next: {next_step(summary)}", err=True)
+        echo(f"fashionedit: {summary.stopped}", err=True)
+    echo(f"next: {next_step(summary)}", err=True)
     if interrupted:
         raise KeyboardInterrupt
 
@@ -183,9 +184,9 @@ def import_(
             data=data_location(data),
         )
     missing = sum(len(ids) for ids in summary.missing.values())
-    click.echo(f"{summary.path}: {summary.found} of {summary.planned} images, {missing} missing (missing.json)")
+    echo(f"{summary.path}: {summary.found} of {summary.planned} images, {missing} missing (missing.json)")
     for title, names in (("unreadable", summary.unreadable), ("belongs to no sample", summary.extra)):
         for path in names[:10]:
-            click.echo(f"{title}: {path}", err=True)
+            echo(f"{title}: {path}", err=True)
         if len(names) > 10:
-            click.echo(f"{title}: and {len(names) - 10} more", err=True)
+            echo(f"{title}: and {len(names) - 10} more", err=True)

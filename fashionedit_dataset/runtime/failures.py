@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from enum import StrEnum
+
+from . import secrets
 
 
 class Failure(StrEnum):
@@ -59,8 +60,6 @@ _GONE = {"model_not_found", "model_decommissioned", "deprecated_model", "model_d
 _GONE_WORDS = re.compile(
     r"model.*(does not exist|not found|deprecated|decommissioned|shut ?down|retired|no longer)", re.I | re.S
 )
-_KEY = re.compile(r"\b(sk|rk|sess|hf|gsk|key)[-_][A-Za-z0-9*_\-]{6,}")
-_KEY_VARIABLES = ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "FASHIONEDIT_HTTP_TOKEN")
 _LONGEST = 300
 
 
@@ -96,10 +95,6 @@ def failure_of(status: int, code: str | None = None, message: str = "") -> Failu
 
 
 def masked(text: str) -> str:
-    """Returns the text on one line, shortened, and with anything that looks like a key taken out."""
-    for name in _KEY_VARIABLES:
-        key = os.environ.get(name, "").strip()
-        if len(key) > 5:
-            text = text.replace(key, "[key]")
-    text = _KEY.sub("[key]", " ".join(text.split()))
+    """Returns a service's words as a message: on one line, shortened, without secrets, escape codes or addresses."""
+    text = secrets.masked(" ".join(secrets.clean(text).split()))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

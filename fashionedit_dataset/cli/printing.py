@@ -1,0 +1,96 @@
+"""The one way to the terminal: no secret and no escape code gets there, and an error is a sentence."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from fashionedit.errors import FashionEditError
+from fashionedit.runtime.secrets import clean, shown
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
+_NOT_ABOUT_THE_MACHINE = (errno.EBADF, errno.ECHILD, errno.ESRCH, errno.EINVAL)
+
+
+def echo(message: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Prints a text of any number of lines, without secrets, escape codes and half characters."""
+    click.echo(shown(str(message)), err=err, nl=nl)
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Ends the command with the exit code of what was raised in the block, after one sentence about it.
+
+    A mistake of the user, or what the machine refuses, is a sentence and code 2; a bug is a traceback and code 1.
+
+    Raises:
+        SystemExit: In the place of whatever was raised.
+    """
+    warnings.formatwarning = _warning
+    try:
+        yield
+    except FashionEditError as error:
+        code = _told(clean(str(error)))
+    except click.ClickException as error:
+        text = io.StringIO()
+        error.show(file=text)
+        echo(text.getvalue(), err=True, nl=False)
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = _told("stopped; the same command continues", 130)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
+    except Exception as error:
+        sentence = file_trouble(error)
+        if sentence is not None:
+            code = _told(sentence)
+        else:
+            echo(traceback.format_exc(), err=True, nl=False)
+            code = 1
+    else:
+        return
+    raise SystemExit(code)
+
+
+def file_trouble(error: BaseException) -> str | None:
+    """Returns what the machine refused and what to do; None if the error is not about it, and therefore a bug's."""
+    if isinstance(error, MemoryError):
+        return "the memory of this machine is full; close other programs, or give fewer samples at a time"
+    if not isinstance(error, OSError) or error.errno is None or error.errno in _NOT_ABOUT_THE_MACHINE:
+        return None
+    why = os.strerror(error.errno)
+    named = error.filename is not None and not isinstance(error.filename, int)
+    place = os.fsdecode(error.filename) if named else None
+    if error.errno in _FULL:
+        return f"{place or 'the disk'} can't be written ({why}); make room, and the same command continues"
+    if error.errno in _TOO_MANY:
+        return (
+            f"{place or 'a file'} can't be opened ({why}); raise the limit with `ulimit -n 1024`, and give the command "
+            "again"
+        )
+    if error.errno in _FORBIDDEN:
+        return f"{place or 'a file'} can't be read or written ({why}); change its rights, or choose another place"
+    if place is not None:
+        return f"{place} can't be used ({why}); check the path, or choose another place"
+    return f"this machine refused what was asked of it ({why}); see to that, and the same command continues"
+
+
+def _told(sentence: str, code: int = 2) -> int:
+    echo(f"fashionedit: {sentence}", err=True)
+    return code
+
+
+def _warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return shown(f"fashionedit: {clean(str(message))}\n")
