@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 import click
 
@@ -18,7 +20,6 @@ from fashionedit.runtime.secrets import clean, shown
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
-_NOT_ABOUT_THE_MACHINE = (errno.EBADF, errno.ECHILD, errno.ESRCH, errno.EINVAL)
 
 
 def echo(message: object = "", *, err: bool = False, nl: bool = True) -> None:
@@ -30,12 +31,14 @@ def echo(message: object = "", *, err: bool = False, nl: bool = True) -> None:
 def errors_as_sentences() -> Iterator[None]:
     """Ends the command with the exit code of what was raised in the block, after one sentence about it.
 
-    A mistake of the user, or what the machine refuses, is a sentence and code 2; a bug is a traceback and code 1.
+    A mistake of the user, or what the machine refuses, is a sentence and code 2; a bug passes through, and its
+    traceback is printed without secrets.
 
     Raises:
-        SystemExit: In the place of whatever was raised.
+        SystemExit: In the place of what was raised, unless that is a bug.
     """
     warnings.formatwarning = _warning
+    sys.excepthook = _traceback
     try:
         yield
     except FashionEditError as error:
@@ -52,11 +55,9 @@ def errors_as_sentences() -> Iterator[None]:
         code = 1
     except Exception as error:
         sentence = file_trouble(error)
-        if sentence is not None:
-            code = _told(sentence)
-        else:
-            echo(traceback.format_exc(), err=True, nl=False)
-            code = 1
+        if sentence is None:
+            raise
+        code = _told(sentence)
     else:
         return
     raise SystemExit(code)
@@ -66,7 +67,7 @@ def file_trouble(error: BaseException) -> str | None:
     """Returns what the machine refused and what to do; None if the error is not about it, and therefore a bug's."""
     if isinstance(error, MemoryError):
         return "the memory of this machine is full; close other programs, or give fewer samples at a time"
-    if not isinstance(error, OSError) or error.errno is None or error.errno in _NOT_ABOUT_THE_MACHINE:
+    if not isinstance(error, OSError) or error.errno is None:
         return None
     why = os.strerror(error.errno)
     named = error.filename is not None and not isinstance(error.filename, int)
@@ -80,14 +81,16 @@ def file_trouble(error: BaseException) -> str | None:
         )
     if error.errno in _FORBIDDEN:
         return f"{place or 'a file'} can't be read or written ({why}); change its rights, or choose another place"
-    if place is not None:
-        return f"{place} can't be used ({why}); check the path, or choose another place"
-    return f"this machine refused what was asked of it ({why}); see to that, and the same command continues"
+    return f"{place} can't be used ({why}); check the path, or choose another place" if place is not None else None
 
 
 def _told(sentence: str, code: int = 2) -> int:
     echo(f"fashionedit: {sentence}", err=True)
     return code
+
+
+def _traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
 
 
 def _warning(

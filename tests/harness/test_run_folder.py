@@ -24,7 +24,7 @@ from fashionedit.eval_harness.running.identity import run_identity
 from fashionedit.eval_harness.running.records import RoundRecord, RunIdentity
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.eval_harness.running.sessions import git_state, masked
+from fashionedit.eval_harness.running.sessions import git_state
 
 
 def identity(source: ToySource, editor: ToyEditor | None = None, **settings: Any) -> RunIdentity:
@@ -319,18 +319,6 @@ def test_git_state_sees_a_changed_file_and_no_repository(tmp_path: Path, monkeyp
     assert git_state(tmp_path)["dirty"] is False
     (tmp_path / "a").write_text("2")
     assert git_state(tmp_path)["dirty"] is True
-
-
-def test_secrets_on_the_command_line_are_masked_and_the_rest_is_kept() -> None:
-    assert masked(["--param", "max_tokens=5", "--hf-token=abc", "password=abc", "--api-key", "abc", "x"]) == [
-        "--param",
-        "max_tokens=5",
-        "--hf-token=***",
-        "password=***",
-        "--api-key",
-        "***",
-        "x",
-    ]
 
 
 def test_a_thousand_samples_are_indexed_in_seconds(tmp_path: Path) -> None:
