@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.scores.aggregation import NOT_RUN, THRESHOLDS
-from fashionedit.eval_harness.scores.intervals import INTERVALS, mean_interval
+from fashionedit.eval_harness.scores.aggregation import NOT_RUN, THRESHOLDS, measure_value
+from fashionedit.eval_harness.scores.intervals import INTERVALS
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.scoring import STAR_THRESHOLD
-from fashionedit.eval_harness.scores.statistics import clustered_standard_error
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
 from .rebuilding import rebuilt_rows
@@ -135,16 +134,12 @@ def _of_the_measures(results: Results, row: Row, samples: RowSamples) -> Iterato
         if len(kept) != len(garments):
             yield f"{where} does not have a value or none for each sample."
             continue
-        found = [(value, garment) for value, garment in zip(kept, garments, strict=True) if value is not None]
+        found = [value for value in kept if value is not None]
         stated = row.measures.get(name)
         if stated is None or not found:
             if (stated is None) != (not found):
                 yield f"{where} has {len(found)} values and {'no' if stated is None else 'a'} mean."
             continue
-        numbers, clusters = [value for value, _ in found], [garment for _, garment in found]
-        mean = math.fsum(numbers) / len(numbers)
-        error = clustered_standard_error(numbers, clusters)
-        low, high = mean_interval(mean, error, len(set(clusters))) or (None, None)
-        wanted = {"mean": mean, "standard_error": error, "low": low, "high": high, "n": len(found)}
+        wanted = measure_value(name, kept, garments).model_dump()
         for field, have, want in _differences(stated.model_dump(), wanted, f"measure {name}"):
             yield f"{place_of(row)}: {field} is stated as {_shown(have)}, the samples give {_shown(want)}."

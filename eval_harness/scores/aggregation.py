@@ -14,8 +14,8 @@ from fashionedit.eval_harness.samples import SampleSource
 from .changes import changes_of
 from .headlines import headlines, hits, rounded
 from .intervals import mean_interval, share_interval
-from .measures import Asked, Extent
-from .paired import paired_difference
+from .measures import Asked, Extent, measure_limits
+from .paired import metric_difference
 from .result_models import Gain, Kind, MeasureValue, Metric, Row, RowSamples, Score
 from .scoring import Scores
 from .statistics import clustered_standard_error
@@ -118,7 +118,7 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
         identical=sum(image == original for image, original in cells.pairs),
         scores={metric.id: _score(method, metric, cells, scores) for metric in scores.metrics},
         curve=_curve(cells, scores),
-        measures={id: measure_value(values, cells.garments) for id, values in _measured(cells, scores).items()},
+        measures={id: measure_value(id, values, cells.garments) for id, values in _measured(cells, scores).items()},
     )
 
 
@@ -134,12 +134,12 @@ def _measured(cells: _Cells, scores: Scores) -> dict[str, tuple[float | None, ..
     return {id: column for id, column in columns.items() if any(value is not None for value in column)}
 
 
-def measure_value(values: Sequence[float | None], garments: Sequence[str]) -> MeasureValue:
+def measure_value(id: str, values: Sequence[float | None], garments: Sequence[str]) -> MeasureValue:
     """Returns the mean of a measure over the samples that have it, with its interval, clustered by garment."""
     known = [(value, garment) for value, garment in zip(values, garments, strict=True) if value is not None]
     numbers, clusters = [value for value, _ in known], [garment for _, garment in known]
     error = clustered_standard_error(numbers, clusters)
-    ends = mean_interval(_mean(numbers), error, len(set(clusters)))
+    ends = mean_interval(_mean(numbers), error, len(set(clusters)), measure_limits(id))
     low, high = (None, None) if ends is None else map(rounded, ends)
     return MeasureValue(mean=_mean(numbers), standard_error=_or_none(error), low=low, high=high, n=len(numbers))
 
@@ -165,7 +165,7 @@ def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Sco
     completers = [value for value, whole in zip(own, cells.completed, strict=True) if whole]
     error = clustered_standard_error(headline, cells.garments)
     low, high = _interval(metric, headline, error, cells)
-    gain, detectable = (None, None) if method.kind == "floor" else _gain(headline, drafts, cells)
+    gain, detectable = (None, None) if method.kind == "floor" else _gain(metric, headline, drafts, cells)
     return Score(
         mean=_mean(headline),
         standard_error=_or_none(error),
@@ -191,12 +191,14 @@ def _interval(
         shares = share_interval([value / 100 for value in headline], cells.garments)
         ends = None if shares is None else (100 * shares[0], 100 * shares[1])
     else:
-        ends = mean_interval(_mean(headline), error, len(set(cells.garments)))
+        ends = mean_interval(_mean(headline), error, len(set(cells.garments)), metric.limits)
     return (None, None) if ends is None else (rounded(ends[0]), rounded(ends[1]))
 
 
-def _gain(headline: Sequence[float], drafts: Sequence[float], cells: _Cells) -> tuple[Gain, float | None]:
-    found = paired_difference(headline, drafts, cells.garments)
+def _gain(
+    metric: Metric, headline: Sequence[float], drafts: Sequence[float], cells: _Cells
+) -> tuple[Gain, float | None]:
+    found = metric_difference(metric, headline, drafts, cells.garments)
     gain = Gain(
         mean=rounded(found.mean),
         standard_error=_or_none(found.standard_error),

@@ -20,7 +20,7 @@ BREAKDOWNS: tuple[By, ...] = get_args(By)
 """What results can be broken down by."""
 
 FEWEST_GARMENTS = 6
-"""With fewer in a kind, no test that flips the signs of garments finds anything at 0.05, whatever they show."""
+"""With fewer in a kind, an interval says nothing: the errors of so few clusters are themselves mostly chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,6 @@ def _score(metric: Metric, values: Sequence[float], garments: Sequence[str]) -> 
         share = share_interval([value / 100 for value in values], garments)
         ends = None if share is None else (100 * share[0], 100 * share[1])
     else:
-        ends = mean_interval(mean, error, len(set(garments)))
+        ends = mean_interval(mean, error, len(set(garments)), metric.limits)
     low, high = ends if ends is not None else (None, None)
     return MeasureValue(mean=mean, standard_error=error, low=low, high=high, n=len(values))

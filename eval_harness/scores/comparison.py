@@ -13,7 +13,7 @@ from fashionedit.eval_harness.protocols import PROTOCOLS
 from .breakdown import BREAKDOWNS, groups
 from .contestants import BASELINES, Contestant, contestants
 from .headlines import headline_values
-from .paired import PairedDifference, holm, paired_difference
+from .paired import PairedDifference, holm, metric_difference
 from .power import SIGNIFICANCE
 from .result_models import Results
 
@@ -166,7 +166,7 @@ def _contrasts(
                 n=len(at),
                 garments=len(set(garments)),
                 means=(math.fsum(first) / len(at), math.fsum(second) / len(at)),
-                difference=paired_difference(first, second, garments),
+                difference=metric_difference(metric, first, second, garments),
                 corrected=None,
                 wins=sum(mine > theirs for mine, theirs in zip(first, second, strict=True)),
                 losses=sum(mine < theirs for mine, theirs in zip(first, second, strict=True)),

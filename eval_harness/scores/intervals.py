@@ -12,15 +12,17 @@ from .student import student_quantile
 CONFIDENCE = 0.95
 
 INTERVALS = (
-    "95 %, clustered by garment: Student's t for means and paired differences, Wilson's score interval with the "
-    "effective number of samples for shares"
+    "95 %, clustered by garment: Student's t for means and their paired differences; for shares Wilson's and for their "
+    "paired differences Tango's score interval, with the effective number of samples"
 )
 """Which methods are used, in words. `benchmarks/coverage.py` measures what they cover, and what the others would."""
 
 Interval = tuple[float, float]
 
 
-def mean_interval(mean: float, standard_error: float | None, clusters: int) -> Interval | None:
+def mean_interval(
+    mean: float, standard_error: float | None, clusters: int, limits: Interval = (-math.inf, math.inf)
+) -> Interval | None:
     """Returns the interval mean ± t · SE, t with G - 1 degrees of freedom; None where there is no standard error.
 
     Source: Cameron & Miller, Journal of Human Resources 50, 2015, section VI.D: with few clusters the t distribution
@@ -29,6 +31,7 @@ def mean_interval(mean: float, standard_error: float | None, clusters: int) -> I
     Args:
         standard_error: `clustered_standard_error` of the values.
         clusters: G, the number of clusters.
+        limits: What a value can be at least and at most; no end lies beyond.
 
     >>> low, high = mean_interval(80.0, 1.0, 400)
     >>> round(low, 3), round(high, 3)
@@ -37,7 +40,7 @@ def mean_interval(mean: float, standard_error: float | None, clusters: int) -> I
     if standard_error is None:
         return None
     half = student_quantile((1 + CONFIDENCE) / 2, clusters - 1) * standard_error
-    return mean - half, mean + half
+    return max(mean - half, limits[0]), min(mean + half, limits[1])
 
 
 def share_interval(hits: Sequence[float], clusters: Sequence[Hashable]) -> Interval | None:
@@ -63,14 +66,23 @@ def share_interval(hits: Sequence[float], clusters: Sequence[Hashable]) -> Inter
     error = clustered_standard_error(hits, clusters)
     if error is None:
         return None
-    n, sizes = len(hits), Counter(clusters)
-    share, groups = math.fsum(hits) / n, len(sizes)
+    n, groups = len(hits), len(set(clusters))
+    share = math.fsum(hits) / n
     if error > 0 and 0 < share < 1:
         effective = min(share * (1 - share) / error**2 * groups / (groups - 1), n)
     else:
-        effective = n * n / sum(size * size for size in sizes.values())
+        effective = n / kish_design_effect(clusters)
     t = student_quantile((1 + CONFIDENCE) / 2, groups - 1)
     weight = t * t / effective
     middle = share + weight / 2
     half = math.sqrt(weight * share * (1 - share) + weight * weight / 4)
     return max((middle - half) / (1 + weight), 0.0), min((middle + half) / (1 + weight), 1.0)
+
+
+def kish_design_effect(clusters: Sequence[Hashable]) -> float:
+    """Returns Σ n_g² / n: by how much n samples count less if all samples of a cluster are alike (Kish, 1965).
+
+    >>> kish_design_effect(["a", "a", "b", "b"])
+    2.0
+    """
+    return sum(size * size for size in Counter(clusters).values()) / len(clusters)

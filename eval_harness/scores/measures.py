@@ -82,6 +82,11 @@ class Asked:
         return ids if self.extent == "all" else tuple(id for id in ids if id not in EMBEDDED)
 
 
+def measure_limits(id: str) -> tuple[float, float]:
+    """Returns what a measure can be at least and at most, in its unit."""
+    return {"outside": (0.0, OUTSIDE_MOST), "drift": (0.0, 200.0), "leak": (0.0, 100.0)}.get(id, (-100.0, 100.0))
+
+
 class Measured:
     """The values of the measures, on disk beside the run like its scores.
 

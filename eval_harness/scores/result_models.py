@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from fashionedit.eval_harness.running.records import RunIdentity
+from fashionedit.metrics.similarity import decibels
 
 Kind = Literal["floor", "editor", "baseline", "ceiling"]
 
@@ -40,6 +41,13 @@ class Metric(_Stored):
     def is_share(self) -> bool:
         """Whether the metric counts samples instead of averaging a similarity."""
         return self.threshold is not None
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """What a value can be at least and at most, in the metric's unit."""
+        if self.id == "psnr":
+            return 0.0, decibels(0.0)
+        return (0.0 if self.is_share else -self.scale), self.scale
 
 
 class Measure(_Stored):

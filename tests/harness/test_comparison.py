@@ -227,7 +227,7 @@ def test_text_markdown_and_json_say_the_same(merged: Results) -> None:
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run folders of four editors over the control set, after one round, scored with real weights."""
     folder = tmp_path_factory.mktemp("compared")
-    write_synthetic(folder / "set", 14, ("validation",), workers=2)
+    write_synthetic(folder / "set", 24, ("validation",), workers=2)
     source, embedder = open_folder(folder / "set"), Embedder(load_encoder("offline", device="cpu"))
     for name in NAMES:
         run(resolve_editor(name), source, folder / name, rounds=1)

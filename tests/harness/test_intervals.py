@@ -6,14 +6,17 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 import scipy.stats
 import statsmodels.api
+from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
 from fashionedit.eval_harness.scores.intervals import mean_interval, share_interval
-from fashionedit.eval_harness.scores.paired import MOST_FLIPPED, holm, paired_difference, sign_flip_p
+from fashionedit.eval_harness.scores.paired import holm, paired_difference, share_difference_z
 from fashionedit.eval_harness.scores.power import detectable_difference
 from fashionedit.eval_harness.scores.statistics import clustered_standard_error
 from fashionedit.eval_harness.scores.student import student_quantile, two_sided_p
@@ -91,9 +94,9 @@ def test_a_share_of_all_or_none_still_has_an_interval() -> None:
     assert share_interval([1.0] * 24, ["one"] * 24) is None
 
 
-def test_two_equal_methods_are_a_tie() -> None:
+def test_two_equal_methods_are_a_tie_without_an_interval() -> None:
     found = paired_difference([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], "abc")
-    assert (found.mean, found.standard_error, found.low, found.high, found.p) == (0, 0, 0, 0, 1)
+    assert (found.mean, found.standard_error, found.low, found.high, found.p) == (0, 0, None, None, 1)
     assert found.detectable is None
 
 
@@ -102,9 +105,10 @@ def test_one_garment_proves_nothing() -> None:
     assert (found.mean, found.standard_error, found.low, found.p, found.detectable) == (1.5, None, None, None, None)
 
 
-def test_a_constant_difference_is_as_sure_as_a_flip_of_signs_would_say() -> None:
-    assert paired_difference([1.0] * 4, [0.0] * 4, "abcd").p == 0.125
-    assert paired_difference([1.0] * 12, [0.0] * 12, range(12)).p == 2**-11
+def test_a_constant_difference_of_means_has_no_spread_to_judge_it_by() -> None:
+    found = paired_difference([5.1] * 12, [5.0] * 12, range(12))
+    assert found.mean == pytest.approx(0.1)
+    assert (found.low, found.high, found.p) == (None, None, None)
 
 
 def test_pairs_have_one_length() -> None:
@@ -125,32 +129,92 @@ def test_the_detectable_difference_is_that_of_a_power_analysis(n: int) -> None:
     assert detectable_difference(1 / math.sqrt(n), n) == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_flips_of_signs_are_counted_as_scipy_counts_them(seed: int) -> None:
+def shares(wins: int, losses: int, n: int) -> tuple[list[float], list[float]]:
+    first = [100.0] * wins + [0.0] * (n - wins)
+    second = [0.0] * wins + [100.0] * losses + [0.0] * (n - wins - losses)
+    return first, second
+
+
+@pytest.mark.parametrize(("wins", "losses", "n"), [(4, 0, 1000), (9, 1, 100), (3, 12, 24), (50, 44, 400), (0, 7, 30)])
+def test_a_gain_of_a_share_has_mcnemars_p(wins: int, losses: int, n: int) -> None:
+    table = [[n - wins - losses - 1, wins], [losses, 1]]
+    expected = mcnemar(table, exact=False, correction=False)
+    found = paired_difference(*shares(wins, losses, n), range(n))
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-10)
+    assert share_difference_z(wins / n, losses / n, 0.0, n) ** 2 == pytest.approx(expected.statistic, rel=1e-10)
+
+
+@pytest.mark.parametrize(("wins", "losses", "n"), [(4, 0, 1000), (9, 1, 100), (3, 12, 24), (0, 0, 40), (0, 7, 30)])
+def test_its_interval_is_where_the_restricted_likelihood_says(wins: int, losses: int, n: int) -> None:
+    """The score statistic with the likeliest share of losses found by a numerical search, not by Tango's formula."""
+
+    def statistic(difference: float) -> float:
+        def unlikely(q: float) -> float:
+            probabilities = (q + difference, q, 1 - 2 * q - difference)
+            counts = (wins, losses, n - wins - losses)
+            return -sum(scipy.special.xlogy(count, max(p, 0)) for count, p in zip(counts, probabilities, strict=True))
+
+        edges = max(0.0, -difference), (1 - difference) / 2
+        inner = scipy.optimize.minimize_scalar(unlikely, bounds=edges, method="bounded", options={"xatol": 1e-12})
+        q = min((inner.x, *edges), key=unlikely)
+        return (wins - losses - n * difference) / math.sqrt(n * (2 * q + difference - difference**2))
+
+    found = paired_difference(*shares(wins, losses, n), range(n), hit=100.0)
+    assert found.low is not None
+    assert found.high is not None
+    assert statistic(found.low / 100) == pytest.approx(1.959964, abs=1e-3)
+    assert statistic(found.high / 100) == pytest.approx(-1.959964, abs=1e-3)
+
+
+def test_no_change_in_40_samples_still_has_an_interval() -> None:
+    found = paired_difference([0.0] * 40, [0.0] * 40, range(40), hit=100.0)
+    assert (found.mean, found.p) == (0, 1)
+    assert found.high == pytest.approx(100 * 1.959964**2 / (40 + 1.959964**2), rel=1e-6)
+    assert found.low == pytest.approx(-found.high)
+
+
+def test_an_interval_stays_within_what_is_possible() -> None:
+    found = paired_difference([100.0] * 9, [0.0] * 8 + [100.0], range(9))
+    assert found.high is not None
+    assert found.high <= 100
+    mean = paired_difference([80.0, -99.0, 90.0], [0.0, 0.0, 1.0], "abc", span=200)
+    assert (mean.low, mean.high) == (-200, 200)
+    assert mean_interval(95.0, 8.0, 3, (-100, 100)) == (pytest.approx(60.578, abs=0.001), 100)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_an_interval_and_its_p_never_contradict_each_other(seed: int) -> None:
     random = np.random.default_rng(seed)
-    sums = random.normal(0.4, 1, 10) if seed % 2 else random.integers(-3, 4, 10).astype(float)
-    expected = scipy.stats.permutation_test(
-        (sums,), np.sum, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    n = int(random.integers(5, 120))
+    clusters = random.integers(0, max(n // int(random.integers(1, 4)), 2), n).tolist()
+    if seed % 3:
+        drawn = random.choice([0.0, 100.0], (2, n), p=[1 - (rate := random.uniform(0.01, 0.5)), rate])
+        if seed % 3 == 1:  # few changes
+            drawn[1] = np.where(random.random(n) < 0.9, drawn[0], drawn[1])
+    else:
+        drawn = random.normal(80, 5, (2, n)) + random.normal(0, 2, (2, 1))
+    found = paired_difference(*drawn.tolist(), clusters)
+    assert found.p is not None
+    if found.low is None or found.high is None:
+        assert found.p == 1
+    else:
+        assert found.low <= found.mean <= found.high
+        assert (found.p < 0.05) is not (found.low <= 0 <= found.high)
+
+
+def test_samples_of_one_garment_that_change_together_count_once() -> None:
+    each = paired_difference(*shares(6, 0, 60), range(60))
+    four = paired_difference(
+        *([value for value in side for _ in range(4)] for side in shares(6, 0, 60)),
+        [number for number in range(60) for _ in range(4)],
     )
-    assert sign_flip_p(sums.tolist()) == pytest.approx(expected.pvalue, rel=1e-12)
+    assert four.mean == each.mean
+    assert (four.low, four.high) == pytest.approx((each.low, each.high), rel=0.05)
+    assert four.p == pytest.approx(each.p, rel=0.1)
 
 
-def test_few_garments_that_differ_are_told_apart_by_flips() -> None:
-    """Four hits more, and none less, in 1,000 samples: Student's t would call it found, p = 0.0455."""
-    found = paired_difference([100.0] * 4 + [0.0] * 996, [0.0] * 1000, range(1000))
-    assert found.p == 0.125
-    several = paired_difference([100.0] * 8, [0.0] * 8, [number // 2 for number in range(8)])
-    assert several.p == 0.125
-
-
-def test_flips_and_student_agree_where_one_takes_over_from_the_other() -> None:
-    for seed in range(20):
-        sums = np.random.default_rng(seed).normal(0.5, 1, MOST_FLIPPED)
-        student = scipy.stats.ttest_1samp(sums, 0).pvalue
-        assert sign_flip_p(sums.tolist()) == pytest.approx(student, abs=0.03)
-
-
-def test_the_same_difference_in_every_garment_has_the_p_of_flipped_signs() -> None:
-    found = paired_difference([100.0] * 30, [0.0] * 30, [str(number) for number in range(30)])
-    assert found.p == 2.0**-29
-    assert (found.mean, found.standard_error) == (100.0, 0.0)
+def test_garments_that_vary_less_than_chance_do_not_make_more_samples() -> None:
+    balanced = [number // 2 for number in range(40)]
+    first = [100.0, 0.0] * 20
+    found = paired_difference(first, [0.0] * 40, balanced)
+    assert found.p == paired_difference(first, [0.0] * 40, range(40)).p
