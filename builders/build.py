@@ -18,7 +18,6 @@ from fashionedit.metrics.embedder import Embedder
 from fashionedit.runtime.budget import Budget
 from fashionedit.runtime.progress import Bar
 
-from .analyse.batches import analyse_in_batches
 from .analyse.conversation import spent_usd
 from .analyse.stage import analyse
 from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
@@ -227,13 +226,7 @@ class Build:
             items = list(read_answers(ready, store, bar.at))
             if asked:
                 keep_settings(store.folder, self.parts.analyst.identity(), again=self.options.again)
-                arguments: dict[str, Any] = {"budget": self.budget, "progress": bar.at}
-                if self.parts.in_batches:
-                    arguments["poll_seconds"] = self.parts.poll_seconds
-                    arguments["max_requests"] = self.parts.batch_requests
-                    items += analyse_in_batches(asked, self.parts.analyst, store, **arguments)
-                else:
-                    items += analyse(asked, self.parts.analyst, store, **arguments)
+                items += analyse(asked, self.parts.analyst, store, budget=self.budget, progress=bar.at)
         return sorted(items, key=lambda item: item.pair.photo.id)
 
     def crop(self, items: Sequence[Analysed]) -> list[Cut]:

@@ -33,9 +33,6 @@ class BuildParts:
         embedder: Makes what the filter and the leak check compare pictures with.
         encoder_name: What the card calls it.
         analyst: Who is asked for the differences.
-        in_batches: Whether through the service's Batch API.
-        batch_requests: How many requests a batch has at most.
-        poll_seconds: Between two looks at a batch, s.
     """
 
     source: PhotoSource
@@ -44,9 +41,6 @@ class BuildParts:
     analyst: Analyst
     encoder_name: str = "clip"
     draft_kind: str = "diffusers"
-    in_batches: bool = False
-    batch_requests: int = 50_000
-    poll_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

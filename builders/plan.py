@@ -190,7 +190,7 @@ def _analysis(
     done = _settled(records["analyse"], (photo.id for photo in photos))
     todo = [photo for photo in photos if photo.id not in done and photo.answer is None]
     sizes = [(_original_size(photo, records["photos"]), _draft_size(photo, records["generate"])) for photo in todo]
-    found = estimate(sizes, build.parts.analyst, batch=build.parts.in_batches)
+    found = estimate(sizes, build.parts.analyst)
     ready = len([photo for photo in photos if photo.id not in done and photo.answer is not None])
     notes = [f"by {build.parts.analyst.model}"]
     if not_filtered:

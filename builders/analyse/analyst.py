@@ -110,7 +110,7 @@ class Analyst:
         """Returns what an answer depends on besides the two images, as plain JSON.
 
         Not in it: the address, because a model that moves house is the same model; `max_repairs`, because a larger one
-        continues what a smaller one gave up; whether it goes through the Batch API; and all that concerns speed.
+        continues what a smaller one gave up; and all that concerns speed.
         """
         return {
             "protocol": PROTOCOL_VERSION,

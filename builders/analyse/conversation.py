@@ -38,17 +38,15 @@ class Turn(BaseModel):
         usd: What it cost; None where no price of the model is known.
         seconds: How long it took, retries included.
         attempts: How often it was sent until it was answered.
-        batch: The service's name of the batch it came with.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")  # records of earlier versions name a batch
 
     reply: Reply
     fault: str | None = None
     usd: float | None = None
     seconds: float = 0.0
     attempts: int = 1
-    batch: str | None = None
 
 
 @dataclass(slots=True)
@@ -115,9 +113,7 @@ class Conversation:
         """Returns each answer so far with the request to repair it."""
         return [(turn.reply.text, repair_request(turn.fault or "it is empty")) for turn in self.turns]
 
-    def add(
-        self, reply: Reply, analyst: Analyst, *, seconds: float = 0.0, attempts: int = 1, batch: str | None = None
-    ) -> Turn:
+    def add(self, reply: Reply, analyst: Analyst, *, seconds: float = 0.0, attempts: int = 1) -> Turn:
         """Takes an answer in, with what it cost, and returns it as a turn."""
         fault = None
         if reply.refusal is None:
@@ -132,9 +128,8 @@ class Conversation:
                 input_tokens=reply.input_tokens,
                 cached_tokens=reply.cached_tokens,
                 output_tokens=reply.output_tokens,
-                batch=batch is not None,
             )
-        turn = Turn(reply=reply, fault=fault, usd=usd, seconds=round(seconds, 3), attempts=attempts, batch=batch)
+        turn = Turn(reply=reply, fault=fault, usd=usd, seconds=round(seconds, 3), attempts=attempts)
         self.turns.append(turn)
         return turn
 

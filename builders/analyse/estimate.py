@@ -77,7 +77,6 @@ def estimate(
     sizes: Iterable[tuple[Size, Size]],
     analyst: Analyst,
     *,
-    batch: bool = False,
     output_tokens: int = OUTPUT_TOKENS,
 ) -> Estimate:
     """Returns what it takes to analyse pairs of these sizes.
@@ -85,7 +84,6 @@ def estimate(
     Args:
         sizes: Width and height of the original and of the draft, for each pair.
         analyst: Who would be asked.
-        batch: Whether through the Batch API, for half the price.
         output_tokens: Of one answer.
     """
     calls = tokens = 0
@@ -94,7 +92,7 @@ def estimate(
         tokens += request_tokens(analyst, pair)
     answers = calls * output_tokens
     price = analyst.price
-    usd = None if price is None else price.cost(input_tokens=tokens, output_tokens=answers, batch=batch)
+    usd = None if price is None else price.cost(input_tokens=tokens, output_tokens=answers)
     return Estimate(calls, tokens, answers, usd)
 
 
@@ -154,12 +152,10 @@ class Promises:
 
     Args:
         analyst: Who is asked.
-        batch: Whether through the Batch API.
     """
 
-    def __init__(self, analyst: Analyst, *, batch: bool = False) -> None:
+    def __init__(self, analyst: Analyst) -> None:
         self._analyst = analyst
-        self._batch = batch
         self._margin = _LEAST_MARGIN
         self._lock = Lock()
 
@@ -170,7 +166,7 @@ class Promises:
             return 0.0
         tokens = math.ceil(request_tokens(self._analyst, sizes, exchanges) * self._margin)
         output = self._analyst.max_output_tokens or _UNLIMITED_OUTPUT
-        return price.cost(input_tokens=tokens, output_tokens=output, batch=self._batch)
+        return price.cost(input_tokens=tokens, output_tokens=output)
 
     def learn(self, sizes: Sequence[Size], exchanges: Sequence[tuple[str, str]], input_tokens: int) -> None:
         """Takes in how many tokens a request really had."""

@@ -57,7 +57,7 @@ def failure_of(error: Exception, analyst: Analyst) -> NotAnswered:
 def failure_of_code(
     status: int, code: str | None, message: str, analyst: Analyst, parameter: str | None = None
 ) -> NotAnswered:
-    """Returns what a status and an error code mean; lines of a batch have the same as answers.
+    """Returns what a status and an error code mean.
 
     Args:
         status: Of HTTP.

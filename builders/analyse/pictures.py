@@ -15,7 +15,7 @@ from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import png_bytes
 
-_LARGE = 512 * 2**10  # bytes; a batch file takes 200 MB, and a draft of 1024 × 1024 as PNG alone has 1.5
+_LARGE = 512 * 2**10  # bytes; a draft of 1024 × 1024 as PNG has 1.5 MB
 _MIME = {"jpeg": "image/jpeg", "png": "image/png"}
 
 

@@ -13,7 +13,6 @@ from fashionedit.errors import BudgetSpentError, InvalidDataError, InvalidImageE
 from fashionedit.runtime.budget import Budget
 
 from .analyst import Analyst
-from .batch_state import BatchStates
 from .conversation import REFUSED, Conversation, analysed
 from .estimate import Promises
 from .failures import CallFailedError
@@ -54,8 +53,7 @@ def analyse(
     Raises:
         ServiceError: The service won't work at all: no key, no quota, no such model, or down.
         BudgetSpentError: A further call could exceed the budget.
-        InvalidDataError: A budget is given but no price of the model is known, a record is damaged, or a pair is in a
-            batch that was not collected.
+        InvalidDataError: A budget is given but no price of the model is known, or a record is damaged.
         MissingExtraError: The client is not installed.
     """
     check_price(analyst, budget)
@@ -124,7 +122,6 @@ class _Stage:
         self._store = store
         self._budget = budget or Budget()
         self._promises = Promises(analyst)
-        self._in_batches = BatchStates(store).held()
         self._lock = Lock()
         self._settled = Condition()
         self._promised = 0  # calls
@@ -159,11 +156,6 @@ class _Stage:
         conversation = Conversation.resume(pair.photo.id, self.analyst.key(pair), self._store)
         if (settled := conversation.settled(self.analyst.max_repairs)) is not None:
             return settled
-        if (pair.photo.id, conversation.key) in self._in_batches:
-            raise InvalidDataError(
-                f"{pair.photo.id} is in a batch that was submitted and not collected; go on with --batch, so that "
-                "nothing is paid for twice"
-            )
         if conversation.finished(self.analyst.max_repairs):
             return self._commit(conversation)
         try:

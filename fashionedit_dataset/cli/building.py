@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 @click.option("--prompt", default="paper", show_default=True, help="paper, reference, or a text file.")
 @click.option("--ask", "ask_options", multiple=True, metavar="KEY=VALUE", help="api, temperature, max_repairs, ...")
 @click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Calls under way at once.")
-@click.option("--batch", is_flag=True, help="Ask through the Batch API: half the price, within a day.")
-@click.option("--batch-requests", type=click.IntRange(1, 50_000), default=50_000, show_default=True, help="Of a batch.")
 @click.option("--sketches", is_flag=True, help="Draw each crop as a sketch too.")
 @click.option("--examples", is_flag=True, help="Add other photographs of the same garment.")
 @click.option("--split", default="garment", show_default=True, help="garment, random, or a file that lists validation.")
@@ -143,8 +141,6 @@ def _parts(source: PhotoSource, given: dict[str, Any]) -> BuildParts:
         analyst=_analyst(given, prices),
         encoder_name=given["encoder"],
         draft_kind=given["drafts"].partition(":")[0] if ":" in given["drafts"] else "diffusers",
-        in_batches=given["batch"],
-        batch_requests=given["batch_requests"],
     )
 
 

@@ -16,9 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fashionedit.errors import InvalidDataError
 
-BATCH_FACTOR = 0.5
-"""What a token costs through the Batch API, as a share of its usual price (OpenAI's pricing page)."""
-
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _OPTIONS = {"input": "input", "cached": "cached", "output": "output", "image": "image"}
 
@@ -59,7 +56,6 @@ class Price:
         output_tokens: int,
         cached_tokens: int = 0,
         image_tokens: int = 0,
-        batch: bool = False,
     ) -> float:
         """Returns USD; see `cost_of`.
 
@@ -68,13 +64,12 @@ class Price:
         """
         cached = min(cached_tokens, input_tokens)
         images = min(image_tokens, input_tokens - cached)
-        usd = (
+        return (
             (input_tokens - cached - images) * self.input
             + cached * (self.input if self.cached is None else self.cached)
             + images * (self.input if self.image is None else self.image)
             + output_tokens * self.output
         ) / 1e6
-        return usd * BATCH_FACTOR if batch else usd
 
 
 _PAGE = "https://developers.openai.com/api/docs/models/"
@@ -127,7 +122,6 @@ def cost_of(
     output_tokens: int,
     cached_tokens: int = 0,
     image_tokens: int = 0,
-    batch: bool = False,
     prices: Mapping[str, Price] | None = None,
 ) -> float | None:
     """Returns what the tokens cost, USD; None where no price of the model is known.
@@ -138,7 +132,6 @@ def cost_of(
         output_tokens: All that came back, reasoning included.
         cached_tokens: How many of the input tokens came from the service's cache.
         image_tokens: How many of the input tokens are of images; counts only where they cost other than text.
-        batch: Whether it went through the Batch API.
         prices: Of the user; they come before the table.
     """
     price = price_of(model, prices)
@@ -149,7 +142,6 @@ def cost_of(
         output_tokens=output_tokens,
         cached_tokens=cached_tokens,
         image_tokens=image_tokens,
-        batch=batch,
     )
 
 

@@ -1,8 +1,7 @@
 """Analyses toy pairs and, where told to, ends its own process with SIGKILL.
 
-Usage: killed_analysis.py PAIRS COUNT STORE URL MODE [WHERE AFTER]. MODE is `direct` or `batch`. WHERE is the kind of
-file that appears (`record`, `state`), or `sent`: the process dies once more than AFTER of them have come; for `sent`,
-when a request was answered and before anybody has read the answer.
+Usage: killed_analysis.py PAIRS COUNT STORE URL [WHERE AFTER]. WHERE is `record` (one was written) or `sent` (a
+request was answered, and nobody has read the answer yet): the process dies once more than AFTER of them have come.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ from typing import Any
 from lmm_pairs import make_pairs, toy_analyst
 
 import fashionedit.builders.analyse.service as service
-from fashionedit.builders.analyse.batches import analyse_in_batches
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.stage_store import StageStore
 
 pairs, store = make_pairs(Path(sys.argv[1]), int(sys.argv[2])), StageStore(Path(sys.argv[3]))
-url, mode = sys.argv[4:6]
-where, after = sys.argv[6] if len(sys.argv) > 6 else "never", int(sys.argv[7]) if len(sys.argv) > 7 else 0
+url = sys.argv[4]
+where, after = sys.argv[5] if len(sys.argv) > 5 else "never", int(sys.argv[6]) if len(sys.argv) > 6 else 0
 seen = 0
 
 
@@ -42,8 +40,6 @@ def watched(path: Path, target: Path) -> Path:
     answer = replace(path, target)
     if "records" in target.parts:
         happened("record")
-    elif "batches" in target.parts:
-        happened("state")
     return answer
 
 
@@ -57,11 +53,4 @@ def watched_client(analyst: Any, hooks: Any = None) -> Any:
 
 Path.replace = watched  # type: ignore[method-assign]  # in this process alone: it sees each file appear
 service.open_client = watched_client
-if mode == "batch":
-    import fashionedit.builders.analyse.batch_service as batch_service
-
-    batch_service.open_client = watched_client
-    found = analyse_in_batches(pairs, toy_analyst(url), store, poll_seconds=0.01, max_requests=4)
-else:
-    found = analyse(pairs, toy_analyst(url), store)
-print(len(list(found)))
+print(len(list(analyse(pairs, toy_analyst(url), store))))

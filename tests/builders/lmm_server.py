@@ -1,4 +1,4 @@
-"""A multimodal model on loopback: chat completions, Responses, files and batches, over real HTTP.
+"""A multimodal model on loopback: chat completions, Responses, over real HTTP.
 
 Its answers are computed from the pictures that it is sent, so that a resumed run can be compared with a whole one. It
 counts every call, and plays any fault that it is told to. In a process of its own, where a killed test can't take the
@@ -13,16 +13,14 @@ import json
 import socket
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 MODEL_VERSION = "toy-lmm-2026-11-24"
 FINGERPRINT = "fp_toy"
@@ -106,7 +104,6 @@ class LmmServer:
         shape: How good answers look.
         seconds: How long each answer takes.
         headers: Sent with every answer.
-        polls: How often a batch is looked at before it has ended.
         port: 0 takes any.
         log: Gets a line for each call.
     """
@@ -118,7 +115,6 @@ class LmmServer:
         shape: str = "object",
         seconds: float = 0.0,
         headers: Mapping[str, str] | None = None,
-        polls: int = 1,
         port: int = 0,
         log: Path | None = None,
     ) -> None:
@@ -126,22 +122,13 @@ class LmmServer:
         self.shape = shape
         self.seconds = seconds
         self.headers = dict(headers or {})
-        self.polls = polls
         self.log = log
-        self.ends: dict[str, Any] = {}
-        """What batches come to: `status`, and `left` (how many requests at the end stay unanswered), `errors`."""
-        self.batch_script: Callable[[str], Fault | None] = lambda method: None
-        """Chooses a fault for a request about files and batches, by `METHOD path`; `drop` loses the answer."""
         self.calls = 0
         self.most_under_way = 0
         self.by_photo: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
         self.requests: list[str] = []
         self.keys: set[str] = set()
-        self.files: dict[str, bytes] = {}
-        self.deleted: set[str] = set()
-        """Files that were deleted; what was in them stays in `files`."""
-        self.batches: dict[str, dict[str, Any]] = {}
         self._under_way = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -170,15 +157,15 @@ class LmmServer:
         self._http.server_close()
         self._thread.join()
 
-    def answer(self, path: str, body: dict[str, Any], *, counted: bool = True) -> tuple[Call, Fault]:
+    def answer(self, path: str, body: dict[str, Any]) -> tuple[Call, Fault]:
         """Returns the call, and what it is answered: a `Fault` too where all is well."""
         photo, turn = _photo(body), _turn(body)
         with self._lock:
-            self.calls += counted
+            self.calls += 1
             number = self.calls
-            self.by_photo[photo] += counted
+            self.by_photo[photo] += 1
             self.bodies.append(body)
-            if self.log is not None and counted:
+            if self.log is not None:
                 with self.log.open("a") as file:
                     file.write(f"{number} {photo} {turn}\n")
         call = Call(number, photo, turn, path, body)
@@ -203,85 +190,6 @@ class LmmServer:
         """Waits, but not beyond the end of the server."""
         self._closing.wait(seconds)
 
-    def upload(self, data: bytes) -> dict[str, Any]:
-        """Keeps a file."""
-        with self._lock:
-            identity = f"file-{len(self.files):04d}"
-            self.files[identity] = data
-        return {
-            "id": identity,
-            "object": "file",
-            "bytes": len(data),
-            "created_at": int(time.time()),
-            "filename": "requests.jsonl",
-            "purpose": "batch",
-            "status": "processed",
-        }
-
-    def create_batch(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Makes a batch; it is worked on when it is looked at."""
-        with self._lock:
-            identity = f"batch-{len(self.batches):04d}"
-            self.batches[identity] = batch = {
-                "id": identity,
-                "object": "batch",
-                "endpoint": asked["endpoint"],
-                "input_file_id": asked["input_file_id"],
-                "completion_window": asked["completion_window"],
-                "metadata": asked.get("metadata"),
-                "created_at": int(time.time()),
-                "status": "validating",
-                "looks": 0,
-            }
-        return batch
-
-    def look_at(self, identity: str) -> dict[str, Any] | None:
-        """Moves the batch one step on, and returns it."""
-        with self._lock:
-            batch = self.batches.get(identity)
-            if batch is None or batch["status"] not in ("validating", "in_progress"):
-                return batch
-            batch["looks"] += 1
-            batch["status"] = "in_progress"
-            if batch["looks"] < self.polls:
-                return batch
-        self._work_through(batch)
-        return batch
-
-    def list_batches(self, query: dict[str, list[str]]) -> dict[str, Any]:
-        """Returns a page of batches, newest first."""
-        found = list(reversed(self.batches.values()))
-        if "after" in query:
-            names = [batch["id"] for batch in found]
-            found = found[names.index(query["after"][0]) + 1 :]
-        limit = int(query.get("limit", ["20"])[0])
-        page = found[:limit]
-        return {"object": "list", "data": page, "has_more": len(found) > limit, "last_id": page and page[-1]["id"]}
-
-    def _work_through(self, batch: dict[str, Any]) -> None:
-        end = {"status": "completed", "left": 0, "errors": None, **self.ends}
-        if end["errors"] is not None:
-            batch.update(status="failed", errors={"object": "list", "data": end["errors"]})
-            return
-        lines = [json.loads(line) for line in self.files[batch["input_file_id"]].splitlines()]
-        good, bad = [], []
-        for number, line in enumerate(lines):
-            if number >= len(lines) - end["left"]:
-                error = {"code": "batch_expired", "message": "This request could not be executed in time."}
-                if end["status"] == "expired":
-                    bad.append({"id": f"r{number}", "custom_id": line["custom_id"], "response": None, "error": error})
-                continue
-            call, fault = self.answer(line["url"], line["body"])
-            status = fault.status if fault.text is None and fault.refusal is None else 200
-            body = _body(call, fault) if status == 200 else fault.body
-            response = {"status_code": status, "request_id": f"q{number}", "body": body}
-            reply = {"id": f"r{number}", "custom_id": line["custom_id"], "response": response, "error": None}
-            (good if status == 200 else bad).append(reply)
-        for name, found in (("output_file_id", good), ("error_file_id", bad)):
-            if found:
-                batch[name] = self.upload("".join(json.dumps(line) + "\n" for line in found).encode())["id"]
-        batch["status"] = end["status"]
-
 
 class _Handler(BaseHTTPRequestHandler):
     lmm: LmmServer
@@ -299,17 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
             with self.lmm.under_way():
                 self._answer(path, json.loads(data))
         else:
-            self._serve("POST", path, data)
-
-    def do_GET(self) -> None:
-        self._note(urlsplit(self.path).path)
-        self._serve("GET", urlsplit(self.path).path, b"")
-
-    def do_DELETE(self) -> None:
-        path = urlsplit(self.path).path
-        self._note(path)
-        self.lmm.deleted.add(path.rsplit("/", 1)[1])
-        self._send(200, {"id": path.rsplit("/", 1)[1], "object": "file", "deleted": True}, {})
+            self._send(404, {"error": {"message": f"Invalid URL (POST {path})", "code": None}}, {})
 
     def _note(self, path: str) -> None:
         self.lmm.requests.append(f"{self.command} {path}")
@@ -328,30 +226,6 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(fault.status, fault.body, fault.headers, truncated=fault.behaviour == "truncate")
 
-    def _serve(self, method: str, path: str, data: bytes) -> None:
-        fault = self.lmm.batch_script(f"{method} {path}")
-        if fault is not None and fault.behaviour != "drop":
-            self._send(fault.status, fault.body, fault.headers)
-            return
-        parts = path.split("/")[2:]
-        found: Any = None
-        if (method, parts) == ("POST", ["files"]):
-            found = self.lmm.upload(self._uploaded(data))
-        elif (method, parts) == ("POST", ["batches"]):
-            found = self.lmm.create_batch(json.loads(data))
-        elif (method, parts) == ("GET", ["batches"]):
-            found = self.lmm.list_batches(parse_qs(urlsplit(self.path).query))
-        elif method == "GET" and len(parts) == 2 and parts[0] == "batches":
-            found = self.lmm.look_at(parts[1])
-        elif method == "GET" and len(parts) == 3 and parts[0] == "files":
-            found = self.lmm.files.get(parts[1])
-        if fault is not None:
-            self._reset()
-        elif found is None:
-            self._send(404, {"error": {"message": f"Invalid URL ({method} {path})", "code": None}}, {})
-        else:
-            self._send(200, found, {})
-
     def _send(self, status: int, body: Any, headers: Mapping[str, str], *, truncated: bool = False) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         kinds = {"content-type": "text/html" if data.startswith(b"<") else "application/json"}
@@ -366,15 +240,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         self.connection.close()
         self.close_connection = True
-
-    def _uploaded(self, data: bytes) -> bytes:
-        head = f"content-type: {self.headers['content-type']}\r\n\r\n".encode()
-        for part in BytesParser().parsebytes(head + data).walk():
-            if part.get_param("name", header="content-disposition") == "file":
-                found = part.get_payload(decode=True)
-                assert isinstance(found, bytes)
-                return found
-        raise AssertionError("no file was sent")
 
     def handle_one_request(self) -> None:
         try:

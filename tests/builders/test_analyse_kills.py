@@ -14,13 +14,11 @@ from pathlib import Path
 
 import pytest
 from lmm_pairs import asked_about, make_pairs, outcomes, toy_analyst
-from lmm_server import Call, Fault, LmmServer, serving
+from lmm_server import Call, Fault, serving
 
-from fashionedit.builders.analyse.batches import analyse_in_batches
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.photo import Pair
 from fashionedit.builders.stage_store import StageStore
-from fashionedit.errors import InvalidDataError
 
 HERE = Path(__file__).parent
 PAIRS = 12
@@ -71,12 +69,12 @@ def test_a_run_killed_in_the_middle_of_calls_pays_for_no_more_than_was_under_way
     chance = random.Random(3)
     with serving(script, seconds=0.02) as server:
         for kills, moment in enumerate(("sent", "record", "sent"), 1):
-            done = drive(tmp_path, server.url, "direct", moment, str(chance.randint(1, 3)))
+            done = drive(tmp_path, server.url, moment, str(chance.randint(1, 3)))
             assert done.returncode == -signal.SIGKILL, done.stderr
             assert server.calls <= answers(tmp_path / "killed") + kills * CONCURRENCY
         before = answers(tmp_path / "killed")
         assert 0 < before < PAIRS + len(broken)
-        done = drive(tmp_path, server.url, "direct")
+        done = drive(tmp_path, server.url)
         assert (done.returncode, done.stdout) == (0, f"{PAIRS}\n"), done.stderr
         assert answers(tmp_path / "killed") == PAIRS + len(broken) <= server.calls
         assert server.calls <= answers(tmp_path / "killed") + 3 * CONCURRENCY
@@ -84,56 +82,6 @@ def test_a_run_killed_in_the_middle_of_calls_pays_for_no_more_than_was_under_way
         whole = StageStore(tmp_path / "whole")
         list(analyse(pairs, toy_analyst(server.url), whole))
     assert outcomes(StageStore(tmp_path / "killed")) == outcomes(whole)
-
-
-MOMENTS = [
-    ("state", 0),  # prepared, nothing sent
-    ("sent", 0),  # the file is uploaded, and nobody noted its name
-    ("state", 1),  # its name is noted, no batch is made
-    ("sent", 1),  # the batch is made, and nobody noted its name
-    ("record", 1),  # half collected
-]
-
-
-@pytest.mark.parametrize(("moment", "after"), MOMENTS)
-def test_a_batch_is_never_submitted_twice(pairs: list[Pair], tmp_path: Path, moment: str, after: int) -> None:
-    broken = needs_repair(pairs)
-
-    def script(call: Call) -> Fault | None:
-        return Fault(text="I see none.") if call.photo in broken and call.turn == 0 else None
-
-    with serving(script, polls=2) as server:
-        killed = drive(tmp_path, server.url, "batch", moment, str(after))
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-        store = StageStore(tmp_path / "killed")
-        options = {"poll_seconds": 0.01, "max_requests": 4}
-        assert len(list(analyse_in_batches(pairs, toy_analyst(server.url), store, **options))) == PAIRS
-        asked = [line["custom_id"] for batch in server.batches.values() for line in _requests(server, batch)]
-        assert sorted(asked) == sorted([pair.photo.id for pair in pairs] + [pair.photo.id for pair in pairs[::3]])
-        assert len(server.batches) == 3 + 1
-        assert not list((tmp_path / "killed" / "batches").glob("*.jsonl"))
-
-        whole = StageStore(tmp_path / "whole")
-        list(analyse_in_batches(pairs, toy_analyst(server.url), whole, **options))
-    found, expected = outcomes(StageStore(tmp_path / "killed")), outcomes(whole)
-    for records in (found, expected):
-        for record in records.values():
-            for turn in record["data"]["turns"]:
-                assert turn.pop("batch").startswith("batch-")
-    assert found == expected
-
-
-def _requests(server: LmmServer, batch: dict[str, str]) -> list[dict[str, str]]:
-    return [json.loads(line) for line in server.files[batch["input_file_id"]].splitlines()]
-
-
-def test_what_is_in_a_batch_is_not_asked_one_by_one(pairs: list[Pair], tmp_path: Path) -> None:
-    with serving(polls=2) as server:
-        assert drive(tmp_path, server.url, "batch", "state", "2").returncode == -signal.SIGKILL
-        store = StageStore(tmp_path / "killed")
-        with pytest.raises(InvalidDataError, match="go on with --batch"):
-            list(analyse(pairs, toy_analyst(server.url), store))
-        assert server.calls == 0
 
 
 @contextmanager

@@ -224,9 +224,6 @@ def test_an_estimate_adds_up() -> None:
     assert found.input_tokens == 100 * each
     assert each > image_tokens("gpt-4.1-mini", 750, 1101) + 1659
     assert found.usd == pytest.approx((found.input_tokens * 0.4 + found.output_tokens * 1.6) / 1e6)
-    half = estimate(sizes, analyst, batch=True).usd
-    assert half is not None
-    assert half == pytest.approx(found.usd / 2)
     assert estimate(sizes, Analyst(model="mine")).usd is None
     assert estimate([], analyst).usd == 0
     small = estimate(sizes, Analyst(images=SentImages(max_side=512), structured="none"))
@@ -252,7 +249,7 @@ def test_keys_are_taken_out_of_what_services_say(monkeypatch: pytest.MonkeyPatch
     assert len(said) == 300
 
 
-def test_codes_mean_the_same_in_a_batch() -> None:
+def test_a_status_and_a_code_say_what_failed() -> None:
     analyst = Analyst()
     assert isinstance(failure_of_code(403, None, "", analyst), ServiceError)
     assert isinstance(failure_of_code(400, "model_decommissioned", "", analyst), ServiceError)
