@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .card import CARD_FILE, SplitSize
+from .card import SplitSize, read_card
 from .encoded import EncodedImage
 from .errors import InvalidDataError
+from .files import read_regular
 from .folder import FashionEditFolder, split_files
 from .image_metadata import without_metadata
 from .manifest import Manifest, SampleHashes, StoredImage, manifest_hash, read_manifest
 from .parallel import map_in_order
-from .rows import RowImages, SampleFacts
+from .rows import RowImages, SampleFacts, image_cell
 from .schema import COLUMNS
 from .types import SPLITS
 from .writing import write_folder
@@ -27,6 +28,8 @@ from .writing import write_folder
 ALLOWED_COLUMNS = ("image_id", "sd3_image", "differences", "clip_score", "gender", "category", "garment_id", "view")
 ALLOWED_DIFFERENCE_FIELDS = ("description", "box_2d")
 EVAL_FILE = "eval.yaml"
+
+_MOST_EVAL = 1_000_000  # bytes
 
 _DEEPFASHION_ID = re.compile(r"(?:MEN|WOMEN)-[A-Za-z_]+-id_\d{8}-\d{2}_\d+_[a-z]+")
 _CARRIED_SECTIONS = ("How it was made", "Splits", "What is unclear", "Citation")
@@ -174,7 +177,7 @@ def write_annotations(
             ("Filling it in", _FILLING_IN.format(split=first)),
             *card_sections(folder),
         ],
-        files={EVAL_FILE: (folder / EVAL_FILE).read_bytes()} if (folder / EVAL_FILE).is_file() else None,
+        files=carried_files(folder),
         workers=1,
     )
 
@@ -191,9 +194,16 @@ def is_deepfashion(ids: Iterable[str]) -> bool:
 
 def card_sections(folder: Path) -> list[tuple[str, str]]:
     """Returns the parts of a folder's card that its other form keeps: heading and text."""
-    card = folder / CARD_FILE
-    text = card.read_text("utf-8", errors="replace") if card.is_file() else ""
+    text = read_card(folder) or ""
     return [(heading, body.strip()) for heading, body in _SECTION.findall(text) if heading in _CARRIED_SECTIONS]
+
+
+def carried_files(folder: Path) -> dict[str, bytes]:
+    """Returns the files that a folder's other form keeps as they are, by name: `eval.yaml`, where there is one."""
+    try:
+        return {EVAL_FILE: read_regular(folder / EVAL_FILE, _MOST_EVAL, folder=folder)}
+    except FileNotFoundError:
+        return {}
 
 
 def _reduced(source: FashionEditFolder, key: str) -> tuple[AnnotationRow, SampleHashes, RowImages[str]]:
@@ -201,10 +211,10 @@ def _reduced(source: FashionEditFolder, key: str) -> tuple[AnnotationRow, Sample
     facts = source.facts(key)
     digests = source.digests(key)
     pixels = RowImages(digests.original, digests.draft, digests.references, digests.sketches, digests.examples)
-    draft = EncodedImage(stored["sd3_image"]["bytes"], digests.draft, digests.draft_size)
+    draft = EncodedImage(image_cell("draft", stored["sd3_image"]), digests.draft, digests.draft_size)
     found = SampleHashes(
         original=StoredImage(pixels=digests.original, size=digests.original_size),
-        file=hashlib.sha256(stored["original_image"]["bytes"]).hexdigest(),
+        file=hashlib.sha256(image_cell("original", stored["original_image"])).hexdigest(),
         caption=caption_hash(facts.annotation),
         references={
             column: images

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import datasets.exceptions
 import datasets.table
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from .errors import InvalidDataError
+from .errors import FashionEditError, InvalidDataError
 from .folder import split_files
-from .parquet import conform
+from .parquet import ParquetReader, conform
 from .rendered import synthetic_folder
 from .schema import COLUMNS, features
 from .sources import DEFAULT_SAMPLES, HydratedSet, LocalFolder, Repository, Source, SyntheticSet, find_source
@@ -52,10 +52,12 @@ class _RowGroup:
 
     path: str
     group: int
+    folder: str
 
     def tables(self) -> Iterator[pa.Table]:
-        with pq.ParquetFile(self.path) as file:
-            yield file.read_row_group(self.group)
+        path = Path(self.path)
+        with ParquetReader(path, name=self.path, folder=Path(self.folder)) as file:
+            yield file.read(self.group, COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,13 @@ class _RemoteFile:
     def tables(self) -> Iterator[pa.Table]:
         from huggingface_hub import HfFileSystem
 
-        with HfFileSystem(token=self.token).open(self.path, "rb") as stream, pq.ParquetFile(stream) as file:
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group)
+        # a cache of blocks: the pages' headers are read before the pages
+        with (
+            HfFileSystem(token=self.token).open(self.path, "rb", cache_type="blockcache") as stream,
+            ParquetReader(stream, name=self.path) as file,
+        ):
+            for group in range(file.groups):
+                yield file.read(group, COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,15 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
             **arguments,
         )
 
+    def download_and_prepare(self, *arguments: Any, **options: Any) -> None:
+        """Prepares the copy in the cache; what is wrong with a file is said as everywhere else in this package."""
+        try:
+            super().download_and_prepare(*arguments, **options)
+        except datasets.exceptions.DatasetGenerationError as error:
+            if isinstance(error.__cause__, FashionEditError):
+                raise error.__cause__ from None
+            raise
+
     def _info(self) -> Any:
         return datasets.DatasetInfo(
             description="Fine-grained fashion image editing: originals, drafts, three differences each, and crops.",
@@ -190,8 +205,9 @@ def _origin(config_name: str, data_dir: str | Path | None, arguments: dict[str, 
 def _row_groups(folder: Path) -> dict[str, list[_Part]]:
     parts: dict[str, list[_Part]] = {}
     for split, names in split_files(folder).items():
-        paths = [folder / name for name in names]
-        parts[split] = [
-            _RowGroup(str(path), group) for path in paths for group in range(pq.ParquetFile(path).num_row_groups)
-        ]
+        parts[split] = []
+        for name in names:
+            path = folder / name
+            with ParquetReader(path, name=str(path), folder=folder) as file:
+                parts[split] += [_RowGroup(str(path), group, str(folder)) for group in range(file.groups)]
     return parts

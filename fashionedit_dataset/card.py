@@ -6,14 +6,20 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from .errors import InvalidDataError, UnknownNameError
+from .files import read_regular
 from .manifest import Form
 from .schema import features_for_card
 from .types import split_name
 
 CARD_FILE = "README.md"
+
+_MOST_BYTES = 4_000_000  # of a card
+_MOST_HEAD = 256_000  # characters of its YAML
+_MOST_PATTERNS = 1_000
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 
 _USUAL = {
@@ -202,31 +208,65 @@ def data_files(card: str | None, names: Iterable[str], *, place: str) -> dict[st
     return {split: matches for split, matches in found.items() if matches}
 
 
+def read_card(folder: Path) -> str | None:
+    """Returns the text of a folder's card; None where it has none.
+
+    Raises:
+        InvalidDataError: It is no regular file, leads out of the folder, or is too large.
+    """
+    try:
+        return read_regular(folder / CARD_FILE, _MOST_BYTES, folder=folder).decode("utf-8", "replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def _configured(card: str | None, place: str) -> dict[str, list[str]]:
     """Returns the patterns by split of the card's default configuration; nothing where it has none."""
-    import yaml
-
     match = _FRONT.match(card or "")
-    if match is None:
-        return {}
-    try:
-        head = yaml.safe_load(match.group(1))
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InvalidDataError(f"{place}/{CARD_FILE} has YAML that can't be read ({reason}); mend its head") from error
+    head = _head(match.group(1), place) if match is not None else None
     configs = head.get("configs") if isinstance(head, dict) else None
     entries = [entry for entry in configs if isinstance(entry, dict)] if isinstance(configs, list) else []
     if not entries:
         return {}
-    chosen = next((e for e in entries if e.get("config_name") == "default" or e.get("default")), entries[0])
+    default = next((entry for entry in entries if entry.get("config_name") == "default"), None)
+    chosen = default or next((entry for entry in entries if entry.get("default") == "true"), entries[0])
+    items = chosen.get("data_files") or []
+    if not isinstance(items, list) or not all(map(_is_data_file, items)):
+        raise InvalidDataError(f"{place}/{CARD_FILE} has data_files without split and path; give both for each")
     patterns: dict[str, list[str]] = {}
-    for item in chosen.get("data_files") or []:
-        if not isinstance(item, dict) or "split" not in item or "path" not in item:
-            raise InvalidDataError(f"{place}/{CARD_FILE} has data_files without split and path; give both for each")
-        paths = item["path"] if isinstance(item["path"], list) else [item["path"]]
+    for item in items:
         try:
-            split = split_name(str(item["split"]))
+            split = split_name(item["split"])
         except UnknownNameError:
             continue  # a split of another kind is none of ours
-        patterns.setdefault(split, []).extend(str(path).removeprefix("./") for path in paths)
+        paths = item["path"] if isinstance(item["path"], list) else [item["path"]]
+        patterns.setdefault(split, []).extend(path.removeprefix("./") for path in paths)
+    if sum(map(len, patterns.values())) > _MOST_PATTERNS:
+        raise InvalidDataError(f"{place}/{CARD_FILE} names more than {_MOST_PATTERNS:,} data files; use patterns")
     return patterns
+
+
+def _head(text: str, place: str) -> Any:
+    """Returns the YAML of a card, every scalar as its text; it may refer to nothing, so that it can't grow."""
+    import yaml
+
+    class Loader(yaml.BaseLoader):  # type: ignore[misc]  # yaml has no types
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("aliases are not read")
+            return super().compose_node(parent, index)
+
+    try:
+        if len(text) > _MOST_HEAD:
+            raise yaml.YAMLError(f"it has more than {_MOST_HEAD:,} characters")
+        return yaml.load(text, Loader)  # a loader that makes texts, lists and mappings only
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200] if not isinstance(error, RecursionError) else "too many levels"
+        raise InvalidDataError(f"{place}/{CARD_FILE} has YAML that can't be read ({reason}); mend its head") from error
+
+
+def _is_data_file(item: Any) -> bool:
+    if not isinstance(item, dict) or not isinstance(item.get("split"), str):
+        return False
+    path = item.get("path")
+    return isinstance(path, str) or (isinstance(path, list) and all(isinstance(one, str) for one in path))

@@ -10,10 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from .errors import InvalidImageError
-from .images import pixel_digest, png_bytes, read_image, to_rgb
-
-MAX_FILE_BYTES = 256 * 2**20
-"""The largest image file that is taken in, in bytes; a 64-megapixel PNG without compression has 192 MB."""
+from .images import MAX_FILE_BYTES, pixel_digest, png_bytes, read_image, to_rgb
 
 _ORIENTATION = 0x0112
 _UPRIGHT = (None, 1)

@@ -1,11 +1,24 @@
-"""Writing files so that a reader, or a process killed at any moment, never meets half of one."""
+"""Writing files whole, and reading those of strangers: regular files only, in bounds, JSON without surprises."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import json
+import math
 import os
+import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, BinaryIO
+
+from .errors import InvalidDataError
+
+JSON_BYTES = 64_000_000
+"""The largest text file of a run or a bundle that is read, in bytes."""
+
+_LONGEST_INTEGER = 300  # digits; a float has room for 308
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -42,3 +55,133 @@ def append_line(path: Path, line: str) -> None:
         os.write(descriptor, (("\n" if torn else "") + line + "\n").encode())
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: Path, *, folder: Path | None = None) -> BinaryIO:
+    """Returns the regular file, open for reading; never waits for a named pipe or a device.
+
+    Args:
+        path: The file.
+        folder: Where somebody else's files lie: a link that leads out of it is refused. The Hub's cache, in which each
+            file of a snapshot is a link to its content, counts as one folder.
+
+    Raises:
+        InvalidDataError: It is no regular file, a link out of the folder, or the name holds a NUL.
+        OSError: It is missing or can't be opened.
+    """
+    try:
+        if folder is not None and _leads_out(path, folder):
+            raise InvalidDataError(f"{path} leads out of {folder}; put the file itself there")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except InvalidDataError:
+        raise
+    except ValueError as error:
+        raise InvalidDataError(f"the file name {str(path)!r} is not valid ({error}); rename the file") from error
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            raise InvalidDataError(f"{path} is no regular file; replace it") from error
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise InvalidDataError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}; replace it")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path, limit: int = JSON_BYTES, *, folder: Path | None = None) -> bytes:
+    """Returns the content of a regular file of at most `limit` bytes.
+
+    Args:
+        path, folder: As in `open_regular`.
+        limit: The largest file that is read, in bytes.
+
+    Raises:
+        InvalidDataError: It is larger, or what `open_regular` refuses.
+        OSError: It is missing or can't be read.
+    """
+    with open_regular(path, folder=folder) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise InvalidDataError(f"{path} has more than the {limit:,} bytes that are read; replace it")
+    return data
+
+
+def parse_json(data: bytes | str, *, name: str) -> Any:
+    """Returns the value of a JSON text, whoever wrote it.
+
+    Raises:
+        InvalidDataError: It is no JSON, no UTF-8, nested too deeply, or holds NaN, infinity, a number beyond the range
+            of a float, an integer of more than 300 digits, or half of a character; messages call it `name`.
+    """
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_short)
+        if "\\u" in text:  # an escape may be half of a character
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else "it is nested too deeply"
+        raise InvalidDataError(f"{name} is no valid JSON ({reason}); replace it") from error
+    return value
+
+
+def read_json(path: Path, limit: int = JSON_BYTES, *, folder: Path | None = None) -> dict[str, Any]:
+    """Returns the JSON object in a file.
+
+    Args:
+        path, limit, folder: As in `read_regular`.
+
+    Raises:
+        InvalidDataError: It holds another kind of value, or what `read_regular` and `parse_json` refuse.
+        OSError: It is missing or can't be read.
+    """
+    value = parse_json(read_regular(path, limit, folder=folder), name=str(path))
+    if not isinstance(value, dict):
+        raise InvalidDataError(f"{path} holds no JSON object; replace it")
+    return value
+
+
+def read_json_lines(path: Path, limit: int = JSON_BYTES, *, folder: Path | None = None) -> Iterator[dict[str, Any]]:
+    """Yields the JSON objects of a file that has one on each line; lines that hold none are passed over.
+
+    A process that was killed leaves half a line; a file that does not exist has no lines.
+
+    Args:
+        path, limit, folder: As in `read_regular`.
+
+    Raises:
+        InvalidDataError: What `read_regular` refuses.
+    """
+    try:
+        text = read_regular(path, limit, folder=folder).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return
+    for line in text.split("\n"):
+        with suppress(InvalidDataError):
+            value = parse_json(line, name="the line")
+            if isinstance(value, dict):
+                yield value
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is out of range")
+    return value
+
+
+def _short(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
+        raise ValueError(f"an integer has {len(text):,} digits")
+    return int(text)
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    home, real = (Path(os.path.realpath(place)) for place in (folder, path))
+    if real.is_relative_to(home):
+        return False
+    snapshots = next((parent for parent in home.parents if parent.name == "snapshots"), None)
+    return snapshots is None or not real.is_relative_to(snapshots.parent / "blobs")

@@ -8,26 +8,25 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import pyarrow as pa
 from PIL import Image
 
-from .card import CARD_FILE, data_files
+from .card import data_files, read_card
 from .encoded import EncodedImage
 from .errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 from .images import read_image
 from .manifest import StoredImage, manifest_hash, read_manifest
 from .parallel import map_in_order
-from .parquet import conform, open_parquet
+from .parquet import MOST_BYTES, ParquetReader, conform, open_parquet
 from .rows import RowImages, SampleFacts, image_bytes, sample_of_row
 from .schema import COLUMNS, IMAGE_COLUMNS
 from .types import SPLITS, Sample, split_name
 
-if TYPE_CHECKING:
-    from pyarrow.parquet import ParquetFile
-
+_ROWS_AT_ONCE = 1_000  # as Python values
 _GROUPS_KEPT = 2  # in memory: the one in use, and the last one, for several threads near a border
 
 
@@ -91,7 +90,7 @@ class FashionEditFolder(Sequence[Sample]):
             if part not in available:
                 raise UnknownNameError(f"{self.path} has no split {part}; it has {' and '.join(available)}")
         self._names = [name for part in parts for name in available[part]]
-        self._files: list[ParquetFile] = []
+        self._files: list[ParquetReader] = []
         self._places: dict[str, _Place] = {}
         self._facts: dict[str, SampleFacts] = {}
         self._lock = threading.Lock()
@@ -103,13 +102,16 @@ class FashionEditFolder(Sequence[Sample]):
 
     def _index(self, number: int) -> None:
         name = str(self.path / self._names[number])
-        file = open_parquet(self.path / self._names[number], name=name)
+        file = open_parquet(self.path / self._names[number], name=name, folder=self.path)
         self._files.append(file)
         texts = [column for column in COLUMNS if column not in IMAGE_COLUMNS]
-        present = [column for column in texts if column in file.schema_arrow.names]
-        seen = 0
-        for group in range(file.num_row_groups):
-            rows = conform(_read(file, group, present, name), texts, name=name).to_pylist()
+        seen = total = 0
+        for group in range(file.groups):
+            table = conform(file.read(group, texts), texts, name=name)
+            total += table.nbytes
+            if total > MOST_BYTES:
+                raise InvalidDataError(f"{name} has more than {MOST_BYTES >> 20} MiB of texts; split the file")
+            rows = chain.from_iterable(batch.to_pylist() for batch in table.to_batches(_ROWS_AT_ONCE))
             for offset, row in enumerate(rows):
                 seen += 1
                 if self._manifest.form == "annotations" and row["annotation"] is None:
@@ -242,24 +244,15 @@ class FashionEditFolder(Sequence[Sample]):
         with self._lock:
             group = self._groups.pop((place.file, place.group), None)
             if group is None:
-                file = self._files[place.file]
-                group = _read(file, place.group, file.schema_arrow.names, name)
+                group = self._files[place.file].read(place.group, COLUMNS)
             self._groups[place.file, place.group] = group
             while len(self._groups) > _GROUPS_KEPT:
                 self._groups.popitem(last=False)
-        row: dict[str, Any] = conform(group.slice(place.row, 1), COLUMNS, name=name).to_pylist()[0]
+        row: dict[str, Any] = conform(group.slice(place.row, 1), COLUMNS, name=f"{name}, sample {key},").to_pylist()[0]
         return row
 
     def _name(self, key: str) -> str:
         return str(self.path / self._names[self._places[key].file])
-
-
-def _read(file: ParquetFile, group: int, columns: Sequence[str], name: str) -> pa.Table:
-    try:
-        return file.read_row_group(group, columns=[column for column in columns if column in COLUMNS])
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidDataError(f"{name} is damaged ({reason}); fetch or write it again") from error
 
 
 def split_files(path: Path) -> dict[str, list[str]]:
@@ -271,8 +264,7 @@ def split_files(path: Path) -> dict[str, list[str]]:
     """
     if not path.is_dir():
         raise DatasetNotFoundError(f"{path} {'is no folder' if path.exists() else 'does not exist'}; check the path")
-    card = path / CARD_FILE
-    text = card.read_text("utf-8", errors="replace") if card.is_file() else None
+    text = read_card(path)
     names = [file.relative_to(path).as_posix() for file in path.rglob("*.parquet") if file.is_file()]
     if found := data_files(text, names, place=str(path)):
         return found

@@ -15,17 +15,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from .annotations_form import EVAL_FILE, caption_hash, card_sections
-from .encoded import MAX_FILE_BYTES, EncodedImage
+from .annotations_form import caption_hash, card_sections, carried_files
+from .encoded import EncodedImage
 from .errors import InvalidDataError, InvalidImageError
+from .files import read_regular
 from .folder import FashionEditFolder, split_files
 from .hydration_report import PROBLEMS, HydrationReport, name_some, refusal
-from .images import crop
-from .manifest import MANIFEST_FILE, SampleHashes, manifest_hash, read_manifest
+from .images import MAX_FILE_BYTES, crop
+from .manifest import MANIFEST_BYTES, MANIFEST_FILE, SampleHashes, manifest_hash, read_manifest
 from .parallel import map_in_order
 from .photographs import Photographs
 from .places import cache_folder
-from .rows import EncodedSample, RowImages, SampleFacts
+from .rows import EncodedSample, RowImages, SampleFacts, image_cell
 from .types import SPLITS
 from .writing import write_folder
 
@@ -163,7 +164,7 @@ def hydrate(
         control_set=manifest.control_set,
         renderer=manifest.renderer,
         sections=card_sections(annotations),
-        files={EVAL_FILE: (annotations / EVAL_FILE).read_bytes()} if (annotations / EVAL_FILE).is_file() else None,
+        files=carried_files(annotations),
         workers=1,
     )
     hashes = {split: manifest_hash(pairs) for split, pairs in written.items()}
@@ -208,7 +209,7 @@ def hydration_key(annotations: Path, photographs: Photographs) -> str:
             f"{annotations} is not the annotations form, so nothing is to be filled in from {photographs.folder}; load "
             "it without data_dir="
         )
-    text = (annotations / MANIFEST_FILE).read_bytes()
+    text = read_regular(annotations / MANIFEST_FILE, MANIFEST_BYTES, folder=annotations)
     return hashlib.sha256(text).hexdigest()[:16] + photographs.fingerprint(manifest.samples)
 
 
@@ -220,11 +221,10 @@ def _look(key: str, hashes: SampleHashes, photographs: Photographs) -> _Finding:
     problem = "missing"
     for path in photographs.files(key):
         try:
-            small = path.stat().st_size <= MAX_FILE_BYTES
-            if small and hashlib.sha256(path.read_bytes()).hexdigest() == hashes.file:
+            if hashlib.sha256(read_regular(path, MAX_FILE_BYTES)).hexdigest() == hashes.file:
                 return _Finding(None, path, caption)
             image, _ = EncodedImage.from_file(path, name=str(path))
-        except (OSError, InvalidImageError):
+        except (OSError, InvalidDataError):
             problem = "unreadable" if problem == "missing" else problem
             continue
         if image.digest == hashes.original.pixels:
@@ -267,7 +267,7 @@ def _fill(
     if sketch is not None and "sketches" in wanted:
         drawn = tuple(EncodedImage.of(sketch(piece)) for piece in pieces)
         sketches = drawn if tuple(one.digest for one in drawn) == wanted["sketches"] else ()
-    draft = EncodedImage.read(source.row(key)["sd3_image"]["bytes"], name=f"the draft of sample {key}")
+    draft = EncodedImage.read(image_cell("draft", source.row(key)["sd3_image"]), name=f"the draft of sample {key}")
     return EncodedSample(facts, original, draft, crops, sketches, examples.find(key, facts, wanted.get("examples", ())))
 
 

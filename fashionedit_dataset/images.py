@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import InvalidImageError
+from .errors import InvalidDataError, InvalidImageError
+from .files import read_regular
 
 if TYPE_CHECKING:
     from .types import Box
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """What is read. Pillow knows many more, some of which hand the file to other programs."""
+
+MAX_FILE_BYTES = 256 * 2**20
+"""The largest image file that is taken in, in bytes; a 64-megapixel PNG without compression has 192 MB."""
 
 MAX_PIXELS = 64_000_000
 """The largest image that is decoded, in pixels (8,000 × 8,000); anything above is refused before it is unpacked."""
@@ -33,7 +37,8 @@ def read_image(source: bytes | Path | str, *, name: str | None = None) -> Image.
     """
     label = name or (str(source) if not isinstance(source, bytes) else "the image")
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else Path(source), formats=FORMATS) as image:
+        data = source if isinstance(source, bytes) else read_regular(Path(source), MAX_FILE_BYTES)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InvalidImageError(
                     f"{label} has {image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} that are read; "
@@ -43,6 +48,8 @@ def read_image(source: bytes | Path | str, *, name: str | None = None) -> Image.
             return to_rgb(ImageOps.exif_transpose(image))  # a copy, free of the file it came from
     except InvalidImageError:
         raise
+    except InvalidDataError as error:  # no regular file, or too large a one
+        raise InvalidImageError(str(error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InvalidImageError(
             f"{label} has more than the {MAX_PIXELS:,} pixels that are read; make it smaller"

@@ -11,9 +11,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 
 from .errors import InvalidDataError
+from .files import read_regular
 from .rows import RowImages, SampleFacts
 
 MANIFEST_FILE = "manifest.json"
+MANIFEST_BYTES = 512 * 2**20
+"""The largest manifest that is read; a sample takes about 1.5 kB."""
 
 Form = Literal["full", "annotations"]
 """The full set, or what of it may be published: no photograph, caption, crop or other reference."""
@@ -99,7 +102,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_FILE
     try:
-        found = Manifest.model_validate_json(path.read_bytes())
+        found = Manifest.model_validate_json(read_regular(path, MANIFEST_BYTES, folder=folder))
     except (FileNotFoundError, NotADirectoryError):
         return Manifest()
     except (ValidationError, OSError) as error:

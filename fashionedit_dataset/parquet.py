@@ -8,22 +8,37 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import InvalidDataError
+from .files import open_regular
 from .rows import StoredRow
 from .schema import COLUMNS, IMAGE_COLUMNS, OPTIONAL_COLUMNS, REFERENCE_COLUMNS, arrow_schema
 
 ROWS_PER_GROUP = 64
 GROUP_BYTES = 32 * 2**20
 SHARD_BYTES = 500_000_000
+
+MOST_BYTES = 512 * 2**20
+"""What a row group may always unpack to, in bytes; a larger one may take four times the bytes in the file."""
+
+MOST_ROWS = 1_000_000
+"""The most rows of a file that is read."""
+
+_DICTIONARY_PAGE = 2  # kind of page, in the numbers of the format
+_FRONT_CODED = 7  # encoding DELTA_BYTE_ARRAY
+_DEEPEST = 8  # structs in a page's header; there are three
+
 _FOOTER_BYTES = 1_000_000  # what a shard may still need after its last row group
 
 # Chunk borders follow the content, so that a changed row changes few of the blocks that the Hub stores.
@@ -134,18 +149,243 @@ def _leaves(schema: pa.Schema) -> Iterable[str]:
         yield from walk(field.name, field.type)
 
 
-def open_parquet(path: Path, *, name: str) -> pq.ParquetFile:
+class ParquetReader:
+    """A Parquet file from anywhere, read one row group at a time and in bounded memory.
+
+    A few kilobytes can say the same long value a million times. So the sizes of a row group's pages are read before the
+    pages are, and what would take more than `MOST_BYTES` and four times the bytes in the file is refused.
+
+    Args:
+        source: Its path, or the file itself, open for reading.
+        name: How messages call the file.
+        folder: Where the file of somebody else lies: a link that leads out of it is refused.
+
+    Raises:
+        InvalidDataError: It is no regular file, no Parquet file, or has more than `MOST_ROWS` rows.
+    """
+
+    def __init__(self, source: Path | BinaryIO, *, name: str, folder: Path | None = None) -> None:
+        self.name = name
+        self._source = source
+        with self._sentence("can't be read as Parquet", "replace the file"):
+            if isinstance(source, Path):
+                open_regular(source, folder=folder).close()
+            # by its path where it has one: Arrow reads that without Python's lock
+            self._file = pq.ParquetFile(source, memory_map=False)
+            self.schema: pa.Schema = self._file.schema_arrow
+        if self._file.metadata.num_rows > MOST_ROWS:
+            raise InvalidDataError(
+                f"{name} has {self._file.metadata.num_rows:,} rows; at most {MOST_ROWS:,} are read: split the file"
+            )
+
+    def __enter__(self) -> ParquetReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def groups(self) -> int:
+        """How many row groups there are."""
+        return int(self._file.num_row_groups)
+
+    @property
+    def metadata(self) -> dict[bytes, bytes]:
+        """What stands in the file beside its rows, by key."""
+        return {**(self._file.metadata.metadata or {}), **(self.schema.metadata or {})}
+
+    def read(self, group: int, columns: Iterable[str]) -> pa.Table:
+        """Returns these columns of a row group; those that the file lacks are left out.
+
+        Raises:
+            InvalidDataError: It is damaged, has a text that is not UTF-8, or would unpack to more than may be.
+        """
+        names = [column for column in columns if column in self.schema.names]
+        with self._sentence("is damaged", "fetch or write it again"):
+            chunks = self._chunks(group, set(names))
+            packed = sum(chunk.total_compressed_size for chunk in chunks)
+            limit = max(MOST_BYTES, 4 * packed)
+            with open_regular(self._source) if isinstance(self._source, Path) else nullcontext(self._source) as stream:
+                sizes = [_chunk_size(stream, chunk, limit) for chunk in chunks]
+            if sum(size.most for size in sizes) > limit:
+                self._check_exactly(group, names, [c.path_in_schema for c in chunks], sizes, limit)
+            table = self._file.read_row_group(group, columns=names)
+            table.validate(full=True)
+        return table
+
+    def _chunks(self, group: int, names: set[str]) -> list[Any]:
+        found = self._file.metadata.row_group(group)
+        chunks = [found.column(number) for number in range(found.num_columns)]
+        return [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in names]
+
+    def _check_exactly(
+        self, group: int, names: list[str], paths: list[str], sizes: list[_ChunkSize], limit: int
+    ) -> None:
+        """Reads repeated values once each, and adds up what they would come to."""
+        repeated = [path for path, size in zip(paths, sizes, strict=True) if size.dictionary]
+        total = sum(size.most if not size.dictionary else size.pages + 16 * size.values for size in sizes)
+        if total <= limit:
+            with pq.ParquetFile(self._source, read_dictionary=repeated) as file:
+                total += sum(_repeated_bytes(column) for column in file.read_row_group(group, columns=names).columns)
+        if total > limit:
+            raise InvalidDataError(
+                f"{self.name} would unpack to more than the {limit / 2**20:,.0f} MiB that are read of a row group; "
+                "write it with smaller row groups"
+            )
+
+    @contextmanager
+    def _sentence(self, trouble: str, advice: str) -> Iterator[None]:
+        try:
+            yield
+        except InvalidDataError:
+            raise
+        except (pa.ArrowException, OSError, ValueError, IndexError, OverflowError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise InvalidDataError(f"{self.name} {trouble} ({reason}); {advice}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _ChunkSize:
+    """What the pages of a column chunk unpack to.
+
+    Args:
+        pages: Bytes of all pages.
+        dictionary: Bytes of the values that the pages name by number.
+        values: How many values there are.
+        fronts: Whether a value may be written as the beginning of the one before it.
+    """
+
+    pages: int
+    dictionary: int
+    values: int
+    fronts: bool
+
+    @property
+    def most(self) -> int:
+        """Bytes that the values may take in memory, at most."""
+        longest = self.pages if self.fronts else self.dictionary
+        return self.pages + self.values * (longest + 16)
+
+
+def _chunk_size(stream: BinaryIO, chunk: Any, limit: int) -> _ChunkSize:
+    """Reads the headers of a chunk's pages: what the end of the file says of them may be a lie."""
+    place = chunk.data_page_offset
+    if chunk.has_dictionary_page and 0 < (chunk.dictionary_page_offset or 0) < place:
+        place = chunk.dictionary_page_offset
+    end = place + chunk.total_compressed_size
+    pages = dictionary = values = 0
+    fronts = False
+    while place < end and pages + values <= limit:
+        header, length = _page_header(stream, place)
+        unpacked, packed = int(header[2]), int(header[3])
+        if min(unpacked, packed) < 0:
+            raise ValueError("a page has less than no bytes")
+        pages += unpacked
+        if header[1] == _DICTIONARY_PAGE:
+            dictionary += unpacked
+        for field, encoding in ((5, 2), (8, 4)):  # the data page's own header, in its first and its second version
+            if isinstance(inner := header.get(field), dict):
+                values += max(int(inner.get(1, 0)), 0)
+                fronts |= inner.get(encoding) == _FRONT_CODED
+        place += length + packed
+    return _ChunkSize(pages, dictionary, values, fronts and chunk.physical_type == "BYTE_ARRAY")
+
+
+def _page_header(stream: BinaryIO, place: int) -> tuple[dict[int, Any], int]:
+    """Returns the header of the page that begins there, by field number, and its length in bytes."""
+    for size in (1 << 10, 1 << 24):  # statistics in it may be long
+        stream.seek(place)
+        reader = _Compact(stream.read(size))
+        try:
+            return reader.struct(), reader.place
+        except IndexError:
+            continue
+    raise ValueError("a page's header has no end")
+
+
+class _Compact:
+    """Reads Thrift's compact protocol, as far as page headers use it: numbers, nested structs, texts skipped."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.place = 0
+
+    def struct(self, depth: int = 0) -> dict[int, Any]:
+        """Returns the fields of the struct that begins here."""
+        if depth > _DEEPEST:
+            raise ValueError("a page's header is nested too deeply")
+        found: dict[int, Any] = {}
+        field = 0
+        while head := self._byte():
+            field = field + (head >> 4) if head >> 4 else self._number()
+            found[field] = self._value(head & 15, depth)
+        return found
+
+    def _value(self, kind: int, depth: int) -> Any:
+        if kind in (1, 2):
+            return kind == 1
+        if kind == 3:
+            return self._byte()
+        if kind in (4, 5, 6):
+            return self._number()
+        if kind == 7:
+            self.place += 8
+        elif kind == 8:
+            length = self._varint()
+            self.place += length
+        elif kind in (9, 10):
+            head = self._byte()
+            for _ in range(self._varint() if head >> 4 == 15 else head >> 4):
+                self._value(3 if head & 15 in (1, 2) else head & 15, depth)
+        elif kind == 12:
+            return self.struct(depth + 1)
+        else:
+            raise ValueError(f"a page's header has a field of kind {kind}")
+        return None
+
+    def _byte(self) -> int:
+        self.place += 1
+        return self._data[self.place - 1]
+
+    def _varint(self) -> int:
+        value = shift = 0
+        while (byte := self._byte()) & 128:
+            value |= (byte & 127) << shift
+            shift += 7
+            if shift > 63:
+                raise ValueError("a number in a page's header is too long")
+        return value | byte << shift
+
+    def _number(self) -> int:
+        value = self._varint()
+        return (value >> 1) ^ -(value & 1)
+
+
+def _repeated_bytes(array: pa.Array | pa.ChunkedArray) -> int:
+    """Returns the bytes that dictionary-encoded values take when each is written out."""
+    if isinstance(array, pa.ChunkedArray):
+        return sum(map(_repeated_bytes, array.chunks))
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        if not (_is_text(kind.value_type)):
+            return 0
+        lengths = pc.fill_null(pc.binary_length(array.dictionary), 0)
+        return int(pc.sum(pc.take(lengths, array.indices).cast(pa.int64())).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return sum(_repeated_bytes(array.field(number)) for number in range(kind.num_fields))
+    if _is_any_list(kind):
+        return _repeated_bytes(array.values)
+    return 0
+
+
+def open_parquet(path: Path, *, name: str, folder: Path | None = None) -> ParquetReader:
     """Returns the file, opened, once its columns are seen to be FashionEdit's.
 
     Raises:
         InvalidDataError: It is no Parquet file, or a column is missing or of another type; messages call it `name`.
     """
-    try:
-        file = pq.ParquetFile(path, memory_map=False)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidDataError(f"{name} can't be read as Parquet ({reason}); replace the file") from error
-    conform(file.schema_arrow.empty_table(), COLUMNS, name=name)
+    file = ParquetReader(path, name=name, folder=folder)
+    conform(file.schema.empty_table(), COLUMNS, name=name)
     return file
 
 
@@ -155,8 +395,11 @@ def conform(table: pa.Table, columns: Iterable[str], *, name: str) -> pa.Table:
     Files of other makers may hold wider numbers, large strings, or the fields of a difference in another order.
 
     Raises:
-        InvalidDataError: A required column is missing, or one has another kind of values; messages say `name`.
+        InvalidDataError: A required column is missing or there twice, one has another kind of values, or an image is a
+            path without bytes, which `datasets` would open or fetch; messages say `name`.
     """
+    if twice := [column for column, count in Counter(table.column_names).items() if count > 1]:
+        raise InvalidDataError(f"{name} has the column {twice[0]} twice; keep one of the two")
     schema = arrow_schema()
     chosen = [schema.field(column) for column in columns]
     arrays = []
@@ -169,11 +412,23 @@ def conform(table: pa.Table, columns: Iterable[str], *, name: str) -> pa.Table:
         found = table.column(field.name)
         try:
             arrays.append(_fit(_whole(found), field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError) as error:
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise InvalidDataError(
                 f"{name} has {found.type} in column {field.name}; FashionEdit has {field.type} there"
             ) from error
+        if field.name in IMAGE_COLUMNS and _names_files(arrays[-1]):
+            raise InvalidDataError(
+                f"{name} has an image in column {field.name} that is a path without bytes; every image is embedded in "
+                "the file"
+            )
     return pa.Table.from_arrays(arrays, schema=pa.schema(chosen))
+
+
+def _names_files(images: pa.Array) -> bool:
+    """Returns whether an image is the name of a file instead of its bytes."""
+    cells = images.flatten() if pa.types.is_list(images.type) else images
+    data, path = (pc.struct_field(cells, part) for part in ("bytes", "path"))
+    return bool(pc.any(pc.and_(pc.is_null(data), pc.is_valid(path))).as_py())
 
 
 def _required() -> Sequence[str]:
@@ -214,6 +469,13 @@ def _fit(array: pa.Array, wanted: pa.DataType) -> pa.Array:
 
 def _is_any_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(
+        test(kind)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    )
 
 
 def _same_kind(found: pa.DataType, wanted: pa.DataType) -> bool:

@@ -13,6 +13,8 @@ from .images import read_image
 from .schema import OPTIONAL_COLUMNS
 from .types import DIFFERENCES_PER_SAMPLE, Box, Difference, Sample, check_id, check_references
 
+_HIGHEST_SCORE = 1e6  # far above a cosine × 100, but sums of it stay finite
+
 One = TypeVar("One")
 Other = TypeVar("Other")
 
@@ -64,6 +66,8 @@ class SampleFacts:
             raise InvalidDataError(
                 f"sample {self.id} has a difference without description; say in words what the original shows there"
             )
+        if self.clip_score is not None and not abs(self.clip_score) <= _HIGHEST_SCORE:
+            raise InvalidDataError(f"sample {self.id} has the clip_score {self.clip_score}; it is a cosine × 100")
 
     @classmethod
     def of_sample(cls, sample: Sample) -> SampleFacts:
@@ -227,10 +231,15 @@ def image_bytes(row: Mapping[str, Any]) -> RowImages[bytes]:
     if len(crops) != DIFFERENCES_PER_SAMPLE:
         raise InvalidDataError(f"crops has {len(crops)} images; a sample has exactly {DIFFERENCES_PER_SAMPLE}")
     check_references("the row", sketches=len(sketches), examples=len(examples))
-    return RowImages(row["original_image"], row["sd3_image"], crops, sketches, examples).map(_bytes)
+    return RowImages(row["original_image"], row["sd3_image"], crops, sketches, examples).map(image_cell)
 
 
-def _bytes(name: str, cell: Mapping[str, Any] | None) -> bytes:
+def image_cell(name: str, cell: Mapping[str, Any] | None) -> bytes:
+    """Returns the encoded image in a cell of a row, which messages call `name`.
+
+    Raises:
+        InvalidDataError: There is none, or only the path of one.
+    """
     if not cell or not cell["bytes"]:
         raise InvalidDataError(f"the {name} holds no bytes; every image is embedded in the file")
     data: bytes = cell["bytes"]

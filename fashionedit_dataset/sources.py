@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .card import CARD_FILE, data_files
+from .card import CARD_FILE, data_files, read_card
 from .errors import DatasetNotFoundError, InvalidDataError
 from .folder import split_files
 from .manifest import MANIFEST_FILE
@@ -99,12 +99,11 @@ class Repository:
         """
         from huggingface_hub import HfApi
 
-        card = self._fetch(token, [CARD_FILE]) / CARD_FILE
+        text = read_card(self._fetch(token, [CARD_FILE]))
         try:
             names = HfApi(token=token).list_repo_files(self.id, revision=commit, repo_type="dataset")
         except OSError as error:
             raise self._not_found(error) from error
-        text = card.read_text("utf-8", errors="replace") if card.is_file() else None
         parquet = [name for name in names if name.endswith(".parquet")]
         found = data_files(text, parquet, place=self.id)
         if not found:

@@ -17,6 +17,7 @@ MOST_EXAMPLES = 3
 SPLITS = ("train", "validation")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _LONGEST_WORDS = 180
+_LARGE = 10**12
 _EDGE = 1e-3  # pixels; a box stored as float32 moves by at most 0.0005 px on an 8,000 px side
 
 
@@ -41,7 +42,11 @@ class Box:
     def __post_init__(self) -> None:
         for name in ("ymin", "xmin", "ymax", "xmax"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InvalidBoxError(f"box edge {name} is {str(value)[:40]!r}; it must be a number in 0..1000")
+            if isinstance(value, int) and abs(value) > _LARGE:  # an integer may have more digits than can be shown
+                raise InvalidBoxError(f"box edge {name} is a very large integer; it must be a number in 0..1000")
+            if not math.isfinite(value):
                 raise InvalidBoxError(f"box edge {name} is {value!r}; it must be a number in 0..1000")
             if not 0 <= value <= 1000:
                 raise InvalidBoxError(

@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from fashionedit.encoded import MAX_FILE_BYTES
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
-from fashionedit.images import read_image
+from fashionedit.images import MAX_FILE_BYTES, read_image
 
 from .drafting import DraftRequest, DraftResult
 from .openai_failures import failed_call

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fashionedit.encoded import MAX_FILE_BYTES
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
+from fashionedit.files import read_regular
+from fashionedit.images import MAX_FILE_BYTES
 
 _NETWORK = ("aiohttp", "fsspec", "httpcore", "httpx", "huggingface_hub", "requests")
 
@@ -61,28 +62,43 @@ class HubRows:
             return None
         data, path = value.get("bytes"), value.get("path")
         if data is None and isinstance(path, str):
-            self._check_inside(path)
-            from datasets.utils.file_utils import xopen
-
-            with _one_sentence(self.place), xopen(path, "rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
+            return self._file(path)
         if data is not None and len(data) > MAX_FILE_BYTES:
             raise InvalidDataError(
                 f"{self.place} holds an image above the {MAX_FILE_BYTES // 2**20} MiB that are read ({path})"
             )
         return data if data is None else bytes(data)
 
-    def _check_inside(self, path: str) -> None:
-        last = path.split("::")[-1]
+    def _file(self, path: str) -> bytes:
+        """Returns the content of a file of the dataset that a row names.
+
+        `datasets` reads several places in one path (`inner::outer`) in an order of its own, so none of those is read.
+        """
         folder = Path(self.place)
-        if folder.is_dir():
-            inside = Path(last).resolve().is_relative_to(folder.resolve())
-        else:
-            inside = last.startswith((f"hf://datasets/{self.place}@", f"hf://datasets/{self.place}/"))
-        if not inside:
+        local = folder.is_dir()
+        inside = local or path.startswith((f"hf://datasets/{self.place}@", f"hf://datasets/{self.place}/"))
+        if not inside or "::" in path or "\0" in path or ".." in path.split("/"):
             raise InvalidDataError(
-                f"a row of {self.place} names the image {last[:120]}, which lies outside the dataset"
+                f"a row of {self.place} names the image {path[:120]!r}, which lies outside the dataset or in more than "
+                "one place; give the dataset with its images in it"
             )
+        try:
+            if local:
+                return read_regular(folder / path, MAX_FILE_BYTES, folder=folder)
+        except (InvalidDataError, OSError) as error:
+            raise InvalidDataError(
+                f"a row of {self.place} names the image {path[:120]!r}, which can't be read from inside the dataset "
+                f"({_first_line(error)})"
+            ) from error
+        from datasets.utils.file_utils import xopen
+
+        with _one_sentence(self.place), xopen(path, "rb") as file:
+            data: bytes = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise InvalidDataError(
+                f"{self.place} holds an image above the {MAX_FILE_BYTES // 2**20} MiB that are read ({path[:120]})"
+            )
+        return data
 
 
 def open_rows(place: str, *, config: str | None, split: str | None, revision: str | None) -> HubRows:

@@ -10,9 +10,8 @@ from typing import Any
 
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
-from fashionedit.encoded import MAX_FILE_BYTES
 from fashionedit.errors import InvalidDataError, InvalidImageError
-from fashionedit.images import pixel_digest, read_image
+from fashionedit.images import MAX_FILE_BYTES, pixel_digest, read_image
 from fashionedit.parallel import map_in_order
 
 from .source import PhotoSource, Progress, Unusable

@@ -216,13 +216,24 @@ def test_captions_of_a_file_fill_in_where_a_row_has_none(tmp_path: Path) -> None
         ({}, {"columns": {"image": "text"}}, "the column text of .* holds no images; those with images are image"),
         ({}, {"columns": {"draft": "text"}}, "the column text of .* holds no images"),
         ({}, {"config": "other"}, "can't be read .*other"),
-        ({"image": {"bytes": None, "path": "/etc/passwd"}}, {}, "names the image /etc/passwd, which lies outside"),
+        (
+            {"image": {"bytes": None, "path": "/etc/passwd"}},
+            {},
+            "image '/etc/passwd', which can't be read from inside",
+        ),
+        ({"image": {"bytes": None, "path": "/etc/passwd::{place}/data/x"}}, {}, "in more than one place"),
+        ({"image": {"bytes": None, "path": "zip://x.png::{place}/data/x.zip"}}, {}, "in more than one place"),
+        ({"image": {"bytes": None, "path": "/etc/passwd::hf://datasets/a/b/x"}}, {}, "in more than one place"),
+        ({"image": {"bytes": None, "path": "hf://datasets/a/b/x"}}, {}, "can't be read from inside"),
+        ({"image": {"bytes": None, "path": "x/../../secret.png"}}, {}, "lies outside the dataset"),
     ],
 )
 def test_a_dataset_that_does_not_fit_is_named(
     tmp_path: Path, change: dict[str, Any], options: dict[str, Any], sentence: str
 ) -> None:
-    place = write(tmp_path / "set", [{**row, **change} for row in marqo_rows(4)])
+    (tmp_path / "secret.png").write_bytes(encoded(7))
+    text = json.dumps(change).replace("{place}", str(tmp_path / "set"))
+    place = write(tmp_path / "set", [{**row, **json.loads(text)} for row in marqo_rows(4)])
     with pytest.raises(InvalidDataError, match=sentence):
         items(place, tmp_path / "work", **options)
 

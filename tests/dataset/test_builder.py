@@ -5,14 +5,17 @@ import shutil
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
 import fashionedit
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
-from fashionedit.schema import features
+from fashionedit.schema import arrow_schema, features
 from fashionedit.settings import register_folder
+
+VALIDATION = "data/validation-00000-of-00001.parquet"
 
 
 @pytest.fixture(autouse=True)
@@ -149,3 +152,31 @@ def test_configurations_and_splits_can_be_asked_for(toy_folder):
         "train",
         "validation",
     ]
+
+
+@pytest.fixture
+def naming_folder(toy_folder, tmp_path):
+    """A folder in which a row names a picture of this machine instead of holding one."""
+    folder = shutil.copytree(toy_folder, tmp_path / "naming")
+    (tmp_path / "secret.png").write_bytes(pq.read_table(toy_folder / VALIDATION).to_pylist()[0]["sd3_image"]["bytes"])
+    rows = pq.read_table(folder / VALIDATION).to_pylist()
+    rows[1]["original_image"] = {"bytes": None, "path": str(tmp_path / "secret.png")}
+    pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema()), folder / VALIDATION)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        lambda folder: load_dataset("fashionedit", data_dir=folder, split="validation"),
+        lambda folder: list(load_dataset("fashionedit", data_dir=folder, split="validation", streaming=True)),
+        lambda folder: fashionedit.load(folder),
+        lambda folder: list(fashionedit.load(folder, split="val", streaming=True)),
+        lambda folder: list(fashionedit.open_data(folder)),
+        lambda folder: fashionedit.open_data(folder).manifest_hash,
+    ],
+    ids=["load_dataset", "streaming", "load", "load streaming", "open_data", "manifest_hash"],
+)
+def test_no_door_opens_a_picture_that_a_row_only_names(naming_folder, door):
+    with pytest.raises(InvalidDataError, match="a path without bytes"):
+        door(naming_folder)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from fashionedit.card import SplitSize, card_text, data_files
+from fashionedit.card import SplitSize, card_text, data_files, read_card
 from fashionedit.errors import InvalidDataError
 from fashionedit.schema import COLUMNS
 
@@ -111,3 +111,46 @@ def test_a_card_without_configurations_is_as_none(head):
     assert data_files(f"---\n{head}\n---\n", ["data/train-0.parquet"], place="it") == {
         "train": ["data/train-0.parquet"]
     }
+
+
+_LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{after}: &{after} [{', '.join(['*' + before] * 9)}]\n"
+    for before, after in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        _LAUGHS + "configs: [{config_name: default, data_files: [{split: *j, path: *j}]}]",
+        "configs: [{config_name: default, data_files: 5}]",
+        "configs: [{config_name: default, data_files: [{split: 5}]}]",
+        "configs: [{config_name: default, data_files: [{split: train, path: {a: b}}]}]",
+        "configs: [{config_name: default, data_files: [{split: [train], path: x}]}]",
+        "configs: [{config_name: default, data_files: 'train.parquet'}]",
+        "configs: " + "[" * 5_000,
+        "a: " + "x" * 300_000,
+        "configs: [{config_name: default, data_files: [{split: train, path: [" + "x, " * 1_001 + "x]}]}]",
+    ],
+)
+@pytest.mark.timeout(30)
+def test_a_hostile_head_is_one_sentence(head):
+    with pytest.raises(InvalidDataError, match=r"set/README\.md"):
+        data_files(f"---\n{head}\n---\n", ["data/train-0.parquet"], place="set")
+
+
+@pytest.mark.parametrize("head", ["configs: 5", "5", "configs: [5, [6]]", "- a", "date: 2001-99-99", "n: 0x"])
+def test_a_head_without_data_files_means_the_usual_names(head):
+    assert data_files(f"---\n{head}\n---\n", ["data/train-0.parquet"], place="set") == {
+        "train": ["data/train-0.parquet"]
+    }
+
+
+def test_a_card_is_read_in_bounds(tmp_path):
+    assert read_card(tmp_path) is None
+    (tmp_path / "README.md").write_bytes(b"\xff text")
+    assert read_card(tmp_path) == "\ufffd text"
+    with (tmp_path / "README.md").open("wb") as file:
+        file.truncate(1 << 34)
+    with pytest.raises(InvalidDataError, match="more than the 4,000,000 bytes"):
+        read_card(tmp_path)

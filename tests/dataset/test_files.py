@@ -2,13 +2,23 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from fashionedit.files import append_line, write_atomically
+from fashionedit.errors import InvalidDataError
+from fashionedit.files import (
+    append_line,
+    open_regular,
+    parse_json,
+    read_json,
+    read_json_lines,
+    read_regular,
+    write_atomically,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,3 +77,101 @@ def test_a_killed_writer_leaves_whole_files(tmp_path: Path) -> None:
         data = path.read_bytes()
         assert len(data) == 200_000
         assert len(set(data)) == 1
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (_pipe, "is no regular file"),
+        (_socket, "is no regular file"),
+        (Path.mkdir, "is a folder"),
+        (lambda path: path.symlink_to("/dev/zero"), "is no regular file"),
+    ],
+)
+@pytest.mark.timeout(20)
+def test_only_regular_files_are_opened_and_nobody_waits(tmp_path: Path, make, sentence: str) -> None:
+    make(tmp_path / "it")
+    with pytest.raises(InvalidDataError, match=sentence):
+        open_regular(tmp_path / "it")
+
+
+def test_a_link_may_not_lead_out_of_the_folder(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "sub").mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    (home / "sub" / "real").write_text("ours")
+    (home / "inside").symlink_to("sub/real")
+    (home / "outside").symlink_to("../secret")
+    (home / "loop").symlink_to("loop")
+    (home / "gone").symlink_to(tmp_path, target_is_directory=True)
+    assert read_regular(home / "inside", folder=home) == b"ours"
+    for name in ("outside", "gone/secret", "../secret", "sub/../../secret"):
+        with pytest.raises(InvalidDataError, match="leads out of"):
+            read_regular(home / name, folder=home)
+    with pytest.raises(OSError, match="loop"):
+        read_regular(home / "loop", folder=home)
+    with pytest.raises(InvalidDataError, match="is not valid"):
+        read_regular(home / "a\0b", folder=home)
+
+
+def test_the_links_of_a_hub_snapshot_lead_to_its_own_contents(tmp_path: Path) -> None:
+    snapshot = tmp_path / "datasets--org--name" / "snapshots" / "abc"
+    (tmp_path / "datasets--org--name" / "blobs").mkdir(parents=True)
+    (snapshot / "data").mkdir(parents=True)
+    (tmp_path / "datasets--org--name" / "blobs" / "1").write_text("content")
+    (tmp_path / "datasets--org--name" / "refs").write_text("not content")
+    (snapshot / "data" / "file").symlink_to("../../../blobs/1")
+    (snapshot / "data" / "other").symlink_to("../../../refs")
+    assert read_regular(snapshot / "data" / "file", folder=snapshot) == b"content"
+    with pytest.raises(InvalidDataError, match="leads out of"):
+        read_regular(snapshot / "data" / "other", folder=snapshot)
+
+
+def test_a_file_beyond_the_limit_is_not_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "it").write_bytes(b"12345")
+    assert read_regular(tmp_path / "it", 5) == b"12345"
+    with pytest.raises(InvalidDataError, match="more than the 4 bytes"):
+        read_regular(tmp_path / "it", 4)
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InvalidDataError, match="more than the 64,000,000 bytes"):
+        read_regular(tmp_path / "sparse")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "{",
+        "",
+        '{"a": NaN}',
+        '{"a": -Infinity}',
+        '{"a": 1e999}',
+        '{"a": ' + "9" * 400 + "}",
+        '{"a": ' + "9" * 10_000 + "}",
+        '{"a": "\\ud83d"}',
+        b'{"a": "\xff"}',
+    ],
+)
+def test_json_that_no_program_can_use_is_one_sentence(text: str | bytes) -> None:
+    with pytest.raises(InvalidDataError, match=r"it\.json is no valid JSON"):
+        parse_json(text, name="it.json")
+
+
+def test_json_of_another_kind_and_lines_that_hold_none(tmp_path: Path) -> None:
+    (tmp_path / "it.json").write_text("[1]")
+    with pytest.raises(InvalidDataError, match="holds no JSON object"):
+        read_json(tmp_path / "it.json")
+    (tmp_path / "lines").write_bytes(b'{"a": 1}\n[2]\n\xff\n' + b"[" * 100_000 + b'\n{"b": "\xe2\x80\xa8"}\n{"c"')
+    assert list(read_json_lines(tmp_path / "lines")) == [{"a": 1}, {"b": "\u2028"}]
+    assert list(read_json_lines(tmp_path / "none")) == []

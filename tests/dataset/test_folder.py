@@ -267,7 +267,7 @@ def test_a_broken_image_is_named_when_it_is_needed(copy):
         folder.sample("toy-001")
     with pytest.raises(InvalidImageError, match="the crop 3 of sample toy-001"):
         _ = folder.manifest_hash
-    with pytest.raises(InvalidDataError, match="sample toy-002: the original holds no bytes"):
+    with pytest.raises(InvalidDataError, match="sample toy-002, has an image in column original_image that is a path"):
         folder.digests("toy-002")
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.parquet import ROWS_PER_GROUP, ShardWriter, conform, open_parquet
+from fashionedit.parquet import MOST_BYTES, ROWS_PER_GROUP, ParquetReader, ShardWriter, conform, open_parquet
 from fashionedit.rows import EncodedSample
 from fashionedit.schema import COLUMNS, arrow_schema
 
@@ -157,3 +160,102 @@ def test_what_is_no_parquet_is_named(tmp_path):
     (tmp_path / "it.parquet").write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(InvalidDataError, match="it can't be read as Parquet"):
         open_parquet(tmp_path / "it.parquet", name="it")
+
+
+def _same(value, count):
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count), pa.int32()), pa.array([value]))
+
+
+_BOMBS = {
+    "one long text 8,500 times": (_same("x" * 1_000_000, 8_500), {}),
+    "one long picture 8,500 times": (
+        pa.StructArray.from_arrays([_same(b"x" * 1_000_000, 8_500), pa.nulls(8_500, pa.string())], ["bytes", "path"]),
+        {},
+    ),
+    "a list of one text 8,500 times": (
+        pa.ListArray.from_arrays(pa.array([0, 8_500], pa.int32()), _same("x" * 1_000_000, 8_500)),
+        {},
+    ),
+    "zeros": (pa.array([bytes(700_000_000)], pa.binary()), {"use_dictionary": False}),
+    "texts that begin alike": (
+        pa.array(["y" * 1_000_000] * 600),
+        {"use_dictionary": False, "column_encoding": {"it": "DELTA_BYTE_ARRAY"}},
+    ),
+    "a list of 100 million numbers": (
+        pa.ListArray.from_arrays(pa.array([0, 100_000_000], pa.int32()), pa.array(np.zeros(100_000_000, np.int8))),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _BOMBS)
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused(tmp_path, kind):
+    column, options = _BOMBS[kind]
+    path = tmp_path / "it.parquet"
+    pq.write_table(pa.table({"it": column}), path, compression="zstd", **options)
+    assert path.stat().st_size < 1_000_000
+    with ParquetReader(path, name="it") as file, pytest.raises(InvalidDataError, match="would unpack to more than"):
+        file.read(0, ["it"])
+
+
+def test_a_refused_file_takes_no_memory(tmp_path):
+    pq.write_table(pa.table({"it": _same("x" * 1_000_000, 8_500)}), tmp_path / "it.parquet", compression="zstd")
+    code = """
+import resource, sys
+from pathlib import Path
+from fashionedit.parquet import ParquetReader
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+with ParquetReader(Path(sys.argv[1]), name="it") as file:
+    file.read(0, ["it"])
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "it.parquet")], capture_output=True, text=True)
+    assert "would unpack to more than" in done.stderr
+
+
+def test_repeated_texts_that_fit_are_read(tmp_path):
+    texts = [f"text {number % 7} " + "abc" * 2_000 for number in range(30_000)]
+    pq.write_table(pa.table({"it": texts}), tmp_path / "it.parquet", compression="zstd")
+    assert (tmp_path / "it.parquet").stat().st_size * 1_000 < sum(map(len, texts)) < MOST_BYTES
+    with ParquetReader(tmp_path / "it.parquet", name="it") as file:
+        assert file.read(0, ["it"]).column("it").to_pylist() == texts
+
+
+def test_sizes_that_the_end_of_the_file_states_are_not_believed(tmp_path):
+    pq.write_table(pa.table({"it": [bytes(700_000_000)]}), tmp_path / "it", compression="zstd", use_dictionary=False)
+    data = (tmp_path / "it").read_bytes()
+    stated = pq.ParquetFile(tmp_path / "it").metadata.row_group(0).column(0).total_uncompressed_size
+    number = _varint(2 * stated)
+    assert data.count(number) >= 2  # of the column, and of the row group
+    (tmp_path / "it").write_bytes(data.replace(number, b"\x80" * (len(number) - 1) + b"\x00"))
+    assert pq.ParquetFile(tmp_path / "it").metadata.row_group(0).column(0).total_uncompressed_size == 0
+    with ParquetReader(tmp_path / "it", name="it") as file, pytest.raises(InvalidDataError, match="unpack"):
+        file.read(0, ["it"])
+
+
+def _varint(value):
+    found = b""
+    while value > 127:
+        found, value = found + bytes([value & 127 | 128]), value >> 7
+    return found + bytes([value])
+
+
+def test_texts_that_are_not_utf_8_and_columns_that_stand_there_twice(tmp_path):
+    raw = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff\xfe"], pa.binary()).buffers())
+    pq.write_table(pa.table({"it": raw}), tmp_path / "it.parquet")
+    with ParquetReader(tmp_path / "it.parquet", name="it") as file, pytest.raises(InvalidDataError, match="UTF8"):
+        file.read(0, ["it"])
+    twice = pa.Table.from_arrays([pa.array(["a"])] * 2, names=["image_id", "image_id"])
+    with pytest.raises(InvalidDataError, match="image_id twice"):
+        conform(twice, ["image_id"], name="it")
+
+
+@pytest.mark.parametrize("column", ["original_image", "sd3_image", "crops", "sketches", "examples"])
+def test_an_image_that_is_only_a_path_is_refused(draw, column):
+    row = EncodedSample.of(draw(0)).row()
+    cell = {"bytes": None, "path": "/etc/hostname"}
+    row[column] = cell if column.endswith("_image") else [cell] * 3
+    table = pa.Table.from_pylist([row], schema=arrow_schema())
+    with pytest.raises(InvalidDataError, match=f"column {column} that is a path without bytes"):
+        conform(table, COLUMNS, name="it")
+    row[column] = None
+    conform(pa.Table.from_pylist([row], schema=arrow_schema()), COLUMNS, name="it")
