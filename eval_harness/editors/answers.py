@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, ValidationError
 
+from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.keys import plain_json
-from fashionedit.runtime.failures import masked
+from fashionedit.runtime.answers import json_object
+from fashionedit.runtime.failures import Failure, Problem, masked, problem_in
 
-from .pictures import MOST_BYTES, result_of
-
-MOST_JSON_BYTES = MOST_BYTES * 4 // 3 + 2**20
-"""The longest answer that is read: the largest picture in base64, and a MiB for the rest."""
+from .results import picture_result
 
 
 class EditAnswer(BaseModel):
@@ -22,7 +21,7 @@ class EditAnswer(BaseModel):
 
     Args:
         status: By default `ok` with an image, `no_image` without.
-        image: A PNG, JPEG or WebP file in base64.
+        image: A PNG, JPEG or WebP file in base64, a `data:` URL of one, or a link to one.
         message: Why there is no image.
         retry: Whether the same request may succeed a little later; for `timeout` and `error`.
         params: The effective parameters.
@@ -44,13 +43,23 @@ class EditAnswer(BaseModel):
     cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     state: JsonValue = None
 
-    def result(self, *, picture: bytes | None = None, carried: bool, reply: ServiceReply | None = None) -> EditResult:
+    def result(
+        self,
+        *,
+        picture: bytes | None = None,
+        carried: bool,
+        reply: ServiceReply | None = None,
+        service: str = "",
+        seconds: float = 60.0,
+    ) -> EditResult:
         """Returns the answer as a result.
 
         Args:
             picture: The image file, where it does not come inside the JSON.
             carried: Whether the state is handed on.
             reply: What HTTP said.
+            service: Where the service is; without one, no link is opened.
+            seconds: That a link may take.
         """
         details: dict[str, Any] = {
             "params": self.params,
@@ -63,7 +72,7 @@ class EditAnswer(BaseModel):
         data = picture if picture is not None else self.image
         status = Status(self.status) if self.status else (Status.OK if data else Status.NO_IMAGE)
         if status is Status.OK and data:
-            return result_of(data, **details)
+            return picture_result(data, service=service, seconds=seconds, **details)
         if status is Status.OK:
             status = Status.NO_IMAGE
         message = masked(self.message) or f"answered {status} without an image or a message"
@@ -93,11 +102,25 @@ def request_json(request: EditRequest, *, carried: bool, with_images: bool) -> d
     return written
 
 
-def read_answer(data: bytes) -> EditAnswer | str:
-    """Returns the answer in these bytes, or in one sentence why they hold none."""
+def read_answer(data: bytes) -> EditAnswer | Problem:
+    """Returns the answer in these bytes, or what is wrong: they hold no answer, or an error in the place of one."""
     try:
-        return EditAnswer.model_validate_json(data)
+        values = json_object(data)
+        problem = None if values.get("image") or values.get("status") else problem_in(values)
+        return problem or EditAnswer.model_validate(_completed(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the answer"
-        return masked(f"the answer is not the JSON it must be ({place}: {first['msg']}): {data[:80]!r}")
+        return Problem(Failure.MALFORMED, message=masked(f"{place}: {first['msg']}, in {data[:80]!r}"))
+    except InvalidDataError as error:
+        return Problem(Failure.MALFORMED, message=masked(str(error)))
+
+
+def _completed(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the answer without what is null, and with the sentence of its `error` where it has no message."""
+    values = {name: value for name, value in values.items() if value is not None}
+    if isinstance(usage := values.get("usage"), dict):
+        values["usage"] = {name: count for name, count in usage.items() if count is not None}
+    if not values.get("message") and (problem := problem_in({"error": values.get("error")})) is not None:
+        values["message"] = problem.message
+    return values

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fashionedit.errors import EditorError, ServiceError, UnknownNameError
-from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
+from fashionedit.errors import EditorError, UnknownNameError
+from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply
 from fashionedit.eval_harness.running.keys import canonical_json
-from fashionedit.runtime.failures import masked
+from fashionedit.runtime.answers import picture_text, token_counts
 
 from .openai_service import AT_ONCE, OpenAIService, effective, found_price, object_option, usd_per_edit
-from .pictures import result_of
 from .settings import EditorSettings
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class OpenAIImages:
         """Returns what one call came to.
 
         Raises:
-            ServiceError: No further call is worth making: no key, no quota, no such model, or links for pictures.
+            ServiceError: No further call is worth making: no key, no quota, no such model.
             EditorError: A param is not one of `images.edit`.
         """
         asked = checked_params(f"openai:{self._model}", request.params, PARAMS)
@@ -104,7 +103,14 @@ class OpenAIImages:
                 "cost_usd": self._cost(usage),
                 "reply": reply,
             }
-            return _picture(answer, details)
+            data = answer.get("data")
+            first = data[0] if isinstance(data, list) and data else None
+            text = picture_text(first)
+            if text is None:
+                return self._service.no_picture(answer, "", **details)
+            if isinstance(first, dict) and isinstance(first.get("revised_prompt"), str):
+                details["params"]["revised_prompt"] = first["revised_prompt"]
+            return self._service.picture(text, **details)
 
         return self._service.ask(call, read)
 
@@ -122,24 +128,6 @@ class OpenAIImages:
         )
 
 
-def _picture(answer: Mapping[str, Any], details: dict[str, Any]) -> EditResult:
-    data = answer.get("data")
-    first = data[0] if isinstance(data, list) and data and isinstance(data[0], dict) else {}
-    if isinstance(first.get("b64_json"), str) and first["b64_json"]:
-        if isinstance(first.get("revised_prompt"), str):
-            details["params"]["revised_prompt"] = first["revised_prompt"]
-        return result_of(first["b64_json"], **details)
-    if first.get("url"):
-        raise ServiceError(
-            "the service answers with a link in the place of the picture, and links are not followed; give --option "
-            'extra_body=\'{"response_format": "b64_json"}\''
-        )
-    problem = answer.get("error")
-    said = problem.get("message") if isinstance(problem, dict) else None
-    message = masked(str(said)) if said else "the answer holds no picture"
-    return EditResult.failed(Status.NO_IMAGE, message, **details)
-
-
 def checked_params(who: str, params: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
     """Returns the params of a request.
 
@@ -150,15 +138,3 @@ def checked_params(who: str, params: Mapping[str, Any], known: tuple[str, ...]) 
         if name not in known:
             raise EditorError(f"{who} takes no param {name!r}; it takes {', '.join(known)}")
     return dict(params)
-
-
-def token_counts(usage: Any) -> dict[str, int]:
-    """Returns the token counts of an answer: all that is sent and comes back, and the parts that are pictures."""
-    if not isinstance(usage, dict):
-        return {}
-    found = {name: usage.get(name) for name in ("input_tokens", "output_tokens")}
-    for side in ("input", "output"):
-        details = usage.get(f"{side}_tokens_details")
-        if isinstance(details, dict):
-            found[f"{side}_image_tokens"] = details.get("image_tokens")
-    return {name: value for name, value in found.items() if type(value) is int and value >= 0}

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.keys import canonical_json
-from fashionedit.runtime.failures import Failure, failure_of, masked
+from fashionedit.runtime.answers import picture_text, token_counts
+from fashionedit.runtime.failures import masked, problem_in
 
-from .openai_images import PARAMS, checked_params, token_counts
+from .openai_images import PARAMS, checked_params
 from .openai_service import AT_ONCE, OpenAIService, effective, found_price, object_option, usd_per_edit
-from .pictures import data_url, result_of
+from .results import data_url
 from .settings import EditorSettings
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class OpenAIResponses:
     def _read(self, answer: dict[str, Any], asked: Mapping[str, Any], reply: ServiceReply) -> EditResult:
         output = [item for item in answer.get("output") or () if isinstance(item, dict)]
         calls = [item for item in output if item.get("type") == "image_generation_call"]
-        made = next((item for item in calls if isinstance(item.get("result"), str) and item["result"]), None)
+        made = next((item for item in calls if picture_text(item.get("result"))), None)
         params = {"model": self._model, "tool_model": self._tool_model, **effective(asked, made or {})}
         if made is not None and isinstance(made.get("revised_prompt"), str):
             params["revised_prompt"] = made["revised_prompt"]
@@ -151,8 +152,8 @@ class OpenAIResponses:
         if made is not None:
             if self._settings.state == "conversation" and isinstance(answer.get("id"), str):
                 details["state"] = {"previous_response_id": answer["id"]}
-            return result_of(made["result"], **details)
-        return _no_picture(answer, output, calls, details)
+            return self._service.picture(str(picture_text(made["result"])), **details)
+        return self._no_picture(answer, output, calls, details)
 
     def _usage(self, answer: Mapping[str, Any]) -> dict[str, int]:
         tool = answer.get("tool_usage")
@@ -172,30 +173,24 @@ class OpenAIResponses:
             image_tokens=usage.get("tool_input_image_tokens", 0),
         )
 
-
-def _no_picture(
-    answer: Mapping[str, Any],
-    output: list[dict[str, Any]],
-    calls: list[dict[str, Any]],
-    details: dict[str, Any],
-) -> EditResult:
-    """Returns why there is no picture, in the service's own words."""
-    incomplete = answer.get("incomplete_details")
-    if isinstance(incomplete, dict) and incomplete.get("reason") == "content_filter":
-        return EditResult.failed(Status.REFUSED, "the answer was cut off by the content filter", **details)
-    problems = [item["error"] for item in (*calls, answer) if isinstance(item.get("error"), dict)]
-    for problem in problems:
-        code, said = problem.get("code"), masked(str(problem.get("message") or problem.get("code")))
-        failure = failure_of(400, code if isinstance(code, str) else None, said)
-        if failure is Failure.REFUSED:
-            return EditResult.failed(Status.REFUSED, said, **details)
-        passing = code in ("server_error", "rate_limit_exceeded", "vector_store_timeout")
-        return EditResult.failed(Status.ERROR, f"the image tool failed: {said}", retry=passing, **details)
-    parts = list(_parts(output))
-    if refused := [text for kind, text in parts if kind == "refusal"]:
-        return EditResult.failed(Status.REFUSED, masked(" ".join(refused)), **details)
-    told = masked(" ".join(text for _, text in parts))
-    return EditResult.failed(Status.NO_IMAGE, told or "the answer holds no picture", **details)
+    def _no_picture(
+        self,
+        answer: Mapping[str, Any],
+        output: list[dict[str, Any]],
+        calls: list[dict[str, Any]],
+        details: dict[str, Any],
+    ) -> EditResult:
+        """Returns why there is no picture, in the service's own words."""
+        incomplete = answer.get("incomplete_details")
+        if isinstance(incomplete, dict) and incomplete.get("reason") == "content_filter":
+            return EditResult.failed(Status.REFUSED, "the answer was cut off by the content filter", **details)
+        for item in calls:
+            if (problem := problem_in(item)) is not None:
+                return self._service.failed(problem, **details)
+        parts = list(_parts(output))
+        if refused := [text for kind, text in parts if kind == "refusal"]:
+            return EditResult.failed(Status.REFUSED, masked(" ".join(refused)), **details)
+        return self._service.no_picture(answer, masked(" ".join(text for _, text in parts)), **details)
 
 
 def _parts(output: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.editing import EditResult, ServiceReply
-from fashionedit.runtime.openai_client import open_client, service_host
+from fashionedit.eval_harness.editing import EditResult, ServiceReply, Status
+from fashionedit.runtime.answers import json_object
+from fashionedit.runtime.failures import Failure, Problem, Service, problem_in
+from fashionedit.runtime.openai_client import call_problem, open_client, service_host, service_url
 from fashionedit.runtime.prices import Price, price_of
 
-from .openai_failures import failed_call, limits_of, malformed
-from .pictures import MOST_BYTES
+from .results import failed_result, picture_result
 from .settings import EditorSettings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ AT_ONCE = 8
 _PICTURE_IN = 7_100  # tokens of a 1024 × 1536 picture that is sent, at high fidelity
 _PICTURE_OUT = 6_240  # tokens of one that comes back, at high quality
 _EFFECTIVE = ("size", "quality", "background", "output_format")
+_LIMITS = ("retry-after", "retry-after-ms", "x-ratelimit-")
 
 
 class OpenAIService:
@@ -37,9 +38,9 @@ class OpenAIService:
     """
 
     def __init__(self, model: str, settings: EditorSettings) -> None:
-        self._model = model
         self._settings = settings
-        self._host = service_host(settings.base_url)
+        self._service = Service(service_host(settings.base_url), model)
+        self._url = service_url(settings.base_url)
         self._lock = Lock()
         self._open()  # a missing key or package is told before the run begins
 
@@ -68,18 +69,38 @@ class OpenAIService:
         try:
             raw = call(self._open())
         except openai.OpenAIError as error:
-            return failed_call(error, model=self._model, host=self._host, timeout=self._settings.timeout)
-        reply = limits_of(raw.status_code, raw.headers)
-        if len(raw.content) > 2 * MOST_BYTES:
-            return malformed(self._host, reply, f"{len(raw.content):,} bytes")
+            status = getattr(error, "status_code", None)
+            reply = None if status is None else _limits(status, error.response.headers)  # type: ignore[attr-defined]  # as above
+            problem = call_problem(error, url=self._url, timeout=self._settings.timeout)
+            return failed_result(problem, self._service, reply=reply)
+        reply = _limits(raw.status_code, raw.headers)
         try:
-            answer = json.loads(raw.content)
-        except (ValueError, RecursionError):
-            page = raw.content.lstrip()[:1] == b"<"
-            return malformed(self._host, reply, "a page of HTML" if page else "no JSON")
-        if not isinstance(answer, dict):
-            return malformed(self._host, reply, f"JSON with a {type(answer).__name__} in the place of an object")
+            answer = json_object(raw.content)
+        except InvalidDataError as error:
+            return self.failed(Problem(Failure.MALFORMED, raw.status_code, str(error)), reply=reply)
         return read(answer, reply)
+
+    def picture(self, text: str, **details: Any) -> EditResult:
+        """Returns the result that the text of a picture makes, which may be a link; `details` are further fields."""
+        return picture_result(text, service=self._url, seconds=self._settings.timeout, **details)
+
+    def failed(self, problem: Problem, **details: Any) -> EditResult:
+        """Returns the result that a failure makes; `details` are further fields.
+
+        Raises:
+            ServiceError: No further call is worth making.
+        """
+        return failed_result(problem, self._service, **details)
+
+    def no_picture(self, answer: Mapping[str, Any], said: str, **details: Any) -> EditResult:
+        """Returns why an answer holds no picture: its error, else `said`, in the service's own words.
+
+        Raises:
+            ServiceError: No further call is worth making.
+        """
+        if (problem := problem_in(answer)) is not None:
+            return self.failed(problem, **details)
+        return EditResult.failed(Status.NO_IMAGE, said or "the answer holds no picture", **details)
 
     def close(self) -> None:
         """Ends the connections."""
@@ -87,6 +108,12 @@ class OpenAIService:
             client = self.__dict__.pop("_client", None)
         if client is not None:
             client.close()
+
+
+def _limits(status: int, headers: Mapping[str, str]) -> ServiceReply:
+    """Returns what an answer said about the service's limits."""
+    named = {name.lower(): value for name, value in headers.items()}
+    return ServiceReply(status, {name: value for name, value in named.items() if name.startswith(_LIMITS)})
 
 
 def effective(asked: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:

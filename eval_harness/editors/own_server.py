@@ -22,29 +22,30 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
 import json
 import os
-import select
-import ssl
-import time
-from collections import deque
+from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fashionedit.errors import InvalidDataError, ServiceError
-from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
+from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply
 from fashionedit.eval_harness.running.identity import UNDECLARED
-from fashionedit.runtime.failures import Failure, failure_of, masked
+from fashionedit.runtime.failures import Failure, Problem, Service, masked, problem_of
+from fashionedit.runtime.http_clients import connection_failure, open_client, place_of
 
-from .answers import MOST_JSON_BYTES, read_answer, request_json
+from .answers import read_answer, request_json
+from .results import failed_result
 from .settings import EditorSettings
+
+if TYPE_CHECKING:
+    import httpx2
 
 TOKEN = "FASHIONEDIT_HTTP_TOKEN"
 _AT_ONCE = 8
 _DESCRIBING = 30.0
-_CHUNK = 2**16
 
 
 class _Description(BaseModel):
@@ -53,13 +54,6 @@ class _Description(BaseModel):
     name: str = Field(default="", max_length=100)
     version: str = Field(default="", max_length=200)
     protocols: list[str] | None = None
-
-
-class _ErrorBody(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    message: str = ""
-    code: str | None = None
 
 
 def open_http(rest: str, settings: EditorSettings) -> OwnServer:
@@ -88,13 +82,11 @@ class OwnServer:
         settings.known_options("http", {})
         if settings.base_url is not None:
             raise InvalidDataError("http has its address in its name; leave the base URL out")
-        self._url = _checked(url)
-        self._settings = settings
+        parts = _checked(url)
+        self._url, self._query, self._settings = url, parts.query, settings
         self._carried = settings.state == "conversation"
-        self._idle: deque[http.client.HTTPConnection] = deque()  # append and pop are atomic
-        self._path = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
-        place = f"{self._url.hostname}:{self._url.port}" if self._url.port else str(self._url.hostname)
-        self._place = f"{self._url.scheme}://{place}{self._url.path}"
+        self._place = place_of(url)
+        self._service = Service(self._place, key=TOKEN, address="the address")
         self._info = self._described()
 
     def describe(self) -> EditorInfo:
@@ -107,60 +99,54 @@ class OwnServer:
         Raises:
             ServiceError: It takes no further request: no key, no quota, no such address.
         """
+        import httpx2
+
         body = json.dumps(request_json(request, carried=self._carried, with_images=True)).encode()
         try:
-            status, headers, data = self._exchange("POST", body, self._settings.timeout)
-        except TimeoutError:
-            message = f"{self._place} did not answer within {self._settings.timeout:g} s"
-            return EditResult.failed(Status.TIMEOUT, message, retry=True)
-        except (OSError, http.client.HTTPException) as error:
-            return EditResult.failed(Status.ERROR, self._masked(f"the connection failed: {error!r}"), retry=True)
-        reply = ServiceReply(status, headers)
-        if data is None:
-            message = f"the answer is above {MOST_JSON_BYTES // 2**20} MiB; send a smaller image"
-            return EditResult.failed(Status.INVALID_IMAGE, message, reply=reply)
-        if status >= 300:
-            return self._failed(status, data, reply)
-        answer = read_answer(data)
-        if isinstance(answer, str):
-            return EditResult.failed(Status.ERROR, self._masked(answer), retry=True, reply=reply)
-        return answer.result(carried=self._carried, reply=reply)
+            response = self._client.post(self._url, content=body, headers={"Content-Type": "application/json"})
+        except httpx2.TimeoutException:
+            problem = Problem(Failure.TIMEOUT, message=f"within {self._settings.timeout:g} s")
+            return failed_result(problem, self._service)
+        except InvalidDataError as error:
+            return failed_result(Problem(Failure.TOO_LARGE, message=str(error)), self._service)
+        except (httpx2.TransportError, OSError) as error:
+            problem = Problem(Failure.NO_CONNECTION, message=connection_failure(error, self._url))
+            return failed_result(problem, self._service)
+        reply = ServiceReply(response.status_code, {name.lower(): value for name, value in response.headers.items()})
+        if not response.is_success:
+            return failed_result(problem_of(response.status_code, response.content), self._service, reply=reply)
+        answer = read_answer(response.content)
+        if isinstance(answer, Problem):
+            return failed_result(answer, self._service, reply=reply)
+        return answer.result(carried=self._carried, reply=reply, service=self._url, seconds=self._settings.timeout)
 
     def close(self) -> None:
-        """Closes the connections that are kept open."""
-        while self._idle:
-            self._idle.pop().close()
-
-    def _failed(self, status: int, data: bytes, reply: ServiceReply) -> EditResult:
-        try:
-            body = _ErrorBody.model_validate_json(data)
-        except ValidationError:
-            body = _ErrorBody(message=data[:300].decode(errors="replace"))
-        said = self._masked(f"HTTP {status} from {self._place}: {body.message or 'without a word'}")
-        if status < 400:
-            raise ServiceError(f"{said}; it points elsewhere: give the address where edits are answered")
-        failure = failure_of(status, body.code, body.message)
-        if failure.final:
-            raise ServiceError(f"{said} ({failure}); {_TO_DO[failure]}")
-        if failure is Failure.REFUSED:
-            return EditResult.failed(Status.REFUSED, self._masked(body.message) or said, reply=reply)
-        return EditResult.failed(Status.ERROR, said, retry=failure.passing, reply=reply)
+        """Closes the connections that are kept open; a later edit opens new ones."""
+        if (client := self.__dict__.pop("_client", None)) is not None:
+            client.close()
 
     def _described(self) -> EditorInfo:
-        try:
-            status, _, data = self._exchange("GET", None, min(self._settings.timeout, _DESCRIBING))
-        except (OSError, http.client.HTTPException) as error:
-            raise ServiceError(
-                self._masked(f"nothing answers at {self._place} ({error!r}); start the server, or check the address")
-            ) from None
-        if status in (401, 403):
-            raise ServiceError(f"{self._place} answered HTTP {status}; set {TOKEN} to the token that it wants")
+        import httpx2
+
         said = _Description()
-        if status == 200 and data is not None:
-            with contextlib.suppress(ValidationError):  # a page for people: the server does not describe itself
-                said = _Description.model_validate_json(data)
+        try:
+            response = self._client.get(self._url, timeout=min(self._settings.timeout, _DESCRIBING))
+            status = response.status_code
+            if status in (401, 403):
+                raise ServiceError(f"{self._place} answered HTTP {status}; set {TOKEN} to the token that it wants")
+            if status == 200:
+                with contextlib.suppress(ValidationError):  # a page for people: the server does not describe itself
+                    said = _Description.model_validate_json(response.content)
+        except InvalidDataError:
+            pass  # too long to be a description
+        except (httpx2.TransportError, OSError) as error:
+            self.close()
+            why = connection_failure(error, self._url)
+            raise ServiceError(
+                f"nothing answers at {self._place} ({why}); start the server, or check the address"
+            ) from None
         version = self._settings.version or said.version
-        query = hashlib.sha256(self._url.query.encode()).hexdigest()[:8] if self._url.query else ""
+        query = hashlib.sha256(self._query.encode()).hexdigest()[:8] if self._query else ""
         return EditorInfo(
             said.name or self._place,
             f"http {said.name or self._place} {query} version {version}"
@@ -171,73 +157,20 @@ class OwnServer:
             at_once=_AT_ONCE,
         )
 
-    def _exchange(self, method: str, body: bytes | None, seconds: float) -> tuple[int, dict[str, str], bytes | None]:
-        """Returns status, headers and body of one exchange; the body is None if it is too long."""
-        deadline = time.monotonic() + seconds
-        connection = self._connection(seconds)
-        kept = False
-        try:
-            headers = {"Accept": "application/json", "User-Agent": "fashionedit"}
-            if body is not None:
-                headers["Content-Type"] = "application/json"
-            if token := os.environ.get(TOKEN, "").strip():
-                headers["Authorization"] = f"Bearer {token}"
-            connection.request(method, self._path, body=body, headers=headers)
-            sock = connection.sock
-            response = connection.getresponse()
-            received = bytearray()
-            while len(received) <= MOST_JSON_BYTES:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError
-                if not response.isclosed() and sock is not None:
-                    sock.settimeout(left)
-                chunk = response.read1(_CHUNK)
-                if not chunk:
-                    break
-                received += chunk
-            complete = len(received) <= MOST_JSON_BYTES
-            if complete and response.length:
-                raise http.client.IncompleteRead(b"", response.length)
-            kept = complete and not response.will_close
-            response.close()  # read1 leaves it open at its end, and an open one blocks the next request
-            said = {name.lower(): value for name, value in response.getheaders()}
-            return response.status, said, bytes(received) if complete else None
-        finally:
-            if kept:
-                self._idle.append(connection)
-            else:
-                connection.close()
+    @cached_property
+    def _client(self) -> httpx2.Client:
+        import httpx2
 
-    def _connection(self, seconds: float) -> http.client.HTTPConnection:
-        while self._idle:
-            try:
-                kept = self._idle.pop()
-            except IndexError:
-                break
-            # An idle connection that has something to read was closed by the server.
-            if kept.sock is not None and not select.select([kept.sock], [], [], 0)[0]:
-                kept.sock.settimeout(seconds)
-                return kept
-            kept.close()
-        host = str(self._url.hostname)
-        if self._url.scheme == "https":
-            context = ssl.create_default_context()
-            return http.client.HTTPSConnection(host, self._url.port, timeout=seconds, context=context)
-        return http.client.HTTPConnection(host, self._url.port, timeout=seconds)
-
-    def _masked(self, text: str) -> str:
-        token = os.environ.get(TOKEN, "").strip()
-        return masked(text.replace(token, "[key]") if token else text)
-
-
-_TO_DO = {
-    Failure.NO_KEY: f"set {TOKEN} to the token that it wants",
-    Failure.NO_QUOTA: "see to the account, then call again to continue",
-    Failure.FORBIDDEN: f"check {TOKEN} and what it allows",
-    Failure.NO_MODEL: "check which model the server offers",
-    Failure.NO_ADDRESS: "check the address",
-}
+        headers = {"Accept": "application/json", "User-Agent": "fashionedit"}
+        if token := os.environ.get(TOKEN, "").strip():
+            headers["Authorization"] = f"Bearer {token}"
+        seconds = self._settings.timeout
+        # As many connections as the run has threads; the library's own limit would make the others wait.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        client: httpx2.Client = open_client(
+            httpx2.Client, self._url, seconds=seconds, timeout=seconds, headers=headers, limits=limits
+        )
+        return client
 
 
 def _checked(url: str) -> SplitResult:

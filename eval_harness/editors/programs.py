@@ -38,10 +38,11 @@ from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.images import png_bytes
-from fashionedit.runtime.failures import masked
+from fashionedit.runtime.failures import Failure, Problem, Service, masked
+from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
 
 from .answers import EditAnswer, read_answer, request_json
-from .pictures import MOST_BYTES
+from .results import failed_result
 from .settings import EditorSettings
 
 _PLACE = re.compile(r"\{(base|reference|instruction|out|seed|request|params)\}")
@@ -136,17 +137,19 @@ class Program:
         return [str(self._program), *filled, *([] if self._places else [str(folder)])]
 
     def _result(self, folder: Path) -> EditResult:
-        answer: EditAnswer | str = EditAnswer(message="the program wrote neither out.png nor result.json")
+        answer: EditAnswer | Problem = EditAnswer(message="the program wrote neither out.png nor result.json")
         try:
-            told = _read(folder / "result.json", _MOST_JSON)
-            if told is not None:
-                answer = read_answer(told)
+            written = _read(folder / "result.json", _MOST_JSON)
         except InvalidDataError as error:
-            answer = str(error)
-        if isinstance(answer, str):
-            return EditResult.failed(Status.ERROR, f"result.json: {answer}")
+            return EditResult.failed(Status.ERROR, str(error))
+        if written is not None:
+            answer = read_answer(written)
+        if isinstance(answer, Problem) and answer.failure is Failure.MALFORMED:
+            return EditResult.failed(Status.ERROR, f"result.json: {answer.message}")  # the same the next time
+        if isinstance(answer, Problem):
+            return failed_result(answer, Service("result.json of the program"))
         try:
-            picture = _read(folder / "out.png", MOST_BYTES)
+            picture = _read(folder / "out.png", MOST_PICTURE_BYTES)
         except InvalidDataError as error:
             return EditResult.failed(Status.INVALID_IMAGE, str(error))
         return answer.result(picture=picture, carried=self._carried)

@@ -17,21 +17,24 @@ so that a run can only be continued with a declared `--version`.
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import threading
+from importlib import import_module
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from fashionedit.errors import EditorError, InvalidDataError, InvalidImageError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.images import png_bytes
-from fashionedit.runtime.failures import Failure, failure_of, masked
+from fashionedit.runtime.answers import json_object, picture_text
+from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, masked, problem_in, problem_of
+from fashionedit.runtime.http_clients import client_options, connection_failure, open_client
 
-from .pictures import data_url, decoded
+from .results import data_url, decoded, failed_result, picture_result
 from .settings import EditorSettings
 from .stitching import stitch, unstitch
 
@@ -74,6 +77,7 @@ class ProviderEditor:
     """
 
     def __init__(self, name: str, settings: EditorSettings) -> None:
+        import huggingface_hub
         from huggingface_hub import InferenceClient, get_token
 
         provider, _, model = name.partition("/")
@@ -84,6 +88,7 @@ class ProviderEditor:
         if settings.state != "images":
             raise InvalidDataError("hf has no conversations; leave the state out")
         options = settings.known_options("hf", _OPTIONS)
+        self._rules_kept = False
         self._provider, self._model, self._settings = provider, model, settings
         self._undeclared = f"{UNDECLARED}{os.urandom(8).hex()}"
         self._native = self._several(options.get("images"))
@@ -94,6 +99,9 @@ class ProviderEditor:
             {"base_url": settings.base_url} if settings.base_url else {"model": model, "provider": provider}
         )
         self._client = InferenceClient(timeout=settings.timeout, **where)
+        self._url = settings.base_url or huggingface_hub.constants.INFERENCE_PROXY_TEMPLATE.format(provider=provider)
+        self._service = Service(f"{provider} ({model})", model, "HF_TOKEN", "provider, model and base URL")
+        self._keep_the_rules()
 
     def describe(self) -> EditorInfo:
         """Returns provider, model and how images and seed are sent."""
@@ -116,19 +124,62 @@ class ProviderEditor:
             EditorError: A param is one that the harness sets.
             ServiceError: No further call is worth making: no key, no quota, no such model.
         """
+        import huggingface_hub
+
         stitched = bool(request.references) and not self._native
         shown = stitch(request.base, request.references[0]) if stitched else request.base
         fields = self._fields(request, shown)
         used = {**request.params, **({"seed": request.seed} if self._seed else {}), "stitched": stitched}
+        if huggingface_hub.constants.HF_HUB_OFFLINE:
+            raise ServiceError("HF_HUB_OFFLINE is set, so no provider can be called; unset it")
+        self._keep_the_rules()
+        _LAST.response = None
         try:
             # The client calls bytes JPEG where it is not given a data URL, which these three take and others do not.
             first: Any = data_url(shown) if self._provider in _DATA_URL else png_bytes(shown)
             answer = self._client.image_to_image(first, prompt=request.instruction, **fields)
             file: Any = getattr(answer, "fp", None)  # opened by the client, but neither checked nor decoded yet
-            image = decoded(file.getvalue())
+            result = EditResult.ok(decoded(file.getvalue()))
+        except ServiceError:
+            raise
         except Exception as error:  # the client is not typed by error: each kind is told apart below
-            return self._failed(error)
-        return EditResult.ok(unstitch(image, request.base) if stitched else image, params=used)
+            result = self._failed(error)
+        if result.image is None:
+            return result
+        return EditResult.ok(unstitch(result.image, request.base) if stitched else result.image, params=used)
+
+    def close(self) -> None:
+        """Gives the Hub's client back as it was."""
+        from huggingface_hub import set_client_factory
+        from huggingface_hub.utils import _http  # has the default, which is not public
+
+        if self._rules_kept:
+            set_client_factory(_http.default_client_factory)
+            self._rules_kept = False
+
+    def _keep_the_rules(self) -> None:
+        """Has the Hub's client, which is one for the whole process, keep the rules of `runtime.http_clients`."""
+        try:
+            from huggingface_hub import set_client_factory
+        except ImportError:
+            raise ServiceError("hf: needs huggingface_hub 1 or later; run pip install 'huggingface_hub>=1'") from None
+        from huggingface_hub.errors import HfHubHTTPError
+
+        if self._rules_kept:
+            return
+        package = HfHubHTTPError.__mro__[1].__module__.partition(".")[0]  # httpx or httpx2, by its version
+        client_class = import_module(package).Client
+        seconds = self._settings.timeout
+        hooks = client_options(self._url, seconds=seconds)["event_hooks"]
+        hooks["response"].append(_keep)
+
+        def opened() -> Any:  # results lie at other addresses, and may be moved: these are looked at too
+            options = {"timeout": seconds, "follow_redirects": True, "event_hooks": hooks}
+            return open_client(client_class, self._url, seconds=seconds, **options)
+
+        opened().close()  # a proxy that can't be used is told now
+        set_client_factory(opened)
+        self._rules_kept = True
 
     def _several(self, asked: Any) -> bool:
         if asked not in (None, "native", "stitched"):
@@ -156,52 +207,58 @@ class ProviderEditor:
     def _failed(self, error: Exception) -> EditResult:
         from huggingface_hub.errors import HfHubHTTPError
 
-        who = f"{self._provider} ({self._model})"
-        said = masked(str(error)) or type(error).__name__
+        who, said = self._service.host, masked(str(error)) or type(error).__name__
         if isinstance(error, HfHubHTTPError):
-            return self._status(error, who)
+            response = error.response
+            reply = ServiceReply(response.status_code, {name.lower(): text for name, text in response.headers.items()})
+            return failed_result(problem_of(response.status_code, response.content), self._service, reply=reply)
+        if isinstance(error, InvalidDataError) and not isinstance(error, InvalidImageError):
+            return failed_result(Problem(Failure.TOO_LARGE, message=str(error)), self._service)
         if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-            return EditResult.failed(Status.TIMEOUT, f"{who} gave no answer in time ({said})", retry=True)
-        if isinstance(error, UnidentifiedImageError | SyntaxError | InvalidImageError | Image.DecompressionBombError):
+            return failed_result(Problem(Failure.TIMEOUT, message=f"in time ({said})"), self._service)
+        broken = type(error).__module__.partition(".")[0] in _HTTP_PACKAGES or isinstance(error, ConnectionError)
+        if broken:
+            why = connection_failure(error, self._url)
+            return failed_result(Problem(Failure.NO_CONNECTION, message=why), self._service)
+        if (result := self._read_again()) is not None:
+            return result
+        if isinstance(error, InvalidImageError | OSError | SyntaxError | Image.DecompressionBombError):
             return EditResult.failed(Status.INVALID_IMAGE, f"{who} answered with no usable image ({said})")
-        if type(error).__name__ == "OfflineModeIsEnabled":
-            raise ServiceError("HF_HUB_OFFLINE is set, so no provider can be asked; unset it") from error
         if isinstance(error, IndexError):
             return EditResult.failed(Status.NO_IMAGE, f"{who} answered without an image")
         if isinstance(error, ValueError) and _NOT_OFFERED.search(str(error)):
             raise ServiceError(f"{who} can't be used: {said}; name another provider or model") from error
         if isinstance(error, ValueError) and failure_of(400, None, str(error)) is Failure.REFUSED:
             return EditResult.failed(Status.REFUSED, said)
-        broken = isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _HTTP_PACKAGES
-        if broken or isinstance(error, ValueError | KeyError | AttributeError):
-            what = "the connection broke" if broken else "the answer can't be understood"
-            return EditResult.failed(Status.ERROR, f"{who}: {what} ({type(error).__name__}: {said})", retry=True)
+        if isinstance(error, ValueError | KeyError | AttributeError | TypeError):
+            return failed_result(Problem(Failure.MALFORMED, message=f"{type(error).__name__}: {said}"), self._service)
         raise error
 
-    def _status(self, error: Any, who: str) -> EditResult:
-        response = error.response
-        reply = ServiceReply(response.status_code, {name.lower(): value for name, value in response.headers.items()})
-        code, message = _said(response.text)
-        message = masked(message or str(error.server_message or ""))
-        failure = failure_of(response.status_code, code, message)
-        if failure.final:
-            raise ServiceError(
-                f"{who} answered {response.status_code}, {failure} ({message or 'without a word'}); {_TO_DO[failure]}"
-            ) from error
-        if failure is Failure.REFUSED:
-            return EditResult.failed(Status.REFUSED, message, reply=reply)
-        said = f"{who} answered {response.status_code} ({message or 'without a word'})"
-        return EditResult.failed(Status.ERROR, said, retry=failure.passing, reply=reply)
+    def _read_again(self) -> EditResult | None:
+        """Returns what the last answer holds that the client could not read: an error, or a picture in another form."""
+        response = _LAST.response
+        try:
+            answer = json_object(response.content)
+        except (InvalidDataError, AttributeError, RuntimeError):  # no answer, or its body was not read
+            return None
+        if (problem := problem_in(answer)) is not None:
+            return failed_result(problem, self._service)
+        for name in ("data", "images", "output", "outputs", "image"):
+            items = answer.get(name)
+            item = items[0] if isinstance(items, list) and items else items
+            if (text := picture_text(item)) is not None:
+                return picture_result(text, service=self._url, seconds=self._settings.timeout)
+        return None
 
 
-_HTTP_PACKAGES = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
-_TO_DO = {
-    Failure.NO_KEY: "set HF_TOKEN to a valid token",
-    Failure.NO_QUOTA: "add credit, and the same command continues",
-    Failure.FORBIDDEN: "use a token that may call inference providers and this model",
-    Failure.NO_MODEL: "name another model or provider",
-    Failure.NO_ADDRESS: "check provider, model and base URL",
-}
+_LAST = threading.local()
+"""Each thread's last answer: the client raises what does not say what was in it."""
+
+_HTTP_PACKAGES = ("httpx", "httpx2", "httpcore", "httpcore2")
+
+
+def _keep(response: Any) -> None:
+    _LAST.response = response
 
 
 def _flag(value: Any) -> bool:
@@ -209,28 +266,3 @@ def _flag(value: Any) -> bool:
     if not isinstance(value, bool | str) or value not in known:
         raise InvalidDataError(f"option seed is {value!r}; choose true or false")
     return known[value]
-
-
-def _said(text: str) -> tuple[str | None, str]:
-    """Returns code and sentence of an error's body, of whichever provider."""
-    try:
-        body = json.loads(text)
-    except ValueError:
-        return None, "" if "<" in text[:200] else text[:300]
-    for name in ("error", "detail"):
-        inner = body.get(name) if isinstance(body, dict) else None
-        if isinstance(inner, list) and inner and isinstance(inner[0], dict):
-            inner = inner[0]
-        if isinstance(inner, str):
-            return _text(body.get("code")), inner
-        if isinstance(inner, dict):
-            body = inner
-    if not isinstance(body, dict):
-        return None, ""
-    return _text(body.get("code")) or _text(body.get("type")), _text(body.get("message")) or _text(
-        body.get("msg")
-    ) or ""
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

@@ -11,9 +11,12 @@ from fashionedit.errors import InvalidDataError
 PLACES = ("base", "reference", "instruction", "seed")
 """What a mapping may name in braces."""
 
-_PICTURES = ("Image", "Gallery", "ImageSlider", "ImageEditor")
-_TEXTS = ("Textbox", "MultimodalTextbox", "TextArea")
-_NUMBERS = ("Number", "Slider")
+PICTURES = ("image", "gallery", "imageslider", "imageeditor", "annotatedimage")
+"""Components that hold pictures, as `kind_of` spells them."""
+
+_TEXTS = ("textbox", "multimodaltextbox", "textarea")
+_NUMBERS = ("number", "slider")
+_EDITED = {"background": "{base}", "layers": [], "composite": "{base}"}
 
 Endpoint = Mapping[str, Any]
 
@@ -32,13 +35,59 @@ def endpoint_of(endpoints: Mapping[str, Endpoint], name: str | None, space: str)
     editing = [
         found
         for found, endpoint in endpoints.items()
-        if _first(endpoint["parameters"], _PICTURES) and _first(endpoint["returns"], _PICTURES)
+        if _first(endpoint["parameters"], PICTURES) and _first(endpoint["returns"], PICTURES)
     ]
     if len(editing) != 1:
         have = "; ".join(f"{found} ({listed(endpoint)})" for found, endpoint in endpoints.items()) or "nothing"
         many = "more than one endpoint that edits" if editing else "no endpoint that takes and gives a picture"
         raise InvalidDataError(f"{space} has {many}; give --option api_name=NAME; it has {have}")
     return editing[0], endpoints[editing[0]]
+
+
+def kind_of(item: Mapping[str, Any]) -> str:
+    """Returns the component of an input or output in lower case: Gradio calls an `ImageSlider` `Imageslider`."""
+    return str(item["component"]).lower()
+
+
+def ranges_of(config: Mapping[str, Any], api_name: str, endpoint: Endpoint) -> dict[str, tuple[float, float, float]]:
+    """Returns minimum, maximum and step of the number inputs that have them, by their names.
+
+    Args:
+        config: What the Space says of its components.
+        api_name: Of the endpoint, with a slash.
+        endpoint: Its inputs.
+    """
+    components = {item.get("id"): item for item in config.get("components", ())}
+    named = (item for item in config.get("dependencies", ()) if f"/{item.get('api_name')}" == api_name)
+    inputs = [components.get(identity, {}) for identity in next(named, {}).get("inputs", ())]
+    inputs = [item for item in inputs if item.get("type") != "state" and not item.get("skip_api")]
+    found = {}
+    # Both lists have the inputs in their order; where they do not fit together, nothing is known.
+    pairs = zip(endpoint["parameters"], inputs, strict=True) if len(inputs) == len(endpoint["parameters"]) else ()
+    for parameter, component in pairs:
+        props = component.get("props") or {}
+        low, high, step = props.get("minimum"), props.get("maximum"), props.get("step")
+        if kind_of(parameter) in _NUMBERS and isinstance(high, int | float):
+            low = low if isinstance(low, int | float) else 0
+            step = step if isinstance(step, int | float) and step > 0 else 1
+            if low <= high:
+                found[str(parameter["parameter_name"])] = (low, high, step)
+    return found
+
+
+def folded_seed(seed: int, range_: tuple[float, float, float] | None) -> int | float:
+    """Returns the seed as it is where its input allows it, else one of the values that the input allows.
+
+    >>> folded_seed(5, (0, 10, 1)), folded_seed(25, (10, 19, 1)), folded_seed(7, (0, 100, 5)), folded_seed(9, None)
+    (5, 15, 35, 9)
+    """
+    if range_ is None:
+        return seed
+    low, high, step = range_
+    if low <= seed <= high and (seed - low) % step == 0:
+        return seed
+    value = low + step * (seed % (int((high - low) / step) + 1))
+    return int(value) if float(value).is_integer() else value
 
 
 def listed(endpoint: Endpoint) -> str:
@@ -87,17 +136,19 @@ def guessed_mapping(endpoint: Endpoint, space: str) -> dict[str, Any]:
     """
     parameters: Sequence[Mapping[str, Any]] = endpoint["parameters"]
     has = f'give --option inputs=\'{{"NAME": "{{base}}", …}}\'; {space} has {listed(endpoint)}'
-    images = [item["parameter_name"] for item in parameters if item["component"] == "Image"]
+    images = [item["parameter_name"] for item in parameters if kind_of(item) in ("image", "imageeditor")]
+    kinds = {item["parameter_name"]: kind_of(item) for item in parameters}
     text = _first(parameters, _TEXTS)
     if not images or text is None:
         raise InvalidDataError(f"which input is the image and which the instruction can't be told; {has}")
-    mapping = dict(zip(images, ("{base}", "{reference}"), strict=False))
-    mapping[text] = "{instruction}"
+    mapping: dict[str, Any] = dict(zip(images, ("{base}", "{reference}"), strict=False))
+    mapping |= {name: _EDITED for name, place in mapping.items() if place == "{base}" and kinds[name] == "imageeditor"}
+    mapping[text] = "{instruction}" if kinds[text] != "multimodaltextbox" else {"text": "{instruction}", "files": []}
     for item in parameters:
         words = f"{item['parameter_name']} {item['label']}".lower()
-        if "seed" in words and item["component"] in _NUMBERS:
+        if "seed" in words and kind_of(item) in _NUMBERS:
             mapping[item["parameter_name"]] = "{seed}"
-        elif "seed" in words and item["component"] == "Checkbox":
+        elif "seed" in words and kind_of(item) == "checkbox":
             mapping[item["parameter_name"]] = False  # "randomize seed"
     _complete(mapping, endpoint, has)
     return mapping
@@ -137,7 +188,7 @@ def filled(value: Any, places: Mapping[str, Any], file: Callable[[str], Any]) ->
 
 
 def _first(items: Sequence[Mapping[str, Any]], components: Sequence[str]) -> str | None:
-    return next((item.get("parameter_name", item["label"]) for item in items if item["component"] in components), None)
+    return next((item.get("parameter_name", item["label"]) for item in items if kind_of(item) in components), None)
 
 
 def _complete(mapping: Mapping[str, Any], endpoint: Endpoint, has: str) -> None:

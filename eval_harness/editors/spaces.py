@@ -7,11 +7,12 @@ The mapping is by the inputs' names or a list in their order; values may be anyt
 `{base}` and `{reference}` may stand inside a gallery's list. Without a mapping it is guessed: first image, second
 image, first text, a number called seed; the guess is written into each result's params. Without `api_name` it is the
 only endpoint that takes and gives a picture. In `vanilla` the reference's input is left empty; a Space without one
-takes part in `vanilla` alone. A `--param` sets an input by its name. The answer is the first picture among the outputs,
-of an image slider the last, or that of `--option output=INDEX`.
+takes part in `vanilla` alone. A `--param` sets an input by its name. A seed is folded into the range that its input
+allows. The answer is the first picture among the outputs, of an image slider the last, of an image editor the
+composite, or that of `--option output=INDEX`.
 
 The fingerprint of a Space on the Hub has its revision; behind a URL, `--version` declares it. `HF_TOKEN` is sent to
-Spaces on the Hub, never to a URL.
+Spaces on the Hub, never to a URL. A seed is folded into the range that its input allows.
 """
 
 from __future__ import annotations
@@ -24,18 +25,30 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError
+from fashionedit.errors import EditorError, FashionEditError, InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.images import png_bytes
-from fashionedit.runtime.failures import Failure, failure_of, masked
+from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, masked, problem_of
+from fashionedit.runtime.http_clients import auth_hook, connection_failure, is_loopback, open_client
 
-from .pictures import MOST_BYTES, result_of
+from .results import failed_result, picture_result
 from .settings import EditorSettings
-from .space_inputs import checked_mapping, endpoint_of, filled, guessed_mapping, listed, places_in
+from .space_inputs import (
+    PICTURES,
+    checked_mapping,
+    endpoint_of,
+    filled,
+    folded_seed,
+    guessed_mapping,
+    kind_of,
+    listed,
+    places_in,
+    ranges_of,
+)
 
 _OPTIONS = {
     "api_name": "the endpoint, such as /edit",
@@ -77,6 +90,8 @@ class Space:
         self._client = _connected(place, settings.timeout)
         endpoints = self._client.view_api(return_format="dict", print_info=False)["named_endpoints"]
         self._api_name, self._endpoint = endpoint_of(endpoints, options.get("api_name"), place)
+        self._ranges = ranges_of(self._client.config, self._api_name, self._endpoint)
+        self._service = Service(place, key="HF_TOKEN", address="the address of the Space")
         self._guessed = "inputs" not in options
         if self._guessed:
             self._inputs = guessed_mapping(self._endpoint, place)
@@ -119,7 +134,13 @@ class Space:
             }
             for image in request.references[:1]:
                 places["reference"] = _written(Path(made) / "reference.png", png_bytes(image))
-            values = {name: filled(value, places, handle_file) for name, value in self._inputs.items()} | params
+            values = {}
+            for name, value in self._inputs.items():
+                seed = folded_seed(request.seed, self._ranges.get(name))
+                values[name] = filled(value, {**places, "seed": seed}, handle_file)
+                if seed != request.seed and "seed" in places_in(value):
+                    used = {**used, "seed": seed}
+            values |= params
             try:
                 job = self._client.submit(api_name=self._api_name, **values)
                 try:
@@ -134,10 +155,7 @@ class Space:
                 data = self._fetched(path, deadline)
             except Exception as error:  # the client is not typed by error: each kind is told apart below
                 return self._failed(error)
-        if data is None:
-            message = f"the answer's image is above {MOST_BYTES // 2**20} MiB; ask for a smaller one"
-            return EditResult.failed(Status.INVALID_IMAGE, message, params=used)
-        return result_of(data, params=used)
+        return picture_result(data, params=used)
 
     def close(self) -> None:
         """Ends the client's threads."""
@@ -159,79 +177,75 @@ class Space:
     def _picture(self, outputs: Any) -> str | None:
         returns = self._endpoint["returns"]
         several = list(outputs) if len(returns) > 1 and isinstance(outputs, list | tuple) else [outputs]
+        pairs = list(zip(several, map(kind_of, returns), strict=False))
         if self._output is not None:
-            several = several[self._output : self._output + 1]
-        slider = any(item["component"] == "ImageSlider" for item in returns)
-        for value in several:
-            found = list(_paths(value))
-            if found:
-                return found[-1] if slider else found[0]
+            pairs = pairs[self._output : self._output + 1]
+        for value, kind in sorted(pairs, key=lambda pair: pair[1] not in PICTURES):  # else a file may be one
+            if kind == "imageeditor" and isinstance(value, dict):
+                value = value.get("composite") or value
+            if found := list(_paths(value)):
+                return found[-1] if kind == "imageslider" else found[0]
         return None
 
-    def _fetched(self, path: str, deadline: float) -> bytes | None:
-        """Returns the file's bytes, None if there are too many."""
+    def _fetched(self, path: str, deadline: float) -> bytes:
+        """Returns the file's bytes, from the app itself whatever address is given: the headers hold the token."""
         import httpx
 
-        # From the app itself and without redirects, whatever address the answer gives: the headers hold the token.
         url = f"{self._client.src_prefixed}file={quote(path, safe='/')}"
-        received = bytearray()
-        with httpx.stream(
-            "GET", url, headers=self._client.headers, cookies=self._client.cookies, timeout=self._settings.timeout
-        ) as response:
+        seconds = max(1.0, deadline - time.monotonic())
+        options = {"headers": self._client.headers, "cookies": self._client.cookies, "timeout": seconds}
+        with open_client(httpx.Client, url, seconds=seconds, **options) as client:
+            response = client.get(url)
             response.raise_for_status()
-            for chunk in response.iter_bytes():
-                received += chunk
-                if len(received) > MOST_BYTES:
-                    return None
-                if time.monotonic() > deadline:
-                    raise TimeoutError("the picture took too long")
-        return bytes(received)
+            content: bytes = response.content
+        return content
 
     def _failed(self, error: Exception) -> EditResult:
         import httpx
 
-        said = masked(str(error)) or type(error).__name__
-        kind = type(error).__name__
+        said, kind = masked(str(error)) or type(error).__name__, type(error).__name__
         if isinstance(error, httpx.HTTPStatusError):
             response = error.response
-            reply = ServiceReply(
-                response.status_code, {name.lower(): value for name, value in response.headers.items()}
-            )
-            return self._judged(failure_of(response.status_code, None, said), said, reply)
+            reply = ServiceReply(response.status_code, {name.lower(): text for name, text in response.headers.items()})
+            body = response.content if response.is_stream_consumed else b""
+            return failed_result(problem_of(response.status_code, body), self._service, reply=reply)
+        if isinstance(error, ServiceError):
+            raise error
+        if isinstance(error, InvalidDataError):
+            return failed_result(Problem(Failure.TOO_LARGE, message=said), self._service)
         if kind in ("TooManyRequestsError", "QueueError"):
-            return EditResult.failed(Status.ERROR, f"{self._place}: {said}", retry=True)
-        if kind in ("AppError", "ValidationError"):
-            if "exceeded your" in said and "quota" in said.lower():
-                return self._judged(Failure.NO_QUOTA, said, None)
+            return failed_result(Problem(Failure.RATE_LIMITED, 429, said), self._service)
+        if kind in ("AppError", "ValidationError"):  # the app's own words, without a code
             failure = failure_of(400, None, said)
-            return self._judged(failure if failure is Failure.REFUSED else Failure.REJECTED, said, None)
+            if failure not in (Failure.REFUSED, Failure.NO_QUOTA):
+                failure = Failure.REJECTED
+            return failed_result(Problem(failure, message=said), self._service)
         if isinstance(error, TimeoutError | CancelledError | httpx.TimeoutException):
-            message = f"{self._place} gave no answer within {self._settings.timeout:g} s"
-            return EditResult.failed(Status.TIMEOUT, message, retry=True)
+            message = f"within {self._settings.timeout:g} s"
+            return failed_result(Problem(Failure.TIMEOUT, message=message), self._service)
         if isinstance(error, httpx.HTTPError | OSError):
-            return EditResult.failed(
-                Status.ERROR, f"the connection to {self._place} broke ({kind}: {said})", retry=True
-            )
+            message = connection_failure(error, str(self._client.src))
+            return failed_result(Problem(Failure.NO_CONNECTION, message=message), self._service)
         if isinstance(error, ValueError | KeyError):
-            message = f"the answer of {self._place} can't be understood ({kind}: {said})"
-            return EditResult.failed(Status.ERROR, message, retry=True)
+            return failed_result(Problem(Failure.MALFORMED, message=f"{kind}: {said}"), self._service)
         raise error
-
-    def _judged(self, failure: Failure, said: str, reply: ServiceReply | None) -> EditResult:
-        if failure.final:
-            raise ServiceError(f"{self._place} can't be used, {failure} ({said}); check HF_TOKEN, quota and address")
-        if failure is Failure.REFUSED:
-            return EditResult.failed(Status.REFUSED, said, reply=reply)
-        return EditResult.failed(Status.ERROR, f"{self._place}: {said}", retry=failure.passing, reply=reply)
 
 
 def _connected(place: str, timeout: float) -> Any:
+    import huggingface_hub
+
     try:
         from gradio_client import Client
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "gradio_client":
             raise
         raise MissingExtraError("space", "gradio_client") from None
+    url = place if _is_url(place) else huggingface_hub.constants.ENDPOINT
+    rules = {
+        "timeout": timeout,
+        "auth": auth_hook("httpx", url),
+        "trust_env": not is_loopback(urlsplit(url).hostname or ""),
+    }
     try:
         return Client(
             place,
@@ -239,12 +253,14 @@ def _connected(place: str, timeout: float) -> Any:
             verbose=False,
             analytics_enabled=False,
             download_files=False,
-            httpx_kwargs={"timeout": timeout},
+            httpx_kwargs=rules,
         )
+    except FashionEditError:
+        raise
     except Exception as error:  # whatever stands in the way, the run can't begin
+        why = f"{type(error).__name__}: {connection_failure(error, url)}"
         raise ServiceError(
-            f"{place} can't be reached as a Gradio app ({type(error).__name__}: {masked(str(error))}); check its name, "
-            "and that it runs"
+            f"{place} can't be reached as a Gradio app ({why}); check its name, and that it runs"
         ) from error
 
 

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from fashionedit.errors import MissingExtraError, ServiceError
+from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
+
+from .failures import Failure, Problem, masked, problem_of
+from .http_clients import client_options, connection_failure, proxy_of
+from .http_clients import open_client as open_guarded
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -44,10 +48,53 @@ def open_client(
         base_url=place,
         timeout=timeout,
         max_retries=max_retries,
-        http_client=openai.DefaultHttpxClient(event_hooks=dict(hooks or {}), timeout=timeout),
+        http_client=_http_client(openai.DefaultHttpxClient, place or DEFAULT_URL, timeout, hooks or {}),
     )
+
+
+def _http_client(client_class: Any, url: str, timeout: float, hooks: Mapping[str, list[Any]]) -> Any:
+    rules = client_options(url, seconds=timeout)["event_hooks"]
+    both = {name: [*rules[name], *hooks.get(name, [])] for name in rules}
+    return open_guarded(client_class, url, timeout=timeout, event_hooks=both)
+
+
+def call_problem(error: Exception, *, url: str, timeout: float) -> Problem:
+    """Returns what an exception of the client means; the one reading for edits, drafts and analyses.
+
+    Args:
+        error: What the call raised.
+        url: Where the service is.
+        timeout: Of one try, s.
+
+    Raises:
+        ServiceError: The address given points elsewhere.
+        Exception: The error itself, where it is not one of the client's: that is a bug.
+    """
+    import openai
+
+    if isinstance(error.__cause__, ServiceError):
+        raise error.__cause__
+    if isinstance(error.__cause__, InvalidDataError):
+        return Problem(Failure.TOO_LARGE, message=str(error.__cause__))
+    if isinstance(error, openai.APITimeoutError):
+        proxy = proxy_of(url)
+        return Problem(
+            Failure.TIMEOUT, message=f"within {timeout:g} s{f', through the proxy {proxy}' if proxy else ''}"
+        )
+    if isinstance(error, openai.APIStatusError):
+        return problem_of(error.status_code, error.response.content)
+    if isinstance(error, openai.APIConnectionError):
+        return Problem(Failure.NO_CONNECTION, message=connection_failure(error, url))
+    if isinstance(error, openai.APIResponseValidationError | ValueError):
+        return Problem(Failure.MALFORMED, message=masked(str(error)))
+    raise error
+
+
+def service_url(base_url: str | None) -> str:
+    """Returns where the service is."""
+    return base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
 
 
 def service_host(base_url: str | None) -> str:
     """Returns the host of a service, for messages."""
-    return urlsplit(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).hostname or "the service"
+    return urlsplit(service_url(base_url)).hostname or "the service"

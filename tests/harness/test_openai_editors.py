@@ -167,7 +167,7 @@ def test_twelve_faults_end_in_the_right_status(spec: str, fault: str) -> None:
     ("fault", "words"),
     [
         ("no key", "does not accept the key"),
-        ("no model", "is not to be had at 127.0.0.1"),
+        ("no model", "127.0.0.1 does not have the model"),
     ],
 )
 def test_what_no_further_call_would_mend_stops_the_run(spec: str, fault: str, words: str) -> None:
