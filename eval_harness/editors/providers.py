@@ -159,10 +159,7 @@ class ProviderEditor:
 
     def _keep_the_rules(self) -> None:
         """Has the Hub's client, which is one for the whole process, keep the rules of `runtime.http_clients`."""
-        try:
-            from huggingface_hub import set_client_factory
-        except ImportError:
-            raise ServiceError("hf: needs huggingface_hub 1 or later; run pip install 'huggingface_hub>=1'") from None
+        from huggingface_hub import set_client_factory
         from huggingface_hub.errors import HfHubHTTPError
 
         if self._rules_kept:

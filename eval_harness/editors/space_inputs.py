@@ -58,8 +58,8 @@ def ranges_of(config: Mapping[str, Any], api_name: str, endpoint: Endpoint) -> d
         endpoint: Its inputs.
     """
     components = {item.get("id"): item for item in config.get("components", ())}
-    named = (item for item in config.get("dependencies", ()) if f"/{item.get('api_name')}" == api_name)
-    inputs = [components.get(identity, {}) for identity in next(named, {}).get("inputs", ())]
+    named = [item for item in config.get("dependencies", ()) if f"/{item.get('api_name')}" == api_name]
+    inputs = [components.get(identity, {}) for item in named[:1] for identity in item.get("inputs", ())]
     inputs = [item for item in inputs if item.get("type") != "state" and not item.get("skip_api")]
     found = {}
     # Both lists have the inputs in their order; where they do not fit together, nothing is known.

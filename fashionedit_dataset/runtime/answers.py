@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from fashionedit.errors import InvalidDataError, InvalidImageError
 
 from .http_clients import MOST_PICTURE_BYTES, fetch
+from .secrets import whole
 
 _DATA_URL = re.compile(r"data:[^,]{0,200}?(;base64)?,", re.I)
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -20,7 +21,7 @@ _FIELDS = ("b64_json", "url", "image", "image_url")
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """Returns the JSON object in the body of an answer; halves of characters, which no file can hold, become `?`.
+    """Returns the JSON object in the body of an answer; halves of characters, which no file can hold, are replaced.
 
     Raises:
         InvalidDataError: It is none.
@@ -28,7 +29,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body.decode("utf-8", "replace"), parse_constant=_no_number)
         if _SURROGATE.search(body):
-            found = json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+            found = whole(found)
     except (ValueError, RecursionError) as error:
         what = "a page of HTML" if body.lstrip()[:1] == b"<" else f"no JSON; it starts with {body[:60]!r}"
         raise InvalidDataError(f"the answer is {what}") from error
@@ -105,16 +106,15 @@ def token_counts(usage: Any) -> dict[str, int]:
     """
     if not isinstance(usage, dict):
         return {}
-    found = {}
+    found: dict[str, int | None] = {}
     for side, names in (("input", ("input", "prompt")), ("output", ("output", "completion"))):
-        for name in names:
-            details = usage.get(f"{name}_tokens_details")
-            details = details if isinstance(details, dict) else {}
-            found.setdefault(f"{side}_tokens", _count(usage.get(f"{name}_tokens")))
-            found.setdefault(f"{side}_image_tokens", _count(details.get("image_tokens")))
-            if side == "input":
-                found.setdefault("cached_tokens", _count(details.get("cached_tokens")))
-            found = {name: count for name, count in found.items() if count is not None}
+        # the second spelling counts where the first says nothing
+        counts = [_count(usage.get(f"{name}_tokens")) for name in names]
+        details = next((part for name in names if isinstance(part := usage.get(f"{name}_tokens_details"), dict)), {})
+        found[f"{side}_tokens"] = next((count for count in counts if count is not None), None)
+        found[f"{side}_image_tokens"] = _count(details.get("image_tokens"))
+        if side == "input":
+            found["cached_tokens"] = _count(details.get("cached_tokens"))
     return {name: count for name, count in found.items() if count is not None}
 
 
