@@ -96,7 +96,7 @@ def main() -> int:
             pipeline = klein(options.device)
             pipeline.set_progress_bar_config(disable=True)
             editor.__dict__["_pipeline"] = pipeline
-        run(editor, source, folder / "warm", max_samples=1, params={"steps": 1})
+        run(editor, source, folder / "warm", limit=1, params={"steps": 1})
         start = time.perf_counter()
         summary = run(editor, source, folder / "run", params={"steps": options.steps})
         seconds = time.perf_counter() - start

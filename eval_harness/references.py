@@ -6,9 +6,9 @@ number of samples says so. `vanilla` shows no reference: its rounds are the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from PIL import Image
 
@@ -133,6 +133,37 @@ class WithReference:
         return self.whole.facts(id)
 
 
+class Subset:
+    """Some samples of a source, in its order. All else is the source's own, its manifest hash too.
+
+    Args:
+        source: Where the samples come from.
+        ids: Which.
+    """
+
+    def __init__(self, source: SampleSource, ids: Collection[str]) -> None:
+        self._source = source
+        self.ids = tuple(id for id in source.ids if id in ids)
+        self.not_reached = len(source.ids) - len(self.ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def subset(source: Source, ids: Collection[str]) -> Source:
+    """Returns the source with these samples alone: itself where that is all of them."""
+    return source if len(ids) == len(source.ids) else cast(Source, Subset(source, set(ids)))
+
+
+def not_reached(source: SampleSource) -> int:
+    """Returns how many samples a `subset` leaves out."""
+    count: int = getattr(source, "not_reached", 0)
+    return count
+
+
 def shown_references(sample: Sample, reference: str) -> tuple[Image.Image, ...]:
     """Returns the reference image of each round.
 
@@ -172,4 +203,4 @@ def reference_of(source: SampleSource) -> str:
 def left_out(source: SampleSource) -> int:
     """Returns how many samples of the split the source leaves out, for want of a reference of its kind."""
     whole: SampleSource = getattr(source, "whole", source)
-    return len(whole.ids) - len(source.ids)
+    return len(whole.ids) - len(source.ids) - not_reached(source) if whole is not source else 0

@@ -22,6 +22,7 @@ def score_run(
     bar: Callable[[str, str], Bar],
     *,
     measures: bool = True,
+    limit: int | None = None,
 ) -> tuple[Results, Path]:
     """Returns the results of the run, written to its `results.json` and `timing.json`, and its page.
 
@@ -30,11 +31,11 @@ def score_run(
 
     Args:
         bar: Makes a progress bar from a title and a unit.
-        measures: As in `build_results`.
+        measures, limit: As in `build_results`.
     """
     with bar(f"scoring {run.identity.editor.name}", "pair") as shown:
         embedder = Embedder(encoder, cache=EmbeddingCache())
-        results = build_results(run, source, embedder, measures=measures, progress=shown.at)
+        results = build_results(run, source, embedder, measures=measures, limit=limit, progress=shown.at)
     write_results(results, run.path / "results.json")
     write_timing(run, source, run.path / "timing.json", results)
     with bar("page", "sample") as shown:

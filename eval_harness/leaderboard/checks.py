@@ -66,11 +66,16 @@ def _of_the_samples(source: SampleSource, results: Results, benchmark: Benchmark
             f"{data.left_out:,} of {data.samples + data.left_out:,} samples were left out, because they have no such "
             "reference; a submission goes over the whole split."
         )
+    elif data.not_reached:
+        yield (
+            f"The results are over {data.samples:,} of {data.samples + data.not_reached:,} samples; run and score the "
+            "whole split, without --limit."
+        )
     elif data.samples != benchmark.samples:
         yield f"The results are of {data.samples:,} samples; the split has {benchmark.samples:,}."
     scored = {sample.id for sample in results.samples}
     missing = [id for id in source.ids if id not in scored]
-    if missing and not data.left_out:
+    if missing and not data.left_out and not data.not_reached:
         yield f"The results lack {some(missing)}; score the run again."
 
 
@@ -79,8 +84,10 @@ def unfinished_rounds(results: Results) -> Iterator[str]:
     left: dict[str, Counter[str]] = {}
     for row in results.rows:
         if row.run is not None:
+            counts = Counter(row.failures)
+            counts[NOT_RUN] += len(results.samples) - row.requested
             for status in (NOT_RUN, Status.TIMEOUT.value, Status.ERROR.value):
-                if count := row.failures.get(status, 0):
+                if count := counts[status]:
                     left.setdefault(status, Counter())[f"{row.protocol} round {row.round}"] += count
     for status, places in left.items():
         where = ", ".join(f"{count:,} in {place}" for place, count in places.items())

@@ -86,6 +86,8 @@ def _of_the_own_rows(bundle: Bundle, results: Results) -> Iterator[str]:
         who = (row.run, row.editor, row.fingerprint, row.kind, row.privileged, row.supplied)
         if who != (0, run.editor.name, run.editor.fingerprint, "editor", False, run.editor.supplied):
             yield f"A row of {row.editor}, {row.protocol} round {row.round}, is not the run's own."
+        if row.requested != len(results.samples):
+            yield f"{row.protocol} round {row.round} is over {row.requested:,} of {len(results.samples):,} samples."
     if not set(run.protocols) & set(LEADERBOARD_PROTOCOLS):
         yield "The run edited in no protocol of the leaderboard."
     have = {(row.protocol, row.round) for row in results.rows if row.run is not None}

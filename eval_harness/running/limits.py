@@ -32,7 +32,7 @@ class Limits:
         backoff: Seconds before the first retry; doubled for each further one.
         timeout: Seconds that an edit may take; None does not watch it.
         budget: USD for all sessions of the run together; None has no limit.
-        max_samples: Only so many samples, the first ones, are reached; None reaches all.
+        limit: How many samples are edited, the first ones of the split; None edits all.
         retry_refused: Whether rounds that an earlier session recorded as refused are asked for again.
 
     Raises:
@@ -45,11 +45,11 @@ class Limits:
     backoff: float = 1.0
     timeout: float | None = None
     budget: float | None = None
-    max_samples: int | None = None
+    limit: int | None = None
     retry_refused: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("concurrency", 1), ("batch", 1), ("retries", 0), ("max_samples", 1)):
+        for name, least in (("concurrency", 1), ("batch", 1), ("retries", 0), ("limit", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InvalidDataError(f"{name} is {value}; give a whole number from {least} on")

@@ -66,7 +66,7 @@ class Rounds:
         jobs: list[Job] = []
         reused: list[RoundRecord] = []
         planned = reached = 0
-        most = self._limits.max_samples or math.inf
+        most = self._limits.limit or math.inf
         identity = self._folder.identity
         every = (chain for repeat in range(identity.repeats) for chain in chains(identity, self._source, repeat))
         for chain in every:

@@ -45,7 +45,7 @@ def run(
     backoff: float = 1.0,
     timeout: float | None = None,
     budget: float | None = None,
-    max_samples: int | None = None,
+    limit: int | None = None,
     retry_refused: bool = False,
 ) -> RunSummary:
     """Runs the editor over the samples and returns how the rounds ended; called again, it continues.
@@ -80,7 +80,8 @@ def run(
             no limit for one that computes in this process.
         budget: USD for all sessions of the run together; the run ends before they could be exceeded, and the summary's
             `stopped` says so.
-        max_samples: Only the first so many samples are reached; the others stay to be done.
+        limit: How many samples are edited now, the first ones of the split. The others stay to be done: the run is
+            scored over what it reached, marked as unfinished, and can't be submitted.
         retry_refused: Asks again for rounds that an earlier session recorded as refused. Such a record holds until
             there is another result, and stays visible in `errors/`.
 
@@ -106,7 +107,7 @@ def run(
         retries=retries,
         backoff=backoff,
         budget=budget,
-        max_samples=max_samples,
+        limit=limit,
         retry_refused=retry_refused,
     )
     source = with_reference(source, reference)

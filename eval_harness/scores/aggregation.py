@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import compress
 
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
@@ -22,7 +23,8 @@ from .statistics import clustered_standard_error
 from .stored_scores import Pair
 
 NOT_RUN = "not_run"
-"""The status of a round that has no record: it counts as a failure, because the denominator is the split."""
+"""The status of a round that has no record. Of imported images it is a failure; a run that has not come to it is
+unfinished, and its row is over the samples that were asked in this round."""
 
 THRESHOLDS = tuple(number / 100 for number in range(70, 99))
 """The cosines of the threshold curve, 0.70 to 0.98; the starred metric's own is among them."""
@@ -53,7 +55,8 @@ def rows_of(
     """Returns one row per round, with what it is made of sample by sample.
 
     Args:
-        outcomes: round → sample id → outcome. A sample that is missing was not run and has its draft.
+        outcomes: round → sample id → outcome. A sample that is missing was not run and has its draft. A round in which
+            nobody was asked yet has no row.
     """
     rows = []
     changes: dict[int, dict[str, Asked]] = {}
@@ -62,6 +65,9 @@ def rows_of(
     completed = dict.fromkeys(source.ids, True)
     for number, found in sorted(outcomes.items()):
         statuses = tuple(_status(found.get(id)) for id in source.ids)
+        asked = [method.supplied or status != NOT_RUN for status in statuses]
+        if not any(asked):
+            continue
         completed = {id: completed[id] and status == Status.OK for id, status in zip(source.ids, statuses, strict=True)}
         pairs = [(found[id].current.digest if id in found else _draft(source, id), id) for id in source.ids]
         cells = _Cells(
@@ -72,7 +78,8 @@ def rows_of(
             garments=tuple(source.facts(id).garment for id in source.ids),
             changes=tuple(changes.get(number, {}).get(id) for id in source.ids),
         )
-        rows.append((_row(method, protocol, prompt, number, cells, scores), _samples(cells, scores)))
+        row = _row(method, protocol, prompt, number, cells if all(asked) else cells.only(asked), scores)
+        rows.append((row, _samples(cells, scores)))
     return rows
 
 
@@ -88,6 +95,11 @@ class _Cells:
     @property
     def ok(self) -> tuple[bool, ...]:
         return tuple(status == Status.OK for status in self.statuses)
+
+    def only(self, chosen: Sequence[bool]) -> _Cells:
+        """Returns the cells of the samples that are chosen."""
+        columns = {field.name: tuple(compress(getattr(self, field.name), chosen)) for field in fields(self)}
+        return _Cells(**columns)
 
 
 def _status(outcome: RoundOutcome | None) -> str:

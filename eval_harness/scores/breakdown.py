@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from fashionedit.errors import UnknownNameError
 
+from .aggregation import NOT_RUN
 from .headlines import headline_values
 from .intervals import mean_interval, share_interval
 from .result_models import MeasureValue, Metric, Results
@@ -56,15 +57,22 @@ def breakdown(results: Results, by: str) -> tuple[Breakdown, ...]:
         UnknownNameError: `by` is something else.
     """
     found = groups(results, by)
+    counted = [
+        [row.supplied or status != NOT_RUN for status in samples.status]
+        for row, samples in zip(results.rows, results.row_samples, strict=True)
+    ]
     values = {
         (row, metric.id): headline_values(results, row, metric)
         for row in range(len(results.rows))
         for metric in results.metrics
     }
     parts = []
-    for value, places in found.items():
-        garments = [results.samples[place].garment for place in places]
-        for row in range(len(results.rows)):
+    for value, of_value in found.items():
+        for row, counts in enumerate(counted):
+            places = [place for place in of_value if counts[place]]
+            if not places:
+                continue
+            garments = [results.samples[place].garment for place in places]
             scores = {
                 metric.id: _score(metric, [values[row, metric.id][place] for place in places], garments)
                 for metric in results.metrics

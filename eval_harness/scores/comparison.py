@@ -12,7 +12,7 @@ from fashionedit.eval_harness.protocols import PROTOCOLS
 
 from .breakdown import BREAKDOWNS, groups
 from .contestants import BASELINES, Contestant, contestants
-from .headlines import headline_values
+from .headlines import headline_values, unfinished
 from .paired import PairedDifference, holm, metric_difference
 from .power import SIGNIFICANCE
 from .result_models import Results
@@ -111,6 +111,11 @@ def compare(results: Results, named: Sequence[int | str]) -> Comparison:
     if len(named) < 2:
         raise InvalidDataError(
             f"{len(named)} given, and a comparison needs two; name two runs, or a run and one of {', '.join(BASELINES)}"
+        )
+    if unfinished(results):
+        raise InvalidDataError(
+            "a run is unfinished: its rounds are over other samples than those of what it is compared with; finish it "
+            "with the same run command and score it again, or compare its first N samples: fashionedit score --limit N"
         )
     found = contestants(results, named)
     last: list[Contrast] = []

@@ -48,6 +48,11 @@ def headlines(metric: Metric, values: Sequence[float], drafts: Sequence[float], 
     return [value if good else min(value, draft) for value, draft, good in zip(values, drafts, ok, strict=True)]
 
 
+def unfinished(results: Results) -> bool:
+    """Returns whether a run had not asked for every sample in every round when it was scored."""
+    return any(row.requested != len(results.samples) for row in results.rows)
+
+
 def headline_values(results: Results, row: int, metric: Metric) -> list[float]:
     """Returns `headlines` of one row from the stored scores, in the order of `Results.samples`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fashionedit.eval_harness.references import DETAIL, REFERENCES, ReferenceKind
 
+from .headlines import unfinished
 from .result_models import Metric, Results, Row
 
 DECIMALS = 2
@@ -29,8 +30,9 @@ def caption(results: Results) -> str:
     data = results.dataset
     similarity = results.metrics[0]
     garments = f"{data.garments} garment{'s' if data.garments != 1 else ''}"
+    n = f"n = {data.samples:,}" + (f" of {data.samples + data.not_reached:,}" if data.not_reached else "")
     parts = [
-        f"{data.name} {data.split}, {samples_left_out(results) or f'n = {data.samples}'} ({garments})",
+        f"{data.name} {data.split}, {samples_left_out(results) or n} ({garments})",
         f"encoder: {similarity.encoder}"
         + ("" if similarity.id == "clip" else " (not CLIP: compare with this encoder only)"),
         f"mean box area {data.mean_box_area:.1f} %",
@@ -77,6 +79,10 @@ def footnotes(results: Results) -> list[str]:
         f"n is {whole}: a failed round is a miss for {short_label(star)}; elsewhere it counts with the lower "
         "of the draft's and the last good image's score.",
     ]
+    if results.dataset.not_reached or unfinished(results):
+        notes.append(
+            "Unfinished: n is the number of samples asked in this round so far; such scores can't be submitted."
+        )
     notes += _reference_notes(results)
     if any(row.privileged for row in rows):
         notes.append("† is told the answer: a baseline, not a contestant.")

@@ -74,6 +74,7 @@ class DatasetFacts(_Stored):
     Args:
         samples: The denominator of every headline: the split, or the part of it that has the run's kind of reference.
         left_out: How many samples of the split have none.
+        not_reached: How many samples an unfinished run has not come to, or `--limit` leaves out; they are not scored.
         garments: How many different garments they show: the clusters of the standard errors.
         mean_box_area: Mean share of the original that one difference's box covers, %.
         originals: Which originals the scores compare with, in words, with their sizes in pixels.
@@ -88,6 +89,7 @@ class DatasetFacts(_Stored):
     mean_box_area: float
     originals: str
     left_out: int = 0
+    not_reached: int = 0
 
 
 class Gain(_Stored):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditorInfo
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.references import find_reference, left_out, with_reference
+from fashionedit.eval_harness.references import find_reference, left_out, not_reached, subset, with_reference
 from fashionedit.eval_harness.running.records import RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleFacts, SampleSource
 from fashionedit.files import write_atomically
@@ -94,6 +94,7 @@ def build_results(
     *,
     baselines: Iterable[tuple[EditorInfo, RoundOutcome]] | None = None,
     measures: bool = True,
+    limit: int | None = None,
     progress: Progress | None = None,
 ) -> Results:
     """Returns the scored run: its own rows between the floor, the leak baselines and the ceiling.
@@ -101,20 +102,27 @@ def build_results(
     A pure function of the records, the dataset and the encoder: interrupted or not, the same records give the same
     value. A baseline that is the run's own editor is not repeated.
 
+    An unfinished run is scored over the samples that it reached, each of its rounds over those that were asked in it,
+    and the results say so. Imported images are complete: what is missing there counts as a failure.
+
     Args:
         source: The dataset; the run's own kind of reference is taken from it, for the baselines too.
         baselines: The rows that every table has; by default `baseline_outcomes`, in both protocols, made in memory.
         measures: Whether it is measured too if only what was asked was changed: in the run's own rows, and in those of
             paste-reference as far as nothing has to be encoded for it.
+        limit: How many samples are scored, the first ones of the split; None scores all.
         progress: Called with the pairs and changes done, and with those that there are in all, while there are any.
 
     Raises:
         RunMismatchError: The run was made on other samples.
-        InvalidDataError: The dataset has no samples, or an image of the run was altered.
+        InvalidDataError: The dataset has no samples, the run has reached none of them, or an image of it was altered.
     """
     if not source.ids:
         raise InvalidDataError(f"{source.name} {source.split} has no samples; a table needs at least one")
-    source = _recent(with_reference(source, run.identity.reference))
+    source = with_reference(source, run.identity.reference)
+    repeats = [list(run.outcomes(source)), *(list(run.outcomes(source, k)) for k in range(1, run.identity.repeats))]
+    source = _recent(subset(source, _reached(run, source, repeats, limit)))
+    own_rounds, *repeated = (grouped(one for one in found if one.sample in source.ids) for found in repeats)
     if baselines is None:
         from .baselines import baseline_outcomes
 
@@ -134,9 +142,8 @@ def build_results(
     label = editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
     extent = "all" if measures else "none"
     mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied, extent)
-    groups |= {(mine, protocol): rounds for protocol, rounds in grouped(run.outcomes(source)).items()}
-    repeats = [grouped(run.outcomes(source, repeat)) for repeat in range(1, run.identity.repeats)]
-    parts = [*groups.values(), *(rounds for one in repeats for rounds in one.values())]
+    groups |= {(mine, protocol): rounds for protocol, rounds in own_rounds.items()}
+    parts = [*groups.values(), *(rounds for one in repeated for rounds in one.values())]
     every = (one for by_round in parts for found in by_round.values() for one in found.values())
     asked = [
         Asked(change, method.extent)
@@ -151,8 +158,9 @@ def build_results(
         if method is mine:
             prompt += _track(run.identity, protocol)
         made = rows_of(method, protocol, prompt, rounds, source, scores)
-        if method is mine and repeats:
-            made = list(with_repeats(made, [one[protocol] for one in repeats if protocol in one], mine, source, scores))
+        if method is mine and repeated:
+            others = [one[protocol] for one in repeated if protocol in one]
+            made = list(with_repeats(made, others, mine, source, scores))
         rows += made
     rows.sort(key=lambda pair: table_order(pair[0]))
     return Results(
@@ -167,6 +175,19 @@ def build_results(
         samples=tuple(_sample(id, source.facts(id)) for id in source.ids),
         row_samples=tuple(samples for _, samples in rows),
     )
+
+
+def _reached(
+    run: ScorableRun, source: SampleSource, repeats: Iterable[Iterable[RoundOutcome]], limit: int | None
+) -> set[str]:
+    """Returns the ids of the samples to score: those of which the run has asked for something, within the limit."""
+    ids = source.ids[:limit]
+    if run.identity.editor.supplied:
+        return set(ids)
+    asked = {one.sample for outcomes in repeats for one in outcomes if one.status is not None}
+    if not asked.intersection(ids):
+        raise InvalidDataError(f"{run.path} has no finished round of {len(ids):,} samples; run the editor first")
+    return asked.intersection(ids)
 
 
 def table_order(row: Row) -> tuple[int, bool]:
@@ -221,6 +242,7 @@ def _dataset(source: DescribedSource) -> DatasetFacts:
         split=source.split,
         samples=len(source.ids),
         left_out=left_out(source),
+        not_reached=not_reached(source),
         garments=len({one.garment for one in facts}),
         manifest=source.manifest_hash,
         control_set=source.control_set,

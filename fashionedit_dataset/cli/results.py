@@ -52,6 +52,12 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
     default=True,
     help="Whether to measure if only what was asked was changed; on by default, and half of the encoding.",
 )
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Score the first N samples only; such results are marked, and can't be submitted.",
+)
 @details_option
 @quiet_option
 def score(
@@ -61,10 +67,13 @@ def score(
     device: str,
     precision: Any,
     measures: bool,
+    limit: int | None,
     details: bool,
     quiet: bool,
 ) -> None:
     """Score each RUN: results.json, timing.json, a page, and the table of all of them.
+
+    An unfinished run is scored over what it has asked so far, and its table says so.
 
     What was scored before is not scored again. The floor (the draft), the leak baselines and the ceiling are scored
     along with every run.
@@ -75,7 +84,8 @@ def score(
 
     opened = [open_run(path, data, quiet) for path in runs]
     model = load_encoder(encoder, device=device, precision=precision)
-    scored = [score_run(run, source, model, progress_bar(quiet), measures=measures) for run, source in opened]
+    bar = progress_bar(quiet)
+    scored = [score_run(run, source, model, bar, measures=measures, limit=limit) for run, source in opened]
     print_table(merge([results for results, _ in scored]), runs if details else None)
     for _, page in scored:
         echo(f"page: {page}", err=True)

@@ -61,7 +61,12 @@ from .printing import echo
     help="How often a call is made again whose failure may pass; 4 by default.",
 )
 @click.option("--budget", type=click.FloatRange(0), metavar="USD", help="For all sessions of the run together.")
-@click.option("--max-samples", type=click.IntRange(1), metavar="N", help="Reach only the first N samples this time.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Edit the first N samples only; the same command without it goes on to the rest.",
+)
 @click.option("--retry-refused", is_flag=True, help="Ask again for what an earlier session recorded as refused.")
 @quiet_option
 def run(
@@ -80,7 +85,7 @@ def run(
     batch: int | None,
     retries: int | None,
     budget: float | None,
-    max_samples: int | None,
+    limit: int | None,
     retry_refused: bool,
     quiet: bool,
     **given: Any,
@@ -126,7 +131,7 @@ def run(
                 retries=DEFAULT_RETRIES if retries is None else retries,
                 timeout=given["timeout"],
                 budget=budget,
-                max_samples=max_samples,
+                limit=limit,
                 retry_refused=retry_refused,
             )
         except RunInterrupted as stopped:

@@ -97,7 +97,7 @@ def test_nothing_of_the_machine_is_in_it(bundle, scored):
 
 
 def test_the_same_run_made_another_way_has_the_same_bytes(bundle, source, tmp_path):
-    toy_run(tmp_path / "other", source, max_samples=3)
+    toy_run(tmp_path / "other", source, limit=3)
     other = toy_run(tmp_path / "other", source, concurrency=4)
     again = write_toy_bundle(tmp_path / "again", other, source)
     assert {path.name: path.read_bytes() for path in again.iterdir()} == {

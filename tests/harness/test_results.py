@@ -20,8 +20,11 @@ from scored_toys import (
 from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import EditorIdentity
+from fashionedit.eval_harness.scores.breakdown import breakdown
+from fashionedit.eval_harness.scores.comparison import compare
 from fashionedit.eval_harness.scores.intervals import mean_interval, share_interval
 from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.notes import caption, footnotes
 from fashionedit.eval_harness.scores.paired import paired_difference
 from fashionedit.eval_harness.scores.result_models import Results, Row
 from fashionedit.eval_harness.scores.results import build_results, read_results, to_json, write_results
@@ -157,18 +160,59 @@ def test_each_scored_image_is_named_by_its_digest(source: ScoredSource, tmp_path
             assert samples.digests == tuple(outcomes[row.protocol, row.round, id] for id in source.ids)
 
 
-def test_a_round_that_was_never_run_counts_as_a_failure(source: ScoredSource, tmp_path: Path) -> None:
-    row = row_of(build(DrawnRun(tmp_path, source, failing(("card-05", 3), status=None)), source), "bug", 3)
-    assert row.failures == {"not_run": 1}
-    assert row.scores["cosine_star"].mean == pytest.approx(100 * 5 / 6, abs=1e-5)
+def test_an_unfinished_round_is_scored_over_the_samples_that_were_asked_in_it(
+    source: ScoredSource, tmp_path: Path
+) -> None:
+    unfinished = build(DrawnRun(tmp_path / "a", source, failing(("card-05", 3), ("card-02", 3), status=None)), source)
+    finished = build(DrawnRun(tmp_path / "b", source), source)
+    row = row_of(unfinished, "bug", 3)
+    assert (row.requested, row.ok, row.failures) == (4, 4, {})
+    whole = finished.row_samples[finished.rows.index(row_of(finished, "bug", 3))].values["psnr"]
+    kept = [value for place, value in enumerate(whole) if place not in (2, 5)]
+    assert row.scores["psnr"].mean == pytest.approx(sum(kept) / 4, abs=1e-5)
+    assert row_of(unfinished, "bug", 2) == row_of(finished, "bug", 2)
+    assert [sample.id for sample in unfinished.samples] == list(source.ids)
+    assert any("Unfinished: n is the number of samples asked" in note for note in footnotes(unfinished))
+    assert not any("Unfinished" in note for note in footnotes(finished))
+    by_category = [one for one in breakdown(unfinished, "category") if one.row == unfinished.rows.index(row)]
+    assert sum(one.n for one in by_category) == 4
+    with pytest.raises(InvalidDataError, match=r"a run is unfinished: .* fashionedit score --limit N"):
+        compare(unfinished, [0, "draft"])
 
 
-def test_a_sample_without_any_outcome_was_not_run(source: ScoredSource, tmp_path: Path) -> None:
+def test_a_round_in_which_nobody_was_asked_yet_has_no_row(source: ScoredSource, tmp_path: Path) -> None:
+    run = DrawnRun(tmp_path, source, lambda sample, _, round: None if round == 3 else stepped(sample, round))
+    rows = [(row.protocol, row.round) for row in build(run, source).rows if row.run == 0]
+    assert rows == [("vanilla", 1), ("vanilla", 2), ("bug", 1), ("bug", 2)]
+
+
+def test_a_sample_that_the_run_has_not_reached_is_in_no_row(source: ScoredSource, tmp_path: Path) -> None:
     run = DrawnRun(tmp_path, source)
     everything = list(run.outcomes(source))
     run.outcomes = lambda source: iter(one for one in everything if one.sample != "card-02")  # type: ignore[method-assign]
+    results = build_results(run, source, toy_embedder())
+    assert {row.requested for row in results.rows} == {5}
+    assert (results.dataset.samples, results.dataset.not_reached) == (5, 1)
+    assert "n = 5 of 6 (" in caption(results)
+    run.outcomes = lambda source: iter([])  # type: ignore[method-assign]
+    with pytest.raises(InvalidDataError, match="has no finished round of 6 samples; run the editor first"):
+        build(run, source)
+
+
+def test_a_limit_scores_the_first_samples_with_their_baselines(source: ScoredSource, tmp_path: Path) -> None:
+    run = DrawnRun(tmp_path, source)
+    results = build_results(run, source, toy_embedder(), limit=2)
+    assert [sample.id for sample in results.samples] == list(source.ids[:2])
+    assert {row.requested for row in results.rows} == {2}
+    assert (results.dataset.samples, results.dataset.not_reached) == (2, 4)
+
+
+def test_of_imported_images_what_is_missing_counts_as_a_failure(source: ScoredSource, tmp_path: Path) -> None:
+    editor = EditorIdentity(name="made", fingerprint="made", supplied=True)
+    run = DrawnRun(tmp_path, source, failing(("card-05", 3), status=None), editor=editor)
     row = row_of(build(run, source), "bug", 3)
     assert (row.requested, row.failures) == (6, {"not_run": 1})
+    assert row.scores["cosine_star"].mean == pytest.approx(100 * 5 / 6, abs=1e-5)
 
 
 def test_nobody_completed_is_no_zero(source: ScoredSource, tmp_path: Path) -> None:

@@ -304,6 +304,16 @@ def peeking(source):
 
 
 @pytest.mark.usefixtures("here")
+def test_what_covers_the_first_samples_only_is_refused_until_the_run_goes_on(hub, source, tmp_path):
+    partial = toy_run(tmp_path / "run", source, limit=2)
+    done = command(*arguments(partial, "--dry-run"))
+    assert done.returncode == 2
+    assert f"The results are over 2 of {COUNT} samples; run and score the whole split, without --limit." in done.stderr
+    assert "were not run" not in done.stderr
+    printed(*arguments(toy_run(tmp_path / "run", source), "--dry-run"))
+
+
+@pytest.mark.usefixtures("here")
 def test_copies_of_the_originals_are_refused(hub, source, tmp_path):
     run = toy_run(tmp_path / "run", source, peeking(source))
     done = command(*arguments(run))
