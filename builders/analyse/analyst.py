@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from fashionedit.builders.photo import Pair
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError
+from fashionedit.runtime.http_clients import check_url
 from fashionedit.runtime.prices import Price, price_of
 
 from .pictures import SentImages
@@ -88,8 +89,8 @@ class Analyst:
                 f"the prompt {self.prompt.name} does not say JSON, which services want for json_object; say it there, "
                 "or choose json_schema"
             )
-        if self.base_url is not None and urlsplit(self.base_url).scheme not in ("http", "https"):
-            raise InvalidDataError(f"base_url {self.base_url!r} is no address; write https://HOST/v1")
+        if self.base_url is not None:
+            check_url(self.base_url, "base URL")
         try:
             json.dumps(dict(self.extra_body), allow_nan=False)
         except (TypeError, ValueError) as error:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import MAX_FILE_BYTES, read_image
+from fashionedit.runtime.http_clients import check_url
 
 from .drafting import DraftRequest, DraftResult
 from .openai_failures import failed_call
@@ -77,6 +78,7 @@ class OpenAIDrafts:
             raise InvalidDataError(f"extra_body can't be written as JSON ({error}); give plain values") from error
         self._model = model
         self._url = base_url or os.environ.get("OPENAI_BASE_URL") or _DEFAULT_URL
+        check_url(self._url, "base URL")
         self._size = size
         self._quality = quality
         self._concurrency = concurrency

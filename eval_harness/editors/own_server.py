@@ -35,6 +35,7 @@ from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.runtime.failures import Failure, Problem, Service, masked, problem_of
 from fashionedit.runtime.http_clients import connection_failure, open_client, place_of
+from fashionedit.runtime.secrets import without_keys
 
 from .answers import read_answer, request_json
 from .results import failed_result
@@ -146,7 +147,7 @@ class OwnServer:
                 f"nothing answers at {self._place} ({why}); start the server, or check the address"
             ) from None
         version = self._settings.version or said.version
-        query = hashlib.sha256(self._query.encode()).hexdigest()[:8] if self._query else ""
+        query = hashlib.sha256(without_keys([self._query])[0].encode()).hexdigest()[:8] if self._query else ""
         return EditorInfo(
             said.name or self._place,
             f"http {said.name or self._place} {query} version {version}"

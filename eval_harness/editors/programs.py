@@ -10,7 +10,8 @@ A program without any of these is given the folder as its last argument. It writ
 which is `out.png` in the folder (PNG, JPEG or WebP inside), or `result.json`, or both. The JSON has `status`
 (`refused`, `no_image`, `timeout`, `error`) and `message`, and may have `retry`, `params`, `model_version`, `usage`,
 `cost_usd` and `state`. An exit code other than 0 is status `error` with the end of what it wrote to stderr. When the
-time is up, the program and all that it started in its process group are killed.
+time is up, the program and all that it started in its process group are killed. Of the environment it sees no key,
+token or password but those that `--pass-env NAME` names.
 
 The fingerprint is `--version`, or the SHA-256 of the program and of the files among its arguments; what runs code from
 elsewhere (`python -m`, `docker`) has to declare a version to be continued.
@@ -38,6 +39,7 @@ from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.images import png_bytes
+from fashionedit.runtime import secrets
 from fashionedit.runtime.failures import Failure, Problem, Service, masked
 from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
 
@@ -64,7 +66,7 @@ class Program:
 
     Args:
         line: The program and its arguments.
-        settings: `timeout`, `version` and `state` are read.
+        settings: `timeout`, `version`, `state` and `pass_env` are read.
 
     Raises:
         InvalidDataError: The line can't be split, or a setting is not one of this editor's.
@@ -75,6 +77,11 @@ class Program:
         settings.known_options("command", {})
         if settings.base_url is not None:
             raise InvalidDataError("command runs on this machine; leave the base URL out")
+        for name in settings.pass_env:
+            if name not in os.environ:
+                raise InvalidDataError(
+                    f"the environment has no {name} to pass to the program; set it, or check its name"
+                )
         try:
             self._arguments = shlex.split(line)
         except ValueError as error:
@@ -112,7 +119,7 @@ class Program:
             written = request_json(request, carried=self._carried, with_images=False)
             (folder / "request.json").write_text(json.dumps(written), encoding="utf-8")
             try:
-                code, said = _run(self._line(request, folder), self._settings.timeout)
+                code, said = _run(self._line(request, folder), self._settings)
             except subprocess.TimeoutExpired:
                 message = f"the program was not done within {self._settings.timeout:g} s and was killed"
                 return EditResult.failed(Status.TIMEOUT, message, retry=True)
@@ -120,7 +127,8 @@ class Program:
                 return EditResult.failed(Status.ERROR, masked(f"the program can't be run: {error}"))
             if code != 0:
                 ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-                return EditResult.failed(Status.ERROR, masked(f"the program {ended}: {said or 'without a word'}"))
+                said = secrets.masked(said)[-250:] or "without a word"  # masked whole: half a key is a secret too
+                return EditResult.failed(Status.ERROR, masked(f"the program {ended}: {said}"))
             return self._result(folder)
 
     def _line(self, request: EditRequest, folder: Path) -> list[str]:
@@ -156,8 +164,8 @@ class Program:
 
     def _fingerprint(self, scripts: list[Path]) -> str:
         name = self._program.name
-        # The arguments may hold a secret, so they are hashed.
-        line = hashlib.sha256(json.dumps(self._arguments[1:]).encode()).hexdigest()[:16]
+        # What the arguments hold may be private, so they are hashed; another key is the same program.
+        line = hashlib.sha256(json.dumps(secrets.without_keys(self._arguments[1:])).encode()).hexdigest()[:16]
         if self._settings.version is not None:
             return f"command {name} {line} version {self._settings.version}"
         if _ELSEWHERE.fullmatch(name) or (_INTERPRETERS.fullmatch(name) and not scripts):
@@ -186,23 +194,28 @@ def _read(path: Path, most: int) -> bytes | None:
     return path.read_bytes()
 
 
-def _run(line: list[str], seconds: float) -> tuple[int, str]:
+def _run(line: list[str], settings: EditorSettings) -> tuple[int, str]:
     """Returns the exit code and the end of stderr; nothing that the program started in its group outlives this."""
     process = subprocess.Popen(
-        line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        line,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=secrets.public_environment(settings.pass_env),
     )
     assert process.stderr is not None
     end: deque[bytes] = deque(maxlen=2)
     reader = threading.Thread(target=_drain, args=(process.stderr, end), daemon=True)
     reader.start()
     try:
-        code = process.wait(seconds)
+        code = process.wait(settings.timeout)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         reader.join(2)
-    return code, b"".join(end)[-_STDERR:].decode(errors="replace").strip()[-250:]
+    return code, b"".join(end)[-_STDERR:].decode(errors="replace").strip()
 
 
 def _drain(pipe: IO[bytes], end: deque[bytes]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from fashionedit.errors import UnknownNameError
+from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
 
 from .settings import EditorSettings
@@ -49,6 +49,8 @@ def resolve_editor(spec: str, settings: EditorSettings | None = None) -> Editor 
     """
     settings = settings or EditorSettings()
     prefix, colon, rest = spec.partition(":")
+    if settings.pass_env and prefix != "command":
+        raise InvalidDataError(f"--pass-env is for command: editors, and {spec} runs no program; leave it out")
     if colon and prefix in PREFIXES:
         module, _, name = PREFIXES[prefix].partition(":")
         opened: Editor = getattr(import_module(f"{__package__}.{module}"), name)(rest, settings)

@@ -8,6 +8,7 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import StateTrack
+from fashionedit.runtime.http_clients import check_url
 from fashionedit.runtime.prices import Price
 
 DEFAULT_TIMEOUT = 300.0
@@ -27,9 +28,10 @@ class EditorSettings:
         price: What its tokens cost, in the place of the published prices.
         version: What the user declares of an editor whose code can't be read: a command, a server.
         state: What a round hands to the next.
+        pass_env: The secret environment variables that a program is given; the others it never sees.
 
     Raises:
-        InvalidDataError: `timeout` is not above 0.
+        InvalidDataError: `timeout` is not above 0, or `base_url` is no address.
     """
 
     base_url: str | None = None
@@ -38,10 +40,13 @@ class EditorSettings:
     price: Price | None = None
     version: str | None = None
     state: StateTrack = "images"
+    pass_env: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout < float("inf"):
             raise InvalidDataError(f"the timeout is {self.timeout} s; give a number of seconds above 0")
+        if self.base_url is not None:
+            check_url(self.base_url, "base URL")
 
     def known_options(self, editor: str, known: Mapping[str, str]) -> dict[str, Any]:
         """Returns the options.

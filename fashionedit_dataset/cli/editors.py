@@ -80,6 +80,7 @@ def _settings(given: dict[str, Any]) -> list[tuple[str, str]]:
     said += [("--option", pair) for pair in given["options"]]
     said += [("--timeout", None if given["timeout"] is None else f"{given['timeout']:g}"), ("--price", given["price"])]
     said += [("--version", given["version"]), ("--state", given["state"] if given["state"] != "images" else None)]
+    said += [("--pass-env", name) for name in given["pass_env"]]
     return [(name, value) for name, value in said if value is not None]
 
 

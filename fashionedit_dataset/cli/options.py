@@ -100,6 +100,13 @@ def editor_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--price", metavar="PRICE", help="input=USD,output=USD per million tokens, of the service."),
             click.option("--version", help="Of an editor whose code can't be read, so that its runs can be continued."),
             click.option(
+                "--pass-env",
+                "pass_env",
+                multiple=True,
+                metavar="NAME",
+                help="Environment variable with a secret that command: may see.",
+            ),
+            click.option(
                 "--state",
                 type=click.Choice(["images", "conversation"]),
                 default="images",
@@ -125,7 +132,7 @@ def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
         told["price"] = parse_price(given["price"])
     options = parameters(given["options"], "--option")
     refuse_secrets(options, "option")
-    return EditorSettings(options=options, **told)
+    return EditorSettings(options=options, pass_env=given["pass_env"], **told)
 
 
 def progress_bar(quiet: bool) -> Callable[[str, str], Bar]:

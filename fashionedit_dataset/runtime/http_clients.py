@@ -22,6 +22,7 @@ from urllib.request import getproxies, proxy_bypass
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
 
 from .failures import masked
+from .secrets import printable
 
 if TYPE_CHECKING:
     import httpx2
@@ -228,6 +229,31 @@ def place_of(url: str) -> str:
     except ValueError:
         return "an address that is none"
     return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def check_url(url: str, name: str) -> None:
+    """Returns if the text is the address of a service.
+
+    Args:
+        url: `http://HOST[:PORT][/PATH]`, or with https.
+        name: What the address is, for the message.
+
+    Raises:
+        InvalidDataError: It is none; the message says what is wrong with it.
+    """
+    try:
+        parts = urlsplit(url)
+        fault = ""
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            fault = "it is no http:// or https:// address"
+        elif parts.port == 0:
+            fault = "its port is 0"
+        elif not url.isprintable() or " " in url:
+            fault = "it holds a space or a control character"
+    except ValueError as error:
+        fault = str(error)
+    if fault:
+        raise InvalidDataError(f"the {name} {printable(url)!r} can't be used ({fault}); write https://HOST:PORT/v1")
 
 
 def check_address(url: str, *, service: str) -> None:

@@ -16,7 +16,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -87,6 +87,15 @@ def secret_variables() -> dict[str, str]:
         name: value.strip()
         for name, value in os.environ.items()
         if is_secret_name(name) and _is_secret_value(value.strip()) and not _is_file(value.strip())
+    }
+
+
+def public_environment(passed: Collection[str] = ()) -> dict[str, str]:
+    """Returns the environment for a program of somebody else: without any secret but those that are passed by name."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in passed or not ((is_secret_name(name) and not _is_file(value.strip())) or _LOOKS.search(value))
     }
 
 
@@ -215,11 +224,12 @@ def _masked_address(rest: str) -> str:
     host, slash, path = place.partition("/")
     if "@" in host:
         host = f"{_HIDDEN}@{host.rpartition('@')[2]}"
-    pairs = [pair.partition("=") for pair in query.split("&")] if mark else []
-    kept = "&".join(
-        f"{name}={value if name in _PLAIN else _HIDDEN}" if equals else name for name, equals, value in pairs
-    )
-    return f"{host}{slash}{path}{mark}{kept}"
+    return f"{host}{slash}{path}{mark}{_masked_query(query, lambda name: name not in _PLAIN)}"
+
+
+def _masked_query(query: str, hidden: Callable[[str], bool]) -> str:
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    return "&".join(f"{name}={_HIDDEN if hidden(name) else value}" if equals else name for name, equals, value in pairs)
 
 
 # --- command lines ---
@@ -248,9 +258,19 @@ def masked_arguments(arguments: Sequence[str]) -> list[str]:
     return shown
 
 
-def masked_command(words: Sequence[str]) -> list[str]:
-    """Returns the words of `command:PROGRAM …` without anything that may be a secret: the same for every key."""
-    return [words[0], *(_word(word, first) for first, word in pairwise(words))]
+def without_keys(words: Sequence[str]) -> list[str]:
+    """Returns words of a command line, or queries of URLs, without what is a secret by its name or look.
+
+    The same for every key and in every environment, so that a hash of them stays when a key changes.
+
+    >>> without_keys(["--token", "abc", "--steps", "5", "size=2&api_key=abc"])
+    ['--token', '***', '--steps', '5', 'size=2&api_key=***']
+    """
+    hidden = [False, *(_FLAG.fullmatch(word) is not None and is_secret_name(word) for word in words)]
+    return [
+        _HIDDEN if hide else _LOOKS.sub(KEY, _masked_query(word, is_secret_name))
+        for hide, word in zip(hidden, words, strict=False)
+    ]
 
 
 def _argument(argument: str) -> str:
@@ -259,7 +279,7 @@ def _argument(argument: str) -> str:
             words = shlex.split(argument)
         except ValueError:
             return f"command:{_HIDDEN}"
-        return " ".join(masked_command(words)) if words else argument
+        return " ".join([words[0], *(_word(word, before) for before, word in pairwise(words))]) if words else argument
     for url in _URL.finditer(argument):
         _remember_address(url["rest"])
     name, equals, value = argument.partition("=")
