@@ -328,7 +328,7 @@ def _remember_address(rest: str) -> None:
     for part in user.split(":") if at else ():
         remember_secret(unquote(part))
     for name, _, value in (pair.partition("=") for pair in query.split("&")):
-        if is_secret_name(name) or len(value) >= 12:
+        if is_secret_name(name) or len(value) >= 12 or re.search(r"[A-Z].*\d|\d.*[A-Z]", value):
             remember_secret(unquote(value))
 
 
@@ -373,6 +373,18 @@ def clean(value: Json) -> Json:
 def whole(value: Json) -> Json:
     """Returns JSON whose texts hold no half character (a lone surrogate), which no file can hold."""
     return _each_text(value, lambda text: _HALF.sub("\ufffd", text))
+
+
+def answer_json(data: bytes) -> Any:
+    """Returns the JSON of a service's answer, with whole texts.
+
+    Raises:
+        ValueError: It is none, or nested too deeply.
+    """
+    try:
+        return whole(json.loads(data))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _each_text(value: Json, change: Callable[[str], str]) -> Json:

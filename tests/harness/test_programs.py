@@ -189,3 +189,49 @@ def test_no_temporary_folder_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "temporary").mkdir()
     program(tmp_path, MIRROR, "{base} {reference} {out}").edit(REQUEST)
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+ENVIRONMENT = """
+import json, os, pathlib, sys
+pathlib.Path(sys.argv[1]).write_bytes(pathlib.Path(sys.argv[2]).read_bytes())
+pathlib.Path(sys.argv[1]).with_name("result.json").write_text(json.dumps({"params": {"env": sorted(os.environ)}}))
+"""
+
+
+def test_a_program_sees_no_key_but_those_that_are_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "HF_TOKEN", "TOY_PASSWORD", "SHORT_TOKEN", "PLAIN_SETTING"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("CONNECTION", "sk-abcdef123456")
+    seen = program(tmp_path, ENVIRONMENT, "{out} {base}").edit(REQUEST).params["env"]
+    secret = {"OPENAI_API_KEY", "HF_TOKEN", "TOY_PASSWORD", "SHORT_TOKEN", "CONNECTION"}
+    assert not secret & set(seen)
+    assert {"PLAIN_SETTING", "PATH"} <= set(seen)
+    seen = program(tmp_path, ENVIRONMENT, "{out} {base}", pass_env=("HF_TOKEN",)).edit(REQUEST).params["env"]
+    assert secret & set(seen) == {"HF_TOKEN"}
+
+
+def test_only_a_program_is_passed_variables_and_only_those_that_are_set(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataError, match="the environment has no NOT_SET_ANYWHERE"):
+        program(tmp_path, MIRROR, pass_env=("NOT_SET_ANYWHERE",))
+    with pytest.raises(InvalidDataError, match="--pass-env is for command"):
+        resolve_editor("identity", EditorSettings(pass_env=("HOME",)))
+
+
+def test_another_key_is_the_same_program_and_another_setting_is_not(tmp_path: Path) -> None:
+    prints = [
+        program(tmp_path, MIRROR, f"--token {token} --api-key={token} --style {style} {{base}} {{out}}")
+        .describe()
+        .fingerprint
+        for token, style in (("first-key", "a"), ("second-key", "a"), ("first-key", "b"))
+    ]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_key_that_a_program_writes_is_masked_even_where_its_words_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOY_PASSWORD", "swordfish-" + "0123456789" * 3)
+    said = "import os, sys; sys.exit('x' * 100 + os.environ['TOY_PASSWORD'] + 'y' * 235)"
+    result = program(tmp_path, said, pass_env=("TOY_PASSWORD",)).edit(REQUEST)
+    assert "0123456789" not in result.message
+    assert result.message.endswith("y")
