@@ -111,7 +111,10 @@ def read_answer(data: bytes) -> EditAnswer | Problem:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the answer"
-        return Problem(Failure.MALFORMED, message=masked(f"{place}: {first['msg']}, in {data[:80]!r}"))
+        return Problem(
+            Failure.MALFORMED,
+            message=masked(f"{place}: {first['msg']}, in {masked(data[:2000].decode(errors='replace'))[:80]!r}"),
+        )
     except InvalidDataError as error:
         return Problem(Failure.MALFORMED, message=masked(str(error)))
 

@@ -33,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply
 from fashionedit.eval_harness.running.identity import UNDECLARED
+from fashionedit.runtime.answers import json_object
 from fashionedit.runtime.failures import Failure, Problem, Service, masked, problem_of
 from fashionedit.runtime.http_clients import connection_failure, open_client, place_of
 from fashionedit.runtime.secrets import without_keys
@@ -136,10 +137,10 @@ class OwnServer:
             if status in (401, 403):
                 raise ServiceError(f"{self._place} answered HTTP {status}; set {TOKEN} to the token that it wants")
             if status == 200:
-                with contextlib.suppress(ValidationError):  # a page for people: the server does not describe itself
-                    said = _Description.model_validate_json(response.content)
+                with contextlib.suppress(ValidationError):  # it is about something else
+                    said = _Description.model_validate(json_object(response.content))
         except InvalidDataError:
-            pass  # too long to be a description
+            pass  # too long to be a description, or a page for people
         except (httpx2.TransportError, OSError) as error:
             self.close()
             why = connection_failure(error, self._url)

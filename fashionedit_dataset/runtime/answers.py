@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from fashionedit.errors import InvalidDataError, InvalidImageError
 
 from .http_clients import MOST_PICTURE_BYTES, fetch
-from .secrets import whole
+from .secrets import masked, whole
 
 _DATA_URL = re.compile(r"data:[^,]{0,200}?(;base64)?,", re.I)
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -31,7 +31,8 @@ def json_object(body: bytes) -> dict[str, Any]:
         if _SURROGATE.search(body):
             found = whole(found)
     except (ValueError, RecursionError) as error:
-        what = "a page of HTML" if body.lstrip()[:1] == b"<" else f"no JSON; it starts with {body[:60]!r}"
+        start = masked(body[:2000].decode("utf-8", "replace"))[:60]  # masked before it is cut: half a key is one too
+        what = "a page of HTML" if body.lstrip()[:1] == b"<" else f"no JSON; it starts with {start!r}"
         raise InvalidDataError(f"the answer is {what}") from error
     if not isinstance(found, dict):
         raise InvalidDataError(f"the answer is JSON with a {type(found).__name__} in the place of an object")

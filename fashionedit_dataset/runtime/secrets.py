@@ -375,18 +375,6 @@ def whole(value: Json) -> Json:
     return _each_text(value, lambda text: _HALF.sub("\ufffd", text))
 
 
-def answer_json(data: bytes) -> Any:
-    """Returns the JSON of a service's answer, with whole texts.
-
-    Raises:
-        ValueError: It is none, or nested too deeply.
-    """
-    try:
-        return whole(json.loads(data))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
 def _each_text(value: Json, change: Callable[[str], str]) -> Json:
     changed: Any = value
     if isinstance(value, str):
