@@ -19,6 +19,8 @@ Every message says what was found, what was wanted and what to do; the command p
 
 from __future__ import annotations
 
+import re
+
 
 class FashionEditError(Exception):
     """Anything a user of this package can cause and mend."""
@@ -53,11 +55,29 @@ class MissingExtraError(FashionEditError, ImportError):
 
     Args:
         extra: The name of the extra that brings it.
-        package: What could not be imported.
+        package: The distribution that could not be imported, as the extra calls it.
     """
 
     def __init__(self, extra: str, package: str) -> None:
-        super().__init__(f"{package} is not installed; run: pip install 'fashionedit[{extra}]'")
+        wanted = " ".join(f"'{requirement}'" for requirement in _requirements(extra, package))
+        super().__init__(f"{package} is not installed; run: pip install {wanted}")
+
+
+def _requirements(extra: str, package: str) -> list[str]:
+    """Returns what setup.cfg requires for the extra: of the package, and of what else is not installed."""
+    from importlib import metadata
+
+    try:
+        lines = metadata.requires("fashionedit") or []
+    except metadata.PackageNotFoundError:  # not installed, only on the path
+        return [package]
+    found = []
+    for line in lines:
+        requirement, _, condition = line.partition(";")
+        name = re.split(r"[^\w.-]", requirement)[0]
+        if f'extra == "{extra}"' in condition and (name == package or not [*metadata.distributions(name=name)]):
+            found.append(requirement.strip())
+    return found or [package]
 
 
 class RunMismatchError(FashionEditError, ValueError):

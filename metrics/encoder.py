@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fashionedit.errors import UnknownNameError
+from fashionedit.errors import InvalidDataError, UnknownNameError
 
 CLIP_REPOSITORY = "openai/clip-vit-large-patch14"
 """The encoder of the paper; only its scores are called CLIP."""
@@ -57,6 +57,20 @@ class ImageEncoder(Protocol):
     def encode(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns the embeddings (N, D) of preprocessed pictures (N, 3, H, W), each of length 1."""
         ...
+
+
+def unit_vectors(features: NDArray[np.floating], label: str) -> NDArray[np.float32]:
+    """Returns the features (N, D) with each row scaled to length 1.
+
+    Raises:
+        InvalidDataError: A row has NaN or infinity, or length zero.
+    """
+    rows = features.astype(np.float64)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (np.isfinite(lengths).all() and lengths.all()):
+        raise InvalidDataError(f"{label} gave an embedding with NaN, infinity or length zero; try precision fp32")
+    units: NDArray[np.float32] = (rows / lengths).astype(np.float32)
+    return units
 
 
 def load_encoder(spec: str = "clip", *, device: str = "auto", precision: Precision = "fp32") -> ImageEncoder:

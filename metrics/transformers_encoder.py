@@ -17,9 +17,9 @@ from fashionedit.runtime.torch_device import (
     exact_arithmetic,
     find_device,
     find_dtype,
-    unit_vectors,
 )
 
+from .encoder import unit_vectors
 from .preprocessing import Preprocessing
 from .weights import ModelFiles
 
@@ -91,7 +91,7 @@ class TransformersEncoder:
 
         with torch.inference_mode(), exact_arithmetic(self._device):
             pixels = torch.from_numpy(batch).to(self._device, self._dtype)
-            return unit_vectors(self._forward(pixels), self.label)
+            return unit_vectors(self._forward(pixels).float().cpu().numpy(), self.label)
 
     def _forward(self, pixels: torch.Tensor) -> Any:
         if self._features == "get_image_features":

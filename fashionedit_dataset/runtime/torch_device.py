@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fashionedit.errors import InvalidDataError, MissingExtraError, UnknownNameError
+from fashionedit.errors import MissingExtraError, UnknownNameError
 
 if TYPE_CHECKING:
     import torch
@@ -79,17 +76,3 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
                 yield
     finally:
         torch.set_float32_matmul_precision(precision)
-
-
-def unit_vectors(features: torch.Tensor, label: str) -> NDArray[np.float32]:
-    """Returns the features (N, D) with each row scaled to length 1.
-
-    Raises:
-        InvalidDataError: A row has NaN or infinity, or length zero.
-    """
-    rows = features.float().cpu().numpy().astype(np.float64)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not (np.isfinite(lengths).all() and lengths.all()):
-        raise InvalidDataError(f"{label} gave an embedding with NaN, infinity or length zero; try precision fp32")
-    units: NDArray[np.float32] = (rows / lengths).astype(np.float32)
-    return units

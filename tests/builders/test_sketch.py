@@ -135,5 +135,5 @@ def test_without_opencv_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtraError, match=r"pip install 'fashionedit\[sketch\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'opencv-python-headless>=[\d.]+'$"):
         sketch(Image.new("RGB", (9, 9)))

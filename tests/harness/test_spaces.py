@@ -279,5 +279,5 @@ def test_a_space_on_the_hub_is_known_by_its_revision_and_given_the_token(
 
 def test_without_the_client_the_pip_line_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio_client", None)
-    with pytest.raises(MissingExtraError, match=r"fashionedit\[space\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'gradio_client>=[\d.]+'$"):
         resolve_editor("space:owner/name")
