@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.embedder import Embedder
-from fashionedit.runtime.budget import Budget
+from fashionedit.runtime.ledger import LEDGER_FILE, CostTracker
 from fashionedit.runtime.progress import Bar
 
 from .analyse.conversation import spent_usd
@@ -62,10 +62,11 @@ class Build:
         self.work = work
         self.parts = parts
         self.options = options
-        before = spent(work.store("generate")) + spent_usd(work.store("analyse"))
-        if budget is not None and options.share is not None:  # as much for each process, together no more than all
-            budget = before + max(0.0, budget - before) / options.share[1]
-        self.budget = Budget(budget, before)
+        self.budget = CostTracker(
+            work.path / LEDGER_FILE,
+            limit=budget,
+            before=lambda: spent(work.store("generate")) + spent_usd(work.store("analyse")),
+        )
         self._bars = bars
         self._steps: list[FunnelStep] = []
         self._digests: dict[str, str] = {}

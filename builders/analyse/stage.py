@@ -10,7 +10,7 @@ from threading import Condition, Lock
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, InvalidImageError, ServiceError
-from fashionedit.runtime.budget import Budget
+from fashionedit.runtime.ledger import CostTracker
 
 from .analyst import Analyst
 from .conversation import REFUSED, Conversation, analysed
@@ -29,7 +29,7 @@ def analyse(
     analyst: Analyst,
     store: StageStore,
     *,
-    budget: Budget | None = None,
+    budget: CostTracker | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Analysed]:
     """Returns the pairs with what was found to differ, in the order of the pairs.
@@ -47,7 +47,7 @@ def analyse(
         pairs: Photographs with their drafts.
         analyst: Who is asked, and how.
         store: Of this stage.
-        budget: Asked before each call; its `spent` should hold `spent_usd(store)`.
+        budget: Asked before each call, and told what it has cost.
         progress: Called with the pairs done and the pairs in all; where `pairs` has no length, those taken so far.
 
     Raises:
@@ -60,7 +60,7 @@ def analyse(
     return _run(pairs, _Stage(analyst, store, budget), progress)
 
 
-def check_price(analyst: Analyst, budget: Budget | None) -> None:
+def check_price(analyst: Analyst, budget: CostTracker | None) -> None:
     """Returns if a budget can be kept.
 
     Raises:
@@ -117,14 +117,13 @@ class _StoppedError(Exception):
 class _Stage:
     """What the workers share."""
 
-    def __init__(self, analyst: Analyst, store: StageStore, budget: Budget | None) -> None:
+    def __init__(self, analyst: Analyst, store: StageStore, budget: CostTracker | None) -> None:
         self.analyst = analyst
         self._store = store
-        self._budget = budget or Budget()
+        self._budget = budget or CostTracker()
         self._promises = Promises(analyst)
         self._lock = Lock()
         self._settled = Condition()
-        self._promised = 0  # calls
         self._service: Service | None = None
         self._stopped: BaseException | None = None
         self._failures = 0
@@ -167,21 +166,21 @@ class _Stage:
         while True:
             exchanges = conversation.exchanges()
             body = request_body(self.analyst, images, exchanges)
-            promise = self._promises.usd(sizes, exchanges)
+            highest = self._promises.usd(sizes, exchanges)
             service = self._open()
-            self._promise(promise)
-            cost = 0.0
+            reservation = self._reserve(highest)
+            cost: float | None = 0.0
             try:
                 answered = service.ask(body)
                 turn = conversation.add(
                     answered.reply, self.analyst, seconds=answered.seconds, attempts=answered.attempts
                 )
-                cost = turn.usd or 0.0
+                cost = turn.usd
                 record = self._commit(conversation)
             except CallFailedError as error:
                 return self._not_answered(conversation, error)
             finally:
-                self._settle(promise, cost)
+                self._charge(reservation, cost)
             self._promises.learn(sizes, exchanges, answered.reply.input_tokens)
             self._failures = 0
             if conversation.finished(self.analyst.max_repairs):
@@ -205,8 +204,8 @@ class _Stage:
             ) from error
         return record
 
-    def _promise(self, usd: float) -> None:
-        """Sets the money aside; calls under way mostly cost less than promised, so it waits for them first.
+    def _reserve(self, usd: float) -> str:
+        """Reserves the money; calls under way mostly cost less than the most they may, so it waits for them first.
 
         Raises:
             BudgetSpentError: None is under way, and the call could exceed the budget.
@@ -216,19 +215,15 @@ class _Stage:
                 if self._stopped is not None:
                     raise self._stopped
                 try:
-                    self._budget.promise(usd)
+                    return self._budget.reserve(usd, "analyse")
                 except BudgetSpentError:
-                    if not self._promised:
+                    if not self._budget.under_way:
                         raise
                     self._settled.wait()
-                else:
-                    self._promised += 1
-                    return
 
-    def _settle(self, promise: float, cost: float) -> None:
+    def _charge(self, reservation: str, cost: float | None) -> None:
         with self._settled:
-            self._budget.settle(promise, cost)
-            self._promised -= 1
+            self._budget.charge(reservation, cost)
             self._settled.notify_all()
 
     def _commit(self, conversation: Conversation, failed: tuple[str, str] | None = None) -> StageRecord:

@@ -12,7 +12,7 @@ from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, InvalidImageError, ServiceError
 from fashionedit.images import pixel_digest, read_image, to_rgb
-from fashionedit.runtime.budget import Budget
+from fashionedit.runtime.ledger import CostTracker
 
 from .batches import commit_together, finish_batches
 from .blank import blank_reason
@@ -30,6 +30,7 @@ class _Entry:
     record: StageRecord | None = None
     request: DraftRequest | None = None  # what is still to be made
     earlier: float = 0.0  # USD that failed tries have cost
+    reservation: str | None = None  # of the money for the request
 
     def note(self, status: _Status, reason: str | None = None, detail: str | None = None, **data: Any) -> StageRecord:
         """Returns the record that the entry has from now on."""
@@ -46,7 +47,7 @@ def generate(
     *,
     base_seed: int = 0,
     digest_of: Callable[[Photo], str] | None = None,
-    budget: Budget | None = None,
+    budget: CostTracker | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Pair]:
     """Yields each photograph with its draft, in the order of the photographs; without those that have none.
@@ -72,7 +73,7 @@ def generate(
         store: The stage's own.
         base_seed: Gives each photograph its seed, together with its id.
         digest_of: The pixel digest of a photograph, where another stage knows it; decoded by default.
-        budget: Where a maker costs money, each call is promised before it is made.
+        budget: Where a maker costs money, each call is reserved before it is made.
         progress: Called with the photographs done and the photographs in all.
 
     Raises:
@@ -102,7 +103,7 @@ class _Work:
         store: StageStore,
         base_seed: int,
         digest_of: Callable[[Photo], str],
-        budget: Budget | None,
+        budget: CostTracker | None,
     ) -> None:
         self._maker = maker
         self._store = store
@@ -215,31 +216,30 @@ class _Work:
         while waiting:
             size = max(1, self._maker.batch_size)
             batch, waiting = waiting[:size], waiting[size:]
-            affordable, estimate, short = self._afford(batch)
-            failure = self._make_batch(affordable, estimate) if affordable else None
+            affordable, short = self._afford(batch)
+            failure = self._make_batch(affordable) if affordable else None
             if (failure := failure or short) is not None:
                 return failure
         return None
 
-    def _afford(self, batch: list[_Entry]) -> tuple[list[_Entry], float, BudgetSpentError | None]:
-        """Returns those that there is money for, what each may cost at most (USD), and why there is none for others."""
+    def _afford(self, batch: list[_Entry]) -> tuple[list[_Entry], BudgetSpentError | None]:
+        """Returns those that there is money for, which is reserved, and why there is none for others."""
         estimate = self._maker.highest_cost
         if self._budget is None or estimate == 0:
-            return batch, 0.0, None
-        if estimate is None:
-            if self._budget.limit is None:
-                return batch, 0.0, None
+            return batch, None
+        if estimate is None and self._budget.limit is not None:
             raise InvalidDataError(
-                "the budget is limited, and what a draft may cost is not known; give the model's price, or no --budget"
+                "what a draft may cost is not known, so that a budget can't be kept; give --draft highest_cost=USD, or "
+                "leave --budget out"
             )
         for number in range(len(batch)):
             try:
-                self._budget.promise(estimate)
+                batch[number].reservation = self._budget.reserve(estimate or 0.0, "generate")
             except BudgetSpentError as error:
-                return batch[:number], estimate, error
-        return batch, estimate, None
+                return batch[:number], error
+        return batch, None
 
-    def _make_batch(self, batch: list[_Entry], estimate: float) -> FashionEditError | None:
+    def _make_batch(self, batch: list[_Entry]) -> FashionEditError | None:
         requests = [entry.request for entry in batch if entry.request is not None]
         settled = 0
         try:
@@ -252,7 +252,7 @@ class _Work:
             failure: FashionEditError | None = None
             for entry, result in zip(batch, results, strict=True):
                 settled += 1
-                self._settle(estimate, result.cost)
+                self._charge(entry, result.cost)
                 failure = failure or result.stop
                 if result.stop is None:
                     self._note_result(entry, result, len(batch))
@@ -261,12 +261,12 @@ class _Work:
         except ServiceError as error:
             return error
         finally:
-            for _ in range(settled, len(batch)):
-                self._settle(estimate, 0.0)
+            for entry in batch[settled:]:
+                self._charge(entry, 0.0)
 
-    def _settle(self, estimate: float, cost: float | None) -> None:
-        if self._budget is not None:
-            self._budget.settle(estimate, estimate if cost is None else cost)
+    def _charge(self, entry: _Entry, cost: float | None) -> None:
+        if self._budget is not None and entry.reservation is not None:
+            self._budget.charge(entry.reservation, cost)
 
     def _note_result(self, entry: _Entry, result: DraftResult, batch: int) -> None:
         """Gives the entry its record, whose image is on disk then; it is still to be committed."""

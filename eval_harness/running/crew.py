@@ -47,7 +47,7 @@ class _Call:
     """One call of the editor, from the moment its jobs are taken until all of them are on disk."""
 
     jobs: list[Job]
-    promised: float
+    reservation: str
     began: float = 0.0
     deadline: float | None = None
     given_up: bool = False
@@ -161,7 +161,7 @@ class Crew:
         else:
             while True:
                 try:
-                    call = _Call(jobs, self._spending.promise(len(jobs)))
+                    call = _Call(jobs, self._spending.reserve(len(jobs)))
                 except BudgetSpentError as error:
                     if len(jobs) > 1:
                         for job in jobs[1:]:
@@ -254,9 +254,8 @@ class Crew:
             return True
 
     def _release(self, call: _Call, answers: list[Answer] | None = None) -> None:
-        if not call.given_up:  # what a call that was given up has cost is not known; what was promised stays promised
-            self._spending.settle(call.promised, [answer.ended for answer in answers or ()])
-            self._tally.spent(self._spending.usd)
+        self._spending.charge(call.reservation, answers or ())
+        self._tally.spent(self._spending.usd)
         with self._changed:
             if call in self._calls:
                 self._calls.remove(call)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo
-from fashionedit.runtime.budget import Budget
+from fashionedit.runtime.ledger import LEDGER_FILE, CostTracker
 
-from .chain import Ended
-from .records import RoundRecord
+from .attempts import Answer
 
 
 class Spending:
-    """The money of a run: all that records and failed attempts on disk have cost, and what this session adds.
+    """The money of a run, kept in `ledger.jsonl` of its folder; a run made before there were ledgers has its records.
 
-    A call is promised the largest cost seen so far, before the first one the editor's own estimate. An edit without a
-    cost counts with that estimate, a failed attempt without one as nothing.
+    Each edit reserves the most that it may cost: the editor's own estimate, or the largest cost seen so far if that is
+    more. An edit that nobody tells the cost of counts in full, but for one that the service answered with an error.
 
     Args:
         folder: The run folder.
@@ -31,49 +30,54 @@ class Spending:
     """
 
     def __init__(self, folder: Path, info: EditorInfo, limit: float | None) -> None:
-        self._estimate = info.usd_per_edit
-        costs = [cost for cost in map(self._cost_on_disk, _written(folder)) if cost is not None]
-        self._largest = max(costs, default=None)
-        self._known = bool(costs)
-        if limit is not None and self._estimate is None and self._largest is None:
+        costs = [
+            cost for cost in (_cost_on_disk(*it, info.usd_per_edit) for it in _written(folder)) if cost is not None
+        ]
+        self._largest = max([*costs, *([] if info.usd_per_edit is None else [info.usd_per_edit])], default=None)
+        if limit is not None and self._largest is None:
             raise InvalidDataError(
                 f"editor {info.name} does not say what an edit costs, so that a budget can't be kept; give --price if "
                 "it knows prices, or leave --budget out"
             )
-        self._budget = Budget(limit, sum(costs))
+        self._tracker = CostTracker(folder / LEDGER_FILE, limit=limit, before=lambda: sum(costs))
+        self._known = bool(costs) or self._tracker.spent > 0
 
     @property
     def usd(self) -> float | None:
         """USD spent, earlier sessions included; None where no cost is known."""
-        return self._budget.spent if self._known else None
+        return self._tracker.spent if self._known else None
 
-    def promise(self, edits: int) -> float:
-        """Sets aside what so many edits may cost, and returns it, USD.
+    def reserve(self, edits: int) -> str:
+        """Reserves what so many edits may cost, and returns the entry, to be given to `charge`.
 
         Raises:
             BudgetSpentError: It could exceed the limit.
         """
-        each = self._largest if self._largest is not None else self._estimate or 0.0
-        self._budget.promise(each * edits)
-        return each * edits
+        return self._tracker.reserve((self._largest or 0.0) * edits, "edit")
 
-    def settle(self, promised: float, ended: Iterable[Ended] = ()) -> None:
-        """Puts what the edits have cost in the place of what was promised."""
-        costs = [cost for cost in map(self._cost, ended) if cost is not None]
-        self._budget.settle(promised, sum(costs))
-        if costs:
-            self._known = True
-            self._largest = max(costs) if self._largest is None else max(self._largest, *costs)
+    def charge(self, entry: str, answers: Sequence[Answer]) -> None:
+        """Puts what the edits have cost in the place of the reservation; no answers, nothing was asked."""
+        costs = [self._cost(answer) for answer in answers]
+        told = [answer.ended.cost_usd for answer in answers if answer.ended.cost_usd is not None]
+        self._tracker.charge(entry, sum(costs))
+        if told:
+            self._largest = max(*told, self._largest or 0.0)
+        self._known = self._known or bool(told) or any(costs)
 
-    def _cost(self, ended: Ended) -> float | None:
-        return self._cost_of(ended.cost_usd, edit=isinstance(ended, RoundRecord))
+    def _cost(self, answer: Answer) -> float:
+        if answer.ended.cost_usd is not None:
+            return answer.ended.cost_usd
+        refused = answer.reply is not None and answer.reply.status >= 400
+        if refused or isinstance(answer.stop, ServiceError | MissingExtraError):
+            return 0.0
+        return self._largest or 0.0
 
-    def _cost_on_disk(self, written: tuple[dict[str, Any], bool]) -> float | None:
-        told, edit = written
-        return self._cost_of(told.get("cost_usd"), edit=edit and told.get("attempts", 1) > 0)
 
-    def _cost_of(self, told: float | None, *, edit: bool) -> float | None:
-        return told if told is not None else self._estimate if edit else None
+def _cost_on_disk(told: dict[str, Any], edit: bool, estimate: float | None) -> float | None:
+    cost = told.get("cost_usd")
+    if isinstance(cost, int | float):
+        return float(cost)
+    return estimate if edit and told.get("attempts", 1) > 0 else None
 
 
 def _written(folder: Path) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -82,7 +86,7 @@ def _written(folder: Path) -> Iterator[tuple[dict[str, Any], bool]]:
         for path in folder.glob(pattern):
             try:
                 told = json.loads(path.read_bytes())
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # damaged: the run asks again, or says so, where it needs it
             if isinstance(told, dict):
                 yield told, edit

@@ -19,7 +19,7 @@ from fashionedit.builders.analyse.stage import FAILURES_IN_A_ROW, analyse
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
-from fashionedit.runtime.budget import Budget
+from fashionedit.runtime.ledger import CostTracker
 from fashionedit.runtime.prices import Price
 
 Run = Callable[..., list[Analysed]]
@@ -331,14 +331,14 @@ def test_the_budget_stops_in_time(tmp_path: Path, store: StageStore) -> None:
     many = make_pairs(tmp_path / "many", 30)
     with serving(seconds=0.01) as server:
         analyst = toy_analyst(server.url, max_output_tokens=500)
-        budget = Budget(0.01)
+        budget = CostTracker(limit=0.01)
         with pytest.raises(BudgetSpentError, match="higher --budget"):
             list(analyse(many, analyst, store, budget=budget))
         assert 0.008 < budget.spent <= 0.01
         assert spent_usd(store) == pytest.approx(budget.spent)
         before = server.calls
         assert before == sum(record.status == "kept" for record in store.records())
-        more = Budget(1.0, spent=spent_usd(store))
+        more = CostTracker(limit=1.0, before=lambda: spent_usd(store))
         assert len(list(analyse(many, analyst, store, budget=more))) == 30
         assert server.calls == 30
         assert more.spent == pytest.approx(spent_usd(store))
@@ -346,13 +346,13 @@ def test_the_budget_stops_in_time(tmp_path: Path, store: StageStore) -> None:
 
 def test_a_budget_wants_a_price(pairs: list[Pair], store: StageStore) -> None:
     with pytest.raises(InvalidDataError, match=r"no price of my-model is known.*--price"):
-        analyse(pairs, Analyst(model="my-model"), store, budget=Budget(1.0))
+        analyse(pairs, Analyst(model="my-model"), store, budget=CostTracker(limit=1.0))
     with serving() as server:
         analyst = toy_analyst(server.url, model="my-model", prices={"*": Price(1.0, 2.0)})
-        assert len(list(analyse(pairs, analyst, store, budget=Budget(1.0)))) == 6
+        assert len(list(analyse(pairs, analyst, store, budget=CostTracker(limit=1.0)))) == 6
     with serving() as server:
         free = StageStore(store.folder / "free")
-        list(analyse(pairs[:1], toy_analyst(server.url, model="my-model"), free, budget=Budget()))
+        list(analyse(pairs[:1], toy_analyst(server.url, model="my-model"), free, budget=CostTracker()))
         assert one_record(free).data["usd"] is None
         assert one_record(free).data["input_tokens"] > 1000
 

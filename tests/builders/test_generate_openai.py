@@ -14,7 +14,7 @@ from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
 from fashionedit.images import pixel_digest
-from fashionedit.runtime.budget import Budget
+from fashionedit.runtime.ledger import CostTracker
 
 KEY = "sk-test-0123456789"
 
@@ -186,7 +186,7 @@ def test_calls_run_side_by_side_and_no_more_than_allowed(tmp_path: Path) -> None
 
 def test_records_say_what_was_asked_and_what_it_cost(tmp_path: Path) -> None:
     store = StageStore(tmp_path)
-    budget = Budget()
+    budget = CostTracker()
     with ImagesServer(script={"b": ["moderated"], "c": ["black"], "d": ["500"]}) as server:
         run(server, ["a", "b", "c", "d"], store, cost_of=lambda usage: 0.25, budget=budget, max_retries=0)
     told = {record.id: (record.status, record.reason, record.data["usd"]) for record in store.records()}
@@ -207,7 +207,7 @@ def test_records_say_what_was_asked_and_what_it_cost(tmp_path: Path) -> None:
 def test_a_budget_is_never_exceeded_and_the_same_command_continues(tmp_path: Path) -> None:
     store, captions = StageStore(tmp_path), [f"caption {number}" for number in range(10)]
     priced = {"cost_of": lambda usage: 0.2, "highest_cost": 0.3, "concurrency": 4}
-    budget = Budget(limit=1.0)
+    budget = CostTracker(limit=1.0)
     with ImagesServer() as server:
         with pytest.raises(BudgetSpentError):
             run(server, captions, store, budget=budget, **priced)
@@ -215,7 +215,7 @@ def test_a_budget_is_never_exceeded_and_the_same_command_continues(tmp_path: Pat
         assert (
             server.calls.total() == len(list(store.records())) == 3
         )  # a batch of 3 for at most 0.90, then 0.3 > 0.4 - …
-        rest = Budget(limit=5.0, spent=spent(store))
+        rest = CostTracker(limit=5.0, before=lambda: spent(store))
         assert len(run(server, captions, store, budget=rest, **priced)) == 10
         assert server.calls.total() == 10
         assert rest.spent == pytest.approx(2.0)
@@ -232,12 +232,12 @@ def test_money_of_failed_tries_is_not_forgotten(tmp_path: Path) -> None:
 
 def test_a_limited_budget_wants_to_know_the_price(tmp_path: Path) -> None:
     with ImagesServer() as server, pytest.raises(InvalidDataError, match="what a draft may cost is not known"):
-        run(server, ["a"], StageStore(tmp_path), budget=Budget(limit=1.0))
+        run(server, ["a"], StageStore(tmp_path), budget=CostTracker(limit=1.0))
     assert not server.calls
 
 
 def test_an_unknown_price_counts_as_the_highest(tmp_path: Path) -> None:
-    budget = Budget(limit=1.0)
+    budget = CostTracker(limit=1.0)
     with ImagesServer() as server:
         run(server, ["a"], StageStore(tmp_path), budget=budget, highest_cost=0.3, cost_of=lambda usage: None)
     assert budget.spent == pytest.approx(0.3)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fashionedit.errors import BudgetSpentError, InvalidDataError
+from fashionedit.runtime.ledger import CostTracker
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_call_that_could_exceed_the_limit_is_refused_before_it_is_made() -> None:
+    costs = CostTracker(limit=1.0, before=lambda: 0.4)
+    entry = costs.reserve(0.5)
+    with pytest.raises(
+        BudgetSpentError, match=r"\$0\.4000 of the budget of \$1\.00 is spent, and the next call may cost \$0\.2000"
+    ):
+        costs.reserve(0.2)
+    costs.charge(entry, 0.1)
+    costs.reserve(0.2)
+    assert costs.spent == pytest.approx(0.5)
+
+
+def test_without_a_limit_money_is_only_counted() -> None:
+    costs = CostTracker()
+    assert costs.charge(costs.reserve(1e6), 2.5) == costs.spent == 2.5
+
+
+def test_a_cost_that_nobody_tells_counts_as_the_most_that_it_could_be(tmp_path: Path) -> None:
+    costs = CostTracker(tmp_path / "ledger.jsonl")
+    for told in (None, float("nan")):
+        costs.charge(costs.reserve(0.25), told)
+    costs.charge(costs.reserve(0.25), 0.0)
+    assert costs.spent == CostTracker(tmp_path / "ledger.jsonl").spent == 0.5
+
+
+def test_the_ledger_is_written_before_the_call_and_only_ever_grows(tmp_path: Path) -> None:
+    path = tmp_path / "work" / "ledger.jsonl"
+    costs = CostTracker(path, before=lambda: 1.5)
+    assert not path.exists()
+    entry = costs.reserve(0.25, "generate")
+    before = path.read_bytes()
+    assert lines(path)[0] == {"before": 1.5}
+    assert (lines(path)[1]["reserve"], lines(path)[1]["for"]) == (0.25, "generate")
+    costs.charge(entry, 0.04)
+    assert path.read_bytes().startswith(before)
+    again = CostTracker(path, before=lambda: pytest.fail("the ledger says it"))
+    assert again.spent == pytest.approx(1.54)
+
+
+def test_what_is_free_has_no_ledger(tmp_path: Path) -> None:
+    costs = CostTracker(tmp_path / "ledger.jsonl")
+    costs.charge(costs.reserve(0.0), 0.0)
+    costs.charge(costs.reserve(0.0), None)
+    assert not list(tmp_path.iterdir())
+    costs.charge(costs.reserve(0.0), 0.5)  # nobody knew a price, and the service tells one
+    assert CostTracker(tmp_path / "ledger.jsonl").spent == 0.5
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fashionedit.runtime.ledger import CostTracker
+costs = CostTracker(Path(sys.argv[1]), limit=1.0)
+costs.charge(costs.reserve(0.3), 0.1)
+costs.reserve(0.3)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_call_that_a_killed_process_was_making_counts_in_full_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for kills in (1, 2):
+        done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert CostTracker(path).spent == pytest.approx(0.4 * kills)
+    with pytest.raises(BudgetSpentError, match=r"\$0\.8000 of the budget"):
+        CostTracker(path, limit=1.0).reserve(0.3)
+
+
+def test_many_threads_never_reserve_more_than_the_limit(tmp_path: Path) -> None:
+    costs = CostTracker(tmp_path / "ledger.jsonl", limit=1.0)
+
+    def call(_: int) -> bool:
+        try:
+            entry = costs.reserve(0.03)
+        except BudgetSpentError:
+            return False
+        costs.charge(entry, 0.03)
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        made = sum(pool.map(call, range(200)))
+    assert made == 33
+    assert costs.spent == CostTracker(tmp_path / "ledger.jsonl").spent == pytest.approx(0.99)
+
+
+SPENDING = """
+import sys
+from pathlib import Path
+from fashionedit.errors import BudgetSpentError
+from fashionedit.runtime.ledger import CostTracker
+costs = CostTracker(Path(sys.argv[1]), limit=1.0)
+made = 0
+for number in range(60):
+    try:
+        entry = costs.reserve(0.02)
+    except BudgetSpentError:
+        break
+    costs.charge(entry, 0.01)
+    made += 1
+print(made)
+"""
+
+
+def test_one_budget_holds_for_several_processes(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    script = [sys.executable, "-c", SPENDING, str(path)]
+    running = [subprocess.Popen(script, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    made = [int(process.communicate(timeout=60)[0]) for process in running]
+    assert 97 <= sum(made) <= 99  # the last reservation needs two cents, and others may be open beside it
+    assert min(made) > 0
+    assert CostTracker(path).spent == pytest.approx(sum(made) / 100)
+    assert sum("before" in line for line in lines(path)) == 1
+
+
+def test_a_line_that_a_full_disk_cut_short_is_closed_and_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    costs = CostTracker(path)
+    costs.charge(costs.reserve(0.25), 0.25)
+    with path.open("a") as file:
+        file.write('{"id": "x-1", "rese')
+    costs = CostTracker(path)
+    costs.charge(costs.reserve(0.25), 0.25)
+    assert CostTracker(path).spent == 0.5
+
+
+@pytest.mark.parametrize("line", ['{"id": "a", "reserve": -1}', '{"charge": 1e999, "id": "a"}', '{"before": "much"}'])
+def test_a_ledger_that_can_not_be_understood_is_one_sentence(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(InvalidDataError, match="no entry of a ledger"):
+        CostTracker(path)
+
+
+def test_where_the_ledger_can_not_be_written_nothing_is_reserved(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    costs = CostTracker(tmp_path / "file" / "ledger.jsonl")
+    with pytest.raises(OSError, match="file"):
+        costs.reserve(0.1)
+    assert costs.spent == 0
+
+
+@pytest.mark.parametrize("amount", [-1.0, float("nan"), float("inf")])
+def test_an_amount_that_is_none_is_refused(amount: float) -> None:
+    with pytest.raises(InvalidDataError, match="give an amount in USD from 0 on"):
+        CostTracker(limit=amount)
