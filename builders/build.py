@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.embedder import Embedder
+from fashionedit.owned_folders import recover_folder
 from fashionedit.runtime.ledger import LEDGER_FILE, CostTracker
 from fashionedit.runtime.progress import Bar
 
@@ -31,6 +32,7 @@ from .made_with import is_deepfashion, made_with
 from .photo import Analysed, Pair, Photo
 from .photos import PhotoSource, check_photos
 from .photos.selection import SelectionReport, compare_selections
+from .preflight import check_places
 from .ready_answers import read_answers
 from .split import SplitList, assign
 from .stage_settings import keep_settings, stored_settings
@@ -90,6 +92,7 @@ class Build:
                 f"a share of the photographs was asked for, and the stage {whole[0]} needs all of them; give --only "
                 f"{' or --only '.join(_SHARED[1:])} with it"
             )
+        self.check(out)
         with self.work.locked(".lock" if part is None else f".lock-{part[0]}-of-{part[1]}"):
             try:
                 return self._run(out, stages)
@@ -97,7 +100,16 @@ class Build:
                 if part is None and self._steps:
                     self.work.keep_funnel(Funnel(tuple(self._steps)))
 
+    def check(self, out: Path) -> None:
+        """Checks what can be known before anything is paid for.
+
+        Raises:
+            InvalidDataError: Folders overlap, or one holds something that is not a build's.
+        """
+        check_places(self.parts.source, self.work, out)
+
     def _run(self, out: Path, stages: Sequence[str]) -> BuildReport:
+        recover_folder(out)
         last = STAGES.index(stages[-1])
         photos = self.photos()
         if last >= 1:

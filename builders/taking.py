@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from .photo import Photo
@@ -22,6 +23,11 @@ class LimitedSource:
     def __init__(self, source: PhotoSource, limit: int) -> None:
         self._source = source
         self._limit = limit
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of the whole source."""
+        return self._source.root
 
     def describe(self) -> dict[str, Any]:
         """Returns which source it is; the limit is no part of that."""

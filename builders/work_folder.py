@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.files import write_atomically
+from fashionedit.files import clear_leftovers, write_atomically
 from fashionedit.lock import lock_folder
+from fashionedit.owned_folders import check_not_inside_ours, check_replaceable, mark_folder, read_mark
 
 from .funnel import FUNNEL_FILE, Funnel
 from .photos.selection import SelectionReport
@@ -31,6 +32,42 @@ class WorkFolder:
 
     path: Path
 
+    def check(self) -> None:
+        """Checks that the folder is one that a build works in, or may become one.
+
+        Raises:
+            InvalidDataError: It holds something else, or lies in another folder of ours.
+        """
+        mark = read_mark(self.path)
+        if mark is None and self._has_records():
+            return
+        if mark is None or mark.kind != "work":
+            check_replaceable(self.path, "work", replace=True)
+        check_not_inside_ours(self.path)
+
+    def claim(self) -> None:
+        """Makes the folder, marked as a build's, unless it is one already.
+
+        Raises:
+            InvalidDataError: It holds something else, or can't be made.
+        """
+        self.check()
+        if read_mark(self.path) is None:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                mark_folder(self.path, "work")
+            except OSError as error:
+                raise InvalidDataError(
+                    f"{self.path} can't be made ({error.strerror}); choose another --work"
+                ) from error
+
+    def _has_records(self) -> bool:
+        """Returns whether a build worked here before folders were marked."""
+        try:
+            return any(True for _ in self.store("photos").records())
+        except InvalidDataError:
+            return False
+
     def store(self, stage: str) -> StageStore:
         """Returns the store of a stage."""
         return StageStore(self.path / stage)
@@ -41,14 +78,12 @@ class WorkFolder:
 
         Raises:
             RunBusyError: Another process is at it.
-            InvalidDataError: The folder can't be made.
+            InvalidDataError: The folder holds something else, or can't be made.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidDataError(f"{self.path} can't be made ({error.strerror}); choose another --work") from error
+        self.claim()
         descriptor = lock_folder(self.path, name)
         try:
+            clear_leftovers(self.path, below=True)
             yield
         finally:
             if descriptor is not None:

@@ -110,6 +110,6 @@ def write_dataset(
             LEAKS_FILE: leaks.to_json().encode(),
             EVAL_FILE: eval_yaml(name).encode(),
         },
-        replace=(out / FUNNEL_FILE).is_file(),
+        replace=True,
         workers=1,
     )

@@ -7,6 +7,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,23 +21,73 @@ JSON_BYTES = 64_000_000
 
 _LONGEST_INTEGER = 300  # digits; a float has room for 308
 
+_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
+_cleared: set[Path] = set()  # folders in which this process has written before
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes the whole file or nothing: a temporary file in the same folder, fsync, rename.
 
-    Missing folders are made. Two writers of one path end with the whole file of one of them.
+    Missing folders are made. Two writers of one path end with the whole file of one of them. What killed writers left
+    in the folder is removed when this process first writes there.
+
+    Raises:
+        OSError: It can't be written; the error names the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+    if path.parent not in _cleared:
+        clear_leftovers(path.parent)
+        _cleared.add(path.parent)
+    while True:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+        try:
+            with temporary.open("wb") as file:
+                if not try_lock(file.fileno(), temporary):
+                    continue  # another process took it for a leftover before it was locked
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                temporary.replace(path)
+            return
+        except BaseException as error:
+            temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+                error.filename = str(path)
+            raise
+
+
+def clear_leftovers(folder: Path, *, below: bool = False) -> None:
+    """Removes the temporary files of `write_atomically` whose writers are gone.
+
+    Args:
+        folder: Where they lie; it may be missing.
+        below: Whether its folders are cleared too.
+    """
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if below and entry.is_dir(follow_symlinks=False):
+            clear_leftovers(Path(entry.path), below=True)
+        elif _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            with suppress(OSError), open(entry.path, "rb") as file:  # noqa: PTH123 -- a name from scandir
+                if try_lock(file.fileno(), Path(entry.path)):
+                    os.unlink(entry.path)  # noqa: PTH108
+
+
+def try_lock(descriptor: int, path: Path) -> bool:
+    """Returns whether the lock of an open file or folder was free and it is still at `path`; holds the lock then.
+
+    On a file system without locks every lock is free.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return os.path.lexists(path)
 
 
 def append_line(path: Path, line: str) -> None:

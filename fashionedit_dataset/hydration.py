@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -195,8 +194,6 @@ def hydrated_folder(annotations: Path, photographs: Photographs) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (folder / MANIFEST_FILE).is_file():
             return folder
-        for leftover in home.glob(f".{name}.*.part"):  # its writer died: nobody else may write under this lock
-            shutil.rmtree(leftover, ignore_errors=True)
         hydrate(annotations, photographs.folder, folder)
     return folder
 

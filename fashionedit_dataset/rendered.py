@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,8 +59,6 @@ def synthetic_folder(
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (folder / MANIFEST_FILE).is_file():
             return folder
-        for leftover in home.glob(f".{name}.*.part"):  # its writer died: nobody else may write under this lock
-            shutil.rmtree(leftover, ignore_errors=True)
         write_synthetic(folder, samples, splits, seed=seed, workers=workers, progress=progress)
     return folder
 

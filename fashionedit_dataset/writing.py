@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .card import CARD_FILE, SplitSize, card_text
 from .errors import InvalidDataError
 from .files import write_atomically
 from .manifest import MANIFEST_FILE, Form, Manifest, SampleHashes, StoredImage
+from .owned_folders import new_folder
 from .parallel import map_in_order
 from .parquet import SHARD_BYTES, ShardWriter
 from .rows import EncodedSample, StoredRow
@@ -40,7 +38,7 @@ def write_folder(
 
     Rows are taken one at a time, so the set may be larger than memory. Everything is written into a folder beside `out`
     whose name starts with a dot and ends with `.part`, which is renamed at the end and removed on an error; one that a
-    killed process left can be deleted.
+    killed process left is removed by the next call for `out`.
 
     Args:
         out: The new folder; it must not exist, or be empty.
@@ -55,7 +53,8 @@ def write_folder(
             once all rows are written.
         sections: Further parts of the card: heading and text.
         files: Further files to put into the folder, by name.
-        replace: Whether `out` may be a folder that holds something; it is replaced at the end, and kept on an error.
+        replace: Whether `out` may be a dataset that was written with `replace` before; it is replaced at the end, and
+            kept on an error. Files in it that are not ours stay.
         shard_bytes: No Parquet file is larger, unless a single row is.
         workers: Threads that encode images.
 
@@ -70,7 +69,7 @@ def write_folder(
     ids: set[str] = set()
     images: dict[str, StoredImage] = {}
     sizes: dict[str, SplitSize] = {}
-    with new_folder(out, replace=replace) as folder:
+    with new_folder(out, "build" if replace else "dataset", replace=replace) as folder:
         (folder / "data").mkdir()
         for split in (split for split in SPLITS if split in rows):
             written = total = 0
@@ -115,40 +114,3 @@ def write_folder(
 
 def _encoded(sample: Sample | StoredRow) -> StoredRow:
     return EncodedSample.of(sample) if isinstance(sample, Sample) else sample
-
-
-@contextmanager
-def new_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Gives a temporary folder beside `out` that becomes `out` when the block ends well, and vanishes otherwise.
-
-    Args:
-        out: Where the folder is to be.
-        replace: Whether a folder that is there already gives way, whatever it holds.
-
-    Raises:
-        InvalidDataError: `out` exists and is not an empty folder, before or after.
-    """
-    out = out.absolute()
-    taken = InvalidDataError(f"{out} exists and is not an empty folder; choose another one or remove it")
-    if out.is_symlink() or out.is_file() or (not replace and out.is_dir() and any(out.iterdir())):
-        raise taken
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
-    replaced = temporary.with_name(f"{temporary.name}.old")
-    temporary.mkdir()
-    try:
-        yield temporary
-        if replace and out.is_dir():
-            out.rename(replaced)
-        try:
-            temporary.rename(out)
-        except OSError as error:
-            if replaced.is_dir() and not out.exists():
-                replaced.rename(out)
-            if out.exists():
-                raise taken from error
-            raise
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)

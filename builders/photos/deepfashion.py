@@ -47,6 +47,11 @@ class DeepFashionFolder:
             for path in tree.images()
         )
 
+    @property
+    def root(self) -> Path | None:
+        """The folder."""
+        return self._tree.root
+
     def describe(self) -> dict[str, Any]:
         """Returns the kind, the folder's name, and which captions and labels were found."""
         return {

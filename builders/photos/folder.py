@@ -63,6 +63,11 @@ class PhotoFolder:
         self._columns = dict(columns or {})
         self._inside = tree.root.resolve()
 
+    @property
+    def root(self) -> Path | None:
+        """The folder."""
+        return self._tree.root
+
     def describe(self) -> dict[str, Any]:
         """Returns the kind, the folder's name, its tables, and what a user said about captions and columns."""
         return {

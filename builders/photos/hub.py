@@ -77,6 +77,11 @@ class HubDataset:
         self._asked = {"config": config, "split": split, "revision": revision}
         self._state: dict[str, Any] | None = None
 
+    @property
+    def root(self) -> Path | None:
+        """The folder with the data files; None for a dataset on the Hub."""
+        return Path(self._place) if self._local else None
+
     def describe(self) -> dict[str, Any]:
         """Returns the repository with its commit, or the folder with the hash of its file list, and what was asked for.
 

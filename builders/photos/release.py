@@ -59,6 +59,11 @@ class ReleaseFolder:
         """Returns whether the folder looks like the release."""
         return tree.folder(ORIGINALS_FOLDER) is not None or tree.folder(DRAFTS_FOLDER) is not None
 
+    @property
+    def root(self) -> Path | None:
+        """The folder."""
+        return self._tree.root
+
     def describe(self) -> dict[str, Any]:
         """Returns the kind, the folder's name, and whether captions and scores were found."""
         return {

@@ -41,6 +41,11 @@ class Unusable:
 class PhotoSource(Protocol):
     """A place with photographs. Opening one reads nothing but names."""
 
+    @property
+    def root(self) -> Path | None:
+        """The folder on this machine that holds the photographs; None for a source elsewhere."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """Returns which source it is, as plain JSON that is the same on another machine."""
         ...

@@ -24,6 +24,7 @@ from fashionedit.folder import FashionEditFolder, split_files
 from fashionedit.image_metadata import has_metadata
 from fashionedit.images import pixel_digest, read_image
 from fashionedit.manifest import MANIFEST_FILE, read_manifest
+from fashionedit.owned_folders import MARK_FILE
 from fashionedit.parallel import map_in_order
 from fashionedit.rows import image_bytes
 from fashionedit.schema import COLUMNS
@@ -102,7 +103,7 @@ def check_files(
 
 
 def _absolute(folder: Path) -> set[Path]:
-    return {folder / name for name in files_to_send(folder)}
+    return {folder / name for name in (MARK_FILE, *files_to_send(folder))}  # the mark stays here
 
 
 def _protect(

@@ -24,6 +24,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.running.records import RunIdentity
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.files import write_atomically
+from fashionedit.owned_folders import new_folder
 
 BUNDLE_FILE = "bundle.json"
 RESULTS_FILE = "results.json"
@@ -171,10 +172,14 @@ def pretty_json(value: Any) -> bytes:
 
 
 def write_bundle(files: Mapping[str, bytes], folder: Path) -> None:
-    """Writes the files into the folder, `bundle.json` last and an earlier one gone first: a folder with it is whole."""
-    (folder / BUNDLE_FILE).unlink(missing_ok=True)
-    for name in sorted(files, key=lambda name: name == BUNDLE_FILE):
-        write_atomically(folder / name, files[name])
+    """Writes the files into the folder, all of them or none; an earlier bundle there gives way.
+
+    Raises:
+        InvalidDataError: The folder holds something else.
+    """
+    with new_folder(folder, "submission", replace=True) as fresh:
+        for name, content in files.items():
+            write_atomically(fresh / name, content)
 
 
 def read_bundle(folder: Path) -> tuple[Bundle, dict[str, bytes]]:

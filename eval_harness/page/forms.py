@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
+from fashionedit.owned_folders import new_folder
 
 from .document import script_json
 from .storyboard import Storyboard
@@ -18,8 +17,6 @@ MOST_IN_A_FILE = 48
 """How many samples are written into one file unless told otherwise."""
 
 Form = Literal["file", "folder"]
-
-_MARK = ".fashionedit-page"
 
 Render = Callable[[dict[str, Any]], str]
 """Makes the document from the data that it carries."""
@@ -52,26 +49,19 @@ def write_file(board: Storyboard, out: Path, render: Render, done: Callable[[], 
 def write_folder(board: Storyboard, out: Path, render: Render, done: Callable[[], None]) -> None:
     """Writes `index.html`, and `data/` with a script for what is needed at once, one for searches, one per sample.
 
-    The folder is written beside the place it is meant for and put there whole; a page that was there before goes.
+    The folder is written beside the place it is meant for and put there whole; a page that was there before goes, and
+    files that are not the page's stay.
 
     Raises:
         InvalidDataError: Something else than a page is there.
     """
-    if out.exists() and not (out / _MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise InvalidDataError(f"{out} is there already and is no page; choose an empty or a new folder for the page")
-    fresh = out.with_name(f".{out.name}.{os.getpid()}.part")
-    shutil.rmtree(fresh, ignore_errors=True)
-    try:
+    with new_folder(out, "page", replace=True) as fresh:
         _fill(board, fresh, render, done)
-        _put(fresh, out)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _fill(board: Storyboard, folder: Path, render: Render, done: Callable[[], None]) -> None:
     data = folder / "data"
     (data / "samples").mkdir(parents=True)
-    (folder / _MARK).touch()
     (data / "index.js").write_text(_call("index", board.index), encoding="ascii")
     (data / "texts.js").write_text(_call("texts", board.texts), encoding="ascii")
     for place, detail in enumerate(board.details()):
@@ -82,16 +72,3 @@ def _fill(board: Storyboard, folder: Path, render: Render, done: Callable[[], No
 
 def _call(name: str, *values: Any) -> str:
     return f"fashionedit.{name}({','.join(script_json(value) for value in values)});\n"
-
-
-def _put(fresh: Path, out: Path) -> None:
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    if out.exists():
-        out.replace(old)
-    try:
-        fresh.replace(out)
-    except OSError:
-        if old.exists():
-            old.replace(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -89,7 +89,9 @@ def build(
     from fashionedit.builders.build import Build
     from fashionedit.builders.build_options import share_of, stage_names
     from fashionedit.builders.photos import open_source
+    from fashionedit.builders.photos.hub import HubDataset
     from fashionedit.builders.plan import plan_build
+    from fashionedit.builders.preflight import check_places
     from fashionedit.builders.work_folder import WorkFolder
 
     folder = WorkFolder(work if work is not None else out.with_name(f"{out.name}.build"))
@@ -102,11 +104,15 @@ def build(
         config=given["source_config"],
         columns=dict(pair.split("=", 1) for pair in _pairs(given["columns"], "--column")),
     )
+    check_places(photos, folder, out)
+    if not dry_run or isinstance(photos, HubDataset):  # which keeps there what it lists
+        folder.claim()
     parts = _parts(photos, given)
     build_ = Build(
         folder, parts, _options(photos, given, share_of(share)), budget=budget, bars=progress_bar(quiet or as_json)
     )
     if dry_run:
+        build_.check(out)
         plan = plan_build(build_, stage_names(only))
         echo(plan.to_json() if as_json else plan.to_text(), nl=not as_json)
         return

@@ -344,6 +344,7 @@ def test_after_a_kill_the_same_command_works(source: Path, tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
     assert [path.name.endswith(".part") for path in tmp_path.glob(".out.*")] == [True]
     assert pack(source, tmp_path / "out").rows == {"validation": 4}
+    assert not list(tmp_path.glob(".out.*"))
 
 
 def test_real_photographs_go_through_unchanged(tmp_path: Path) -> None:

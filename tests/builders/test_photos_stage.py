@@ -42,6 +42,10 @@ class ToySource:
     def __init__(self, *items: Photo | Unusable) -> None:
         self.items = items
 
+    @property
+    def root(self) -> Path | None:
+        return None
+
     def describe(self) -> dict[str, Any]:
         return {"kind": "toy"}
 

@@ -84,7 +84,7 @@ def test_the_card_says_what_is_missing_and_how_to_fill_it_in(annotations):
     for words in ("annotations form", "hydrate", "DeepFashion-MultiModal", "non-commercial", "By hand.", "A paper."):
         assert words in card
     assert "Not for others." not in card
-    assert {path.name for path in annotations.iterdir()} == {"README.md", "manifest.json", "eval.yaml", "data"}
+    assert {path.name for path in annotations.glob("[!.]*")} == {"README.md", "manifest.json", "eval.yaml", "data"}
 
 
 def test_other_photographs_are_not_called_deepfashion(toy_folder, tmp_path):

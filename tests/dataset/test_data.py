@@ -111,7 +111,7 @@ def test_callers_at_once_share_one_rendering(toy_renderer):
 
 def test_what_a_killed_renderer_left_is_cleared(toy_renderer):
     first = open_data("synthetic:1")
-    leftover = first.path.with_name(f".{first.path.name}.123.abcd.part")
+    leftover = first.path.with_name(f".{first.path.name}.0123abcd.part")
     first.path.rename(leftover)
     assert open_data("synthetic:1").path == first.path
     assert not leftover.exists()

@@ -368,6 +368,7 @@ def test_a_killed_writer_leaves_no_half_folder_and_the_next_one_works(tmp_path, 
     assert leftover.name.endswith(".part")
     write_folder(out, {"validation": [draw(0)]})
     assert len(open_folder(out)) == 1
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_a_folder_of_ours_opens_with_datasets_alone(toy_folder, draw):

@@ -255,7 +255,7 @@ def test_a_folder_that_is_no_page_is_never_replaced(source: ScoredSource, tmp_pa
     out = tmp_path / "report"
     out.mkdir()
     (out / "thesis.tex").write_text("years of work")
-    with pytest.raises(InvalidDataError, match="is no page"):
+    with pytest.raises(InvalidDataError, match="not a page"):
         page(tmp_path, source, DrawnRun(tmp_path / "run", source), form="folder")
     assert [one.name for one in out.iterdir()] == ["thesis.tex"]
     (out / "thesis.tex").unlink()
