@@ -164,7 +164,7 @@ def test_a_dry_run_writes_the_files_and_sends_nothing(hub, scored, tmp_path, mon
     written = [name for name in written if (tmp_path / "out" / name).is_file()]
     assert written[0] == f"other-org--model/{EVAL_RESULTS}"
     assert f"some-org--fashion-results/{PLACE}/bundle.json" in written
-    assert len(written) == 7
+    assert len(written) == 8  # with the mark that says whose folder it is
     assert not [request for request in hub.requests if request.method == "POST" and "paths-info" not in request.path]
     assert printed("verify", tmp_path / "out" / "some-org--fashion-results" / PLACE).endswith("--data DATA\n")
     assert len(yaml.safe_load((tmp_path / "out" / written[0]).read_text())) == len(LEADERBOARD_TASKS)
@@ -175,16 +175,15 @@ def test_a_dry_run_writes_the_files_and_sends_nothing(hub, scored, tmp_path, mon
 
 
 @pytest.mark.usefixtures("here")
-def test_a_dry_run_that_fails_leaves_no_bundle_that_looks_whole(scored, tmp_path):
-    printed(*arguments(scored, "--dry-run", "--out", tmp_path))
+def test_a_dry_run_into_somebody_elses_folder_changes_nothing(scored, tmp_path):
     bundle = tmp_path / "some-org--fashion-results" / PLACE
-    (bundle / "scores.parquet").unlink()
-    (bundle / "scores.parquet").mkdir()
+    bundle.mkdir(parents=True)
+    (bundle / "bundle.json").write_text("{}")
     done = command(*arguments(scored, "--dry-run", "--out", tmp_path))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "can't be opened (Is a directory); check the path" in done.stderr
-    assert (bundle / "outputs.json").exists()
-    assert "holds no bundle.json" in command("verify", bundle).stderr
+    assert "not a submission" in done.stderr
+    assert [path.name for path in bundle.iterdir()] == ["bundle.json"]
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
 
 
 @pytest.mark.usefixtures("here")
