@@ -103,7 +103,7 @@ def check_files(
 
 
 def _absolute(folder: Path) -> set[Path]:
-    return {folder / name for name in (MARK_FILE, *files_to_send(folder))}  # the mark stays here
+    return {folder / MARK_FILE, *(folder / name for name in files_to_send(folder))}  # the mark stays here
 
 
 def _protect(

@@ -85,9 +85,8 @@ def test_a_folder_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_an_error_leaves_the_earlier_folder(tmp_path: Path) -> None:
     fill(tmp_path / "set", {"card": "1"})
-    with pytest.raises(KeyError), new_folder(tmp_path / "set", "build", replace=True) as folder:
-        (folder / "card").write_text("half")
-        raise KeyError
+    with pytest.raises(FileNotFoundError), new_folder(tmp_path / "set", "build", replace=True) as folder:
+        (folder / "missing" / "card").write_text("half")
     assert texts(tmp_path / "set") == {"card": "1"}
     assert list(tmp_path.iterdir()) == [tmp_path / "set"]
 
@@ -179,7 +178,8 @@ def test_folders_that_overlap_are_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     check_apart({"the work": tmp_path / "set.build", "the set": tmp_path / "set"})
-    for work, out in (("a", "a"), ("a", "a/b"), ("a/b/c", "a"), ("real", "link"), ("link/x", "real"), ("a", "b/../a/c")):
+    same = [("a", "a"), ("real", "link"), ("a", "b/../a")]
+    for work, out in [*same, ("a", "a/b"), ("a/b/c", "a"), ("link/x", "real"), ("a", "b/../a/c")]:
         with pytest.raises(InvalidDataError, match="lie apart"):
             check_apart({"the work": tmp_path / work, "the set": tmp_path / out})
 

@@ -260,9 +260,10 @@ def test_a_folder_that_is_no_page_is_never_replaced(source: ScoredSource, tmp_pa
     assert [one.name for one in out.iterdir()] == ["thesis.tex"]
     (out / "thesis.tex").unlink()
     page(tmp_path, source, DrawnRun(tmp_path / "run", source), form="folder")
-    (out / "data" / "samples" / "00099.js").touch()
+    (out / "data" / "notes.txt").touch()
     page(tmp_path, source, DrawnRun(tmp_path / "run", source), form="folder")
-    assert len(list((out / "data" / "samples").iterdir())) == 5  # what the page did not write is not the page's
+    assert len(list((out / "data" / "samples").iterdir())) == 4
+    assert (out / "data" / "notes.txt").exists()  # what the page did not write is not the page's
     assert sorted(one.name for one in tmp_path.iterdir()) == ["report", "run"]
 
 
