@@ -109,7 +109,7 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(
         (["--draft", "mood=good"], "take no mood"),
         (["--drafts", "crayons"], "nothing called 'crayons' makes drafts"),
         (["--price", "cheap=1"], "input=USD"),
-        (["--budget", "5", "--model", "mine", "--drafts", "folder:."], "no price of mine is known"),
+        (["--budget", "5", "--model", "mine", "--drafts", "folder:photos"], "no price of mine is known"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
 )
@@ -117,10 +117,11 @@ def test_a_mistaken_build_gets_one_sentence(
     arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Image.effect_noise((80, 96), 60).convert("RGB").save("coat.png")
-    (tmp_path / "metadata.jsonl").write_text('{"file_name": "coat.png", "caption": "A grey coat."}\n')
+    (tmp_path / "photos").mkdir()
+    Image.effect_noise((80, 96), 60).convert("RGB").save("photos/coat.png")
+    (tmp_path / "photos" / "metadata.jsonl").write_text('{"file_name": "coat.png", "caption": "A grey coat."}\n')
     limits = [] if "--min-similarity" in arguments else ["--min-similarity", "none"]
-    error = sentence(["build", "--source", ".", "--out", "x", "--quiet", *limits, *arguments], capsys)
+    error = sentence(["build", "--source", "photos", "--out", "x", "--quiet", *limits, *arguments], capsys)
     assert says in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "x").exists()
