@@ -5,21 +5,28 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
-import math
 import os
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from .errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Model = TypeVar("Model", bound="BaseModel")
 
 JSON_BYTES = 64_000_000
 """The largest text file of a run or a bundle that is read, in bytes."""
 
-_LONGEST_INTEGER = 300  # digits; a float has room for 308
+_LARGEST = 1e30  # no number of ours is, and sums and squares of such numbers stay finite
+_LONGEST_INTEGER = 30  # digits
+_DEEPEST = 200  # lists and objects in one another; what writes JSON has limits of its own
+_TOO_DEEP = "it is nested too deeply"
 
 _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
 _cleared: set[Path] = set()  # folders in which this process has written before
@@ -161,18 +168,38 @@ def parse_json(data: bytes | str, *, name: str) -> Any:
     """Returns the value of a JSON text, whoever wrote it.
 
     Raises:
-        InvalidDataError: It is no JSON, no UTF-8, nested too deeply, or holds NaN, infinity, a number beyond the range
-            of a float, an integer of more than 300 digits, or half of a character; messages call it `name`.
+        InvalidDataError: It is no JSON, no UTF-8, nested too deeply, or holds NaN, infinity, a number beyond 1e30 or
+            half of a character; messages call it `name`.
     """
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_short)
         if "\\u" in text:  # an escape may be half of a character
             json.dumps(value, ensure_ascii=False).encode()
+        _check_depth(value)
     except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else "it is nested too deeply"
-        raise InvalidDataError(f"{name} is no valid JSON ({reason}); replace it") from error
+        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else _TOO_DEEP
+        raise InvalidDataError(f"{name} can't be read ({reason}); it is no valid JSON") from error
     return value
+
+
+def parse_model(model: type[Model], data: bytes | str, *, name: str) -> Model:
+    """Returns the value of a JSON text as this kind of model, whoever wrote it.
+
+    Raises:
+        InvalidDataError: What `parse_json` refuses, or the text says something else; messages call it `name`.
+    """
+    from pydantic import ValidationError
+
+    parse_json(data, name=name)  # models tell what was read from what was made, so they read the text themselves
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise InvalidDataError(
+            f"{name} can't be read ({place}: {first['msg']}); it was damaged or written by another version"
+        ) from None
 
 
 def read_json(path: Path, limit: int = JSON_BYTES, *, folder: Path | None = None) -> dict[str, Any]:
@@ -219,7 +246,7 @@ def _no_constant(text: str) -> None:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value):
+    if abs(value) > _LARGEST:
         raise ValueError(f"{text[:40]} is out of range")
     return value
 
@@ -228,6 +255,16 @@ def _short(text: str) -> int:
     if len(text) > _LONGEST_INTEGER:
         raise ValueError(f"an integer has {len(text):,} digits")
     return int(text)
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [one for values in inner for one in values if isinstance(one, dict | list)]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)
 
 
 def _leads_out(path: Path, folder: Path) -> bool:

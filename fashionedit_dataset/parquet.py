@@ -185,6 +185,11 @@ class ParquetReader:
         self._file.close()
 
     @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self._file.metadata.num_rows)
+
+    @property
     def groups(self) -> int:
         """How many row groups there are."""
         return int(self._file.num_row_groups)
@@ -277,15 +282,15 @@ def _chunk_size(stream: BinaryIO, chunk: Any, limit: int) -> _ChunkSize:
     fronts = False
     while place < end and pages + values <= limit:
         header, length = _page_header(stream, place)
-        unpacked, packed = int(header[2]), int(header[3])
-        if min(unpacked, packed) < 0:
-            raise ValueError("a page has less than no bytes")
+        unpacked, packed = (header.get(field) for field in (2, 3))
+        if not isinstance(unpacked, int) or not isinstance(packed, int) or min(unpacked, packed) < 0:
+            raise ValueError("a page does not say how long it is")
         pages += unpacked
-        if header[1] == _DICTIONARY_PAGE:
+        if header.get(1) == _DICTIONARY_PAGE:
             dictionary += unpacked
         for field, encoding in ((5, 2), (8, 4)):  # the data page's own header, in its first and its second version
             if isinstance(inner := header.get(field), dict):
-                values += max(int(inner.get(1, 0)), 0)
+                values += max(inner.get(1) or 0, 0) if isinstance(inner.get(1), int) else limit
                 fronts |= inner.get(encoding) == _FRONT_CODED
         place += length + packed
     return _ChunkSize(pages, dictionary, values, fronts and chunk.physical_type == "BYTE_ARRAY")

@@ -18,12 +18,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, StringConstraints
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.running.records import RunIdentity
-from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.files import write_atomically
+from fashionedit.files import parse_model, read_regular, write_atomically
 from fashionedit.owned_folders import new_folder
 
 BUNDLE_FILE = "bundle.json"
@@ -214,35 +213,13 @@ def read_head(folder: Path) -> Bundle:
         InvalidDataError: It is missing, or no such file.
     """
     path = folder / BUNDLE_FILE
-    if not path.is_file():
+    if not path.exists():
         raise InvalidDataError(f"{folder} holds no {BUNDLE_FILE}; give a folder that `fashionedit submit` wrote")
-    return file_of(Bundle, _content(path), path)
+    return parse_model(Bundle, _content(path), name=str(path))
 
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        return read_regular(path, LARGEST, folder=path.parent)
     except OSError as error:
         raise InvalidDataError(f"{path} can't be read ({error.strerror}); the bundle is not whole") from error
-    if len(content) > LARGEST:
-        raise InvalidDataError(f"{path} has more than the {LARGEST:,} bytes that are read; this is no bundle of ours")
-    return content
-
-
-def file_of(model: type[Model], content: bytes, path: Path | str) -> Model:
-    """Returns a JSON file of a bundle.
-
-    Args:
-        path: How messages call it.
-
-    Raises:
-        InvalidDataError: It is no such file.
-    """
-    try:
-        return model.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        kind = "results" if model is Results else "file of a bundle"
-        raise InvalidDataError(f"{path} is no {kind} that can be read ({place}: {first['msg']})") from None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
-from fashionedit.files import write_atomically
+from fashionedit.files import parse_model, read_regular, write_atomically
 from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
 
 from .bundle import BUNDLE_FILE, FILES, LARGEST, Bundle, pretty_json
@@ -111,8 +110,8 @@ def mark_verified(path: Path, place: str, bundle: Bundle) -> None:
 
 def _read_verified(path: Path) -> _Verified:
     try:
-        return _Verified.model_validate(json.loads(path.read_bytes()))
+        return parse_model(_Verified, read_regular(path, folder=path.parent), name=str(path))
     except FileNotFoundError:
         return _Verified()
-    except (ValidationError, ValueError, OSError) as error:
+    except (InvalidDataError, OSError) as error:
         raise InvalidDataError(f"{path} can't be understood; restore it, or delete it to begin anew") from error

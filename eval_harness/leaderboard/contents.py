@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.files import parse_model
 
 from .bundle import (
     OUTPUTS_FILE,
@@ -17,7 +18,6 @@ from .bundle import (
     Outputs,
     Packages,
     Parameters,
-    file_of,
     read_bundle,
 )
 from .score_rows import ScoreRow, read_score_rows
@@ -46,13 +46,14 @@ def read_contents(folder: Path) -> Contents:
         InvalidDataError: It is no whole bundle.
     """
     bundle, files = read_bundle(folder)
-    results = file_of(Results, files[RESULTS_FILE], folder / RESULTS_FILE)
+    results = parse_model(Results, files[RESULTS_FILE], name=str(folder / RESULTS_FILE))
     unstarred = tuple(metric.id for metric in results.metrics if not metric.is_share)
+    own = sum(row.run is not None for row in results.rows) * len(results.samples)
     return Contents(
         bundle,
         results,
-        tuple(read_score_rows(files[SCORES_FILE], unstarred)),
-        file_of(Outputs, files[OUTPUTS_FILE], folder / OUTPUTS_FILE),
-        file_of(Parameters, files[PARAMETERS_FILE], folder / PARAMETERS_FILE),
-        file_of(Packages, files[PACKAGES_FILE], folder / PACKAGES_FILE),
+        tuple(read_score_rows(files[SCORES_FILE], unstarred, most=2 * own)),
+        parse_model(Outputs, files[OUTPUTS_FILE], name=str(folder / OUTPUTS_FILE)),
+        parse_model(Parameters, files[PARAMETERS_FILE], name=str(folder / PARAMETERS_FILE)),
+        parse_model(Packages, files[PACKAGES_FILE], name=str(folder / PACKAGES_FILE)),
     )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from fashionedit.eval_harness.references import with_reference
 from fashionedit.eval_harness.running.chain import chains
@@ -14,6 +17,7 @@ from fashionedit.eval_harness.running.keys import canonical_json
 from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.files import read_json_lines
 
 from .bundle import EffectiveParameters, PackageVersions
 
@@ -60,13 +64,10 @@ def package_sets(path: Path) -> tuple[PackageVersions, ...]:
         path: A `sessions.jsonl`; what else its lines tell (machine, command, folders) is left out.
     """
     found: list[PackageVersions] = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
-        try:
-            told = json.loads(line)
-        except ValueError:
-            continue  # a line that a killed process left torn
-        if isinstance(told, dict) and "packages" in told:
-            one = PackageVersions(python=told.get("python"), packages=told["packages"])
-            if one not in found:
-                found.append(one)
+    for line in read_json_lines(path, folder=path.parent):
+        if "packages" in line:
+            with suppress(ValidationError):
+                one = PackageVersions(python=line.get("python"), packages=line["packages"])
+                if one not in found:
+                    found.append(one)
     return tuple(found)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.parquet import ParquetReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,7 @@ class ScoreRow:
     scores: dict[str, float]
 
 
-_MOST_ROWS = 1_000_000
-_MOST_BYTES = 500_000_000  # unpacked
+_MOST_BYTES = 64_000_000  # of a row group, unpacked
 
 _TEXTS = ("sample", "garment", "category", "gender", "view", "protocol", "status", "digest")
 
@@ -77,34 +79,37 @@ def to_parquet(rows: list[ScoreRow], metrics: tuple[str, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def read_score_rows(content: bytes, metrics: tuple[str, ...]) -> list[ScoreRow]:
+def read_score_rows(content: bytes, metrics: tuple[str, ...], *, most: int) -> list[ScoreRow]:
     """Returns what `to_parquet` wrote.
+
+    Args:
+        most: The most rows that are read.
 
     Raises:
         InvalidDataError: It is no such file.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
+    name = "scores.parquet"
     needed = ("sample", "garment", "protocol", "status", "digest", "round", *metrics)
     wanted = {**dict.fromkeys(_TEXTS, pa.string()), "round": pa.int8(), **dict.fromkeys(metrics, pa.float64())}
-    try:
-        file = pq.ParquetFile(BytesIO(content))
-        size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.metadata.num_row_groups))
-        if file.metadata.num_rows > _MOST_ROWS or size > _MOST_BYTES:
+    lines: list[dict[str, Any]] = []
+    with ParquetReader(BytesIO(content), name=name) as file:
+        if [*zip(file.schema.names, file.schema.types, strict=True)] != [*wanted.items()]:
             raise InvalidDataError(
-                f"scores.parquet has {file.metadata.num_rows:,} rows; at most {_MOST_ROWS:,} are read"
+                f"{name} has the columns {', '.join(file.schema.names)[:200]}; wanted are {', '.join(wanted)}"
             )
-        table = file.read()
-        if dict(zip(table.schema.names, table.schema.types, strict=True)) != wanted:
-            raise InvalidDataError(
-                f"scores.parquet has the columns {', '.join(table.schema.names)}; wanted are {', '.join(wanted)}"
-            )
-        if empty := [name for name in needed if table.column(name).null_count]:
-            raise InvalidDataError(f"scores.parquet has rows without {empty[0]}; every row has one")
-        lines = table.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise InvalidDataError(f"scores.parquet can't be read ({str(error).splitlines()[0]})") from error
+        if file.rows > most:
+            raise InvalidDataError(f"{name} has {file.rows:,} rows; the results tell of {most // 2:,}")
+        for group in range(file.groups):
+            table = file.read(group, wanted)
+            if empty := [column for column in needed if table.column(column).null_count]:
+                raise InvalidDataError(f"{name} has rows without {empty[0]}; every row has one")
+            if table.nbytes > _MOST_BYTES:
+                raise InvalidDataError(f"{name} unpacks to more than {_MOST_BYTES:,} bytes; its texts are too long")
+            lines += table.to_pylist()
+    if not all(math.isfinite(line[metric]) for line in lines for metric in metrics):
+        raise InvalidDataError(f"{name} has a score that is no finite number")
     return [
         ScoreRow(
             **{name: line[name] for name in _TEXTS},

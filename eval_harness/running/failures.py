@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from fashionedit.errors import InvalidDataError
-from fashionedit.files import write_atomically
+from fashionedit.files import parse_model, read_regular, write_atomically
 
 from .records import FailedAttempt
+
+_NUMBER = re.compile(r"[0-9]{3,6}")
 
 
 class FailedAttempts:
@@ -30,10 +31,10 @@ class FailedAttempts:
         count = 0
         for number in range(1, self._latest.get(key, 0) + 1):
             try:
-                count += FailedAttempt.model_validate_json(self._path(key, number).read_bytes()).attempts
+                count += self._read(self._path(key, number)).attempts
             except FileNotFoundError:
                 continue
-            except ValidationError:
+            except InvalidDataError:
                 count += 1
         return count
 
@@ -47,11 +48,14 @@ class FailedAttempts:
             return None
         path = self._path(key, self._latest[key])
         try:
-            return FailedAttempt.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return self._read(path)
+        except (FileNotFoundError, InvalidDataError):
             raise InvalidDataError(
                 f"{path} can't be read as a failed attempt; delete it, only its message is lost"
             ) from None
+
+    def _read(self, path: Path) -> FailedAttempt:
+        return parse_model(FailedAttempt, read_regular(path, folder=self._folder.parent), name=str(path))
 
     def _path(self, key: str, number: int) -> Path:
         return self._folder / f"{key}-{number:03d}.json"
@@ -61,6 +65,6 @@ class FailedAttempts:
         found: dict[str, int] = {}
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
             key, _, number = path.stem.rpartition("-")
-            if path.suffix == ".json" and number.isdigit():
+            if path.suffix == ".json" and _NUMBER.fullmatch(number):
                 found[key] = max(int(number), found.get(key, 0))
         return found

@@ -14,7 +14,7 @@ from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.runtime.secrets import clean, masked, refuse_secrets
 
 from .keys import plain_json
-from .records import EditorIdentity, RunIdentity
+from .records import MOST_REPEATS, EditorIdentity, RunIdentity
 
 SizePolicy = Literal["model", "base"]
 
@@ -83,16 +83,16 @@ def run_identity(
         source: The samples, with the kind of reference that the run shows (`references.with_reference`).
 
     Raises:
-        InvalidDataError: `rounds` is not 1..3, `repeats` is below 1, `size_policy` is no policy, a param looks like a
-            secret, or the source has no samples.
+        InvalidDataError: `rounds` is not 1..3, `repeats` is not 1..1000, `size_policy` is no policy, a param looks
+            like a secret, or the source has no samples.
         UnknownNameError: A protocol is unknown, or the editor takes no part in it.
         EditorError: `params` can't be written as JSON.
     """
     names = run_protocols(info, protocols)
     for name in names:
         PROTOCOLS[name].rounds(rounds)
-    if repeats < 1:
-        raise InvalidDataError(f"repeats is {repeats}; a run is made at least once")
+    if not 1 <= repeats <= MOST_REPEATS:
+        raise InvalidDataError(f"repeats is {repeats}; a run is made 1 to {MOST_REPEATS:,} times")
     if size_policy not in ("model", "base"):
         raise InvalidDataError(f"size policy {size_policy!r} is unknown; choose model or base")
     if not source.ids:

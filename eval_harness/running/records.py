@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from PIL import Image
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     model_serializer,
+    model_validator,
 )
 
 from fashionedit.eval_harness.editing import Role, StateTrack, Status
+from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.references import REFERENCES
 from fashionedit.runtime.secrets import clean, masked, whole
+from fashionedit.types import DIFFERENCES_PER_SAMPLE
+
+from .keys import image_path
+
+MOST_REPEATS = 1_000
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def _text(value: Any, info: ValidationInfo) -> Any:
@@ -69,16 +80,24 @@ class RunIdentity(_Stored):
     editor: EditorIdentity
     dataset: str
     split: str
-    samples: int
+    samples: Annotated[int, Field(ge=0)]
     manifest: str
     control_set: bool
-    protocols: tuple[str, ...]
-    rounds: int
+    protocols: Annotated[tuple[str, ...], Field(max_length=len(PROTOCOLS))]
+    rounds: Annotated[int, Field(ge=1, le=DIFFERENCES_PER_SAMPLE)]
     reference: str = "detail"
     size_policy: Literal["model", "base"] = "model"
     seed: int = 0
     params: dict[str, Any] = {}
-    repeats: int = 1
+    repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
+
+    @model_validator(mode="after")
+    def _names_what_there_is(self) -> Self:
+        if unknown := {*self.protocols} - {*PROTOCOLS}:
+            raise ValueError(f"no protocol is called {min(unknown)!r}")
+        if self.reference not in REFERENCES:
+            raise ValueError(f"no kind of reference is called {self.reference!r}")
+        return self
 
     @model_serializer(mode="wrap")
     def _without_one_repeat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -107,6 +126,12 @@ class OutputImage(_Stored):
     size: tuple[int, int]
     path: str | None
     returned_size: tuple[int, int]
+
+    @model_validator(mode="after")
+    def _lies_in_the_run(self) -> Self:
+        if self.path is not None and (self.path != image_path(self.digest) or not _DIGEST.fullmatch(self.digest)):
+            raise ValueError(f"{self.path!r} is not where the image of this digest lies in a run folder")
+        return self
 
 
 class RoundRecord(_Stored):

@@ -22,13 +22,12 @@ from types import TracebackType
 from typing import Any
 
 from PIL import Image
-from pydantic import ValidationError
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, RunMismatchError
 from fashionedit.eval_harness.references import with_reference
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.files import append_line, write_atomically
-from fashionedit.images import pixel_digest, png_bytes, read_image
+from fashionedit.files import append_line, open_regular, parse_model, read_regular, write_atomically
+from fashionedit.images import MAX_FILE_BYTES, pixel_digest, png_bytes, read_image
 from fashionedit.lock import lock_folder
 from fashionedit.runtime.secrets import clean, masked
 
@@ -119,16 +118,16 @@ class RunFolder:
         """
         path = self._record_path(key)
         try:
-            record = RoundRecord.model_validate_json(path.read_bytes())
+            record = parse_model(RoundRecord, read_regular(path, folder=self.path), name=str(path))
         except FileNotFoundError:
             return None
-        except ValidationError:
+        except InvalidDataError:
             self._uncommitted(key, "the record can't be read")
             return None
         if record.key != key:
             self._uncommitted(key, "the record belongs to another key")
             return None
-        if record.output is not None and record.output.path is not None and not _whole(self.path / record.output.path):
+        if record.output is not None and record.output.path is not None and not self._whole(record.output.path):
             self._uncommitted(key, f"{record.output.path} is missing or cut short")
             return None
         return record
@@ -141,10 +140,9 @@ class RunFolder:
             image: Its image, where it has one of its own.
             encoded: The image as PNG, if it was encoded already.
         """
-        if image is not None and record.output is not None and record.output.path is not None:
-            path = self.path / record.output.path
-            if not _whole(path):
-                write_atomically(path, encoded if encoded is not None else png_bytes(image))
+        place = record.output.path if record.output is not None else None
+        if image is not None and place is not None and not self._whole(place):
+            write_atomically(self.path / place, encoded if encoded is not None else png_bytes(image))
         write_atomically(self._record_path(record.key), record.model_dump_json(indent=2).encode())
 
     def read(self, path: str, digest: str) -> Image.Image:
@@ -163,10 +161,21 @@ class RunFolder:
             )
         return image
 
-    def _decode(self, path: str) -> Image.Image:
+    def _whole(self, path: str) -> bool:
         try:
-            return read_image(self.path / path)
-        except InvalidImageError as error:
+            with open_regular(self.path / path, folder=self.path) as file:
+                file.seek(-len(_PNG_END), os.SEEK_END)
+                return file.read() == _PNG_END
+        except (OSError, InvalidDataError):
+            return False
+
+    def _decode(self, path: str) -> Image.Image:
+        place = self.path / path
+        try:
+            return read_image(read_regular(place, MAX_FILE_BYTES, folder=self.path), name=str(place))
+        except FileNotFoundError:
+            raise InvalidImageError(f"{place} does not exist; give the run command again") from None
+        except InvalidDataError as error:
             reason = str(error).rpartition(";")[0]
             raise InvalidImageError(f"{reason}; delete it and give the run command again") from error
 
@@ -244,7 +253,7 @@ class RunFolder:
         output = chain.last_good
         if output is None or output.path is None:
             return ImageRef(*chain.standing, partial(_draft, source, chain.sample))
-        return ImageRef(*chain.standing, partial(self._decode, output.path))
+        return ImageRef(*chain.standing, partial(self.read, output.path, output.digest))
 
 
 def _draft(source: SampleSource, sample: str) -> Image.Image:
@@ -254,15 +263,9 @@ def _draft(source: SampleSource, sample: str) -> Image.Image:
 def _read_identity(folder: Path) -> RunIdentity | None:
     path = folder / "run.json"
     try:
-        return RunIdentity.model_validate_json(path.read_bytes())
+        return parse_model(RunIdentity, read_regular(path, folder=folder), name=str(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise InvalidDataError(
-            f"{path} can't be read ({place}: {first['msg']}); it was damaged or written by another version"
-        ) from None
 
 
 def _begin(folder: Path, identity: RunIdentity) -> None:
@@ -281,15 +284,6 @@ def _mismatch(folder: Path, differences: list[str]) -> str:
             "this editor's code can't be read, so it can't be told whether it is the same: let it declare a `version`"
         )
     return f"{folder} holds another run: {'; '.join(differences)}; {advice}"
-
-
-def _whole(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            file.seek(-len(_PNG_END), os.SEEK_END)
-            return file.read() == _PNG_END
-    except OSError:
-        return False
 
 
 def _sweep(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from fashionedit.files import read_json_lines
 from fashionedit.runtime.secrets import masked_arguments
 
 _PACKAGES = (
@@ -77,14 +77,8 @@ def data_location(path: Path) -> str | None:
     Args:
         path: A `sessions.jsonl`, which may end in half a line.
     """
-    found = None
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            told = json.loads(line).get("data")
-        except json.JSONDecodeError:
-            continue
-        found = told or found
-    return found
+    told = [line.get("data") for line in read_json_lines(path, folder=path.parent)]
+    return next((place for place in reversed(told) if isinstance(place, str) and place), None)
 
 
 def session_facts() -> dict[str, Any]:

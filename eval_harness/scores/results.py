@@ -9,15 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from pydantic import ValidationError
-
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditorInfo
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import find_reference, left_out, not_reached, subset, with_reference
 from fashionedit.eval_harness.running.records import RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleFacts, SampleSource
-from fashionedit.files import write_atomically
+from fashionedit.files import parse_model, read_regular, write_atomically
 from fashionedit.metrics.embedder import Embedder
 
 from .aggregation import THRESHOLDS, Method, rows_of
@@ -273,15 +271,33 @@ def read_results(path: Path) -> Results:
         InvalidDataError: There is no such file, or it was damaged or written by another version.
     """
     try:
-        return Results.model_validate_json(path.read_bytes())
+        results = parse_model(Results, read_regular(path, folder=path.parent), name=str(path))
     except FileNotFoundError:
         raise InvalidDataError(f"{path} does not exist; run `fashionedit score` on its run first") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise InvalidDataError(
-            f"{path} can't be read ({place}: {first['msg']}); score the run again to have it written anew"
-        ) from None
+    except InvalidDataError as error:
+        raise InvalidDataError(f"{error}; score the run again to have it written anew") from error
+    if misfit := next(_misfits(results), None):
+        raise InvalidDataError(f"{path} does not fit together ({misfit}); score the run again to have it written anew")
+    return results
+
+
+def _misfits(results: Results) -> Iterator[str]:
+    """Yields what in the results does not go with the rest, so that no reader need ask."""
+    n, metrics = len(results.samples), results.metrics
+    if not n or not results.rows or len(results.rows) != len(results.row_samples):
+        yield f"{len(results.rows)} rows, {len(results.row_samples)} lists of samples, {n} samples"
+        return
+    if len({*results.metric_ids}) != len(metrics) or sum(metric.is_share for metric in metrics) != 1:
+        yield "its metrics are not different ones of which one is a share"
+    unstarred = {metric.id for metric in metrics if not metric.is_share}
+    for place, (row, found) in enumerate(zip(results.rows, results.row_samples, strict=True)):
+        columns = [found.status, found.digests or found.status, *found.values.values(), *found.measures.values()]
+        if {*map(len, columns)} != {n} or {*found.values} != unstarred or {*row.scores} != {*results.metric_ids}:
+            yield f"row {place} has not one status and score for each sample"
+        if row.run is not None and not 0 <= row.run < len(results.runs):
+            yield f"row {place} is of run {row.run}, which it does not have"
+        if row.protocol not in PROTOCOLS or len(row.curve) not in (0, len(results.thresholds)):
+            yield f"row {place} has another protocol or curve than there are"
 
 
 def _json(value: Any, indent: str) -> str:

@@ -6,13 +6,18 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.files import append_line
+from fashionedit.files import append_line, read_json_lines
 from fashionedit.metrics.fingerprint import fingerprint_hash
 
 Pair = tuple[str, str]
 """The pixel digests of a result and of its original; for a measure the digest of all that the result is held to."""
+
+
+_MOST_BYTES = 512 * 2**20
+_LARGEST = 1e6  # far above any score
 
 
 class StoredScores:
@@ -64,25 +69,16 @@ class StoredScores:
         self._values[pair] = value
 
     def _stored(self) -> Iterator[tuple[Pair, float]]:
-        if not self.path.exists():
-            return
         seen: set[Pair] = set()
-        with self.path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                found = _pair_of(line)
-                if found and found[0] not in seen:
-                    seen.add(found[0])
-                    yield found
+        for entry in read_json_lines(self.path, _MOST_BYTES, folder=self.path.parent.parent):
+            found = _pair_of(entry)
+            if found and found[0] not in seen:
+                seen.add(found[0])
+                yield found
 
 
-def _pair_of(line: str) -> tuple[Pair, float] | None:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(entry, dict):
-        return None
+def _pair_of(entry: Mapping[str, Any]) -> tuple[Pair, float] | None:
     image, original, value = entry.get("image"), entry.get("original"), entry.get("value")
     if not isinstance(image, str) or not isinstance(original, str) or not isinstance(value, float):
         return None
-    return ((image, original), value) if math.isfinite(value) else None
+    return ((image, original), value) if abs(value) <= _LARGEST else None

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from fashionedit import __version__
+from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.files import write_atomically
+from fashionedit.files import read_json, read_json_lines, write_atomically
 
 from .headlines import headline_values
 from .result_models import Results
@@ -28,10 +33,33 @@ def write_timing(run: ScorableRun, source: SampleSource, path: Path, results: Re
 def read_timing(path: Path) -> dict[str, Any]:
     """Returns what `write_timing` wrote; nothing where there is no such file or it can't be read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(path, folder=path.parent)
+        _Timing.model_validate(found)
+    except (OSError, InvalidDataError, ValidationError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found
+
+
+class _RoundTiming(BaseModel):
+    """What a table shows of a round."""
+
+    model_config = ConfigDict(strict=True)
+
+    protocol: str
+    round: int
+    edits: int
+    accepted: int | None = None
+    mean_seconds: float | None = None
+    median_seconds: float | None = None
+    usd_per_edit: float | None = None
+    seconds_per_accepted: float | None = None
+    usd_per_accepted: float | None = None
+
+
+class _Timing(BaseModel):
+    """What is read of `timing.json`."""
+
+    rounds: list[_RoundTiming] = []
 
 
 def timing(run: ScorableRun, source: SampleSource, results: Results | None = None) -> dict[str, Any]:
@@ -55,7 +83,7 @@ def timing(run: ScorableRun, source: SampleSource, results: Results | None = Non
     return {
         "schema_version": 1,
         "fashionedit": __version__,
-        "sessions": list(_sessions(run.path / "sessions.jsonl")),
+        "sessions": list(read_json_lines(run.path / "sessions.jsonl", folder=run.path)),
         "rounds": rounds,
     }
 
@@ -95,15 +123,8 @@ def _accepted(one: dict[str, Any], rounds: Sequence[dict[str, Any]], results: Re
 
 def begun(run: Path) -> str:
     """Returns when the run in this folder was begun, ISO 8601; the beginning of 1970 where that is not known."""
-    times = [line["time"] for line in _sessions(run / "sessions.jsonl") if isinstance(line, dict) and "time" in line]
-    return min(map(str, times), default="1970-01-01T00:00:00+00:00")
-
-
-def _sessions(path: Path) -> Iterator[Any]:
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue  # a line that a killed process left torn
+    times = []
+    for line in read_json_lines(run / "sessions.jsonl", folder=run):
+        with suppress(TypeError, ValueError):
+            times.append(datetime.fromisoformat(line["time"]).isoformat() if "time" in line else "")
+    return min(filter(None, times), default="1970-01-01T00:00:00+00:00")

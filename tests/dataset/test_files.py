@@ -151,6 +151,8 @@ def test_a_file_beyond_the_limit_is_not_read_whole(tmp_path: Path) -> None:
     "text",
     [
         "[" * 100_000,
+        "[" * 300 + "]" * 300,
+        '{"a": 1e308}',
         '{"a":' * 100_000,
         "{",
         "",
@@ -164,7 +166,7 @@ def test_a_file_beyond_the_limit_is_not_read_whole(tmp_path: Path) -> None:
     ],
 )
 def test_json_that_no_program_can_use_is_one_sentence(text: str | bytes) -> None:
-    with pytest.raises(InvalidDataError, match=r"it\.json is no valid JSON"):
+    with pytest.raises(InvalidDataError, match=r"it\.json can't be read .*; it is no valid JSON"):
         parse_json(text, name="it.json")
 
 

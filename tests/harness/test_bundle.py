@@ -114,7 +114,7 @@ def test_a_file_that_is_missing_or_too_much_is_named(bundle, tmp_path):
     with pytest.raises(InvalidDataError, match=r"outputs\.json can't be read"):
         read_bundle(copy)
     (copy / "bundle.json").write_text('{"schema_version": 1}')
-    with pytest.raises(InvalidDataError, match=r"bundle\.json is no file of a bundle that can be read \(name: "):
+    with pytest.raises(InvalidDataError, match=r"bundle\.json can't be read \(name: "):
         read_bundle(copy)
     with pytest.raises(InvalidDataError, match=r"holds no bundle\.json"):
         read_bundle(tmp_path)

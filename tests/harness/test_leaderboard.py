@@ -191,7 +191,7 @@ def test_what_does_not_hold_is_left_out_with_its_reason(copy, runs, source):
     assert [place.split("/")[2] for place in reasons] == ["a", "b", "c", "late", "weak"]
     found = [reasons[place][0] for place in reasons]
     assert "outputs.json has SHA-256" in found[0]
-    assert "is no file of a bundle that can be read" in found[1]
+    assert "can't be read (" in found[1]
     assert found[2] == "It belongs to submissions/some-org/weak/detail-images."
     assert found[3].startswith(f"It is about {REPOSITORY} at revision aaaaaaaaaaaa, other samples than those of")
     assert found[4] == "Its draft row is not that of the others."
