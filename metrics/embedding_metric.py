@@ -10,16 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.places import cache_folder
 
 from .cache import EmbeddingCache
 from .embedder import Embedder, Item
-from .encoder import CLIP_DIMENSION, CLIP_REPOSITORY, ImageEncoder, Precision, load_encoder
+from .encoder import (
+    CLIP_DIMENSION,
+    CLIP_REPOSITORY,
+    ImageEncoder,
+    Precision,
+    build_encoder,
+    check_encoder,
+    find_files,
+)
 from .fingerprint import fingerprint_hash
 from .inputs import defer_input
 from .pair_metric import Pair, PairMetric
 from .similarity import cosine_similarity
+from .weights import ModelFiles
 
 _GIVEN = "given"
 
@@ -28,24 +37,31 @@ class EmbeddingMetric(PairMetric):
     """A metric of the cosine similarity of two pictures' embeddings.
 
     Args:
+        config_name: The same as `encoder`, where `evaluate.load` takes the name of a configuration.
         encoder: A spec of `fashionedit.metrics.load_encoder`, or an `ImageEncoder`; or `given`, if only embeddings
-            of an encoder that has no name here will be added. Loaded when the first picture comes.
+            of an encoder that has no name here will be added. `clip` by default. Loaded when the first picture comes.
         device, precision: As for `load_encoder`.
         batch_size: Pictures that are encoded together.
         options: As for `PairMetric`.
+
+    Raises:
+        UnknownNameError: No encoder has this name, or two are named.
     """
 
     def __init__(
         self,
+        config_name: str | None = None,
         *args: Any,
-        encoder: str | ImageEncoder = "clip",
+        encoder: str | ImageEncoder | None = None,
         device: str = "auto",
         precision: Precision = "fp32",
         batch_size: int = 16,
         **options: Any,
     ) -> None:
-        super().__init__(*args, **options)
-        self._encoder = encoder
+        super().__init__(None, *args, **options)  # a name of a configuration becomes a folder, and a spec may be a path
+        if config_name is not None and encoder is not None:
+            raise UnknownNameError(f"two encoders are named, {config_name!r} and {encoder!r}; leave one of them out")
+        self._encoder = _checked(encoder if config_name is None else config_name)
         self._settings = (device, precision, batch_size)
         self._made: Embedder | None = None
         self._sources: set[str] = set()
@@ -89,9 +105,8 @@ class EmbeddingMetric(PairMetric):
             if self._encoder == _GIVEN:
                 raise InvalidDataError("encoder='given' takes embeddings only; name an encoder to add pictures")
             if isinstance(self._encoder, str):
-                self._made = _shared(
-                    self._encoder, device, precision, batch_size, cache_folder(), _signature(self._encoder)
-                )
+                files = find_files(self._encoder, device, precision)
+                self._made = _shared(self._encoder, files, device, precision, batch_size, cache_folder())
             else:
                 self._made = Embedder(self._encoder, EmbeddingCache(), batch_size)
         return self._made
@@ -132,22 +147,24 @@ class EmbeddingMetric(PairMetric):
         return {**result, "per_image": (100 * cosines).tolist()} if per_image else result
 
 
+def _checked(encoder: str | ImageEncoder | None) -> str | ImageEncoder:
+    if encoder is None:
+        return "clip"
+    if isinstance(encoder, str):
+        if encoder != _GIVEN:
+            check_encoder(encoder)
+    elif not isinstance(encoder, ImageEncoder):
+        raise UnknownNameError(f"encoder is a {type(encoder).__name__}; give the name of one, or an ImageEncoder")
+    return encoder
+
+
 def _is_official(spec: str) -> bool:
     return spec == "clip" or spec.partition("@")[0] == CLIP_REPOSITORY
 
 
 @lru_cache(maxsize=2)
 def _shared(
-    spec: str, device: str, precision: Precision, batch_size: int, cache: Path, signature: tuple[object, ...]
+    spec: str, files: ModelFiles | None, device: str, precision: Precision, batch_size: int, cache: Path
 ) -> Embedder:
-    """One encoder in memory for all metrics of a process."""
-    encoder = load_encoder(spec, device=device, precision=precision)
-    return Embedder(encoder, EmbeddingCache(cache / "embeddings"), batch_size)
-
-
-def _signature(spec: str) -> tuple[object, ...]:
-    folder = Path(spec.removeprefix("clip:"))
-    if not folder.is_dir():
-        return ()
-    states = [(file.name, file.stat()) for file in sorted(folder.iterdir())]
-    return (folder.resolve(), *((name, state.st_size, state.st_mtime_ns) for name, state in states))
+    """One encoder in memory for all metrics of a process, until its files change."""
+    return Embedder(build_encoder(spec, files, device, precision), EmbeddingCache(cache / "embeddings"), batch_size)

@@ -20,13 +20,14 @@ METRICS = {
 """Module and class of each metric."""
 
 
-def load(name: str, **options: Any) -> PairMetric:
+def load(name: str, config_name: str | None = None, **options: Any) -> PairMetric:
     """Returns the `evaluate` metric of this name: `clip_similarity`, `clip_star` or `psnr`.
 
-    The same as `evaluate.load(name, **options)` once `fashionedit` is imported.
+    The same as `evaluate.load(name, config_name, **options)` once `fashionedit` is imported.
 
     Args:
         name: One of `METRICS`.
+        config_name: The encoder of the two CLIP metrics, as `encoder`.
         options: `encoder`, `device`, `precision` and `batch_size` for the two CLIP metrics; for all `num_process`,
             `process_id`, `experiment_id`, `cache_dir`, `keep_in_memory`, as `evaluate.load` takes them.
 
@@ -38,5 +39,5 @@ def load(name: str, **options: Any) -> PairMetric:
     module_name, class_name = METRICS[name]
     module = importlib.import_module(module_name)
     source = Path(str(module.__file__)).read_bytes()
-    metric: PairMetric = getattr(module, class_name)(hash=hashlib.sha256(source).hexdigest(), **options)
+    metric: PairMetric = getattr(module, class_name)(config_name, hash=hashlib.sha256(source).hexdigest(), **options)
     return metric

@@ -40,7 +40,7 @@ class PairMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has no
             `keep_in_memory`, `seed`, `timeout`.
 
     Raises:
-        UnknownNameError: An option has no meaning here; `evaluate` itself would pass over it.
+        UnknownNameError: An option has no meaning here, or a configuration is named; `evaluate` would pass over them.
     """
 
     about: str
@@ -50,11 +50,13 @@ class PairMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has no
     settings: frozenset[str] = frozenset({"per_image"})
     """What `compute` accepts beside pictures."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, config_name: str | None = None, *args: Any, **options: Any) -> None:
+        if config_name not in (None, "default"):
+            raise UnknownNameError(f"{type(self).__name__} has no configuration {config_name!r}; leave it out")
         known = inspect.signature(evaluate.EvaluationModule.__init__).parameters
         if unknown := sorted(set(options) - set(known)):
             raise UnknownNameError(f"{type(self).__name__} has no option {', '.join(unknown)}; its card lists them")
-        super().__init__(*args, **options)
+        super().__init__(config_name, *args, **options)
 
     @abstractmethod
     def _score(self, pairs: list[Pair]) -> list[float]:

@@ -48,14 +48,10 @@ class TransformersEncoder:
     def __init__(self, files: ModelFiles, *, device: str, precision: str, label: str, is_clip: bool) -> None:
         self.label = label
         self.is_clip = is_clip
-        self._preprocessing = Preprocessing.from_config(files.read_preprocessing(), files.name)
-        self._device = find_device(device, "clip")
-        self._dtype = find_dtype(precision, self._device)
-        try:
-            import transformers
-        except ImportError as error:
-            raise MissingExtraError("clip", "transformers") from error
+        self._preprocessing = Preprocessing.from_config(files.preprocessing, files.name)
+        self._device, self._dtype = find_backend(device, precision)
         import torch
+        import transformers
 
         model, self._features = _load(files)
         self._model = model.to(self._device, self._dtype).eval()
@@ -103,6 +99,21 @@ class TransformersEncoder:
         return getattr(found, self._features)
 
 
+def find_backend(device: str, precision: str) -> tuple[torch.device, torch.dtype]:
+    """Returns the device and the type that torch computes with.
+
+    Raises:
+        MissingExtraError: torch or transformers is not installed.
+        UnknownNameError: Torch has no such device, or the precision is not for it.
+    """
+    place = find_device(device, "clip")
+    try:
+        import transformers  # noqa: F401  # whether it is there
+    except ImportError as error:
+        raise MissingExtraError("clip", "transformers") from error
+    return place, find_dtype(precision, place)
+
+
 def _load(files: ModelFiles) -> tuple[Any, str]:
     import transformers
 
@@ -123,6 +134,7 @@ def _load(files: ModelFiles) -> tuple[Any, str]:
 
 
 def _weights(kind: Any, files: ModelFiles, config: Any, may_miss: str | None = None) -> tuple[Any, bool]:
+    import torch
     from safetensors import SafetensorError
 
     with _quiet():
@@ -130,6 +142,7 @@ def _weights(kind: Any, files: ModelFiles, config: Any, may_miss: str | None = N
             model, report = kind.from_pretrained(
                 files.folder,
                 config=config,
+                dtype=torch.float32,  # else they are rounded to the type that config.json names
                 use_safetensors=True,
                 local_files_only=True,
                 output_loading_info=True,

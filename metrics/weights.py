@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,41 +30,31 @@ class ModelFiles:
     Args:
         folder: Holds `config.json`, the preprocessing and the safetensors.
         name: The repository's id, or the folder's name.
-        identity: What pins the numbers: `model` and `revision` (the commit) of a repository, or `weights` and `config`
-            (SHA-256) of a folder.
+        identity: What pins the numbers: `weights` and `config` (SHA-256); of a repository also `model` and `revision`
+            (the commit).
+        preprocessing: The settings of the image processor, whichever file they are in.
     """
 
     folder: Path
     name: str
-    identity: dict[str, str]
+    identity: dict[str, str] = field(hash=False)
+    preprocessing: dict[str, Any] = field(hash=False)
 
-    def read(self, file: str) -> dict[str, Any]:
-        """Returns a JSON file of the folder.
 
-        Raises:
-            InvalidDataError: The file is no JSON object.
-        """
-        try:
-            content = json.loads((self.folder / file).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InvalidDataError(f"{self.folder / file} is no JSON ({error}); fetch the model again") from error
-        if not isinstance(content, dict):
-            raise InvalidDataError(f"{self.folder / file} holds no JSON object; fetch the model again")
-        return content
+def check_place(place: str, revision: str | None) -> None:
+    """Returns if the place is a folder, or can be the name of a repository; the Hub is not asked.
 
-    def read_preprocessing(self) -> dict[str, Any]:
-        """Returns the settings of the image processor, whichever file they are in.
-
-        Raises:
-            InvalidDataError: There are none.
-        """
-        if (self.folder / "preprocessor_config.json").is_file():
-            return self.read("preprocessor_config.json")
-        if (self.folder / "processor_config.json").is_file():
-            part = self.read("processor_config.json").get("image_processor")
-            if isinstance(part, dict):
-                return part
-        raise InvalidDataError(f"{self.name} has no preprocessor_config.json; add the one the model was trained with")
+    Raises:
+        UnknownNameError: It is neither, or a folder with a revision.
+    """
+    if Path(place).is_dir():
+        if revision is not None:
+            raise UnknownNameError(f"{place} is a folder, which has no revision {revision!r}; leave the @ away")
+    elif not _REPOSITORY.fullmatch(place):
+        raise UnknownNameError(
+            f"no encoder is called {place!r}; choose clip, offline, a folder, or a repository of the Hub as "
+            "owner/name[@revision]"
+        )
 
 
 def find_model(place: str, revision: str | None) -> ModelFiles:
@@ -72,34 +63,64 @@ def find_model(place: str, revision: str | None) -> ModelFiles:
     Raises:
         UnknownNameError: The place is neither.
         EncoderNotFoundError: The repository or revision does not exist, or can't be reached.
-        InvalidDataError: There are no safetensors; nothing else is loaded.
+        InvalidDataError: There are no safetensors; nothing else is loaded. Or the model's settings can't be read.
     """
-    folder = Path(place)
-    if folder.is_dir():
-        if revision is not None:
-            raise UnknownNameError(f"{place} is a folder, which has no revision {revision!r}; leave the @ away")
-        return _of_folder(folder)
-    if not _REPOSITORY.fullmatch(place):
-        raise UnknownNameError(
-            f"no encoder is called {place!r}; choose clip, offline, a folder, or a repository of the Hub as "
-            "owner/name[@revision]"
-        )
-    snapshot = _fetch(place, revision)
-    _safetensors(snapshot, place)
-    return ModelFiles(snapshot, place, {"model": place, "revision": snapshot.name})
-
-
-def _of_folder(folder: Path) -> ModelFiles:
+    check_place(place, revision)
+    if Path(place).is_dir():
+        folder, name = Path(place), Path(place).resolve().name
+        identity = {}
+    else:
+        folder, name = _fetch(place, revision), place
+        identity = {"model": place, "revision": folder.name}
     if not (folder / "config.json").is_file():
         raise InvalidDataError(f"{folder} has no config.json; give a folder that holds a saved transformers model")
-    digest = hashlib.sha256()
-    for file in _safetensors(folder, str(folder)):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    files = ModelFiles(folder, folder.resolve().name, {"weights": digest.hexdigest()})
-    config = {key: value for key, value in files.read("config.json").items() if key not in _VOLATILE}
-    files.identity["config"] = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-    return files
+    digests = [_file_digest(file) for file in _safetensors(folder, name)]
+    identity["weights"] = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    config = _read(folder, "config.json")
+    if "revision" in identity:
+        identity["config"] = _file_digest(folder / "config.json")
+    else:  # versions of transformers save the same model with other words around it
+        text = json.dumps(_lasting(config), sort_keys=True)
+        identity["config"] = hashlib.sha256(text.encode()).hexdigest()
+    return ModelFiles(folder, name, identity, _preprocessing(folder, name))
+
+
+def _read(folder: Path, file: str) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / file).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidDataError(f"{folder / file} is no JSON ({error}); fetch the model again") from error
+    if not isinstance(content, dict):
+        raise InvalidDataError(f"{folder / file} holds no JSON object; fetch the model again")
+    return content
+
+
+def _preprocessing(folder: Path, name: str) -> dict[str, Any]:
+    if (folder / "preprocessor_config.json").is_file():
+        return _read(folder, "preprocessor_config.json")
+    if (folder / "processor_config.json").is_file():
+        part = _read(folder, "processor_config.json").get("image_processor")
+        if isinstance(part, dict):
+            return part
+    raise InvalidDataError(f"{name} has no preprocessor_config.json; add the one the model was trained with")
+
+
+def _lasting(config: Any) -> Any:
+    if not isinstance(config, dict):
+        return config
+    return {key: _lasting(value) for key, value in config.items() if key not in _VOLATILE}
+
+
+def _file_digest(file: Path) -> str:
+    """Returns the file's SHA-256; a file that did not change since is not read again."""
+    state = file.stat()
+    return _digest_of(file, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest_of(file: Path, *state: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _safetensors(folder: Path, name: str) -> list[Path]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.metrics.encoder import CLIP_REPOSITORY, CLIP_REVISION
+from fashionedit.metrics.encoder import CLIP_IDENTITY, CLIP_REPOSITORY
 from fashionedit.metrics.preprocessing import Preprocessing
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
 OFFICIAL_FINGERPRINT = {
     "kind": "transformers",
-    "model": CLIP_REPOSITORY,
-    "revision": CLIP_REVISION,
+    **CLIP_IDENTITY,
     "features": "image_embeds",
     "preprocessing": Preprocessing().fingerprint,
     "precision": "fp32",

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -41,11 +43,24 @@ def _saved(model: Any, processor: Any, folder: Path) -> Path:
     return folder
 
 
-def _hub(source: Path, repository: str, commit: str, branch: str | None = None) -> None:
-    """Puts a model where huggingface_hub keeps what it has fetched."""
+def _cache() -> str:
     from huggingface_hub import constants
 
-    root = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    return constants.HF_HUB_CACHE
+
+
+def _nudge(folder: Path) -> None:
+    """Changes one weight; the file keeps its size and its time."""
+    file = folder / "model.safetensors"
+    data, state = bytearray(file.read_bytes()), file.stat()
+    data[-2] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def _hub(source: Path, repository: str, commit: str, branch: str | None = None) -> None:
+    """Puts a model where huggingface_hub keeps what it has fetched."""
+    root = Path(_cache()) / f"models--{repository.replace('/', '--')}"
     shutil.copytree(source, root / "snapshots" / commit, dirs_exist_ok=True)
     if branch:
         (root / "refs").mkdir(exist_ok=True)
@@ -143,6 +158,51 @@ def test_the_official_model_alone_is_called_clip(tiny_clip: Path) -> None:
         assert encoder.fingerprint["revision"] == CLIP_REVISION
     other = load_encoder("someone/else")
     assert (other.label, other.is_clip) == ("someone/else", False)
+
+
+def test_the_weights_of_a_snapshot_are_named_by_their_hash(tiny_clip: Path) -> None:
+    _hub(tiny_clip, "someone/changed", "e" * 40, "main")
+    before = load_encoder("someone/changed").fingerprint
+    assert before["weights"] == hashlib.sha256((tiny_clip / "model.safetensors").read_bytes()).hexdigest()
+    assert before["config"] == hashlib.sha256((tiny_clip / "config.json").read_bytes()).hexdigest()
+    snapshot = Path(_cache(), "models--someone--changed", "snapshots", "e" * 40)
+    _nudge(snapshot)
+    after = load_encoder("someone/changed").fingerprint
+    assert {key for key in before if before[key] != after[key]} == {"weights"}
+
+
+@pytest.mark.parametrize("place", ["top", "vision_config", "both"])
+@pytest.mark.parametrize("key", ["dtype", "torch_dtype"])
+def test_fp32_is_fp32_whatever_type_the_config_names(
+    place: str, key: str, tiny_clip: Path, tmp_path: Path, images: list[Image.Image]
+) -> None:
+    folder = shutil.copytree(tiny_clip, tmp_path / "named")
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("dtype", "torch_dtype"):
+        config.pop(name, None)
+        config["vision_config"].pop(name, None)
+    for part in [config] * (place != "vision_config") + [config["vision_config"]] * (place != "top"):
+        part[key] = "bfloat16"
+    (folder / "config.json").write_text(json.dumps(config))
+    found, expected = load_encoder(str(folder)), load_encoder(str(tiny_clip))
+    np.testing.assert_array_equal(_embed(found, images), _embed(expected, images))
+    assert found.fingerprint == expected.fingerprint
+
+
+def test_weights_stored_in_halves_are_computed_in_fp32(
+    tiny_clip: Path, tmp_path: Path, images: list[Image.Image]
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder, exact = (shutil.copytree(tiny_clip, tmp_path / name) for name in ("halves", "exact"))
+    halves = {name: weight.bfloat16() for name, weight in load_file(folder / "model.safetensors").items()}
+    save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {name: half.float() for name, half in halves.items()}, exact / "model.safetensors", metadata={"format": "pt"}
+    )
+    found, expected = load_encoder(str(folder)), load_encoder(str(exact))
+    np.testing.assert_array_equal(_embed(found, images), _embed(expected, images))
+    assert found.fingerprint != expected.fingerprint
 
 
 def test_a_branch_is_recorded_as_its_commit(tiny_clip: Path) -> None:
@@ -305,12 +365,29 @@ def test_settings_inside_a_processor_config_are_found(tiny_clip: Path, tmp_path:
 
 
 @pytest.mark.parametrize("module", ["torch", "transformers"])
-def test_a_missing_library_is_named_with_its_requirement(
-    module: str, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("spec", ["", "clip", "owner/unknown@v1"])
+def test_a_missing_library_is_named_with_its_requirement_before_the_hub_is_asked(
+    spec: str, module: str, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"run: pip install '{module}>=[\d.]+'$"):
-        load_encoder(str(tiny_clip))
+        load_encoder(spec or str(tiny_clip))
+
+
+@pytest.mark.parametrize(
+    ("spec", "settings", "words"),
+    [
+        ("clp", {}, "no encoder is called 'clp'; choose clip, offline"),
+        ("owner/unknown", {"device": "abacus"}, "device 'abacus'"),
+        ("owner/unknown", {"precision": "fp8"}, "no precision is called 'fp8'"),
+        ("owner/unknown", {"precision": "fp16", "device": "cpu"}, "slow and inexact on a CPU"),
+    ],
+)
+def test_what_is_wrong_on_this_machine_is_said_before_the_hub_is_asked(
+    spec: str, settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UnknownNameError, match=words):
+        load_encoder(spec, **settings)
 
 
 def test_a_loose_process_does_not_loosen_the_arithmetic(tiny_clip: Path, images: list[Image.Image]) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from evaluate.loading import import_main_class
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, UnknownNameError
 from fashionedit.metrics import METRICS, load, load_encoder
@@ -116,6 +119,58 @@ def test_another_encoder_is_never_called_clip(counting_encoder: Any, tiny_clip: 
 def test_the_offline_encoder_by_name(pairs: Any) -> None:
     result = load("clip_star", encoder="offline").compute(predictions=pairs[0], references=pairs[0])
     assert (result["cosine_star"], result["encoder"]) == (100.0, "EfficientNet-Lite2")
+
+
+@pytest.mark.parametrize("name", ["clip_similarity", "clip_star"])
+def test_a_configuration_names_the_encoder(name: str, pairs: Any, tiny_clip: Path) -> None:
+    plain = name.replace("clip", "cosine")
+    for metric in (evaluate.load(name, "offline"), load(name, "offline")):
+        result = metric.compute(predictions=pairs[0], references=pairs[0])
+        assert (result[plain], result["encoder"]) == (100.0, "EfficientNet-Lite2")
+    declared = evaluate.load(name, f"clip:{tiny_clip}")
+    assert name in declared.compute(predictions=pairs[0], references=pairs[1])
+    assert evaluate.load(name, "given")._encoder == "given"
+
+
+@pytest.mark.parametrize("name", ["clip_similarity", "clip_star"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"config_name": "ofline"}, "no encoder is called 'ofline'; choose clip, offline"),
+        ({"encoder": "clp"}, "no encoder is called 'clp'; choose clip, offline"),
+        ({"config_name": "clip:nowhere"}, "names no folder"),
+        ({"config_name": "offline", "encoder": "clip"}, "two encoders are named, 'offline' and 'clip'"),
+        ({"encoder": 5}, "encoder is a int"),
+    ],
+)
+def test_an_unknown_encoder_is_refused_when_the_metric_is_loaded(name: str, options: Any, words: str) -> None:
+    with pytest.raises(UnknownNameError, match=words):
+        evaluate.load(name, **options)
+
+
+def test_psnr_has_no_configurations() -> None:
+    with pytest.raises(UnknownNameError, match="Psnr has no configuration 'offline'"):
+        evaluate.load("psnr", "offline")
+
+
+def test_a_metric_made_after_the_weights_changed_sees_the_new_ones(tiny_clip: Path, tmp_path: Path, pairs: Any) -> None:
+    folder = shutil.copytree(tiny_clip, tmp_path / "model")
+    before = load("clip_similarity", encoder=str(folder)).compute(predictions=pairs[0], references=pairs[1])
+    file = folder / "model.safetensors"
+    weights, state = load_file(file), file.stat()
+    weights["visual_projection.weight"] = weights["visual_projection.weight"].flip(0, 1)
+    save_file(weights, file, metadata={"format": "pt"})
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert file.stat().st_size == state.st_size
+    after = load("clip_similarity", encoder=str(folder)).compute(predictions=pairs[0], references=pairs[1])
+    assert after["cosine_similarity"] != before["cosine_similarity"]
+    assert after["fingerprint"] != before["fingerprint"]
+
+    (folder / "preprocessor_config.json").write_text(
+        (folder / "preprocessor_config.json").read_text().replace('"resample": 3', '"resample": 0')
+    )
+    third = load("clip_similarity", encoder=str(folder)).compute(predictions=pairs[0], references=pairs[1])
+    assert third["fingerprint"] not in (before["fingerprint"], after["fingerprint"])
 
 
 def test_both_clip_metrics_share_one_encoder_and_one_cache(tiny_clip: Path, pairs: Any) -> None:
