@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.runtime.failures import masked
+from fashionedit.runtime.answers import token_counts
 
 MAX_TEXT = 65_536
 """How much of a text is kept, characters. Three differences take some hundred; whatever is longer can't be used."""
@@ -46,16 +45,6 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class _Details(_Lenient):
-    cached_tokens: int | None = None
-
-
-class _ChatUsage(_Lenient):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-
-
 class _Part(_Lenient):
     type: str = ""
     text: str | None = None
@@ -77,13 +66,6 @@ class _Completion(_Lenient):
     id: str | None = None
     model: str | None = None
     system_fingerprint: str | None = None
-    usage: _ChatUsage | None = None
-
-
-class _ResponsesUsage(_Lenient):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _Details | None = None
 
 
 class _Item(_Lenient):
@@ -101,34 +83,30 @@ class _Response(_Lenient):
     model: str | None = None
     status: str | None = None
     incomplete_details: _Incomplete | None = None
-    usage: _ResponsesUsage | None = None
 
 
-def read_reply(body: bytes, api: Literal["chat", "responses"]) -> Reply:
-    """Returns what the body of an answer says.
+def read_reply(answer: dict[str, Any], api: Literal["chat", "responses"]) -> Reply:
+    """Returns what an answer says.
+
+    Args:
+        answer: Its JSON.
+        api: Which of the two it comes from.
 
     Raises:
-        InvalidDataError: It is no answer of this API, such as a page of HTML or half of one.
+        InvalidDataError: It is no answer of this API.
     """
     try:
-        values = json.loads(body.decode("utf-8", "replace"))
-        # Escapes may hide halves of characters, which no file can hold.
-        clean = json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
-        if isinstance(values, dict) and isinstance(problem := values.get("error"), dict):
-            # A failed response, or a router that passes an error on with status 200.
-            raise InvalidDataError(f"the service's answer is an error: {masked(str(problem.get('message')))}")
         if api == "chat":
-            return _of_completion(_Completion.model_validate_json(clean))
-        return _of_response(_Response.model_validate_json(clean))
+            reply = _of_completion(_Completion.model_validate(answer))
+        else:
+            reply = _of_response(_Response.model_validate(answer))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise InvalidDataError(f"the service's answer is none of this API ({where}: {first['msg']})") from error
-    except InvalidDataError:
-        raise
-    except (ValueError, RecursionError) as error:
-        start = body[:60].decode("utf-8", "replace").strip()
-        raise InvalidDataError(f"the service's answer is no JSON; it starts with {start!r}") from error
+    names = ("input_tokens", "cached_tokens", "output_tokens")
+    counts = token_counts(answer.get("usage"))
+    return reply.model_copy(update={name: counts[name] for name in names if name in counts})
 
 
 def _of_completion(found: _Completion) -> Reply:
@@ -140,7 +118,6 @@ def _of_completion(found: _Completion) -> Reply:
     refusal = choice.message.refusal or _joined(part.refusal for part in parts)
     if choice.finish_reason == "content_filter":
         refusal = refusal or "the service's content filter stopped the answer"
-    usage = found.usage or _ChatUsage()
     return Reply(
         text=_joined(part.text for part in parts),
         refusal=refusal[:MAX_TEXT] if refusal else None,
@@ -148,9 +125,6 @@ def _of_completion(found: _Completion) -> Reply:
         model=found.model,
         system_fingerprint=found.system_fingerprint,
         response_id=found.id,
-        input_tokens=usage.prompt_tokens or 0,
-        cached_tokens=(usage.prompt_tokens_details or _Details()).cached_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
     )
 
 
@@ -160,16 +134,12 @@ def _of_response(found: _Response) -> Reply:
     reason = found.incomplete_details.reason if found.incomplete_details else None
     if reason == "content_filter":
         refusal = refusal or "the service's content filter stopped the answer"
-    usage = found.usage or _ResponsesUsage()
     return Reply(
         text=_joined(part.text for part in parts if part.type == "output_text"),
         refusal=refusal or None,
         finish={"max_output_tokens": "length"}.get(reason, reason) if reason else found.status,
         model=found.model,
         response_id=found.id,
-        input_tokens=usage.input_tokens or 0,
-        cached_tokens=(usage.input_tokens_details or _Details()).cached_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
     )
 
 

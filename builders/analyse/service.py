@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.runtime import openai_client
+from fashionedit.runtime.answers import json_object
+from fashionedit.runtime.failures import Failure, Problem, problem_in, problem_of
 from fashionedit.runtime.limiter import Limiter
 
 from .analyst import Analyst
-from .failures import CallFailedError, failure_of
+from .failures import failure_of
 from .replies import Reply, read_reply
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _LONG_RETRY = (
     2.0  # seconds; the client sleeps through anything shorter, the limiter, which can be stopped, through more
 )
-_FINAL_429 = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +90,31 @@ class Service:
                     raw = self._client.responses.with_raw_response.create(
                         model=body["model"], input=body["input"], extra_body=rest
                     )
-                reply = read_reply(raw.content, self.analyst.api)
+                reply = self._read(raw.content)
             except openai.OpenAIError as error:
-                raise failure_of(error, self.analyst) from error
-            except InvalidDataError as error:
-                raise CallFailedError("malformed answer", str(error)) from error
+                url = openai_client.service_url(self.analyst.base_url)
+                problem = openai_client.call_problem(error, url=url, timeout=self.analyst.timeout)
+                raise failure_of(problem, self.analyst) from error
         self.limiter.after_tokens(reply.input_tokens + reply.output_tokens)
         return Answered(reply, time.monotonic() - start, raw.retries_taken + 1)
+
+    def _read(self, body: bytes) -> Reply:
+        try:
+            answer = json_object(body)
+            choices = answer.get("choices")
+            # A router passes the error of a provider on with status 200, as its own or as the only choice's.
+            inner = problem_in(choices[0]) if isinstance(choices, list) and choices else None
+            if (problem := problem_in(answer) or inner) is not None:
+                raise failure_of(problem, self.analyst)
+            return read_reply(answer, self.analyst.api)
+        except InvalidDataError as error:
+            raise failure_of(Problem(Failure.MALFORMED, message=str(error)), self.analyst) from error
 
     def _before_sending(self, request: Any) -> None:
         self.limiter.before_sending()
 
     def _after_answer(self, response: Any) -> None:
-        if response.status_code == 429 and _is_final(response):
+        if response.status_code == 429 and problem_of(429, response.read()).failure.final:  # waiting brings no money
             response.headers["x-should-retry"] = "false"
             return
         self.limiter.after_answer(response.status_code, response.headers)
@@ -119,12 +131,3 @@ def open_client(analyst: Analyst, hooks: Mapping[str, list[Any]] | None = None) 
     return openai_client.open_client(
         base_url=analyst.base_url, timeout=analyst.timeout, max_retries=analyst.max_retries, hooks=hooks
     )
-
-
-def _is_final(response: Any) -> bool:
-    """Returns whether a 429 is about money, which waiting does not bring."""
-    try:
-        error = json.loads(response.read()).get("error") or {}
-        return error.get("code") in _FINAL_429 or error.get("type") in _FINAL_429
-    except (ValueError, AttributeError):
-        return False

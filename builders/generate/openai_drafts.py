@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
-from fashionedit.images import MAX_FILE_BYTES, read_image
+from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
+from fashionedit.images import read_image
+from fashionedit.runtime.answers import json_object, picture_bytes, picture_text, token_counts
+from fashionedit.runtime.failures import Failure, Problem, Service, problem_in
 from fashionedit.runtime.http_clients import check_url
+from fashionedit.runtime.openai_client import call_problem, open_client, service_host, service_url
 
 from .drafting import DraftRequest, DraftResult
-from .openai_failures import failed_call
 
-_DEFAULT_URL = "https://api.openai.com/v1"
-_KEY = "OPENAI_API_KEY"
 _SET_HERE = {"model", "prompt", "n", "size", "quality"}
 
 
@@ -38,11 +35,10 @@ class OpenAIDrafts:
         concurrency: Calls at once; after a kill as many may be paid for twice.
         max_retries: How often the client asks again.
         timeout: Of one try, s.
-        extra_body: Further fields of the request, plain JSON. Servers that answer with links by default need
-            `{"response_format": "b64_json"}`; links are not followed.
+        extra_body: Further fields of the request, plain JSON.
         send_seed: Whether the seed is sent as the field `seed`, which OpenAI doesn't have and many servers do.
-        cost_of: Returns the USD of an answer from its `usage` (an `openai` object, or None where there is none), or
-            None where no price is known.
+        cost_of: Returns the USD of an answer from its token counts (`input_tokens`, `output_tokens`), or None where no
+            price is known; it is not called for an answer that tells none.
         highest_cost: What one draft may cost at most, USD; needed for a budget.
 
     Raises:
@@ -61,7 +57,7 @@ class OpenAIDrafts:
         timeout: float = 300.0,
         extra_body: Mapping[str, Any] | None = None,
         send_seed: bool = False,
-        cost_of: Callable[[Any], float | None] | None = None,
+        cost_of: Callable[[Mapping[str, int]], float | None] | None = None,
         highest_cost: float | None = None,
     ) -> None:
         if concurrency < 1 or max_retries < 0 or timeout <= 0:
@@ -77,8 +73,10 @@ class OpenAIDrafts:
         except (TypeError, ValueError) as error:
             raise InvalidDataError(f"extra_body can't be written as JSON ({error}); give plain values") from error
         self._model = model
-        self._url = base_url or os.environ.get("OPENAI_BASE_URL") or _DEFAULT_URL
+        self._base_url = base_url
+        self._url = service_url(base_url)
         check_url(self._url, "base URL")
+        self._service = Service(service_host(base_url), model, address="base_url")
         self._size = size
         self._quality = quality
         self._concurrency = concurrency
@@ -124,95 +122,71 @@ class OpenAIDrafts:
         seconds = (time.perf_counter() - start) / max(1, len(requests))
         return [self._result(answer, seconds) for answer in answers]
 
-    def _ask(self, client: Any, request: DraftRequest) -> Any:
-        """Returns the answer, or the exception in its place."""
+    def _ask(self, client: Any, request: DraftRequest) -> dict[str, Any] | Problem | ServiceError:
+        """Returns the answer's JSON, or what went wrong."""
+        import openai
+
         fields: dict[str, Any] = {"size": self._size}
         if self._quality is not None:
             fields["quality"] = self._quality
         extra = self._extra | ({"seed": request.seed} if self._send_seed else {})
         try:
-            return client.images.generate(
+            raw = client.images.with_raw_response.generate(
                 model=self._model, prompt=request.caption, n=1, extra_body=extra or None, **fields
             )
-        except Exception as error:
-            return error
+            return json_object(raw.content)
+        except openai.OpenAIError as error:
+            try:
+                return call_problem(error, url=self._url, timeout=self._timeout)
+            except ServiceError as stop:
+                return stop
+        except InvalidDataError as error:
+            return Problem(Failure.MALFORMED, message=str(error))
 
-    def _result(self, answer: Any, seconds: float) -> DraftResult:
-        if isinstance(answer, Exception):
-            failure = failed_call(answer, model=self._model, reached=self._reached)
-            self._reached = self._reached or failure.answered
-            return failure.result(seconds)
+    def _result(self, answer: dict[str, Any] | Problem | ServiceError, seconds: float) -> DraftResult:
+        if isinstance(answer, ServiceError):
+            return DraftResult(stop=answer)
+        if isinstance(answer, Problem):
+            return self._failed(answer, seconds=seconds)
         self._reached = True
-        usage = getattr(answer, "usage", None)
-        cost = self._cost_of(usage) if self._cost_of is not None else None
+        counts = token_counts(answer.get("usage"))
+        cost = self._cost_of(counts) if self._cost_of is not None and counts else None
         effective = self.describe()
         for name in ("size", "quality", "output_format", "background"):
-            if isinstance(value := getattr(answer, name, None), str):
+            if isinstance(value := answer.get(name), str):
                 effective[name] = value
-        provenance: dict[str, Any] = {"usage": _plain(usage)}
-        first = _first(answer)
-        if isinstance(revised := getattr(first, "revised_prompt", None), str):
-            provenance["revised_prompt"] = revised
+        data = answer.get("data")
+        first = data[0] if isinstance(data, list) and data else None
+        provenance: dict[str, Any] = {"usage": answer.get("usage") if isinstance(answer.get("usage"), dict) else None}
+        if isinstance(first, dict) and isinstance(first.get("revised_prompt"), str):
+            provenance["revised_prompt"] = first["revised_prompt"]
+        details: dict[str, Any] = {"seconds": seconds, "cost": cost, "effective": effective, "provenance": provenance}
+        text = picture_text(first)
+        if text is None:
+            problem = problem_in(answer) or Problem(Failure.MALFORMED, message="it holds no image")
+            return self._failed(problem, **details)
         try:
-            image = read_image(_decoded(first), name=f"the answer of {self._model}")
-        except ServiceError as error:
-            return DraftResult(stop=error, cost=cost)
+            file = picture_bytes(text, service=self._url, seconds=self._timeout)
+            return DraftResult(read_image(file, name=f"the answer of {self._model}"), **details)
         except InvalidImageError as error:
+            return DraftResult(reason=str(Failure.MALFORMED), detail=str(error), retry=True, **details)
+        except OSError as error:
+            return DraftResult(reason=str(Failure.NO_CONNECTION), detail=str(error), retry=True, **details)
+
+    def _failed(self, problem: Problem, **details: Any) -> DraftResult:
+        """Returns what a failure means; one that every caption would meet stops the stage."""
+        said = problem.sentence(self._service)
+        if problem.failure is Failure.NO_CONNECTION and not self._reached:
             return DraftResult(
-                reason="malformed answer",
-                detail=str(error),
-                retry=True,
-                seconds=seconds,
-                cost=cost,
-                effective=effective,
-                provenance=provenance,
+                stop=ServiceError(f"{said}; check base_url and the network"), cost=details.get("cost", 0.0)
             )
-        return DraftResult(image, seconds=seconds, cost=cost, effective=effective, provenance=provenance)
+        self._reached = self._reached or problem.status > 0
+        stops = problem.failure.final or (problem.failure is Failure.REJECTED and problem.parameter != "prompt")
+        if stops:
+            return DraftResult(stop=problem.stop(self._service), cost=details.get("cost", 0.0))
+        reason = "caption not accepted" if problem.failure is Failure.REJECTED else str(problem.failure)
+        return DraftResult(reason=reason, detail=said, retry=problem.failure.transient, **details)
 
     def _client(self) -> Any:
         """Returns a client for one batch: the connections that it keeps are closed with it."""
-        try:
-            from openai import OpenAI
-        except ImportError as error:
-            raise MissingExtraError("openai", "openai") from error
-        key = os.environ.get(_KEY)
-        if not key:
-            if self._url == _DEFAULT_URL:
-                raise ServiceError(f"{_KEY} is not set; put your key into it, or give the base_url of another service")
-            key = "none"
-        return OpenAI(api_key=key, base_url=self._url, timeout=self._timeout, max_retries=self._max_retries)
-
-
-def _first(answer: Any) -> Any:
-    images = getattr(answer, "data", None)
-    return images[0] if isinstance(images, list) and images else None
-
-
-def _decoded(first: Any) -> bytes:
-    """Returns the image file of an answer.
-
-    Raises:
-        ServiceError: It is a link.
-        InvalidImageError: There is none, or one that is too large.
-    """
-    encoded = getattr(first, "b64_json", None)
-    if isinstance(encoded, str) and encoded:
-        if len(encoded) > MAX_FILE_BYTES * 4 / 3:
-            raise InvalidImageError(f"the answer's image is above {MAX_FILE_BYTES // 2**20} MiB; ask for a smaller one")
-        try:
-            return base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidImageError(
-                f"the answer's image is no valid base64 ({error}); it is asked for again"
-            ) from error
-    if getattr(first, "url", None):
-        raise ServiceError(
-            "the service answers with a link in the place of the image, and links are not followed; give extra_body "
-            '{"response_format": "b64_json"}'
-        )
-    raise InvalidImageError("the answer holds no image; it is asked for again")
-
-
-def _plain(usage: Any) -> dict[str, Any] | None:
-    dumped = usage.model_dump(mode="json") if hasattr(usage, "model_dump") else usage
-    return dict(dumped) if isinstance(dumped, Mapping) else None
+        return open_client(base_url=self._base_url, timeout=self._timeout, max_retries=self._max_retries)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,10 +174,14 @@ def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
     if price is None:
         return {}
 
-    def cost(usage: Any) -> float | None:
-        if usage is None:
+    def cost(counts: Mapping[str, int]) -> float | None:
+        if "output_tokens" not in counts:
             return None
-        return price.cost(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+        return price.cost(
+            input_tokens=counts.get("input_tokens", 0),
+            output_tokens=counts["output_tokens"],
+            image_tokens=counts.get("input_image_tokens", 0),
+        )
 
     return {"cost_of": cost}
 

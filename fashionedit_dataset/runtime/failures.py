@@ -164,12 +164,14 @@ class Service:
         model: As the user names it; empty where the service has none.
         key: The environment variable that holds the key.
         address: The option that holds the address.
+        model_option: The option that names the model, where it is not part of another name.
     """
 
     host: str
     model: str = ""
     key: str = "OPENAI_API_KEY"
     address: str = "--base-url"
+    model_option: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,8 @@ class Problem:
                 why = f"the account at {service.host} has no quota left{self._said}; add credit, and the same command "
                 why += "continues"
             case Failure.NO_MODEL:
-                why = f"{service.host} does not have {model}, or not any more{self._said}; name another one"
+                where = f" with {service.model_option}" if service.model_option else ""
+                why = f"{service.host} does not have {model}, or not any more{self._said}; name another one{where}"
             case Failure.FORBIDDEN:
                 why = f"{service.host} forbids the call{self._said}; use a key ({service.key}) with access to {model}"
             case Failure.NO_ADDRESS:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import socket
 import struct
+import textwrap
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -48,6 +49,9 @@ _ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
     "no model": _error(404, "model_not_found", "The model does not exist"),
     "bad key": _error(401, "invalid_api_key", "Incorrect API key provided"),
     "bad size": _error(400, "invalid_value", "Invalid size", "size"),
+    "error 402 in a 200": (200, {"error": {"message": "Insufficient credits", "code": 402}}),
+    "error 429 in a 200": (200, {"error": {"message": "Provider returned error", "code": "429"}}),
+    "error text in a 200": (200, {"error": "CUDA out of memory"}),
     "too long": _error(400, "string_above_max_length", "Invalid 'prompt': string too long", "prompt"),
 }
 
@@ -58,15 +62,20 @@ class ImagesServer:
     Args:
         script: What happens to the calls for a prompt, one after the other, the last for ever; `ok` by default. Beside
             the errors above: `hang`, `reset`, `malformed`, `html`, `empty`, `link`, `no image`, `bad base64`, `black`,
-            and `echo` (an error that quotes the key).
+            `file link`, `data url`, `wrapped`, `url-safe`, and `echo` (an error that quotes the key).
         default: The same for prompts that aren't in it.
         pause: How long each good answer takes, s.
+        usage: Of every good answer.
     """
 
     def __init__(
-        self, script: dict[str, Sequence[str]] | None = None, default: Sequence[str] = ("ok",), pause: float = 0.0
+        self,
+        script: dict[str, Sequence[str]] | None = None,
+        default: Sequence[str] = ("ok",),
+        pause: float = 0.0,
+        usage: Any = USAGE,
     ) -> None:
-        self.script, self.default, self.pause = script or {}, default, pause
+        self.script, self.default, self.pause, self.usage = script or {}, default, pause, usage
         self.bodies: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0
@@ -81,6 +90,10 @@ class ImagesServer:
 
             def do_POST(self) -> None:
                 outer._answer(self)
+
+            def do_GET(self) -> None:
+                prompt = outer.bodies[0]["prompt"]  # what a link of `link` leads to
+                _send(self, 200, png_bytes(drawn(prompt)), kind="image/png")
 
             def log_message(self, *ignored: Any) -> None:
                 pass
@@ -146,16 +159,21 @@ class ImagesServer:
         image = drawn(body["prompt"], body.get("seed", 0))
         if step == "black":
             image = Image.new("RGB", image.size)
-        data: dict[str, Any] = {"b64_json": base64.b64encode(png_bytes(image)).decode()}
+        encoded = base64.b64encode(png_bytes(image)).decode()
+        data: dict[str, Any] = {"b64_json": encoded}
         data = {
-            "link": {"url": "http://127.0.0.1:9/image.png"},
+            "link": {"b64_json": None, "url": self.url.replace("/v1", "/image.png")},
+            "file link": {"url": "file:///etc/hostname"},
+            "data url": {"url": f"data:image/png;base64,{encoded}"},
+            "wrapped": {"b64_json": "\r\n".join(textwrap.wrap(encoded, 76))},
+            "url-safe": {"b64_json": base64.urlsafe_b64encode(png_bytes(image)).decode().rstrip("=")},
             "no image": {"b64_json": base64.b64encode(b"no image").decode()},
             "bad base64": {"b64_json": "%%%"},
         }.get(step, data)
         return {
             "created": 1,
             "data": [] if step == "empty" else [data],
-            "usage": USAGE,
+            "usage": self.usage,
             "size": body["size"],
             "quality": "high",
             "output_format": "png",

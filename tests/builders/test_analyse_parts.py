@@ -15,7 +15,7 @@ from PIL import Image
 
 from fashionedit.builders.analyse.analyst import Analyst
 from fashionedit.builders.analyse.estimate import Promises, estimate, image_tokens, request_tokens
-from fashionedit.builders.analyse.failures import CallFailedError, failure_of_code
+from fashionedit.builders.analyse.failures import CallFailedError, failure_of
 from fashionedit.builders.analyse.pictures import SentImages, pictures
 from fashionedit.builders.analyse.prompts import PAPER, PROMPTS, read_prompt
 from fashionedit.builders.analyse.replies import MAX_TEXT, read_reply
@@ -25,7 +25,7 @@ from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import pixel_digest, read_image
-from fashionedit.runtime.failures import masked
+from fashionedit.runtime.failures import masked, problem_of
 from fashionedit.runtime.prices import Price
 
 
@@ -157,15 +157,21 @@ def test_requests_of_both_apis(tmp_path: Path, structured: str) -> None:
 
 def test_answers_in_parts_are_joined_and_endless_ones_are_cut() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}, {"type": "text", "text": "b"}]
-    body = b'{"choices": [{"message": {"content": %s}}]}' % str(parts).replace("'", '"').encode()
-    reply = read_reply(body, "chat")
+    reply = read_reply({"choices": [{"message": {"content": parts}}]}, "chat")
     assert (reply.text, reply.refusal, reply.input_tokens, reply.model) == ("ab", "no", 0, None)
-    endless = b'{"choices": [{"message": {"content": "%s"}}]}' % (b"x" * (MAX_TEXT + 5))
+    endless = {"choices": [{"message": {"content": "x" * (MAX_TEXT + 5)}}]}
     assert len(read_reply(endless, "chat").text) == MAX_TEXT
-    with pytest.raises(InvalidDataError, match="an error: out of memory"):
-        read_reply(b'{"status": "failed", "error": {"message": "out of memory"}, "output": []}', "responses")
-    with pytest.raises(InvalidDataError, match="no JSON"):
-        read_reply(b"[" * 100_000, "chat")
+    with pytest.raises(InvalidDataError, match="none of this API"):
+        read_reply({"choices": [{}]}, "chat")
+
+
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": None}, {"input_tokens": 7, "output_tokens": 2}, "none"])
+def test_usage_in_another_form_is_read_or_left_out(usage: object) -> None:
+    answer = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+    reply = read_reply(answer, "chat")
+    assert (reply.input_tokens, reply.output_tokens) == (
+        (7, 2) if isinstance(usage, dict) and len(usage) == 2 else (0, 0)
+    )
 
 
 def test_the_headers_of_a_real_server_are_obeyed(tmp_path: Path) -> None:
@@ -251,12 +257,14 @@ def test_keys_are_taken_out_of_what_services_say(monkeypatch: pytest.MonkeyPatch
 
 def test_a_status_and_a_code_say_what_failed() -> None:
     analyst = Analyst()
-    assert isinstance(failure_of_code(403, None, "", analyst), ServiceError)
-    assert isinstance(failure_of_code(400, "model_decommissioned", "", analyst), ServiceError)
-    timeout = failure_of_code(408, None, "", analyst)
+    assert isinstance(failure_of(problem_of(403, b""), analyst), ServiceError)
+    assert isinstance(
+        failure_of(problem_of(400, b'{"error": {"code": "model_decommissioned"}}'), analyst), ServiceError
+    )
+    timeout = failure_of(problem_of(408, b""), analyst)
     assert isinstance(timeout, CallFailedError)
     assert timeout.reason == "server error"
-    assert str(failure_of_code(402, None, "", analyst)).startswith("the account at api.openai.com")
+    assert str(failure_of(problem_of(402, b""), analyst)).startswith("the account at api.openai.com")
 
 
 def test_a_missing_client_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

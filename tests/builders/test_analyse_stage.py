@@ -209,7 +209,12 @@ def test_a_fault_in_passing_is_retried(pairs: list[Pair], store: StageStore, fau
         (Fault(200, body={"choices": [{"message": {"content": 7}}]}), "malformed answer"),
         (Fault(200, body=[1]), "malformed answer"),
         (Fault(200, body={"choices": []}), "malformed answer"),
-        (Fault(200, body={"error": {"message": "upstream is down", "code": 502}}), "malformed answer"),
+        (Fault(200, body={"error": {"message": "upstream is down", "code": 502}}), "server error"),
+        (Fault(200, body={"error": "CUDA out of memory"}), "server error"),
+        (
+            Fault(200, body={"choices": [{"error": {"code": 429, "message": "Provider"}, "message": {}}]}),
+            "rate limited",
+        ),
         (Fault.error(400, "invalid_image", "The image is too small."), "request rejected"),
     ],
 )
@@ -236,15 +241,17 @@ def test_what_is_not_answered_fails_and_the_next_run_tries_again(
         (Fault.error(429, "insufficient_quota", "You exceeded your current quota"), "no quota left", 1),
         (
             Fault.error(404, "model_not_found", "The model `gpt-4.1-mini` does not exist or you do not have access"),
-            "the model gpt-4.1-mini is not to be had .* name another with --model",
+            "does not have the model gpt-4.1-mini.* name another one with --model",
             1,
         ),
         (
             Fault(400, body={"error": {"message": "The model `gpt-4.1-mini` has been deprecated", "code": None}}),
-            "name another with --model",
+            "name another one with --model",
             1,
         ),
         (Fault(404, body=b"<html>nginx</html>"), "check --base-url", 1),
+        (Fault(200, body={"error": {"message": "Insufficient credits", "code": 402}}), "no quota left", 1),
+        (Fault(307, {"Location": "http://127.0.0.1:9/v1"}), "it points to http://127.0.0.1:9/v1", 1),
         (
             Fault(400, body={"error": {"message": "Unsupported value", "param": "temperature"}}),
             "give --ask temperature=none",

@@ -66,8 +66,33 @@ def test_a_draft_is_what_the_server_drew() -> None:
 
 def test_the_price_is_asked_with_the_usage_of_the_answer() -> None:
     with ImagesServer() as server:
-        assert one(server, cost_of=lambda usage: usage.output_tokens * 4e-5).cost == pytest.approx(0.04)
+        assert one(server, cost_of=lambda usage: usage["output_tokens"] * 4e-5).cost == pytest.approx(0.04)
         assert one(server).cost is None
+
+
+@pytest.mark.parametrize("way", ["link", "data url", "wrapped", "url-safe"])
+def test_a_draft_comes_in_whichever_way_services_send_pictures(way: str) -> None:
+    with ImagesServer(default=(way,)) as server:
+        result = one(server)
+    assert result.image is not None, result.detail
+    assert pixel_digest(result.image) == pixel_digest(drawn("a dress"))
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        ({"input_tokens": None, "output_tokens": None, "total_tokens": 0}, None),
+        ({"prompt_tokens": 10, "completion_tokens": 1000}, 0.04),
+        ({"input_tokens": "many", "output_tokens": []}, None),
+        (["nothing"], None),
+        (None, None),
+    ],
+)
+def test_usage_of_another_shape_costs_no_draft(usage: object, cost: float | None) -> None:
+    with ImagesServer(usage=usage) as server:
+        counts = one(server, cost_of=lambda counts: counts["output_tokens"] * 4e-5 if counts else None)
+    assert counts.image is not None
+    assert counts.cost == (None if cost is None else pytest.approx(cost))
 
 
 def test_the_seed_is_sent_where_it_is_wanted() -> None:
@@ -95,13 +120,16 @@ def test_a_server_that_says_when_is_not_asked_before() -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("429", "rate limit"),
+        ("429", "rate limited"),
         ("500", "server error"),
         ("malformed", "malformed answer"),
         ("html", "malformed answer"),
         ("empty", "malformed answer"),
         ("no image", "malformed answer"),
         ("bad base64", "malformed answer"),
+        ("file link", "malformed answer"),
+        ("error 429 in a 200", "rate limited"),
+        ("error text in a 200", "server error"),
     ],
 )
 def test_what_fails_for_good_is_tried_again_by_the_next_run(fault: str, reason: str) -> None:
@@ -116,7 +144,7 @@ def test_a_server_that_hangs_is_left_after_the_time_out() -> None:
         start = time.monotonic()
         result = one(server, max_retries=0, timeout=0.3)
         assert time.monotonic() - start < 5
-    assert (result.reason, result.retry) == ("time-out", True)
+    assert (result.reason, result.retry) == ("timeout", True)
 
 
 def test_a_connection_lost_after_an_answer_is_a_failure_and_one_never_had_is_the_end() -> None:
@@ -127,7 +155,8 @@ def test_a_connection_lost_after_an_answer_is_a_failure_and_one_never_had_is_the
     (result,) = OpenAIDrafts("toy-image", base_url="http://127.0.0.1:9/v1", max_retries=0).make(
         [DraftRequest("a", "a", 1)]
     )
-    assert str(result.stop) == "the service of toy-image can't be reached; check base_url and the network"
+    assert str(result.stop).startswith("the connection to 127.0.0.1 broke (")
+    assert str(result.stop).endswith("; check base_url and the network")
 
 
 @pytest.mark.parametrize(("fault", "reason"), [("moderated", "refused"), ("too long", "caption not accepted")])
@@ -143,10 +172,10 @@ def test_a_refusal_is_a_result(fault: str, reason: str) -> None:
     [
         ("quota", "no quota left"),
         ("no money", "no quota left"),
-        ("no model", "has no model toy-image"),
-        ("bad key", "check OPENAI_API_KEY"),
+        ("no model", "does not have the model toy-image"),
+        ("bad key", "set OPENAI_API_KEY to a valid one"),
         ("bad size", "Invalid size"),
-        ("link", "b64_json"),
+        ("error 402 in a 200", "no quota left"),
     ],
 )
 def test_what_no_further_call_can_mend_stops_the_stage(fault: str, sentence: str, tmp_path: Path) -> None:
@@ -173,7 +202,7 @@ def test_without_a_key_openai_is_not_asked_and_another_service_is(monkeypatch: p
     monkeypatch.delenv("OPENAI_API_KEY")
     with ImagesServer() as server:
         assert one(server).image is not None
-    with pytest.raises(ServiceError, match="OPENAI_API_KEY is not set"):
+    with pytest.raises(ServiceError, match="there is no key; set OPENAI_API_KEY"):
         OpenAIDrafts("toy-image").make([DraftRequest("a", "a", 1)])
 
 
