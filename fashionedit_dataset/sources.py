@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,6 +194,11 @@ def _holds_photographs_only(folder: Path) -> bool:
 
 
 def _filled_in(photographs: Path, revision: str | None) -> HydratedSet:
+    if (table := photographs / "metadata.jsonl").is_file() and b'"differences"' in _beginning(table):
+        raise DatasetNotFoundError(
+            f"{photographs} is a folder of pictures with a metadata.jsonl, not a dataset yet; make one of it first: "
+            f"fashionedit pack {shlex.quote(str(photographs))} OUT"
+        )
     if not (os.environ.get("FASHIONEDIT_DATA") or os.environ.get("FASHIONEDIT_REPO") or registered_folder()):
         raise DatasetNotFoundError(
             f"{photographs} holds photographs and no FashionEdit files: they fill in the annotations form, and none is "
@@ -200,6 +206,11 @@ def _filled_in(photographs: Path, revision: str | None) -> HydratedSet:
             "run `fashionedit use FOLDER`"
         )
     return HydratedSet(photographs, _full_set(revision))
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1 << 16)
 
 
 def _full_set(revision: str | None) -> LocalFolder | Repository:
@@ -217,8 +228,9 @@ def _full_set(revision: str | None) -> LocalFolder | Repository:
             raise DatasetNotFoundError(f"$FASHIONEDIT_REPO is {name!r}; write it as org/name or org/name@revision")
         return Repository(match.group(1), match.group(2) or revision)
     raise DatasetNotFoundError(
-        "no FashionEdit data is known on this machine; give data_dir=FOLDER, set $FASHIONEDIT_DATA, run `fashionedit "
-        "use FOLDER`, or set $FASHIONEDIT_REPO to a Hub repository; the configuration 'synthetic' needs none of them"
+        "no FashionEdit data is known on this machine; name a folder (--data FOLDER, in Python data_dir=FOLDER), set "
+        "$FASHIONEDIT_DATA, run `fashionedit use FOLDER`, or set $FASHIONEDIT_REPO to a Hub repository; 'synthetic' "
+        "needs none of them"
     )
 
 

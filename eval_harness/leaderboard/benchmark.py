@@ -85,6 +85,18 @@ def find_benchmark(repository: str, revision: str | None = None, *, token: str |
     return Benchmark(repository=repository, revision=commit, split=SPLIT, samples=samples, manifest=identity)
 
 
+def local_benchmark(source: FashionEditFolder) -> Benchmark:
+    """Returns the benchmark that the dataset here would be if it were published as it is: `local/NAME`, revision 0."""
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", source.name).strip("-._")[:80] or "benchmark"
+    return Benchmark(
+        repository=f"local/{name}",
+        revision="0" * 40,
+        split=SPLIT,
+        samples=len(source.ids),
+        manifest=source.manifest_hash,
+    )
+
+
 def open_facts(data: str, split: str = SPLIT, *, full: bool = False) -> FashionEditFolder:
     """Returns the split of a folder or Hub repository: its annotations form will do, unless the full one is asked for.
 

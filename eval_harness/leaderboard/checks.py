@@ -19,14 +19,14 @@ from .official import fingerprint_differences
 
 
 def failed_checks(
-    run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark, *, any_encoder: bool = False
+    run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark | None, *, any_encoder: bool = False
 ) -> list[str]:
     """Returns one sentence for each check that the run fails; none where it may be sent.
 
     Args:
         source: The dataset that the run was made on.
         results: What `score` wrote.
-        benchmark: The dataset as it is published.
+        benchmark: The dataset as it is published; None, before it is asked for, checks what this machine knows.
         any_encoder: Whether scores of another encoder may be sent, marked as such.
     """
     return [
@@ -39,7 +39,7 @@ def failed_checks(
     ]
 
 
-def _of_the_run(run: RunFolder, benchmark: Benchmark) -> Iterator[str]:
+def _of_the_run(run: RunFolder, benchmark: Benchmark | None) -> Iterator[str]:
     identity = run.identity
     if identity.editor.privileged:
         yield f"The editor {identity.editor.name} is told the answer; such rows are baselines and are not submitted."
@@ -47,7 +47,7 @@ def _of_the_run(run: RunFolder, benchmark: Benchmark) -> Iterator[str]:
         yield "The run was made on the control set of rendered garments; run the editor on the benchmark itself."
     if identity.split != SPLIT:
         yield f"The run went over {identity.split}; the leaderboard is that of {SPLIT} alone."
-    elif identity.manifest != benchmark.manifest:
+    elif benchmark is not None and identity.manifest != benchmark.manifest:
         yield (
             f"The run was made on other samples (manifest {identity.manifest[:12]}…) than {benchmark.repository} has "
             f"at revision {benchmark.revision[:12]} (manifest {benchmark.manifest[:12]}…); run on that revision, or "
@@ -59,7 +59,7 @@ def _of_the_run(run: RunFolder, benchmark: Benchmark) -> Iterator[str]:
         yield f"The run has {identity.rounds} of {LAST_ROUND} rounds; the scores after round {LAST_ROUND} count."
 
 
-def _of_the_samples(source: SampleSource, results: Results, benchmark: Benchmark) -> Iterator[str]:
+def _of_the_samples(source: SampleSource, results: Results, benchmark: Benchmark | None) -> Iterator[str]:
     data = results.dataset
     if data.left_out:
         yield (
@@ -71,7 +71,7 @@ def _of_the_samples(source: SampleSource, results: Results, benchmark: Benchmark
             f"The results are over {data.samples:,} of {data.samples + data.not_reached:,} samples; run and score the "
             "whole split, without --limit."
         )
-    elif data.samples != benchmark.samples:
+    elif benchmark is not None and data.samples != benchmark.samples:
         yield f"The results are of {data.samples:,} samples; the split has {benchmark.samples:,}."
     scored = {sample.id for sample in results.samples}
     missing = [id for id in source.ids if id not in scored]

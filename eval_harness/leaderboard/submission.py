@@ -139,6 +139,35 @@ def evidence_place(bundle: Bundle) -> str:
     return f"{SUBMISSIONS}/{home}/{bundle.track}"
 
 
+def submitter_name(model: str | None, name: str | None) -> str:
+    """Returns what tables call whoever made the images: the model's repository, or a name of its own.
+
+    Raises:
+        InvalidDataError: Neither or both are given, or it can't be used.
+    """
+    if (model is None) == (name is None):
+        raise InvalidDataError(
+            "say who made the images: --model ORG/NAME, or --name TEXT for a model without repository"
+        )
+    called = repository_name(model) if model is not None else " ".join((name or "").split())
+    if not called or len(called) > 96 or not called.isprintable():
+        raise InvalidDataError("--name is empty, too long or not printable; give 1 to 96 characters")
+    return called
+
+
+def check_run(
+    run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark | None, *, any_encoder: bool = False
+) -> None:
+    """Returns if the run may be submitted; with `benchmark` None, as far as that is known without the Hub.
+
+    Raises:
+        InvalidDataError: It may not; the message has all reasons, one a line.
+    """
+    if failures := failed_checks(run, source, results, benchmark, any_encoder=any_encoder):
+        lines = "".join(f"\n  - {sentence}" for sentence in failures)
+        raise InvalidDataError(f"{run.path} can't be submitted:{lines}")
+
+
 def prepare(
     run: RunFolder,
     source: SampleSource,
@@ -164,16 +193,8 @@ def prepare(
     Raises:
         InvalidDataError: A check failed (the message has them all), or neither or both of model and name are given.
     """
-    if (model is None) == (name is None):
-        raise InvalidDataError(
-            "say who made the images: --model ORG/NAME, or --name TEXT for a model without repository"
-        )
-    called = repository_name(model) if model is not None else " ".join((name or "").split())
-    if not called or len(called) > 96 or not called.isprintable():
-        raise InvalidDataError("--name is empty, too long or not printable; give 1 to 96 characters")
+    called = submitter_name(model, name)
     repository_name(results_repository)
-    if failures := failed_checks(run, source, results, benchmark, any_encoder=any_encoder):
-        lines = "".join(f"\n  - {sentence}" for sentence in failures)
-        raise InvalidDataError(f"{run.path} can't be submitted:{lines}")
+    check_run(run, source, results, benchmark, any_encoder=any_encoder)
     bundle, files = make_bundle(run, source, results, benchmark, name=called, model=model)
     return Submission(bundle, results, files, results_repository)

@@ -22,13 +22,16 @@ UNDECLARED = "undeclared-"
 """How the fingerprint of an editor begins whose code can't be read and that declares no version."""
 
 
-def editor_info(editor: Editor | PrivilegedEditor) -> EditorInfo:
-    """Returns what the editor says of itself.
+def editor_info(editor: Editor | PrivilegedEditor, name: str | None = None) -> EditorInfo:
+    """Returns what the editor says of itself, under another name where one is given.
 
     Raises:
         EditorError: It is no EditorInfo, or its name, fingerprint or protocols are of no use.
+        InvalidDataError: The given name is empty, longer than 96 characters or can't be printed.
     """
     info = editor.describe()
+    if name is not None and not (name.strip() and len(name) <= 96 and name.isprintable()):
+        raise InvalidDataError(f"--name {name!r} can't be used; give 1 to 96 printable characters")
     if not isinstance(info, EditorInfo):
         raise EditorError(
             f"describe() of {type(editor).__name__} returned {type(info).__name__}; return an EditorInfo(name, "
@@ -44,7 +47,7 @@ def editor_info(editor: Editor | PrivilegedEditor) -> EditorInfo:
             f"editor {info.name} takes part in {list(info.protocols)}; describe() must name some of "
             f"{', '.join(PROTOCOLS)}"
         )
-    return replace(info, name=masked(clean(info.name)), fingerprint=masked(clean(info.fingerprint)))
+    return replace(info, name=masked(clean(name or info.name)), fingerprint=masked(clean(info.fingerprint)))
 
 
 def run_protocols(info: EditorInfo, asked: Iterable[str] | None) -> tuple[str, ...]:

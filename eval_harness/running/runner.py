@@ -28,6 +28,7 @@ def run(
     source: SampleSource,
     out: Path | str,
     *,
+    name: str | None = None,
     protocols: Iterable[str] | None = None,
     rounds: int = 3,
     seed: int = 0,
@@ -60,6 +61,7 @@ def run(
 
     Args:
         out: The run folder, new or of the same run.
+        name: What tables call the editor; its own name by default. Part of the run's identity.
         protocols: By default all that the editor edits in.
         rounds: 1, 2 or 3.
         seed: The base that each round's seed is derived from.
@@ -97,7 +99,7 @@ def run(
         InvalidDataError: An argument is out of range, no sample has a reference of this kind, or an image of the
             dataset or the run can't be read; or there is a budget and nobody says what an edit costs.
     """
-    info = editor_info(editor)
+    info = editor_info(editor, name)
     limits = run_limits(
         info,
         concurrency=concurrency,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 import threading
 from collections import Counter
@@ -212,11 +213,12 @@ def summary_lines(summary: RunSummary) -> list[str]:
 
 
 def next_step(summary: RunSummary) -> str:
-    """Returns what there is to do next, in words."""
+    """Returns what there is to do next, in words, with the command as a shell takes it."""
+    score = shlex.join(["fashionedit", "score", str(summary.path)])
     if summary.unfinished or any(status.transient for status in summary.statuses):
         rest = f"{summary.unfinished} rounds were not reached" if summary.unfinished else "some rounds failed"
-        return f"{rest}: the same command continues; or fashionedit score {summary.path}"
-    return f"fashionedit score {summary.path}"
+        return f"{rest}: the same command continues; or {score}"
+    return score
 
 
 def _rounded(seconds: float) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from fashionedit.errors import FashionEditError
+
 from .options import (
     editor_options,
     editor_settings,
@@ -66,12 +68,25 @@ def doctor(
     said = [("--split", split)] if split != "validation" else []
     said += [("--reference", reference)] if reference != "detail" else []
     said += _settings(given) + [("--param", pair) for pair in params]
-    line = ["fashionedit", "run", editor, "--data", data if data != _DATA else "fashionedit", "--out"]
+    line = ["fashionedit", "run", editor, "--data", _next_data(data), "--out"]
     line += [f"runs/{_folder_name(diagnosis.editor)}", *(word for pair in said for word in pair)]
     diagnosis = replace(diagnosis, command=shlex.join(line))
     echo(diagnosis.to_json() if as_json else diagnosis.to_text())
     if not diagnosis.ready:
         sys.exit(1)
+
+
+def _next_data(data: str) -> str:
+    """Returns the data to run on: what was given, else the full set, else the control set where no other is known."""
+    from fashionedit.sources import find_source
+
+    if data != _DATA:
+        return data
+    try:
+        find_source("fashionedit")
+    except FashionEditError:
+        return "synthetic"
+    return "fashionedit"
 
 
 def _settings(given: dict[str, Any]) -> list[tuple[str, str]]:

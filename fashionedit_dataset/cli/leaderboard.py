@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -64,20 +65,36 @@ def submit(
     and package versions; no photograph, crop or caption. The same command again changes the requests that are open, or
     says that nothing is new. Where the run can't be sent, all reasons are told at once.
     """
-    from fashionedit.eval_harness.leaderboard.benchmark import benchmark_name, find_benchmark, results_repository
-    from fashionedit.eval_harness.leaderboard.submission import prepare
+    from fashionedit.eval_harness.leaderboard.benchmark import (
+        benchmark_name,
+        find_benchmark,
+        local_benchmark,
+        results_repository,
+    )
+    from fashionedit.eval_harness.leaderboard.submission import check_run, prepare, submitter_name
     from fashionedit.eval_harness.scores.results import read_results
 
     if out is not None and not dry_run:
         raise InvalidDataError("--out is where --dry-run writes; give both, or neither")
-    repository, revision = benchmark_name(dataset_repo)
+    submitter_name(model, name)
     folder, source = open_run(run, data, quiet)
     results = read_results(run / "results.json")
+    check_run(folder, source, results, None, any_encoder=allow_encoder)
+    if dry_run and dataset_repo is None and not os.environ.get("FASHIONEDIT_REPO"):
+        benchmark = local_benchmark(source)
+        echo(
+            f"no --dataset-repo is given: these files name {benchmark.repository}, as it is here; sending needs the "
+            "benchmark's repository on the Hub",
+            err=True,
+        )
+    else:
+        benchmark = find_benchmark(*benchmark_name(dataset_repo))
+    repository = benchmark.repository
     submission = prepare(
         folder,
         source,
         results,
-        find_benchmark(repository, revision),
+        benchmark,
         model=model,
         name=name,
         results_repository=results_repo or results_repository(repository),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.runtime.progress import Bar
 
 from .printing import echo
@@ -156,7 +156,14 @@ def open_run(path: Path, data: str | None, quiet: bool) -> tuple[RunFolder, Fash
     where = data or folder.data_location()
     if where is None:
         raise InvalidDataError(f"{path} does not say where its dataset is; give it with --data DATA")
-    return folder, open_data(where, folder.identity.split, quiet)
+    try:
+        return folder, open_data(where, folder.identity.split, quiet)
+    except DatasetNotFoundError as error:
+        if data is not None:
+            raise
+        raise DatasetNotFoundError(
+            f"{path} was run on {where}, which is not there now; give the dataset's new place with --data DATA"
+        ) from error
 
 
 def data_location(data: str) -> str:

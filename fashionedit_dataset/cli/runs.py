@@ -32,6 +32,7 @@ from .printing import echo
 @click.argument("editor")
 @data_option
 @click.option("--out", type=PATH, required=True, help="The run folder, new or of the same run.")
+@click.option("--name", help="What tables call the editor; its own name by default.")
 @split_option
 @protocols_option
 @rounds_option
@@ -73,6 +74,7 @@ def run(
     editor: str,
     data: str,
     out: Path,
+    name: str | None,
     split: str,
     protocols: str | None,
     rounds: int,
@@ -116,6 +118,7 @@ def run(
                 found,
                 source,
                 out,
+                name=name,
                 protocols=protocol_names(protocols),
                 rounds=rounds,
                 seed=seed,

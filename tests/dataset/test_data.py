@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import fashionedit
 from fashionedit.data import load, open_data
@@ -145,3 +146,12 @@ def test_load_gives_datasets_without_a_hook(toy_folder, toy_renderer, monkeypatc
     assert len(load(split="train", num_proc=1)) == 3
     with pytest.raises(DatasetNotFoundError):
         load("nowhere")
+
+
+def test_a_folder_with_a_metadata_file_is_packed_first(tmp_path):
+    folder = tmp_path / "my photos"
+    folder.mkdir()
+    Image.new("RGB", (20, 30)).save(folder / "a.png")
+    (folder / "metadata.jsonl").write_text('{"original": "a.png", "annotation": "a", "differences": []}\n')
+    with pytest.raises(DatasetNotFoundError, match=r"make one of it first: fashionedit pack '.*/my photos' OUT$"):
+        open_data(str(folder))

@@ -25,6 +25,8 @@ from fashionedit.eval_harness.examining.doctor import examine
 from fashionedit.eval_harness.examining.drawn_person import drawn_person
 from fashionedit.eval_harness.examining.findings import Diagnosis
 from fashionedit.eval_harness.running.identity import UNDECLARED
+from fashionedit.rendered import write_synthetic
+from fashionedit.settings import register_folder
 
 
 def good(request: EditRequest) -> Image.Image:
@@ -353,6 +355,8 @@ def test_the_command_it_gives_runs_the_same_editor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-123456")
+    write_synthetic(tmp_path / "data", 1, ("validation",))
+    register_folder(tmp_path / "data")
     with ImageService() as service:
         given = ["openai:gpt-image-1", "--base-url", service.openai, "--option", "send_seed=true", "--param"]
         given += ["quality=low", "--timeout", "30", "--price", "input=5,output=40"]
@@ -363,13 +367,22 @@ def test_the_command_it_gives_runs_the_same_editor(
         assert sentences["money"].startswith("$0.0653 an edit")
         assert "with 8 at once" in sentences["time"]
         assert told["command"].startswith("fashionedit run openai:gpt-image-1 --data fashionedit --out runs/")
-        line = shlex.split(told["command"].replace("--data fashionedit", "--data synthetic:1"))
+        line = shlex.split(told["command"])  # as it is printed
         done = subprocess.run(
             [sys.executable, "-m", *line, "--quiet"], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert "6 ok" in done.stdout, done.stderr
         assert {call.body["quality"] for call in service.calls[10:]} == {"low"}
         assert {call.body["seed"] for call in service.calls[:10]} == {call.body["seed"] for call in service.calls[10:]}
+
+
+@pytest.mark.usefixtures("_here")
+def test_where_no_data_is_known_the_command_it_gives_is_for_the_control_set(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code_of("identity", "--json")
+    line = shlex.split(json.loads(capsys.readouterr().out)["command"])
+    assert line[:5] == ["fashionedit", "run", "identity", "--data", "synthetic"]
 
 
 @pytest.mark.usefixtures("_here")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import signal
 import threading
 import time
@@ -15,14 +16,14 @@ from PIL import Image
 from toy_editors import ToyEditor, refusing, tint
 from toy_samples import HEIGHT, WIDTH, ToySource
 
-from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, UnknownNameError
+from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, RequestImage, Status
 from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.running.keys import round_seed
 from fashionedit.eval_harness.running.records import RoundOutcome, RoundRecord
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.eval_harness.running.summary import RunSummary, summary_lines
+from fashionedit.eval_harness.running.summary import RunSummary, next_step, summary_lines
 from fashionedit.images import pixel_digest
 from fashionedit.types import Sample
 
@@ -451,6 +452,23 @@ def test_ctrl_c_while_an_answer_is_written_waits_for_the_commit(
         run(ToyEditor(), ToySource(1), tmp_path / "run")
     assert len(records(tmp_path / "run")) == 1
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_run_may_have_a_name_of_its_own(tmp_path: Path) -> None:
+    run(ToyEditor(), ToySource(1), tmp_path / "run", name="mine, 4 steps")
+    assert RunFolder.open(tmp_path / "run").identity.editor.name == "mine, 4 steps"
+    run(ToyEditor(), ToySource(1), tmp_path / "run", name="mine, 4 steps")
+    with pytest.raises(RunMismatchError, match=r"editor.name: run has mine, 4 steps, you asked toy"):
+        run(ToyEditor(), ToySource(1), tmp_path / "run")
+    for name in ("", "  ", "a" * 97, "a\nb"):
+        with pytest.raises(InvalidDataError, match="give 1 to 96 printable characters"):
+            run(ToyEditor(), ToySource(1), tmp_path / "other", name=name)
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_next_command_is_printed_as_a_shell_takes_it(tmp_path: Path) -> None:
+    summary = run(ToyEditor(), ToySource(1), tmp_path / "my run")
+    assert shlex.split(next_step(summary)) == ["fashionedit", "score", str(tmp_path / "my run")]
 
 
 def test_a_run_outside_the_main_thread_works(tmp_path: Path) -> None:

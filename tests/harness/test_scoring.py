@@ -208,3 +208,17 @@ def test_progress_counts_up_to_all_pairs(source: ScoredSource, tmp_path: Path) -
         run.outcomes(source), source, toy_embedder(), tmp_path, progress=lambda done, total: seen.append((done, total))
     )
     assert [done for done, _ in seen] == list(range(1, seen[0][1] + 1))
+
+
+def test_a_dataset_that_has_moved_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from fashionedit.cli import main
+    from fashionedit.rendered import write_synthetic
+
+    write_synthetic(tmp_path / "data", 1, ("validation",))
+    main(["run", "identity", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--quiet"])
+    (tmp_path / "data").rename(tmp_path / "moved")
+    with pytest.raises(SystemExit):
+        main(["score", str(tmp_path / "run"), "--encoder", "offline", "--quiet"])
+    assert "which is not there now; give the dataset's new place with --data DATA" in capsys.readouterr().err
+    main(["score", str(tmp_path / "run"), "--encoder", "offline", "--quiet", "--data", str(tmp_path / "moved")])
+    assert "identity" in capsys.readouterr().out

@@ -174,6 +174,29 @@ def test_a_dry_run_writes_the_files_and_sends_nothing(hub, scored, tmp_path, mon
             assert (scored.path / "submission" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
+def test_a_dry_run_needs_no_hub_and_names_the_dataset_that_is_here(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FASHIONEDIT_REPO", raising=False)
+    run = toy_run(tmp_path / "runs" / "mine", source)
+    done = command("submit", "runs/mine", "--model", "org/name", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "no --dataset-repo is given: these files name local/" in done.stderr
+    (bundle,) = run.path.glob("submission/local--*-results/submissions/org/name/*/bundle.json")
+    assert json.loads(bundle.read_text())["benchmark"]["manifest"] == source.manifest_hash
+    done = command("submit", "runs/mine", "--model", "org/name")
+    assert (done.returncode, "--dataset-repo ORG/NAME[@REVISION]" in done.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("here")
+def test_what_can_t_be_submitted_is_said_before_the_hub_is_asked(hub, source, tmp_path):
+    run = toy_run(tmp_path / "run", source, limit=1)
+    asked = len(hub.requests)
+    done = command(*arguments(run))
+    assert (done.returncode, "can't be submitted" in done.stderr) == (2, True)
+    assert command(*arguments(run, model="")).stderr.startswith("fashionedit: say who made the images")
+    assert len(hub.requests) == asked
+
+
 @pytest.mark.usefixtures("here")
 def test_a_dry_run_into_somebody_elses_folder_changes_nothing(scored, tmp_path):
     bundle = tmp_path / "some-org--fashion-results" / PLACE
