@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from .card import SplitSize, read_card
-from .encoded import EncodedImage
+from .encoded import EncodedImage, without_metadata
 from .errors import InvalidDataError
 from .files import read_regular
 from .folder import FashionEditFolder, split_files
-from .image_metadata import without_metadata
 from .manifest import Manifest, SampleHashes, StoredImage, manifest_hash, read_manifest
 from .parallel import map_in_order
 from .rows import RowImages, SampleFacts, image_cell

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
-from .errors import InvalidImageError
-from .images import MAX_FILE_BYTES, pixel_digest, png_bytes, read_image, to_rgb
+from .image_metadata import picture_alone
+from .images import decode_image, pixel_digest, png_bytes, read_image, read_image_file, to_rgb
 
-_ORIENTATION = 0x0112
-_UPRIGHT = (None, 1)
-_KEPT_FORMATS = ("JPEG", "PNG")
 _SIGNATURES = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}
 
 
@@ -52,27 +48,16 @@ class EncodedImage:
     def from_file(cls, path: Path, *, name: str) -> tuple[EncodedImage, Image.Image]:
         """Returns the file's image as it will be stored, and decoded.
 
-        A JPEG or PNG whose pixels are RGB and upright keeps its bytes, so that nothing is lost or grown; anything else
-        (other formats, palettes, transparency, an EXIF orientation, animations) becomes PNG.
+        A plain JPEG or PNG (`images.decode_image`) keeps its bytes, so that nothing is lost or grown; anything else
+        (other formats, palettes, transparency, 16 bits, an EXIF orientation, a profile other than sRGB, animations,
+        damaged metadata) becomes PNG.
 
         Raises:
             InvalidImageError: The file is missing, no image, or too large; the message calls it `name`.
         """
-        if not path.is_file():
-            raise InvalidImageError(f"{name} {'is no file' if path.exists() else 'does not exist'}; check the path")
-        if (size := path.stat().st_size) > MAX_FILE_BYTES:
-            raise InvalidImageError(
-                f"{name} has {size / 2**20:,.0f} MiB, more than the {MAX_FILE_BYTES // 2**20} MiB that are read; "
-                "make it smaller"
-            )
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise InvalidImageError(f"{name} can't be read ({error.strerror}); check its permissions") from error
-        image = read_image(data, name=name)
-        if _can_stay(data):
-            return cls(data, pixel_digest(image), image.size), image
-        return cls.of(image), image
+        data = read_image_file(path, name=name)
+        image, plain = decode_image(data, name=name)
+        return (cls(data, pixel_digest(image), image.size) if plain else cls.of(image)), image
 
     @property
     def sha256(self) -> str:
@@ -85,20 +70,18 @@ class EncodedImage:
         return next((suffix for start, suffix in _SIGNATURES.items() if self.data.startswith(start)), "img")
 
 
-def _can_stay(data: bytes) -> bool:
-    with Image.open(io.BytesIO(data)) as image:
-        return (
-            image.format in _KEPT_FORMATS
-            and image.mode == "RGB"
-            and not image.has_transparency_data
-            and getattr(image, "n_frames", 1) == 1
-            and _orientation(image, data) in _UPRIGHT
-        )
+def without_metadata(image: EncodedImage, *, name: str) -> EncodedImage:
+    """Returns the image with the same pixels and nothing else in its file.
 
+    PNG and JPEG lose the parts that hold no pixels; where the picture would then look different (an orientation, a
+    transparency), and in every other format, it is encoded anew as PNG.
 
-def _orientation(image: Image.Image, data: bytes) -> int | None:
-    # Pillow decodes all of a PNG to look for EXIF behind the pixels; one without any of these names has none.
-    if image.format == "PNG" and not any(name in data for name in (b"eXIf", b"exif", b"adobe.xmp")):
-        return None
-    found: int | None = image.getexif().get(_ORIENTATION)
-    return found
+    Raises:
+        InvalidImageError: The bytes can't be decoded; the message calls them `name`.
+    """
+    bare = picture_alone(image.data)
+    if bare == image.data:
+        return image
+    if bare is not None and pixel_digest(read_image(bare, name=name)) == image.digest:
+        return EncodedImage(bare, image.digest, image.size)
+    return EncodedImage(png_bytes(read_image(image.data, name=name)), image.digest, image.size)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
 
 from .errors import InvalidDataError, InvalidImageError
 from .files import read_regular
+from .image_metadata import without_damage
 
 if TYPE_CHECKING:
     from .types import Box
@@ -18,64 +21,257 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """What is read. Pillow knows many more, some of which hand the file to other programs."""
 
-MAX_FILE_BYTES = 256 * 2**20
-"""The largest image file that is taken in, in bytes; a 64-megapixel PNG without compression has 192 MB."""
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp"),
+    *(".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""The endings of picture files that are read, in lower case; of several files with one stem the first ending wins."""
+
+UNREAD_SUFFIXES = frozenset(
+    [".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef"]
+    + [".arw", ".orf", ".rw2", ".raf", ".exr", ".hdr", ".ico", ".tga"]
+)
+"""The endings of picture files that are not read, so that readers of folders can say so."""
 
 MAX_PIXELS = 64_000_000
 """The largest image that is decoded, in pixels (8,000 × 8,000); anything above is refused before it is unpacked."""
 
+MAX_SIDE = 32_768
+"""The longest side of an image, in pixels; resizing a longer one takes gigabytes whatever its area."""
+
+MAX_FILE_BYTES = 256 * 2**20
+"""The largest image file that is taken in, in bytes; a 64-megapixel PNG without compression has 192 MB."""
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TELL_ORIENTATION = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+_APPLIED = (*_TELL_ORIENTATION, "icc_profile", "transparency")
+_SAME_COLOUR = 3  # levels of 0..255: what the many profiles that are called sRGB differ by
+_COLOUR_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
+
 
 def read_image(source: bytes | Path | str, *, name: str | None = None) -> Image.Image:
-    """Returns the decoded image in mode RGB, upright (EXIF orientation applied), transparency laid on white.
+    """Returns the decoded image in mode RGB as a person sees it (`to_rgb`).
+
+    What stands in the file beside the pixels (EXIF, text, profiles) never costs the picture: what of it is damaged or
+    too long is passed over.
 
     Args:
         source: Encoded bytes, or the path of a file.
         name: How messages call the image; the path by default.
 
     Raises:
-        InvalidImageError: The file is missing, no image, truncated, animated beyond reading, or above `MAX_PIXELS`.
+        InvalidImageError: The file is missing, no image, truncated, animated beyond reading, or above `MAX_PIXELS`,
+            `MAX_SIDE` or `MAX_FILE_BYTES`.
     """
     label = name or (str(source) if not isinstance(source, bytes) else "the image")
+    data = source if isinstance(source, bytes) else read_image_file(Path(source), name=label)
+    return decode_image(data, name=label)[0]
+
+
+def read_image_file(path: Path, *, name: str) -> bytes:
+    """Returns the bytes of a regular file.
+
+    Raises:
+        InvalidImageError: It is missing, no file, too large, or may not be read; the message calls it `name`.
+    """
     try:
-        data = source if isinstance(source, bytes) else read_regular(Path(source), MAX_FILE_BYTES)
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InvalidImageError(
-                    f"{label} has {image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} that are read; "
-                    "make it smaller"
-                )
-            image.load()
-            return to_rgb(ImageOps.exif_transpose(image))  # a copy, free of the file it came from
+        if not path.is_file():
+            raise InvalidImageError(f"{name} {'is no file' if path.exists() else 'does not exist'}; check the path")
+        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+            raise InvalidImageError(
+                f"{name} has {size / 2**20:,.0f} MiB, more than the {MAX_FILE_BYTES // 2**20} MiB that are read; "
+                "make it smaller"
+            )
+        return read_regular(path, MAX_FILE_BYTES)
     except InvalidImageError:
         raise
-    except InvalidDataError as error:  # no regular file, or too large a one
+    except InvalidDataError as error:
         raise InvalidImageError(str(error)) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InvalidImageError(
-            f"{label} has more than the {MAX_PIXELS:,} pixels that are read; make it smaller"
-        ) from None
-    except FileNotFoundError:
-        raise InvalidImageError(f"{label} does not exist; check the path") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
-        raise InvalidImageError(f"{label} can't be read as an image ({error}); replace the file") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidImageError(f"{name} can't be read ({reason}); check its path and permissions") from error
+
+
+def decode_image(data: bytes, *, name: str) -> tuple[Image.Image, bool]:
+    """Returns the image as `read_image` does, and whether the file itself is a plain one.
+
+    A plain file is a JPEG or PNG that every reader shows with exactly these pixels: 8 bits a channel, RGB, opaque,
+    upright, in sRGB or without a profile, one picture, and nothing damaged in it.
+
+    Raises:
+        InvalidImageError: As `read_image`.
+    """
+    failure: Exception | None = None
+    for attempt, candidate in enumerate(_candidates(data)):
+        try:
+            with Image.open(io.BytesIO(candidate), formats=FORMATS) as image:
+                check_size(image.size, name)
+                image.load()
+                _correct_transparent_colour(image, candidate)
+                seen = to_rgb(image)
+                plain = attempt == 0 and seen is image and image.format in ("JPEG", "PNG")
+                plain = plain and getattr(image, "n_frames", 1) == 1 and not _is_deep_png(candidate)
+                return (seen.copy() if seen is image else seen), plain  # free of the file it came from
+        except InvalidImageError:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise InvalidImageError(
+                f"{name} has more than the {MAX_PIXELS:,} pixels that are read; make it smaller"
+            ) from None
+        except Exception as error:  # Pillow's readers raise what they stumble over: struct.error, KeyError, …
+            failure = failure or error
+    kind = "no picture in a format that is read" if isinstance(failure, UnidentifiedImageError) else failure
+    raise InvalidImageError(f"{name} can't be read as an image ({kind}); replace the file") from failure
+
+
+def check_size(size: tuple[int, int], name: str) -> None:
+    """Returns if an image of this width and height can be read, written and scored.
+
+    Raises:
+        InvalidImageError: It has no pixels, more than `MAX_PIXELS`, or a side above `MAX_SIDE`.
+    """
+    shown = f"{name} has {size[0]}×{size[1]} pixels"
+    if min(size) < 1:
+        raise InvalidImageError(f"{shown}; both sides need at least 1")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise InvalidImageError(f"{shown}, more than the {MAX_PIXELS:,} that are read; make it smaller")
+    if max(size) > MAX_SIDE:
+        raise InvalidImageError(f"{shown}, more than {MAX_SIDE:,} on a side; crop it or make it smaller")
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Returns the image in mode RGB, 8 bits a channel, transparency laid on white; RGB comes back as it is.
+    """Returns the image as a person sees it: RGB with 8 bits a channel, upright, in sRGB, transparency laid on white.
+
+    16 bits a channel are scaled to 8, the EXIF orientation is applied, and the colours of an embedded ICC profile are
+    converted to sRGB (perceptual intent); a damaged orientation or profile counts as none. An image of which all this
+    is true comes back as it is.
 
     Raises:
-        InvalidImageError: The image has more than 8 bits a channel, which Pillow would clip to white.
+        InvalidImageError: The image has 32 bits a channel or floats, whose range is not known.
     """
-    if image.mode == "RGB":
+    image.load()
+    upright = _upright(_eight_bits(image))
+    profile = upright.info.get("icc_profile")
+    if upright.mode == "RGB" and "transparency" not in upright.info and not profile:
+        return upright
+    flat = _on_white(upright)
+    transform = _transform_to_srgb(profile, flat.mode) if isinstance(profile, bytes) else None
+    if transform is not None:
+        flat = transform.apply(flat)
+    if flat is image and image.mode == "RGB":
         return image
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        raise InvalidImageError(
-            f"an image of mode {image.mode} has more than 8 bits a channel; scale it to 0..255 and convert it to RGB"
-        )
+    rgb = flat if flat.mode == "RGB" else flat.convert("RGB")
+    return _without(rgb, image)
+
+
+def _candidates(data: bytes) -> Iterator[bytes]:
+    """Yields the file, and where that can't be decoded the file without what may be damaged beside the pixels."""
+    seen = {data}
+    yield data
+    for keep_exif in (True, False):
+        if (reduced := without_damage(data, keep_exif=keep_exif)) is not None and reduced not in seen:
+            seen.add(reduced)
+            yield reduced
+
+
+def _is_deep_png(data: bytes) -> bool:
+    return data.startswith(b"\x89PNG") and data[24] > 8
+
+
+def _correct_transparent_colour(image: Image.Image, data: bytes) -> None:
+    """Brings a PNG's transparent colour to the 0..255 of the decoded pixels; Pillow leaves it in the file's depth."""
+    colour = image.info.get("transparency")
+    if image.format != "PNG" or colour is None:
+        return
+    depth = data[24]
+    if image.mode == "L" and depth in (2, 4):
+        image.info["transparency"] = colour * (255 // (2**depth - 1))
+    elif image.mode == "RGB" and depth == 16:
+        image.info["transparency"] = tuple(level >> 8 for level in colour)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+    if not sixteen:
+        if image.mode in ("I", "F") or image.mode.startswith("I;"):
+            raise InvalidImageError(
+                f"an image of mode {image.mode} has values of an unknown range; scale them to 0..255 and make it RGB"
+            )
+        return image
+    import numpy as np
+
+    values = np.asarray(image).astype(np.int64)
+    levels = (np.clip(values, 0, 65_535) * 255 + 32_767) // 65_535
+    if isinstance(key := image.info.get("transparency"), int):
+        levels[values == key] = 255
+    scaled = Image.fromarray(levels.astype(np.uint8))
+    scaled.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return scaled
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if not any(name in image.info for name in _TELL_ORIENTATION):
+        return image
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a damaged block: Pillow's parser raises what it stumbles over
+        return image
+    return image if turn is None else _without(image.transpose(turn), image, *_TELL_ORIENTATION)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Returns the image without transparency, in mode RGB, L or CMYK."""
+    if image.mode in ("L", "CMYK") and "transparency" not in image.info:
+        return image
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+@lru_cache(maxsize=32)
+def _transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Returns what converts the profile's colours to sRGB; None for one that is damaged or changes nothing visible."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() != _COLOUR_SPACES[mode]:
+            return None
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        if mode == "CMYK":
+            return transform
+        probe = _probe(mode)
+        shift = ImageChops.difference(transform.apply(probe), probe.convert("RGB")).tobytes()
+    except Exception:  # LittleCMS and Pillow raise half a dozen kinds for a damaged profile
+        return None
+    return transform if max(shift) > _SAME_COLOUR else None
+
+
+def _probe(mode: str) -> Image.Image:
+    """Returns every grey level, or a grid of colours, as an image of one row."""
+    if mode == "L":
+        return Image.frombytes("L", (256, 1), bytes(range(256)))
+    steps = (*range(0, 256, 32), 255)
+    colours = [level for red in steps for green in steps for blue in steps for level in (red, green, blue)]
+    return Image.frombytes("RGB", (len(steps) ** 3, 1), bytes(colours))
+
+
+def _without(image: Image.Image, original: Image.Image, *names: str) -> Image.Image:
+    """Returns a new image without the metadata that was applied to it, so that it is not applied twice."""
+    image = image.copy() if image is original else image
+    applied: dict[Any, Any] = dict(image.info)
+    for name in names or _APPLIED:
+        applied.pop(name, None)
+    image.info = applied
+    return image
 
 
 def pixel_digest(image: Image.Image) -> str:

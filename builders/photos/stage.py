@@ -11,7 +11,7 @@ from typing import Any
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
-from fashionedit.images import MAX_FILE_BYTES, pixel_digest, read_image
+from fashionedit.images import pixel_digest, read_image
 from fashionedit.parallel import map_in_order
 
 from .source import PhotoSource, Progress, Unusable
@@ -111,15 +111,11 @@ def _look(store: StageStore, item: Photo | Unusable) -> _Seen:
         return _Seen(
             item, None, StageRecord(id=item.id, key=key, status="dropped", reason=reason, detail=detail, data=data)
         )
-    return _Seen(item, None, _decoded(item, key, state.st_size, data))
+    return _Seen(item, None, _decoded(item, key, data))
 
 
-def _decoded(item: Photo, key: str, size: int, data: dict[str, Any]) -> StageRecord:
+def _decoded(item: Photo, key: str, data: dict[str, Any]) -> StageRecord:
     try:
-        if size > MAX_FILE_BYTES:
-            raise InvalidImageError(
-                f"{item.path.name} has {size / 2**20:,.0f} MiB, more than the {MAX_FILE_BYTES // 2**20} that are read"
-            )
         image = read_image(item.path, name=item.path.name)
     except InvalidImageError as error:
         return StageRecord(id=item.id, key=key, status="dropped", reason="not readable", detail=str(error), data=data)

@@ -12,7 +12,7 @@ from typing import Any, cast
 from PIL import Image
 from pydantic import ValidationError
 
-from fashionedit.errors import EditorError, MissingExtraError, ServiceError
+from fashionedit.errors import EditorError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import (
     Editor,
     EditRequest,
@@ -22,7 +22,7 @@ from fashionedit.eval_harness.editing import (
     ServiceReply,
     Status,
 )
-from fashionedit.images import MAX_PIXELS, pixel_digest, to_rgb
+from fashionedit.images import check_size, pixel_digest, to_rgb
 from fashionedit.runtime.secrets import whole
 from fashionedit.types import Sample
 
@@ -240,18 +240,16 @@ def finished_image(image: Image.Image, size: tuple[int, int] | None) -> tuple[Im
     """Returns the image as it is kept: mode RGB, resized (Lanczos) to `size` (width, height) where one is given.
 
     Raises:
-        UnusableImageError: It has no pixels, more than `MAX_PIXELS`, or none that can be decoded.
+        UnusableImageError: It has no pixels, more of them than `images.check_size` allows, or none that can be decoded.
     """
     returned = image.size
-    if not returned[0] * returned[1]:
-        raise UnusableImageError(f"the image has no pixels ({returned[0]}×{returned[1]})")
-    if returned[0] * returned[1] > MAX_PIXELS:
-        raise UnusableImageError(f"the image has {returned[0]}×{returned[1]} pixels, more than {MAX_PIXELS:,}")
     try:
-        image.load()
+        check_size(returned, "the image")
         kept = to_rgb(image)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow raises on data that is cut or foreign
-        raise UnusableImageError(f"the image can't be used ({error})") from error
+        check_size(kept.size, "the image")
+    except Exception as error:  # Pillow raises what it stumbles over in data that is cut or foreign
+        text = str(error) if isinstance(error, InvalidImageError) else f"the image can't be used ({error})"
+        raise UnusableImageError(text) from error
     if size is not None and kept.size != size:
         kept = kept.resize(size, Image.Resampling.LANCZOS)
     digest = pixel_digest(kept)

@@ -135,7 +135,7 @@ def test_pictures_without_a_picture_are_dropped(photos: list[Photo], store: Stag
         "p00": Image.new("RGB", (8, 8)),
         "p01": Image.new("RGB", (8, 8), "white"),
         "p02": Image.new("RGB", (8, 8), (1, 2, 0)),
-        "p03": Image.new("I;16", (8, 8)),
+        "p03": Image.new("I", (8, 8)),
     }
     maker = ToyDrafts(lambda request: DraftResult(pictures.get(request.id, painted("a", 0))))
     pairs = list(generate(photos[:5], maker, store))

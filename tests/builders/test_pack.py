@@ -232,7 +232,7 @@ BAD_LINES: list[tuple[object, str]] = [
     (_line(1, draft="drafts/text.png"), "field draft: text.png can't be read as an image"),
     (_line(1, draft="drafts/cut.png"), "field draft: cut.png can't be read as an image"),
     (_line(1, draft="drafts/long.png"), "field draft: long.png has 300 MiB"),
-    (_line(1, draft="drafts/deep.png"), "field draft: deep.png"),
+    (_line(1, draft="drafts/deep.tif"), "field draft: deep.tif"),
     (_line(1, sketches=["drafts/p0.png"]), ": it has 1 sketch; a sample has one for each of its 3 differences"),
     (_line(1, sketches="drafts/p0.png"), 'field sketches: "drafts/p0.png" is no list'),
     (_line(1, examples=["drafts/p0.png"] * 4), ": it has 4 examples; a sample has at most 3"),
@@ -257,7 +257,7 @@ def traps(source: Path) -> None:
     (drafts / "cut.png").write_bytes((drafts / "p0.png").read_bytes()[:2000])
     with (drafts / "long.png").open("wb") as file:
         file.truncate(300 * 2**20)
-    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(drafts / "deep.png")
+    Image.fromarray(np.full((8, 8), 40_000, np.int32)).save(drafts / "deep.tif")
 
 
 @pytest.mark.usefixtures("traps")

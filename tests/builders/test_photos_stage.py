@@ -175,7 +175,7 @@ def test_a_file_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
     (record,) = store.records()
     assert (record.reason, record.detail) == (
         "not readable",
-        "a.png has 257 MiB, more than the 256 that are read",
+        "a.png has 257 MiB, more than the 256 MiB that are read; make it smaller",
     )
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 from publishing_toys import encode, picture
 
-from fashionedit.encoded import EncodedImage
-from fashionedit.image_metadata import has_metadata, without_metadata
+from fashionedit.encoded import EncodedImage, without_metadata
+from fashionedit.image_metadata import has_metadata
 from fashionedit.images import pixel_digest, read_image
 
 DECODING = {

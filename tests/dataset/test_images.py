@@ -3,14 +3,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from fashionedit.errors import InvalidImageError
-from fashionedit.images import MAX_PIXELS, crop, pixel_digest, png_bytes, read_image, to_rgb
+from fashionedit.images import MAX_PIXELS, MAX_SIDE, crop, decode_image, pixel_digest, png_bytes, read_image, to_rgb
 from fashionedit.types import Box
 
 
@@ -61,10 +63,238 @@ def test_grey_and_palette_become_rgb() -> None:
         assert to_rgb(picture().convert(mode)).mode == "RGB"
 
 
-def test_more_than_eight_bits_are_refused() -> None:
-    deep = Image.fromarray(np.full((4, 4), 40_000, dtype=np.uint16))
-    with pytest.raises(InvalidImageError, match="more than 8 bits"):
-        read_image(encoded(deep, "PNG"))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bits_are_scaled_to_eight(kind: str) -> None:
+    deep = Image.fromarray(np.arange(0, 65_536, 257, dtype=np.uint16).reshape(16, 16))
+    grey = np.asarray(read_image(encoded(deep, kind)))
+    assert np.array_equal(grey, np.repeat(np.arange(256).reshape(16, 16, 1), 3, axis=2))
+
+
+def test_values_of_an_unknown_range_are_refused() -> None:
+    for values in (np.full((4, 4), 40_000, dtype=np.int32), np.full((4, 4), 0.5, dtype=np.float32)):
+        with pytest.raises(InvalidImageError, match="unknown range"):
+            read_image(encoded(Image.fromarray(values), "TIFF"))
+
+
+def png_with_colour_key(depth: int, colour_type: int, key: tuple[int, ...]) -> bytes:
+    """A PNG of two pixels, the first in the transparent colour, the second in the darkest one."""
+    channels = len(key)
+    if depth == 16:
+        row = struct.pack(f">{2 * channels}H", *key, *[0] * channels)
+    elif depth == 8:
+        row = bytes([*key, *[0] * channels])
+    else:
+        row = bytes([key[0] << (8 - depth)])
+    header = struct.pack(">IIBBBBB", 2, 1, depth, colour_type, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"tRNS", struct.pack(f">{channels}H", *key)), (b"IDAT", zlib.compress(b"\0" + row)))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour_type", "key"),
+    [
+        (8, 2, (7, 200, 9)),
+        (16, 2, (700, 60_000, 9)),
+        (8, 0, (77,)),
+        (16, 0, (777,)),
+        (4, 0, (5,)),
+        (2, 0, (2,)),
+        (1, 0, (1,)),
+    ],
+)
+def test_the_transparent_colour_of_a_png_is_white(depth: int, colour_type: int, key: tuple[int, ...]) -> None:
+    image = read_image(png_with_colour_key(depth, colour_type, key))
+    assert [image.getpixel((0, 0)), image.getpixel((1, 0))] == [(255, 255, 255), (0, 0, 0)]
+
+
+def icc_profile(primaries: dict[bytes, tuple[float, float, float]], gamma: float) -> bytes:
+    """An ICC profile of three primaries (XYZ, D50) and a gamma, as cameras and screens write it."""
+
+    def fixed(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65_536))
+
+    curve = b"curv" + bytes(4) + struct.pack(">IHxx", 1, round(gamma * 256))
+    tags = {b"desc": b"desc" + bytes(4) + struct.pack(">I", 2) + b"p\0" + bytes(78)}
+    tags |= {name: b"XYZ " + bytes(4) + b"".join(map(fixed, values)) for name, values in primaries.items()}
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    place, table, body = 132 + 12 * len(tags), b"", b""
+    for name, data in tags.items():
+        table += name + struct.pack(">II", place + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(">I", place + len(body)) + b"test" + struct.pack(">I", 0x02400000) + b"mntrRGB XYZ "
+    head += struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acspAPPL" + bytes(24)
+    head += fixed(0.9642) + fixed(1) + fixed(0.8249) + bytes(48)
+    return head + struct.pack(">I", len(tags)) + table + body
+
+
+WHITE = {b"wtpt": (0.9642, 1.0, 0.8249)}
+DISPLAY_P3 = icc_profile(
+    {**WHITE, b"rXYZ": (0.5151, 0.2412, -0.0011), b"gXYZ": (0.2920, 0.6922, 0.0419), b"bXYZ": (0.1571, 0.0666, 0.7841)},
+    2.2,
+)
+
+
+def test_colours_of_a_wide_profile_become_srgb() -> None:
+    """Display P3's red (234, 51, 35) is the full red of sRGB."""
+    wide = Image.new("RGB", (8, 8), (234, 51, 35))
+    for kind in ("PNG", "JPEG", "WEBP", "TIFF"):
+        options = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
+        red, green, blue = read_image(encoded(wide, kind, icc_profile=DISPLAY_P3, **options)).getpixel((3, 3))
+        assert red >= 253
+        assert max(green, blue) <= 16
+
+
+def test_an_object_has_the_same_pixels_as_its_file(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    path = tmp_path / "a.png"
+    picture().save(path, exif=exif, icc_profile=DISPLAY_P3)
+    with Image.open(path) as opened:
+        assert pixel_digest(opened) == pixel_digest(read_image(path))
+        once = to_rgb(opened)
+    assert to_rgb(once) is once
+
+
+@pytest.mark.parametrize("profile", [ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), b"no profile"])
+def test_srgb_and_damaged_profiles_change_nothing(profile: bytes) -> None:
+    data = encoded(picture(), "PNG", icc_profile=profile)
+    image, plain = decode_image(data, name="it")
+    assert image.tobytes() == picture().tobytes()
+    assert plain
+
+
+def damaged_exif(tag: int, kind: int, payload: bytes, orientation: int = 6) -> bytes:
+    entries = sorted([(0x112, 3, 1, struct.pack("<HH", orientation, 0)), (tag, kind, 1, struct.pack("<I", 38))])
+    return (
+        b"Exif\0\0II*\0"
+        + struct.pack("<IH", 8, 2)
+        + b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+        + bytes(4)
+        + payload
+    )
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        damaged_exif(0x11A, 10, struct.pack("<ii", -1, 0)),
+        damaged_exif(0x10F, 5, struct.pack("<II", 1, 2)),
+        damaged_exif(0x131, 99, b"?"),
+    ],
+)
+def test_a_damaged_tag_costs_neither_picture_nor_orientation(exif: bytes) -> None:
+    for kind in ("JPEG", "WEBP", "PNG"):
+        data = encoded(picture(30, 20), kind, exif=exif)
+        image, plain = decode_image(data, name="it")
+        assert image.size == (20, 30)
+        assert not plain
+
+
+@pytest.mark.parametrize("damage", [b"II*\0", b"MM\0*" + b"\xff" * 40, b"II*\0\x08\0\0\0\xff\xff" + b"\x01" * 60])
+def test_a_damaged_block_of_exif_costs_no_picture(damage: bytes) -> None:
+    for kind in ("JPEG", "WEBP", "PNG"):
+        assert read_image(encoded(picture(), kind, exif=b"Exif\0\0" + damage)).size in ((30, 20), (20, 30))
+
+
+def with_chunks(data: bytes, *chunks: bytes) -> bytes:
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"zTXt", b"workflow\0\0" + zlib.compress(bytes(3 << 20))),
+        chunk(b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(bytes(3 << 20))),
+        chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(3 << 20))),
+        chunk(b"iCCP", b"profile\0\7" + b"x"),
+        chunk(b"tEXt", b"k\0" + b"x" * 100)[:-1] + b"?",
+        chunk(b"pHYs", b""),
+        chunk(b"cHRM", b"12"),
+        chunk(b"gAMA", b""),
+    ],
+    ids=["zTXt", "iTXt", "iCCP", "method", "checksum", "pHYs", "cHRM", "gAMA"],
+)
+def test_no_chunk_beside_the_pixels_costs_a_picture(extra: bytes) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = picture()
+    turned = read_image(with_chunks(encoded(image, "PNG", exif=exif), extra))
+    assert turned.tobytes() == image.transpose(Image.Transpose.ROTATE_270).tobytes()
+
+
+def random_metadata(random: Random, kind: str) -> bytes:
+    """The picture with random EXIF, text, profile or directory entries around it."""
+    exif = (
+        b"Exif\0\0" + random.choice([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"]) + random.randbytes(random.randrange(90))
+    )
+    data = encoded(picture(), kind, **({"exif": exif} if kind != "TIFF" else {}))
+    if kind == "PNG":
+        names = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"pHYs", b"gAMA", b"acTL", b"fcTL", b"sRGB", b"tIME")
+        texts = (
+            random.randbytes(40),
+            b"k\0\0" + random.randbytes(9),
+            b"XML:com.adobe.xmp\0\0\0\0\0tiff:Orientation='x'",
+        )
+        return with_chunks(data, *(chunk(random.choice(names), random.choice(texts)) for _ in range(3)))
+    if kind == "JPEG":
+        payload = random.choice(
+            [
+                b"ICC_PROFILE\0",
+                b"MPF\0II*\0",
+                b"Photoshop 3.0\0" + b"8BIM",
+                b"JFIF\0",
+                b"http://ns.adobe.com/xap/1.0/\0",
+            ]
+        )
+        payload += random.randbytes(random.randrange(60))
+        marker = bytes([0xFF, random.choice([0xE0, 0xE1, 0xE2, 0xED, 0xEF, 0xFE])])
+        return data[:2] + marker + struct.pack(">H", len(payload) + 2) + payload + data[2:]
+    if kind == "TIFF":
+        start, order = struct.unpack("<I", data[4:8])[0], "<"
+        count = struct.unpack("<H", data[start : start + 2])[0]
+        entries = [data[start + 2 + 12 * n : start + 14 + 12 * n] for n in range(count)]
+        for tag in random.sample([270, 271, 274, 282, 283, 296, 305, 700, 34_665, 34_675, 34_853], 2):
+            entry = struct.pack("<HHI", tag, random.randrange(14), random.choice([1, 2, 2**31])) + random.randbytes(4)
+            entries = [one for one in entries if struct.unpack(f"{order}H", one[:2])[0] != tag] + [entry]
+        entries.sort(key=lambda entry: struct.unpack("<H", entry[:2])[0])
+        return (
+            data[:4]
+            + struct.pack("<I", len(data))
+            + data[8:]
+            + struct.pack("<H", len(entries))
+            + b"".join(entries)
+            + bytes(4)
+        )
+    return data
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_random_metadata_costs_no_picture(kind: str) -> None:
+    random = Random(7)
+    for _ in range(150):
+        assert read_image(random_metadata(random, kind)).size in ((30, 20), (20, 30))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM"])
+def test_a_damaged_file_raises_the_packages_own_error(kind: str) -> None:
+    random, data = Random(3), encoded(picture(), kind)
+    for _ in range(60):
+        damaged = bytearray(data)
+        for _ in range(random.randint(1, 30)):
+            damaged[random.randrange(len(damaged))] = random.randrange(256)
+        with suppress(InvalidImageError):
+            assert read_image(bytes(damaged)).mode == "RGB"
+
+
+@pytest.mark.parametrize("size", [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1)])
+def test_a_side_has_a_limit_of_its_own(size: tuple[int, int]) -> None:
+    with pytest.raises(InvalidImageError, match="on a side"):
+        read_image(encoded(Image.new("RGB", size), "PNG"))
+
+
+def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(InvalidImageError, match="is no file"):
+        read_image(tmp_path)
 
 
 @pytest.mark.parametrize(
