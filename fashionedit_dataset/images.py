@@ -27,9 +27,9 @@ SUFFIXES = (
 )
 """The endings of picture files that are read, in lower case; of several files with one stem the first ending wins."""
 
-UNREAD_SUFFIXES = frozenset(
-    [".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef"]
-    + [".arw", ".orf", ".rw2", ".raf", ".exr", ".hdr", ".ico", ".tga"]
+UNREAD_SUFFIXES = (
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".ico", ".tga", ".exr", ".hdr"),
+    *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
 )
 """The endings of picture files that are not read, so that readers of folders can say so."""
 
