@@ -89,7 +89,8 @@ def sizes_of_a_split(random: np.random.Generator, images: int) -> NDArray[np.int
 
 def draws(random: np.random.Generator, correlation: float, images: int = IMAGES) -> dict[str, Draw]:
     """One trial: the quantities, all from the same cosines."""
-    sizes = sizes_of_a_split(random, images)
+    while len(sizes := sizes_of_a_split(random, images)) < 2:
+        pass  # one garment has no interval
     garments = np.repeat(np.arange(len(sizes)), sizes)
 
     def normal() -> Numbers:

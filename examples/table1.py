@@ -36,6 +36,8 @@ PAPER = (  # label in the paper, prompt, run here, protocol, round, CLIP, CLIP*,
 )
 ADDED = (  # what the paper's table lacks: label, prompt, kind of row, its editor, round
     ("Draft (do nothing)", "–", "floor", None, 0),
+    ("Flat grey", "–", "trivial", "flat-grey", 0),
+    ("Faded draft", "–", "trivial", "faded-draft", 0),
     ("Return the reference", "text+image", "baseline", "return-reference", 3),
     ("Paste the reference", "text+image", "baseline", "paste-reference", 3),
     ("Oracle (the original)", "–", "ceiling", None, 3),

@@ -10,6 +10,7 @@ from typing import Any
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.scores.aggregation import NOT_RUN, THRESHOLDS, measure_value
 from fashionedit.eval_harness.scores.intervals import INTERVALS
+from fashionedit.eval_harness.scores.measures import measure_limits
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.scoring import STAR_THRESHOLD
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
@@ -140,6 +141,6 @@ def _of_the_measures(results: Results, row: Row, samples: RowSamples) -> Iterato
             if (stated is None) != (not found):
                 yield f"{where} has {len(found)} values and {'no' if stated is None else 'a'} mean."
             continue
-        wanted = measure_value(name, kept, garments).model_dump()
+        wanted = measure_value(kept, garments, measure_limits(name)).model_dump()
         for field, have, want in _differences(stated.model_dump(), wanted, f"measure {name}"):
             yield f"{place_of(row)}: {field} is stated as {_shown(have)}, the samples give {_shown(want)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,13 @@ def build_board(
         results_repository=results_repository,
         garments=first.results.dataset.garments,
         interval=INTERVALS,
-        rows=(*_shared(kept, "floor"), *_ranked(submitted), *_shared(kept, "baseline"), *_shared(kept, "ceiling")),
+        rows=(
+            *_shared(kept, "floor"),
+            *_ranked(submitted),
+            *_shared(kept, "trivial"),
+            *_shared(kept, "baseline"),
+            *_shared(kept, "ceiling"),
+        ),
         refused=tuple(sorted(refused, key=lambda one: one.place)),
         unsupported=None if hub is None else tuple(_unsupported(hub, submitted)),
     )
@@ -172,6 +179,7 @@ def _rows(one: _Standing, numbers: Mapping[tuple[str, str], HubEntry]) -> Iterat
             stitched=editor.stitched and shows,
             supplied=editor.supplied,
             official=bundle.official,
+            encoder=one.results.metrics[0].encoder or "",
             evidence=evidence,
             hub=_hub_state(bundle, row, numbers),
             place=one.place,
@@ -214,10 +222,9 @@ def _ranked(rows: Sequence[BoardRow]) -> list[BoardRow]:
 
 
 def _by_weight(row: BoardRow) -> list[Value]:
-    """Returns the starred metric first, then the similarity, then PSNR."""
-    return [
-        row.scores[metric] for metric in sorted(row.scores, key=lambda id: (not id.endswith("_star"), id == "psnr"))
-    ]
+    """Returns the starred metric first, then the similarity, then PSNR; these two where the row is ranked by them."""
+    ordered = sorted(row.scores, key=lambda id: (not id.endswith("_star"), id == "psnr"))
+    return [row.scores[metric] if row.is_ranked(metric) else Value(mean=-math.inf) for metric in ordered]
 
 
 def _shared(kept: Sequence[_Standing], kind: Kind) -> Iterator[BoardRow]:
@@ -238,6 +245,7 @@ def _shared(kept: Sequence[_Standing], kind: Kind) -> Iterator[BoardRow]:
                 protocol=row.protocol if kind == "baseline" else "–",
                 reference=reference,
                 privileged=row.privileged,
+                encoder=one.results.metrics[0].encoder or "",
                 n=row.requested,
                 failed=row.failed,
                 scores={metric: value_of(score) for metric, score in row.scores.items()},

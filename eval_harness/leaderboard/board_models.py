@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from fashionedit.eval_harness.scores.result_models import Kind
+from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Kind
 
 from .bundle import Benchmark
 
@@ -59,6 +59,7 @@ class BoardRow(_Stored):
         privileged: Whether it is told the answer.
         stitched, supplied: As in the editor's identity; a protocol without reference stitches nothing.
         official: Whether the leaderboard's own encoder made the scores.
+        encoder: Which one did.
         evidence: None for the rows that every table has.
         hub: None where the Hub has no such number.
         place: The bundle's folder in the results repository.
@@ -76,6 +77,7 @@ class BoardRow(_Stored):
     stitched: bool = False
     supplied: bool = False
     official: bool = True
+    encoder: str = ""
     evidence: Evidence | None = None
     hub: HubState | None = None
     place: str | None = None
@@ -84,6 +86,10 @@ class BoardRow(_Stored):
     scores: dict[str, Value]
     gain: Value | None = None
     classes: tuple[ClassScore, ...] = ()
+
+    def is_ranked(self, metric: str) -> bool:
+        """Returns whether the row may be ranked by this metric: see `Row.is_ranked`."""
+        return metric.endswith("_star") or self.failed <= MOST_FAILED * self.n
 
 
 class Refused(_Stored):
@@ -108,7 +114,7 @@ class Board(_Stored):
     Args:
         results_repository: Where the evidence is.
         interval: How the 95 % intervals were made, in words.
-        rows: In the order of the table: floor, ranked, beside the ranking, leaks, ceiling.
+        rows: In the order of the table: floor, ranked, beside the ranking, trivial, leaks, ceiling.
         unsupported: None where the Hub has no leaderboard for the benchmark, or was not asked.
     """
 

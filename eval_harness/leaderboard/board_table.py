@@ -6,7 +6,8 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from fashionedit.eval_harness.scores.notes import DECIMALS
+from fashionedit.eval_harness.scores.notes import DECIMALS, failed_text
+from fashionedit.eval_harness.scores.result_models import MOST_FAILED
 from fashionedit.eval_harness.scores.text_table import (
     column_widths,
     cut,
@@ -21,7 +22,7 @@ from fashionedit.runtime.secrets import printable
 from .board_models import Board, BoardRow, Value
 
 _HEAD = ("#", "Model", "Prompt", "CLIP*", "CLIP", "PSNR", "n", "failed", "Evidence", "Hub")
-_WORDS = 3
+_OTHER_HEAD = ("#", "Model", "Prompt", "Encoder", "Cosine*", "Cosine", "PSNR", "n", "failed", "Evidence", "Hub")
 _PROMPTS = {"vanilla": "text", "bug": "text+image", "–": "–"}
 
 
@@ -38,16 +39,16 @@ def board_to_console(board: Board, width: int | None = None) -> str:
             cut; None means any width.
     """
     lines = [*wrapped(printable(_caption(board)), width)]
-    for title, rows in _parts(board):
+    for title, head, rows in _parts(board):
         cells = [_cells(row) for row in rows]
-        if width is not None and text_width(_HEAD, cells) > width:
+        if width is not None and text_width(head, cells) > width:
             cells = [_cells(row, intervals=False) for row in rows]
-            keep = max(column_widths(_HEAD, cells)[1] - max(text_width(_HEAD, cells) - width, 0), 12)
+            keep = max(column_widths(head, cells)[1] - max(text_width(head, cells) - width, 0), 12)
             cells = [[line[0], cut(line[1], keep), *line[2:]] for line in cells]
-        widths = column_widths(_HEAD, cells)
-        lines += ["", title, "", text_line(_HEAD, widths, words=_WORDS)]
-        lines.append(text_line(["─" * one for one in widths], widths, words=_WORDS))
-        lines += [text_line(line, widths, words=_WORDS) for line in cells]
+        widths, words = column_widths(head, cells), head.index("PSNR") - 2
+        lines += ["", title, "", text_line(head, widths, words=words)]
+        lines.append(text_line(["─" * one for one in widths], widths, words=words))
+        lines += [text_line(line, widths, words=words) for line in cells]
     lines += ["", *(part for note in _notes(board) for part in wrapped(printable(note), width))]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -55,8 +56,9 @@ def board_to_console(board: Board, width: int | None = None) -> str:
 def board_to_markdown(board: Board) -> str:
     """Returns the board in GitHub's Markdown."""
     lines = [escaped(printable(_caption(board)))]
-    for title, rows in _parts(board):
-        lines += ["", f"### {title}", "", *markdown_rows(_HEAD, [_cells(row) for row in rows], words=_WORDS)]
+    for title, head, rows in _parts(board):
+        cells = [_cells(row) for row in rows]
+        lines += ["", f"### {title}", "", *markdown_rows(head, cells, words=head.index("PSNR") - 2)]
     return "\n".join([*lines, "", *(f"{escaped(printable(note))}  " for note in _notes(board))]).rstrip() + "\n"
 
 
@@ -70,12 +72,12 @@ def board_to_csv(board: Board) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     ends = [f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")]
     about = ("rank", "kind", "name", "model", "protocol", "reference", "state", "privileged", "stitched", "supplied")
-    writer.writerow([*about, "official", "evidence", "hub", "n", "failed", *ends, "place"])
+    writer.writerow([*about, "official", "evidence", "hub", "n", "failed", "encoder", *ends, "place"])
     for row in board.rows:
         scores = [row.scores.get(metric) for metric in metrics]
         numbers = [getattr(one, end, None) for one in scores for end in ("mean", "low", "high")]
         told = [getattr(row, name) for name in about]
-        line = [*told, row.official, row.evidence, row.hub, row.n, row.failed, *numbers, row.place]
+        line = [*told, row.official, row.evidence, row.hub, row.n, row.failed, row.encoder, *numbers, row.place]
         writer.writerow([_harmless(cell) for cell in line])
     return buffer.getvalue()
 
@@ -87,8 +89,8 @@ def _harmless(cell: object) -> object:
     return "" if cell is None else cell
 
 
-def _parts(board: Board) -> Iterator[tuple[str, list[BoardRow]]]:
-    """Yields the tables: one for each protocol, each with floor, leaks and ceiling; then what is not ranked."""
+def _parts(board: Board) -> Iterator[tuple[str, tuple[str, ...], list[BoardRow]]]:
+    """Yields title, head and rows of each table: the protocols, with floor, leaks and ceiling; then the rest."""
     own = [row for row in board.rows if row.official]
     shared = [row for row in own if row.kind != "editor"]
     for protocol, title in (("bug", "Text and image (bug)"), ("vanilla", "Text alone (vanilla)")):
@@ -96,9 +98,9 @@ def _parts(board: Board) -> Iterator[tuple[str, list[BoardRow]]]:
         beside = [row for row in shared if row.protocol in ("–", protocol)]
         if ranked:
             floor, rest = ([row for row in beside if (row.kind == "floor") is first] for first in (True, False))
-            yield title, [*floor, *ranked, *rest]
+            yield title, _HEAD, [*floor, *ranked, *rest]
     if others := [row for row in board.rows if not row.official]:
-        yield "Other encoders: not CLIP, not ranked", others
+        yield "Other encoders, not ranked", _OTHER_HEAD, others
 
 
 def _cells(row: BoardRow, *, intervals: bool = True) -> list[str]:
@@ -110,9 +112,14 @@ def _cells(row: BoardRow, *, intervals: bool = True) -> list[str]:
         "–" if row.rank is None else str(row.rank),
         printable(row.name) + _marks(row),
         _PROMPTS[row.protocol] + (f" ({row.reference})" if row.reference not in ("–", "detail") else ""),
-        *(_score(value, intervals=intervals) for value in (star, similarity, row.scores.get("psnr"))),
+        *([] if row.official else [row.encoder]),
+        _score(star, intervals=intervals),
+        *(
+            _score(value, intervals=intervals, ranked=row.is_ranked("psnr"))
+            for value in (similarity, row.scores.get("psnr"))
+        ),
         str(row.n),
-        str(row.failed),
+        failed_text(row.failed, row.n),
         row.evidence or "–",
         row.hub or "–",
     ]
@@ -123,13 +130,13 @@ def _marks(row: BoardRow) -> str:
     return marks + "†" * row.privileged
 
 
-def _score(value: Value | None, *, intervals: bool) -> str:
+def _score(value: Value | None, *, intervals: bool, ranked: bool = True) -> str:
     if value is None:
         return "–"
-    text = f"{value.mean:.{DECIMALS}f}"
+    text = f"{value.mean:z.{DECIMALS}f}"
     if intervals and value.low is not None and value.high is not None:
-        text += f" [{value.low:.{DECIMALS}f}, {value.high:.{DECIMALS}f}]"
-    return text
+        text += f" [{value.low:z.{DECIMALS}f}, {value.high:z.{DECIMALS}f}]"
+    return text if ranked else f"({text})"
 
 
 def _caption(board: Board) -> str:
@@ -145,6 +152,8 @@ def _notes(board: Board) -> list[str]:
     rows = board.rows
     notes = [
         f"Ranked by CLIP*, each track apart. In brackets the interval: {board.interval}.",
+        f"CLIP and PSNR stand in parentheses where more than {MOST_FAILED:.0%} of the samples failed, and rank nothing "
+        "there: a refusal may count more than a poor edit.".replace("%", " %"),
         "verified: the results repository's owners computed every score again. community: the evidence contradicts "
         "itself nowhere.",
     ]

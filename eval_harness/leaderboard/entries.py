@@ -42,6 +42,8 @@ def task_entries(
 ) -> list[EvalResultEntry]:
     """Returns one entry per task that the run has a number for; none where another encoder made the scores.
 
+    The Hub ranks by each task, so a run that failed too often to be ranked by CLIP and PSNR has no entry for them.
+
     Args:
         source_url: Where the evidence is.
         user: Who sends it, by the Hub's name.
@@ -61,7 +63,7 @@ def task_entries(
         )
         for row in last_rows(results)
         for metric in LEADERBOARD_METRICS
-        if bundle.official
+        if bundle.official and row.is_ranked(metric)
     ]
 
 
@@ -76,11 +78,11 @@ def _notes(bundle: Bundle, results: Results, row: Row, score: Score) -> str:
     failures = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in row.failures.items())
     parts.append(f"n = {row.requested}, {row.failed} failed" + (f" ({failures})" if failures else ""))
     if score.low is not None and score.high is not None:
-        parts.append(f"95 % interval {score.low:.{_DECIMALS}f} to {score.high:.{_DECIMALS}f}, clustered by garment")
+        parts.append(f"95 % interval {score.low:z.{_DECIMALS}f} to {score.high:z.{_DECIMALS}f}, clustered by garment")
     floor = next((one for one in results.rows if one.kind == "floor"), None)
     if floor is not None:
         metric = next(id for id, found in row.scores.items() if found is score)
-        parts.append(f"the draft alone has {floor.scores[metric].mean:.{_DECIMALS}f}")
+        parts.append(f"the draft alone has {floor.scores[metric].mean:z.{_DECIMALS}f}")
     return "; ".join(parts)
 
 

@@ -14,14 +14,19 @@ PROTOCOLS = {"text and image (bug)": "bug", "text alone (vanilla)": "vanilla"}
 SHOWN = ("community", "imported ‡", "stitched §", "conversation ¶", "baselines")
 METRICS = {"CLIP*": "_star", "CLIP": "", "PSNR": "psnr"}
 HEAD = ["#", "Model", "CLIP*", "CLIP* 95 %", "CLIP", "CLIP 95 %", "PSNR", "PSNR 95 %", "over the draft", "n", "failed"]
+OTHER_HEAD = [name.replace("CLIP", "Cosine") for name in HEAD]
 MARKS = ["evidence", "on the Hub"]
+MOST_FAILED = 0.05
 
 ABOUT = """\
 **FashionEdit** asks how well a model edits a fashion design, by words (*vanilla*) and by words and a picture (*bug*),
 in three rounds. CLIP\\* is the share of results whose cosine with the original is above 0.9; CLIP is that cosine × 100;
-PSNR is in dB. Every score counts the whole split: a round without an image is a miss.
+PSNR is in dB. Every score counts the whole split: a round without an image is a miss for CLIP\\*, and counts elsewhere
+with no more than the draft's score. That may be more than a poor edit has, so CLIP and PSNR stand in parentheses, and
+rank nothing, where more than 5 % of the samples failed.
 
-The **draft** is the floor: what doing nothing scores. **Return** and **paste the reference** † are what the reference
+The **draft** is the floor: what doing nothing scores; *flat grey* and the *faded draft* show how much PSNR is won by
+nothing visible. **Return** and **paste the reference** † are what the reference
 alone gives away. The **oracle** † is the original itself."""
 
 EVIDENCE = """\
@@ -43,7 +48,12 @@ def _score(row: dict[str, Any], metric: str) -> dict[str, Any]:
 def _interval(value: dict[str, Any], sign: str = "") -> str:
     if value.get("low") is None or value.get("high") is None:
         return ""
-    return f"{value['low']:{sign}.2f} to {value['high']:{sign}.2f}"
+    return f"{_fixed(value['low'], sign)} to {_fixed(value['high'], sign)}"
+
+
+def _fixed(value: float, sign: str = "") -> str:
+    """Returns the number with two decimals, and no minus before 0.00."""
+    return f"{round(value, 2) + 0.0:{sign}.2f}"
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -64,7 +74,7 @@ def _chosen(
             continue
         if wanted == "bug" and row["reference"] not in (reference, "–"):
             continue
-        if shared and row["kind"] == "baseline" and "baselines" in hidden:
+        if row["kind"] in ("trivial", "baseline") and "baselines" in hidden:
             continue
         if not shared and (
             (row["evidence"] == "community" and "community" in hidden)
@@ -84,14 +94,21 @@ def main_table(
     """Returns the lines of the table, floor first and ceiling last; an empty cell where there is no such number."""
     lines = []
     for row in _chosen(board, protocol, reference, shown, search, official):
-        cells: list[Any] = ["" if row["rank"] is None else row["rank"], _name(row)]
+        name = _name(row) if official else f"{_name(row)} ({row.get('encoder', '')})"
+        cells: list[Any] = ["" if row["rank"] is None else row["rank"], name]
         for metric in METRICS:
             value = _score(row, metric)
-            cells += [f"{value['mean']:.2f}" if value else "", _interval(value)]
+            text = _fixed(value["mean"]) if value else ""
+            ranked = metric == "CLIP*" or row["failed"] <= MOST_FAILED * row["n"]
+            cells += [text if ranked or not text else f"({text})", _interval(value)]
         gain = row["gain"] or {}
-        over = f"{gain['mean']:+.2f} ({_interval(gain, '+')})" if gain else ""
-        lines.append([*cells, over, row["n"], row["failed"], row["evidence"] or "", row["hub"] or ""])
+        over = f"{_fixed(gain['mean'], '+')} ({_interval(gain, '+')})" if gain else ""
+        lines.append([*cells, over, row["n"], _failed(row), row["evidence"] or "", row["hub"] or ""])
     return lines
+
+
+def _failed(row: dict[str, Any]) -> str:
+    return f"{row['failed']} ({100 * row['failed'] / row['n']:.1f} %)" if row["failed"] else "0"
 
 
 def class_table(
@@ -102,13 +119,13 @@ def class_table(
     counts = {one["value"]: one["n"] for row in rows for one in row["classes"] if one["by"] == by}
     lines = []
     for row in rows:
-        cells: list[Any] = ["" if row["rank"] is None else row["rank"], _name(row)]
+        cells: list[Any] = ["" if row["rank"] is None else row["rank"], _name(row), _failed(row)]
         found = {one["value"]: _score(one, metric) for one in row["classes"] if one["by"] == by}
         for value in counts:
             score = found.get(value)
-            cells.append(" ".join(filter(None, [f"{score['mean']:.2f}", f"({_interval(score)})"])) if score else "")
+            cells.append(" ".join(filter(None, [_fixed(score["mean"]), f"({_interval(score)})"])) if score else "")
         lines.append(cells)
-    return ["#", "Model", *(f"{value} (n = {count})" for value, count in counts.items())], lines
+    return ["#", "Model", "failed", *(f"{value} (n = {count})" for value, count in counts.items())], lines
 
 
 def left_out(board: dict[str, Any]) -> list[list[str]]:
@@ -175,7 +192,7 @@ def page(board: dict[str, Any]) -> Any:
                 value=lines, headers=head, datatype="str", interactive=False, wrap=True, label="With 95 % intervals"
             )
         with gr.Tab("Other encoders"):
-            gr.Markdown("Scores of other encoders than CLIP: not ranked, and not to be compared with CLIP's.")
+            gr.Markdown("Scores of other encoders: not ranked, and not to be compared with the leaderboard's.")
             others = [
                 line
                 for name in PROTOCOLS
@@ -184,7 +201,7 @@ def page(board: dict[str, Any]) -> Any:
             ]
             gr.Dataframe(
                 value=[line for place, line in enumerate(others) if line not in others[:place]],
-                headers=[*HEAD, *MARKS],
+                headers=[*OTHER_HEAD, *MARKS],
                 datatype="str",
                 interactive=False,
                 wrap=True,

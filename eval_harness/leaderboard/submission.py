@@ -11,14 +11,15 @@ from pathlib import Path
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.eval_harness.scores.notes import failed_text
+from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Results
 from fashionedit.files import write_atomically
 from fashionedit.runtime.hub import repository_name
 
 from .bundle import Benchmark, Bundle, write_bundle
 from .bundling import make_bundle
 from .checks import failed_checks
-from .entries import entries_text, eval_results_file, merged_entries, task_entries
+from .entries import entries_text, eval_results_file, last_rows, merged_entries, task_entries
 from .pull_requests import HubInbox, Proposal
 
 SUBMISSIONS = "submissions"
@@ -73,6 +74,12 @@ class Submission:
             return [*told, f"no numbers are sent to the model, because {why}"]
         for entry in task_entries(self.bundle, self.results, source_url=self._evidence_url(_HUB)):
             told.append(f"{entry.value:>10.2f}  {entry.task_id}: {entry.notes}")
+        for row in last_rows(self.results):
+            if not row.is_ranked("psnr"):
+                told.append(
+                    f"no CLIP and PSNR of {row.protocol} are sent: {failed_text(row.failed, row.requested)} samples "
+                    f"failed, and these rank only up to {100 * MOST_FAILED:g} %"
+                )
         return [*told, f"in {self.eval_results} for a pull request on {self.bundle.model}"]
 
     def write(self, out: Path) -> list[Path]:

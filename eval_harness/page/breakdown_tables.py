@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fashionedit.eval_harness.scores.breakdown import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
-from fashionedit.eval_harness.scores.notes import DECIMALS, method_name, short_label
+from fashionedit.eval_harness.scores.notes import DECIMALS, failed_text, method_name, ranked_text, short_label
 from fashionedit.eval_harness.scores.result_models import Results
 
 from .sections import ScoreCell, interval_text
@@ -27,6 +27,7 @@ class BreakdownRow:
     about: str
     method: str
     prompt: str
+    failed: str
     kind: str
     scores: tuple[ScoreCell, ...]
     span: int
@@ -81,6 +82,7 @@ def _rows(results: Results, parts: Sequence[Breakdown]) -> Iterator[BreakdownRow
                 about=f"{_count(part.n, 'sample')} of {_count(part.garments, 'garment')}",
                 method=method_name(row),
                 prompt=row.prompt,
+                failed=failed_text(part.failed, part.n),
                 kind=row.kind,
                 scores=tuple(_cells(results, part, group)),
                 span=len(group),
@@ -89,17 +91,19 @@ def _rows(results: Results, parts: Sequence[Breakdown]) -> Iterator[BreakdownRow
 
 
 def _cells(results: Results, part: Breakdown, group: Sequence[Breakdown]) -> Iterator[ScoreCell]:
-    editor = results.rows[part.row].kind == "editor"
+    row = results.rows[part.row]
+    others = [other for other in group if other is not part and results.rows[other.row].kind == "editor"]
     for metric in results.metrics:
         score = part.scores[metric.id]
         gaps = [
             score.mean - other.scores[metric.id].mean
-            for other in group
-            if other is not part and results.rows[other.row].kind == "editor"
+            for other in others
+            if results.rows[other.row].is_ranked(metric.id)
         ]
-        best = editor and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
+        ranked = row.kind == "editor" and row.is_ranked(metric.id)
+        best = ranked and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
         between = interval_text(score) if part.garments >= FEWEST_GARMENTS else ""
-        yield ScoreCell(short_label(metric), f"{score.mean:.{DECIMALS}f}", between, best)
+        yield ScoreCell(short_label(metric), ranked_text(f"{score.mean:z.{DECIMALS}f}", row, metric), between, best)
 
 
 def _count(number: int, noun: str) -> str:

@@ -71,7 +71,7 @@ def _chart(metric: Metric, results: Results) -> Chart:
     if top is not None and high < top <= high + (high - low):
         high = top
     if top is not None and top > high:
-        notes.append(f"The ceiling ({top:.{DECIMALS}f}) lies above the axis.")
+        notes.append(f"The ceiling ({top:z.{DECIMALS}f}) lies above the axis.")
     steps = ticks(low, high)
     low, high = min(low, steps[0]), max(high, steps[-1])
     if metric.scale == 100:  # neither a cosine nor a share goes beyond
@@ -162,7 +162,7 @@ def _mark(metric: Metric, row: Row, scale: _Scale) -> Mark:
         y=scale.y(mean),
         low=scale.y(low),
         high=scale.y(high),
-        text=f"{row.method}, {place}: {mean:.{DECIMALS}f} ({low:.{DECIMALS}f} to {high:.{DECIMALS}f})",
-        value=f"{mean:.1f}",
+        text=f"{row.method}, {place}: {mean:z.{DECIMALS}f} ({low:z.{DECIMALS}f} to {high:z.{DECIMALS}f})",
+        value=f"{mean:z.1f}",
         beyond=beyond,
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.scores.notes import DECIMALS, short_label
+from fashionedit.eval_harness.scores.notes import DECIMALS, failed_text, ranked_text, short_label
 from fashionedit.eval_harness.scores.result_models import Metric, Results, Row
 
 from .curves import interval, score_range
-from .sections import signed
+from .sections import is_best, signed
 from .series import Series, series
 
 WIDTH = 200.0
@@ -21,7 +21,7 @@ class ForestCell:
 
     Args:
         beyond: `above` or `below` where the value lies outside the scale.
-        best: Whether no other editor's mean is higher, and one is lower.
+        best: Whether no other ranked editor's mean is higher, and one is lower.
     """
 
     x: float
@@ -44,6 +44,7 @@ class ForestRow:
     dashed: bool
     baseline: bool
     round: int
+    failed: str
     cells: tuple[ForestCell, ...]
 
 
@@ -79,6 +80,7 @@ def forest(results: Results) -> Forest:
             one.dashed,
             one.baseline,
             one.last.round,
+            failed_text(one.last.failed, one.last.requested) if one.last.failed else "",
             tuple(_cell(metric, one, drawn, scales[metric.id]) for metric in results.metrics),
         )
         for one in drawn
@@ -115,17 +117,15 @@ def _cell(metric: Metric, one: Series, drawn: list[Series], scale: _Scale) -> Fo
     score = one.last.scores[metric.id]
     low, high = interval(one.last, metric)
     others = [other.last for other in drawn if other is not one and not other.baseline]
-    gaps = [score.mean - other.scores[metric.id].mean for other in others]
-    best = not one.baseline and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
     gain = score.gain
-    told = f"{one.name}, {one.prompt}: {score.mean:.{DECIMALS}f} ({low:.{DECIMALS}f} to {high:.{DECIMALS}f})"
+    told = f"{one.name}, {one.prompt}: {score.mean:z.{DECIMALS}f} ({low:z.{DECIMALS}f} to {high:z.{DECIMALS}f})"
     return ForestCell(
         x=scale.x(score.mean),
         low=scale.x(low),
         high=scale.x(high),
-        value=f"{score.mean:.{DECIMALS}f}",
+        value=ranked_text(f"{score.mean:z.{DECIMALS}f}", one.last, metric),
         gain="" if gain is None else signed(gain.mean),
         text=told,
         beyond="above" if score.mean > scale.high else "below" if score.mean < scale.low else "",
-        best=best,
+        best=not one.baseline and is_best(metric, one.last, others),
     )

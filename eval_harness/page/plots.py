@@ -118,7 +118,7 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 def number(value: float) -> str:
     """Returns the number without zeros at its end."""
-    return f"{value:.3f}".rstrip("0").rstrip(".") if value else "0"
+    return f"{value:z.3f}".rstrip("0").rstrip(".") if value else "0"
 
 
 def labels(lines: Iterable[Line], levels: Sequence[Level] = ()) -> tuple[Label, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.scores.notes import (
     DECIMALS,
+    failed_text,
     method_name,
+    ranked_text,
     reference_kinds,
     samples_left_out,
     short_label,
@@ -39,7 +41,7 @@ class ScoreRow:
     round: str
     scores: tuple[ScoreCell, ...]
     n: int
-    failed: int
+    failed: str
     failures: str
     first: bool
 
@@ -58,7 +60,7 @@ def score_rows(results: Results) -> list[ScoreRow]:
                 round=_round(row),
                 scores=tuple(_score(row, metric, results) for metric in results.metrics),
                 n=row.requested,
-                failed=row.failed,
+                failed=failed_text(row.failed, row.requested),
                 failures=statuses(row),
                 first=group != previous,
             )
@@ -79,16 +81,25 @@ def _round(row: Row) -> str:
 def _score(row: Row, metric: Metric, results: Results) -> ScoreCell:
     score = row.scores[metric.id]
     others = [one for one in results.rows if one.kind == "editor" and one.round == row.round and one is not row]
-    gaps = [score.mean - one.scores[metric.id].mean for one in others]
-    best = row.kind == "editor" and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
-    return ScoreCell(short_label(metric), f"{score.mean:.{DECIMALS}f}", interval_text(score), best)
+    return ScoreCell(
+        short_label(metric),
+        ranked_text(f"{score.mean:z.{DECIMALS}f}", row, metric),
+        interval_text(score),
+        row.kind == "editor" and is_best(metric, row, others),
+    )
+
+
+def is_best(metric: Metric, row: Row, others: Iterable[Row]) -> bool:
+    """Returns whether no other row that is ranked by the metric has a higher mean, and one has a lower."""
+    gaps = [row.scores[metric.id].mean - one.scores[metric.id].mean for one in others if one.is_ranked(metric.id)]
+    return row.is_ranked(metric.id) and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
 
 
 def interval_text(score: Score | MeasureValue) -> str:
     """Returns the 95 % interval in words, or else the standard error; nothing where there is neither."""
     if score.low is not None and score.high is not None:
-        return f"{score.low:.{DECIMALS}f} to {score.high:.{DECIMALS}f}".replace("-", "−")
-    return "" if score.standard_error is None else f"± {score.standard_error:.{DECIMALS}f}"
+        return f"{score.low:z.{DECIMALS}f} to {score.high:z.{DECIMALS}f}".replace("-", "−")
+    return "" if score.standard_error is None else f"± {score.standard_error:z.{DECIMALS}f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,7 @@ class GainRow:
     method: str
     prompt: str
     round: str
+    failed: str
     gains: tuple[ScoreCell, ...]
     detectable: tuple[str, ...]
     repeats: tuple[str, ...]
@@ -108,19 +120,22 @@ def gain_rows(results: Results) -> list[GainRow]:
     found = []
     for row in table_rows(results):
         scores = [row.scores[metric.id] for metric in results.metrics]
-        if row.kind not in ("editor", "baseline") or not any(score.gain for score in scores):
+        if row.kind not in ("trivial", "editor", "baseline") or not any(score.gain for score in scores):
             continue
         found.append(
             GainRow(
                 method=method_name(row),
                 prompt=row.prompt,
                 round=_round(row),
+                failed=failed_text(row.failed, row.requested),
                 gains=tuple(
                     _gain(score, short_label(metric)) for score, metric in zip(scores, results.metrics, strict=True)
                 ),
-                detectable=tuple("–" if one.detectable is None else f"{one.detectable:.{DECIMALS}f}" for one in scores),
+                detectable=tuple(
+                    "–" if one.detectable is None else f"{one.detectable:z.{DECIMALS}f}" for one in scores
+                ),
                 repeats=tuple(
-                    f"{short_label(metric)} " + ", ".join(f"{value:.{DECIMALS}f}" for value in row.repeats[metric.id])
+                    f"{short_label(metric)} " + ", ".join(f"{value:z.{DECIMALS}f}" for value in row.repeats[metric.id])
                     for metric in results.metrics
                     if len(row.repeats.get(metric.id, ())) > 1
                 ),
@@ -133,7 +148,7 @@ def _gain(score: Score, label: str) -> ScoreCell:
     gain = score.gain
     if gain is None:
         return ScoreCell(label, "–", "")
-    between = "" if gain.standard_error is None else f"± {gain.standard_error:.{DECIMALS}f}"
+    between = "" if gain.standard_error is None else f"± {gain.standard_error:z.{DECIMALS}f}"
     if gain.low is not None and gain.high is not None:
         between = f"{signed(gain.low)} to {signed(gain.high)}"
     return ScoreCell(label, signed(gain.mean), between)
@@ -141,7 +156,7 @@ def _gain(score: Score, label: str) -> ScoreCell:
 
 def signed(value: float) -> str:
     """Returns a difference with its sign, a minus as long as the plus."""
-    return f"{value:+.{DECIMALS}f}".replace("-", "−")
+    return f"{value:+z.{DECIMALS}f}".replace("-", "−")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +166,7 @@ class MeasureRow:
     method: str
     prompt: str
     round: str
+    failed: str
     values: tuple[ScoreCell, ...]
     first: bool
 
@@ -165,10 +181,11 @@ def measure_rows(results: Results) -> list[MeasureRow]:
         cells = []
         for measure in results.measures:
             value = row.measures.get(measure.id)
-            mean, between = ("–", "") if value is None else (f"{value.mean:.{DECIMALS}f}", interval_text(value))
+            mean, between = ("–", "") if value is None else (f"{value.mean:z.{DECIMALS}f}", interval_text(value))
             cells.append(ScoreCell(measure.label, mean, between))
         group = (row.kind, row.method, row.prompt)
-        found.append(MeasureRow(method_name(row), row.prompt, _round(row), tuple(cells), group != previous))
+        place = (method_name(row), row.prompt, _round(row), failed_text(row.failed, row.requested))
+        found.append(MeasureRow(*place, tuple(cells), group != previous))
         previous = group
     return found
 
@@ -182,6 +199,7 @@ class FailureRow:
     round: str
     counts: tuple[int, ...]
     of: int
+    share: str
     carried: tuple[str, ...]
     whole: tuple[str, ...]
     completers: int
@@ -204,6 +222,7 @@ def failure_rows(results: Results) -> tuple[tuple[str, ...], list[FailureRow]]:
                 round=_round(row),
                 counts=tuple(row.failures.get(name, 0) for name in names),
                 of=row.requested,
+                share=f"{100 * row.failed_share:.1f} %",
                 carried=tuple(_decimals(score.carry_forward) for score in scores),
                 whole=tuple(_decimals(score.completers) for score in scores),
                 completers=row.completers,
@@ -216,7 +235,7 @@ def failure_rows(results: Results) -> tuple[tuple[str, ...], list[FailureRow]]:
 
 
 def _decimals(value: float | None) -> str:
-    return "–" if value is None else f"{value:.{DECIMALS}f}"
+    return "–" if value is None else f"{value:z.{DECIMALS}f}"
 
 
 def _bounds(row: Row, results: Results) -> str:

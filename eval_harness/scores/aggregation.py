@@ -130,7 +130,10 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
         identical=sum(image == original for image, original in cells.pairs),
         scores={metric.id: _score(method, metric, cells, scores) for metric in scores.metrics},
         curve=_curve(cells, scores),
-        measures={id: measure_value(id, values, cells.garments) for id, values in _measured(cells, scores).items()},
+        measures={
+            id: measure_value(values, cells.garments, measure_limits(id))
+            for id, values in _measured(cells, scores).items()
+        },
     )
 
 
@@ -146,12 +149,12 @@ def _measured(cells: _Cells, scores: Scores) -> dict[str, tuple[float | None, ..
     return {id: column for id, column in columns.items() if any(value is not None for value in column)}
 
 
-def measure_value(id: str, values: Sequence[float | None], garments: Sequence[str]) -> MeasureValue:
+def measure_value(values: Sequence[float | None], garments: Sequence[str], limits: tuple[float, float]) -> MeasureValue:
     """Returns the mean of a measure over the samples that have it, with its interval, clustered by garment."""
     known = [(value, garment) for value, garment in zip(values, garments, strict=True) if value is not None]
     numbers, clusters = [value for value, _ in known], [garment for _, garment in known]
     error = clustered_standard_error(numbers, clusters)
-    ends = mean_interval(_mean(numbers), error, len(set(clusters)), measure_limits(id))
+    ends = mean_interval(_mean(numbers), error, len(set(clusters)), limits)
     low, high = (None, None) if ends is None else map(rounded, ends)
     return MeasureValue(mean=_mean(numbers), standard_error=_or_none(error), low=low, high=high, n=len(numbers))
 
@@ -222,9 +225,7 @@ def _gain(
 
 def _samples(cells: _Cells, scores: Scores) -> RowSamples:
     values = {
-        metric.id: tuple(map(rounded, _values(metric, cells.pairs, scores)))
-        for metric in scores.metrics
-        if not metric.is_share
+        metric.id: tuple(_values(metric, cells.pairs, scores)) for metric in scores.metrics if not metric.is_share
     }
     return RowSamples(
         status=cells.statuses,

@@ -1,4 +1,4 @@
-"""The rows that every table has beside the editor's: the draft, what the reference leaks, and the ceiling."""
+"""The rows that every table has beside the editor's: the draft, no edit at all, what a reference leaks, the ceiling."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from PIL import Image
+from PIL import Image, ImageEnhance
 
-from fashionedit.eval_harness.editing import Editor, EditorInfo, PrivilegedEditor
+from fashionedit.eval_harness.editing import Editor, EditorInfo, PrivilegedEditor, Status
 from fashionedit.eval_harness.editors.plain import Identity, ReturnReference
 from fashionedit.eval_harness.editors.privileged import Oracle, PasteReference
 from fashionedit.eval_harness.protocols import ordered_protocols
@@ -17,6 +17,7 @@ from fashionedit.eval_harness.running.chain import Chain, Ended, Step, draft_rec
 from fashionedit.eval_harness.running.identity import SizePolicy, editor_info, run_identity
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.images import pixel_digest
 from fashionedit.types import Sample
 
 
@@ -27,14 +28,15 @@ def baseline_outcomes(
     rounds: int = 3,
     size_policy: SizePolicy = "model",
 ) -> Iterator[tuple[EditorInfo, RoundOutcome]]:
-    """Yields the outcomes of identity (protocol `draft`), return-reference, paste-reference and oracle.
+    """Yields the outcomes of the draft, the trivial rows, return-reference, paste-reference and oracle.
 
-    They are what `run` would give, pixel for pixel, made in memory. Samples come in the source's order, each with all
-    its baselines; the images of one sample are held until the next sample begins, and made again if opened after that.
+    Those of editors are what `run` would give, pixel for pixel, made in memory. Samples come in the source's order,
+    each with all its baselines; the images of one sample are held until the next sample begins, and made again if
+    opened after that.
 
     Args:
-        protocols: The protocols of the table; a baseline takes part in those that are its own. The draft is always
-            there.
+        protocols: The protocols of the table; a baseline takes part in those that are its own. The draft and
+            the trivial rows, in protocol `draft`, are always there.
         rounds: 1, 2 or 3.
         size_policy: As in the run that they stand beside.
 
@@ -52,6 +54,7 @@ def baseline_outcomes(
             rows.append(_Baseline(editor, info, identity))
     for name in source.ids:
         sample = source.sample(name)
+        yield from _trivial_outcomes(source, sample)
         kept: dict[str, Image.Image] = {}
         for row in rows:
             for protocol in row.identity.protocols:
@@ -63,6 +66,34 @@ def baseline_outcomes(
                     current = ImageRef(digest, size, partial(_open, kept, digest, remake))
                     yield row.info, round_outcome(step, current, ended)
         kept.clear()
+
+
+def flat_grey(draft: Image.Image) -> Image.Image:
+    """Returns one grey, 128 of 255, in the draft's size: what a picture of nothing scores."""
+    return Image.new("RGB", draft.size, (128, 128, 128))
+
+
+def faded_draft(draft: Image.Image) -> Image.Image:
+    """Returns the draft at 40 % of its contrast around its mean brightness: a higher PSNR for no edit at all."""
+    return ImageEnhance.Contrast(draft.convert("RGB")).enhance(0.4)
+
+
+TRIVIAL: dict[EditorInfo, Callable[[Image.Image], Image.Image]] = {
+    EditorInfo("flat-grey", "flat-grey 1", ("draft",)): flat_grey,
+    EditorInfo("faded-draft", "faded-draft 1", ("draft",)): faded_draft,
+}
+"""What each of the trivial rows makes of a draft: nothing that was asked for."""
+
+
+def _trivial_outcomes(source: SampleSource, sample: Sample) -> Iterator[tuple[EditorInfo, RoundOutcome]]:
+    for info, make in TRIVIAL.items():
+        image = make(sample.draft)
+        current = ImageRef(pixel_digest(image), image.size, partial(_remake_trivial, make, source, sample.id))
+        yield info, RoundOutcome(sample.id, "draft", 0, Status.OK, current, own=True)
+
+
+def _remake_trivial(make: Callable[[Image.Image], Image.Image], source: SampleSource, id: str) -> Image.Image:
+    return make(source.sample(id).draft)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from fashionedit.errors import UnknownNameError
+from fashionedit.eval_harness.editing import Status
 
 from .aggregation import NOT_RUN
 from .headlines import headline_values
@@ -34,6 +35,7 @@ class Breakdown:
         row: The index in `Results.rows`.
         n: How many samples have it.
         garments: How many garments they show.
+        failed: In how many of them the round did not end `ok`.
         scores: The headline of each metric over them, by metric id.
     """
 
@@ -42,6 +44,7 @@ class Breakdown:
     row: int
     n: int
     garments: int
+    failed: int
     scores: dict[str, MeasureValue]
 
 
@@ -77,7 +80,8 @@ def breakdown(results: Results, by: str) -> tuple[Breakdown, ...]:
                 metric.id: _score(metric, [values[row, metric.id][place] for place in places], garments)
                 for metric in results.metrics
             }
-            parts.append(Breakdown(by, value, row, len(places), len(set(garments)), scores))
+            failed = sum(results.row_samples[row].status[place] != Status.OK for place in places)
+            parts.append(Breakdown(by, value, row, len(places), len(set(garments)), failed, scores))
     return tuple(parts)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.protocols import PROTOCOLS
 
 from .breakdown import BREAKDOWNS, groups
@@ -40,6 +41,8 @@ class Contrast:
         metric: The metric's id.
         n, garments: Over how many samples and garments.
         means: The two headlines over these samples.
+        failed: In how many of these samples the two did not end `ok`.
+        ranked: Whether each has a rank by this metric.
         difference: First minus second.
         corrected: p after Holm; None outside the family of last rounds, where p stands uncorrected.
         wins, losses: In how many samples the first is higher, and in how many the second.
@@ -57,6 +60,8 @@ class Contrast:
     n: int
     garments: int
     means: tuple[float, float]
+    failed: tuple[int, int]
+    ranked: tuple[bool, bool]
     difference: PairedDifference
     corrected: float | None
     wins: int
@@ -65,7 +70,12 @@ class Contrast:
 
     @property
     def verdict(self) -> str:
-        """`higher` or `lower` where the data tell the two apart, else `tie`; after correction where there is one."""
+        """`higher` or `lower` where the data tell the two apart, else `tie`; after correction where there is one.
+
+        `unranked` where one of them failed too often to be ranked by this metric.
+        """
+        if not all(self.ranked):
+            return "unranked"
         p = self.corrected if self.corrected is not None else self.difference.p
         if p is None or p >= SIGNIFICANCE:
             return "tie"
@@ -83,7 +93,7 @@ class Comparison:
         rounds: Those of earlier rounds; exploratory.
         breakdowns: Those of the last round for one kind of samples; exploratory.
         order: For each protocol and metric the labels from high to low, in ranks: neighbours that tie share one. Two of
-            a rank need not tie where others stand between them.
+            a rank need not tie where others stand between them. Who has no rank by the metric is left out.
     """
 
     contestants: tuple[str, ...]
@@ -171,12 +181,18 @@ def _contrasts(
                 n=len(at),
                 garments=len(set(garments)),
                 means=(math.fsum(first) / len(at), math.fsum(second) / len(at)),
+                failed=(_failed(results, rows[0], at), _failed(results, rows[1], at)),
+                ranked=(results.rows[rows[0]].is_ranked(metric.id), results.rows[rows[1]].is_ranked(metric.id)),
                 difference=metric_difference(metric, first, second, garments),
                 corrected=None,
                 wins=sum(mine > theirs for mine, theirs in zip(first, second, strict=True)),
                 losses=sum(mine < theirs for mine, theirs in zip(first, second, strict=True)),
                 decisive=tuple(_decisive(results, values, similarity, at)),
             )
+
+
+def _failed(results: Results, row: int, at: Sequence[int]) -> int:
+    return sum(results.row_samples[row].status[place] != Status.OK for place in at)
 
 
 def _decisive(
@@ -213,7 +229,12 @@ def _orders(last: Sequence[Contrast], labels: Sequence[str]) -> dict[tuple[str, 
     in_order = sorted(last, key=lambda one: _placed((one.protocol, one.round)))
     for protocol, metric in dict.fromkeys((one.protocol, one.metric) for one in in_order):
         chosen = [one for one in last if (one.protocol, one.metric) == (protocol, metric)]
-        means = {one.first: one.means[0] for one in chosen} | {one.second: one.means[1] for one in chosen}
+        means = {
+            label: mean
+            for one in chosen
+            for label, mean, ranked in zip((one.first, one.second), one.means, one.ranked, strict=True)
+            if ranked
+        }
         ties = {frozenset((one.first, one.second)) for one in chosen if one.verdict == "tie"}
         ranks: list[tuple[str, ...]] = []
         for label in sorted((label for label in labels if label in means), key=lambda label: -means[label]):

@@ -11,13 +11,37 @@ from fashionedit.runtime.secrets import printable
 
 from .breakdown import FEWEST_GARMENTS, By
 from .comparison import Comparison, Contrast
-from .notes import DECIMALS, caption, short_label
+from .notes import DECIMALS, caption, ranking_note, short_label
 from .power import SIGNIFICANCE
-from .result_models import Results
+from .result_models import Metric, Results
 from .text_table import aligned, escaped, markdown_rows
 
-_HEAD = ("Metric", "Round", "First", "Second", "Difference", "95 % interval", "Detectable", "p", "p (Holm)", "First is")
-_KINDS_HEAD = ("Kind", "Metric", "n", "Garments", "First", "Second", "Difference", "95 % interval", "Detectable", "p")
+_HEAD = (
+    "Metric",
+    "Round",
+    "First",
+    "Second",
+    "Failed",
+    "Difference",
+    "95 % interval",
+    "Detectable",
+    "p",
+    "p (Holm)",
+    "First is",
+)
+_KINDS_HEAD = (
+    "Kind",
+    "Metric",
+    "n",
+    "Garments",
+    "First",
+    "Second",
+    "Failed",
+    "Difference",
+    "95 % interval",
+    "Detectable",
+    "p",
+)
 
 
 def comparison_text(comparison: Comparison, results: Results, by: Sequence[By] = ()) -> str:
@@ -85,7 +109,7 @@ def _page(
     for title, contrasts in _kinds(comparison, results, by):
         lines += [*titled(shown(title)), *table(_KINDS_HEAD, _kind_cells(contrasts, results)), ""]
     lines += [item.format(shown(line)) for line in _orders(comparison, results)]
-    lines += ["", *("\n\n".join(shown(note) for note in _notes(comparison, by)).split("\n"))]
+    lines += ["", *("\n\n".join(shown(note) for note in _notes(comparison, results.metrics, by)).split("\n"))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -151,10 +175,14 @@ def _numbers(one: Contrast) -> list[str]:
     found = one.difference
     ends = "–"
     if found.low is not None and found.high is not None:
-        ends = f"[{found.low:+.{DECIMALS}f}, {found.high:+.{DECIMALS}f}]"
-    first, second = (f"{mean:.{DECIMALS}f}" for mean in one.means)
-    detectable = "–" if found.detectable is None else f"{found.detectable:.{DECIMALS}f}"
-    return [first, second, f"{found.mean:+.{DECIMALS}f}", ends, detectable, _p(found.p)]
+        ends = f"[{found.low:+z.{DECIMALS}f}, {found.high:+z.{DECIMALS}f}]"
+    first, second = (
+        f"{mean:z.{DECIMALS}f}" if ranked else f"({mean:z.{DECIMALS}f})"
+        for mean, ranked in zip(one.means, one.ranked, strict=True)
+    )
+    detectable = "–" if found.detectable is None else f"{found.detectable:z.{DECIMALS}f}"
+    failed = " / ".join(f"{100 * count / one.n:.1f} %" if count else "0" for count in one.failed)
+    return [first, second, failed, f"{found.mean:+z.{DECIMALS}f}", ends, detectable, _p(found.p)]
 
 
 def _p(p: float | None) -> str:
@@ -172,7 +200,7 @@ def _decisive(contrasts: Sequence[Contrast], comparison: Comparison, results: Re
     last = set(map(id, comparison.last))
     for one in contrasts:
         if id(one) in last and (one.wins or one.losses):
-            most = ", ".join(f"{sample.sample} ({sample.difference:+.{DECIMALS}f})" for sample in one.decisive)
+            most = ", ".join(f"{sample.sample} ({sample.difference:+z.{DECIMALS}f})" for sample in one.decisive)
             counts = f"{_label(one, results)}: higher in {one.wins}, lower in {one.losses} of {one.n}"
             yield f"{counts}; most in {most}" if most else counts
 
@@ -186,21 +214,23 @@ def _orders(comparison: Comparison, results: Results) -> Iterator[str]:
             for place, first in enumerate(rank)
             for second in rank[place + 1 :]
             if any(
-                one.verdict != "tie" and {one.first, one.second} == {first, second}
+                one.verdict in ("higher", "lower") and {one.first, one.second} == {first, second}
                 for one in comparison.last
                 if (one.protocol, one.metric) == (protocol, metric)
             )
         ]
         exceptions = f" (but {', '.join(apart)})" if apart else ""
-        yield f"{protocol}, {names[metric]}: " + " > ".join(" = ".join(rank) for rank in ranks) + exceptions
+        if ranks:
+            yield f"{protocol}, {names[metric]}: " + " > ".join(" = ".join(rank) for rank in ranks) + exceptions
 
 
-def _notes(comparison: Comparison, by: Sequence[By]) -> Iterator[str]:
+def _notes(comparison: Comparison, metrics: Sequence[Metric], by: Sequence[By]) -> Iterator[str]:
     yield (
         "Differences are first minus second, sample by sample; intervals and p are clustered by garment. p (Holm) is "
         f"corrected for {comparison.family}; what it does not tell apart at {SIGNIFICANCE:g} is a tie. Detectable is "
         "the smallest true difference that shows in 80 % of repetitions, before correction."
     )
+    yield ranking_note(metrics)
     explored = [*(["Earlier rounds"] if comparison.rounds else []), *(["breakdowns"] if by else [])]
     if explored:
         few = f" Kinds with fewer than {FEWEST_GARMENTS} garments stand in the JSON alone." if by else ""

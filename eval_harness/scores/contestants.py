@@ -9,7 +9,7 @@ from fashionedit.errors import InvalidDataError, UnknownNameError
 
 from .result_models import Results
 
-BASELINES = ("draft", "return-reference", "paste-reference", "oracle")
+BASELINES = ("draft", "flat-grey", "faded-draft", "return-reference", "paste-reference", "oracle")
 """The rows of every table that a run can be compared with, by name."""
 
 
@@ -20,7 +20,7 @@ class Contestant:
     Args:
         label: How the comparison calls it.
         rows: The index in `Results.rows` by protocol and round.
-        always: The index of the one row that stands for it in every protocol and round: that of the draft.
+        always: The index of the one row that stands for it in every protocol and round, as that of the draft does.
     """
 
     label: str
@@ -60,9 +60,9 @@ def _run(results: Results, index: int) -> Contestant:
 def _baseline(results: Results, name: str) -> Contestant:
     if name not in BASELINES:
         raise UnknownNameError(f"no baseline is called {name!r}; choose {', '.join(BASELINES)}")
-    if name == "draft":
-        place = next(place for place, row in enumerate(results.rows) if row.kind == "floor")
-        return Contestant(results.rows[place].method, {}, place)
+    for place, row in enumerate(results.rows):
+        if row.kind == "floor" if name == "draft" else row.kind == "trivial" and row.editor == name:
+            return Contestant(row.method, {}, place)
     rows = {
         (row.protocol, row.round): place
         for place, row in enumerate(results.rows)

@@ -11,7 +11,7 @@ from fashionedit.runtime.ledger import usd
 from fashionedit.runtime.secrets import printable
 
 from .breakdown import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
-from .notes import DECIMALS, method_name, short_label, table_rows
+from .notes import DECIMALS, failed_text, method_name, short_label, table_rows
 from .result_models import Measure, Metric, Results, Row
 from .text_table import aligned, escaped, markdown_rows
 
@@ -78,18 +78,19 @@ def gain_section(results: Results) -> Section:
     )
 
 
-_HEAD = ("Method", "Prompt", "Round")
+_HEAD = ("Method", "Prompt", "Round", "failed")
 
 
-def _place(row: Row) -> tuple[str, str, str]:
-    return method_name(row), row.prompt, _NONE if row.kind == "ceiling" or row.round == 0 else str(row.round)
+def _place(row: Row) -> tuple[str, str, str, str]:
+    round = _NONE if row.kind == "ceiling" or row.round == 0 else str(row.round)
+    return method_name(row), row.prompt, round, failed_text(row.failed, row.requested)
 
 
 def _gain(row: Row, metric: Metric) -> tuple[str, str, str]:
     score = row.scores[metric.id]
     if score.gain is None:
         return (_NONE,) * 3
-    return f"{score.gain.mean:+.{DECIMALS}f}", _ends(score.gain.low, score.gain.high, "+"), _number(score.detectable)
+    return f"{score.gain.mean:+z.{DECIMALS}f}", _ends(score.gain.low, score.gain.high, "+"), _number(score.detectable)
 
 
 def _intervals(results: Results) -> Section:
@@ -196,7 +197,8 @@ def _kinds(results: Results) -> Iterator[Section]:
                 tuple(
                     (
                         part.value,
-                        *_place(results.rows[part.row]),
+                        *_place(results.rows[part.row])[:3],
+                        failed_text(part.failed, part.n),
                         *(_kind(part, one) for one in results.metrics),
                         str(part.n),
                         str(part.garments),
@@ -250,11 +252,11 @@ def _costs(results: Results, timings: Mapping[int, Mapping[str, Any]]) -> Sectio
 
 
 def _number(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.{DECIMALS}f}"
+    return _NONE if value is None else f"{value:z.{DECIMALS}f}"
 
 
 def _ends(low: float | None, high: float | None, sign: str = "") -> str:
-    return _NONE if low is None or high is None else f"[{low:{sign}.{DECIMALS}f}, {high:{sign}.{DECIMALS}f}]"
+    return _NONE if low is None or high is None else f"[{low:{sign}z.{DECIMALS}f}, {high:{sign}z.{DECIMALS}f}]"
 
 
 def _seconds(value: float | None) -> str:

@@ -10,25 +10,26 @@ from .result_models import Metric, Results
 
 
 def rounded(value: float) -> float:
-    """Returns the value as `results.json` has it: six decimals of its unit, finer than any encoder repeats."""
+    """Returns a mean, an error or an end of an interval as `results.json` has it: with six decimals of its unit."""
     return round(value, 6)
 
 
 def hits(values: Sequence[float], threshold: float, scale: float) -> list[bool]:
     """Returns for each value whether it is strictly above the threshold.
 
-    Values are taken as the file has them, rounded, so that whoever counts again from the file finds the same share.
+    They are not rounded, here or in `results.json`: the metric module decides on the same numbers, and whoever counts
+    again from the file finds the same share.
 
     Args:
         values: In the metric's unit.
         threshold: As a cosine.
         scale: From a cosine to the unit.
 
-    >>> hits([90.0, 90.000001], 0.9, 100)
+    >>> hits([90.0, 100 * 0.9000000000000001], 0.9, 100)
     [False, True]
     """
-    least = rounded(threshold * scale)
-    return [rounded(value) > least for value in values]
+    least = threshold * scale
+    return [value > least for value in values]
 
 
 def headlines(metric: Metric, values: Sequence[float], drafts: Sequence[float], ok: Sequence[bool]) -> list[float]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fashionedit.eval_harness.references import DETAIL, REFERENCES, ReferenceKind
 
 from .headlines import unfinished
-from .result_models import Metric, Results, Row
+from .result_models import MOST_FAILED, Metric, Results, Row
 
 DECIMALS = 2
 
@@ -23,6 +25,30 @@ def table_rows(results: Results) -> list[Row]:
 def method_name(row: Row) -> str:
     """Returns the method with its marks: † is told the answer, ‡ was made elsewhere."""
     return row.method + ("†" if row.privileged else "") + ("‡" if row.supplied else "")
+
+
+def failed_text(failed: int, n: int) -> str:
+    """Returns how many failed, with their share.
+
+    >>> failed_text(47, 60), failed_text(0, 60)
+    ('47 (78.3 %)', '0')
+    """
+    return f"{failed} ({100 * failed / n:.1f} %)" if failed else "0"
+
+
+def ranked_text(text: str, row: Row, metric: Metric) -> str:
+    """Returns a score in words, in parentheses where the row has no rank by this metric."""
+    return text if row.is_ranked(metric.id) else f"({text})"
+
+
+def ranking_note(metrics: Sequence[Metric]) -> str:
+    """Returns which rows are ranked by which metric, in a sentence."""
+    star = next(short_label(metric) for metric in metrics if metric.is_share)
+    others = " and ".join(short_label(metric) for metric in metrics if not metric.is_share)
+    return (
+        f"{others} rank only methods that failed in at most {MOST_FAILED:.0%} of the samples, for a refusal may count "
+        f"more than a poor edit; the others' stand in parentheses. {star} ranks all.".replace("%", " %")
+    )
 
 
 def caption(results: Results) -> str:
@@ -77,11 +103,16 @@ def footnotes(results: Results) -> list[str]:
     notes = [
         f"{star.label}: {star.unit}. ± is the standard error, clustered by garment.",
         f"n is {whole}: a failed round is a miss for {short_label(star)}; elsewhere it counts with the lower "
-        "of the draft's and the last good image's score.",
+        "of the draft's and the last good image's score, so that a refusal never counts more than the draft.",
+        ranking_note(results.metrics),
     ]
     if results.dataset.not_reached or unfinished(results):
         notes.append(
             "Unfinished: n is the number of samples asked in this round so far; such scores can't be submitted."
+        )
+    if any(row.kind == "trivial" for row in rows):
+        notes.append(
+            "Flat grey is one grey, Faded draft the draft at 40 % contrast: what they gain in PSNR, no edit has made."
         )
     notes += _reference_notes(results)
     if any(row.privileged for row in rows):
@@ -114,17 +145,19 @@ def failure_lines(results: Results) -> list[str]:
 
 def _reading(row: Row, metric: Metric, field: str) -> str:
     value = getattr(row.scores[metric.id], field)
-    return f"{short_label(metric)} " + ("–" if value is None else f"{value:.{DECIMALS}f}")
+    return f"{short_label(metric)} " + ("–" if value is None else f"{value:z.{DECIMALS}f}")
 
 
 def _bounds(row: Row, metric: Metric) -> str:
     score = row.scores[metric.id]
-    return f"{short_label(metric)} lies between {score.worst:.{DECIMALS}f} and {score.best:.{DECIMALS}f}"
+    return f"{short_label(metric)} lies between {score.worst:z.{DECIMALS}f} and {score.best:z.{DECIMALS}f}"
 
 
 def place(row: Row) -> str:
     """Returns which row it is, in words."""
-    return row.method if row.kind in ("floor", "ceiling") else f"{row.method}, {row.prompt}, round {row.round}"
+    return (
+        row.method if row.kind in ("floor", "trivial", "ceiling") else f"{row.method}, {row.prompt}, round {row.round}"
+    )
 
 
 def short_label(metric: Metric) -> str:

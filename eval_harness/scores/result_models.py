@@ -9,7 +9,13 @@ from pydantic import BaseModel, ConfigDict
 from fashionedit.eval_harness.running.records import RunIdentity
 from fashionedit.metrics.similarity import decibels
 
-Kind = Literal["floor", "editor", "baseline", "ceiling"]
+Kind = Literal["floor", "trivial", "editor", "baseline", "ceiling"]
+
+MOST_FAILED = 0.05
+"""The share of failed rounds up to which a method is ranked by CLIP and PSNR; by the starred metric it always is.
+
+A failed round counts there with no more than the draft's score. That is more than a poor edit would have, so an editor
+that refuses whatever is hard has a higher mean than its twin that tries."""
 
 
 class _Stored(BaseModel):
@@ -112,8 +118,8 @@ class Score(_Stored):
 
     Args:
         mean: The headline, over all samples. A sample whose round did not end `ok` counts as a miss for the starred
-            metric; for the others it counts with the lower of the draft's and the last good image's score, so that
-            refusing never pays.
+            metric; for the others it counts with the lower of the draft's and the last good image's score, so that a
+            refusal never counts more than the draft. It may count more than a poor edit would: see `MOST_FAILED`.
         standard_error: Of the headline, clustered by garment; None with fewer than two garments.
         carry_forward: Over all samples, each with its last good image (the draft, if there is none).
         completers: Over the samples whose rounds up to this one all ended `ok`; None if there are none.
@@ -159,7 +165,8 @@ class Row(_Stored):
         run: The index in `Results.runs`; None for the rows that every table has.
         method: How tables call it.
         editor, fingerprint: The editor's own name and fingerprint.
-        kind: `floor` (the draft), `editor`, `baseline` (knows the answer, or only leaks it), `ceiling` (the original).
+        kind: `floor` (the draft), `trivial` (what shows nothing, or the draft faded), `editor`, `baseline` (knows the
+            answer, or only leaks it), `ceiling` (the original).
         privileged: Whether it is told the answer.
         supplied: Whether the images were made elsewhere and imported.
         prompt: What the editor is shown, in words; it tells the kinds of reference apart.
@@ -198,6 +205,15 @@ class Row(_Stored):
         """How many samples did not end `ok` in this round."""
         return self.requested - self.ok
 
+    @property
+    def failed_share(self) -> float:
+        """The share of the samples that did not end `ok` in this round, 0..1."""
+        return self.failed / self.requested
+
+    def is_ranked(self, metric: str) -> bool:
+        """Returns whether the row has a rank by this metric: by the starred one always, else if few rounds failed."""
+        return metric.endswith("_star") or self.failed_share <= MOST_FAILED
+
 
 class ScoredSample(_Stored):
     """One sample: its id and what it can be grouped by."""
@@ -214,7 +230,7 @@ class RowSamples(_Stored):
 
     Args:
         status: How the round ended, `not_run` included.
-        values: For the unstarred metrics, the score of the last good image, in the metric's unit.
+        values: For the unstarred metrics, the score of the last good image, in the metric's unit, not rounded.
         measures: The measures by id; None where the round did not end `ok`.
         digests: The pixel digest of the scored image: the last good one.
     """

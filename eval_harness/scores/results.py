@@ -28,11 +28,13 @@ from .scoring import Progress, score
 
 _LABELS = {
     "draft": "Draft (do nothing)",
+    "flat-grey": "Flat grey",
+    "faded-draft": "Faded draft",
     "return-reference": "Return the reference",
     "paste-reference": "Paste the reference",
     "oracle": "Oracle (the original)",
 }
-_ORDER: tuple[Kind, ...] = ("floor", "editor", "baseline", "ceiling")
+_ORDER: tuple[Kind, ...] = ("floor", "editor", "trivial", "baseline", "ceiling")
 
 
 class DescribedSample(SampleFacts, Protocol):
@@ -95,7 +97,7 @@ def build_results(
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Returns the scored run: its own rows between the floor, the leak baselines and the ceiling.
+    """Returns the scored run: its own rows between the floor, the trivial rows, the leak baselines and the ceiling.
 
     A pure function of the records, the dataset and the encoder: interrupted or not, the same records give the same
     value. A baseline that is the run's own editor is not repeated.
@@ -210,12 +212,12 @@ def _recent(source: DescribedSource) -> DescribedSource:
 
 def _kind(info: EditorInfo, outcome: RoundOutcome) -> Kind:
     if outcome.protocol == "draft":
-        return "floor"
+        return "floor" if info.name == "identity" else "trivial"
     return "ceiling" if info.name == "oracle" else "baseline"
 
 
 def _prompt(method: Method, protocol: str, reference: str) -> str:
-    if method.kind in ("floor", "ceiling"):
+    if method.kind in ("floor", "trivial", "ceiling"):
         return "–"
     if protocol == "draft":
         return "text"  # somebody's text-to-image model, as the SD2 and SD3 rows of Table 1

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from fashionedit.runtime.secrets import printable
 
-from .notes import DECIMALS, caption, failure_lines, footnotes, method_name, short_label, table_rows
-from .result_models import Metric, Results, Score
+from .notes import (
+    DECIMALS,
+    caption,
+    failed_text,
+    failure_lines,
+    footnotes,
+    method_name,
+    ranked_text,
+    short_label,
+    table_rows,
+)
+from .result_models import Metric, Results, Row
 from .text_table import column_widths, cut, escaped, markdown_rows, text_line, text_width, wrapped
 
 
@@ -35,9 +45,10 @@ def to_console(results: Results, width: int | None = None) -> str:
     lines = [text_line(head, widths, words=2), text_line(["─" * one for one in widths], widths, words=2)]
     previous = ""
     for row, cells in zip(table_rows(results), rows, strict=True):
-        if previous and row.kind != previous:
+        group = "baseline" if row.kind == "trivial" else row.kind
+        if previous and group != previous:
             lines.append("")
-        previous = row.kind
+        previous = group
         lines.append(text_line(cells, widths, words=2))
     notes = [printable(note) for note in (*footnotes(results), *failure_lines(results))]
     text = [
@@ -50,12 +61,13 @@ def to_console(results: Results, width: int | None = None) -> str:
     return "\n".join(text).rstrip() + "\n"
 
 
-def cell(score: Score, metric: Metric, *, error: bool = True) -> str:
-    """Returns the headline with its standard error, as `85.77 ± 0.31`."""
-    text = f"{score.mean:.{DECIMALS}f}"
+def cell(row: Row, metric: Metric, *, error: bool = True) -> str:
+    """Returns the headline with its standard error, as `85.77 ± 0.31`; in parentheses where it is not ranked."""
+    score = row.scores[metric.id]
+    text = f"{score.mean:z.{DECIMALS}f}"
     if error and score.standard_error is not None:
-        text += f" ± {score.standard_error:.{DECIMALS}f}"
-    return text
+        text += f" ± {score.standard_error:z.{DECIMALS}f}"
+    return ranked_text(text, row, metric)
 
 
 def _cells(results: Results, *, short: bool = False, errors: bool = True) -> tuple[list[str], list[list[str]]]:
@@ -66,9 +78,9 @@ def _cells(results: Results, *, short: bool = False, errors: bool = True) -> tup
             printable(method_name(row)),
             row.prompt,
             "–" if row.kind == "ceiling" or row.round == 0 else str(row.round),
-            *(cell(row.scores[metric.id], metric, error=errors) for metric in results.metrics),
+            *(cell(row, metric, error=errors) for metric in results.metrics),
             str(row.requested),
-            str(row.failed),
+            failed_text(row.failed, row.requested),
         ]
         for row in table_rows(results)
     ]

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> None:
     """Compare scored RUNs, each with each, sample by sample: differences, 95 % intervals, p-values, deciding samples.
 
-    A RUN may also be draft, return-reference, paste-reference or oracle, the rows that every table has. The p-values of
-    the last rounds are corrected together (Holm); earlier rounds and breakdowns are exploratory. Runs of another
-    dataset, protocol version or metric fingerprint are refused.
+    A RUN may also be a row that every table has: draft, flat-grey, faded-draft, return-reference, paste-reference or
+    oracle. The p-values of the last rounds are corrected together (Holm); earlier rounds and breakdowns explore. Runs
+    of another dataset, protocol version or metric fingerprint are refused.
     """
     from fashionedit.eval_harness.scores.comparison import compare as compare_results
     from fashionedit.eval_harness.scores.comparison_text import comparison_json, comparison_markdown, comparison_text

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toy_samples import ToySource
 
@@ -11,7 +12,7 @@ from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.running.identity import SizePolicy
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.eval_harness.scores.baselines import baseline_outcomes
+from fashionedit.eval_harness.scores.baselines import TRIVIAL, baseline_outcomes
 from fashionedit.images import pixel_digest
 
 ROWS = {"identity": ["draft"], "return-reference": ["bug"], "paste-reference": ["bug"], "oracle": ["vanilla", "bug"]}
@@ -25,6 +26,8 @@ def test_baselines_in_memory_are_what_runs_give(
     source = ToySource(3, draft_size=draft_size)
     made = {}
     for info, outcome in baseline_outcomes(source, size_policy=size_policy):
+        if info in TRIVIAL:
+            continue
         assert info == resolve_editor(info.name).describe()
         assert pixel_digest(outcome.current.open()) == outcome.current.digest
         assert outcome.current.open().size == outcome.current.size
@@ -64,6 +67,24 @@ def test_rounds_and_protocols_are_those_of_the_table() -> None:
     found = [
         (info.name, o.protocol, o.round) for info, o in baseline_outcomes(ToySource(1), protocols=["vanilla"], rounds=2)
     ]
-    assert found == [("identity", "draft", 0), ("oracle", "vanilla", 1), ("oracle", "vanilla", 2)]
+    trivial = [("flat-grey", "draft", 0), ("faded-draft", "draft", 0)]
+    assert found == [*trivial, ("identity", "draft", 0), ("oracle", "vanilla", 1), ("oracle", "vanilla", 2)]
     with pytest.raises(UnknownNameError):
         list(baseline_outcomes(ToySource(1), protocols=["bugs"]))
+
+
+def test_trivial_rows_show_one_grey_and_the_draft_with_less_contrast() -> None:
+    source = ToySource(2, draft_size=(40, 30))
+    made = {(info.name, o.sample): o for info, o in baseline_outcomes(source) if info in TRIVIAL}
+    assert len(made) == 4
+    for (name, id), outcome in made.items():
+        image, draft = outcome.current.open(), source.sample(id).draft
+        assert (outcome.status, outcome.own, outcome.protocol, outcome.round) == (Status.OK, True, "draft", 0)
+        assert (image.size, outcome.current.size) == (draft.size, draft.size)
+        assert pixel_digest(image) == outcome.current.digest
+        if name == "flat-grey":
+            assert image.getcolors() == [(40 * 30, (128, 128, 128))]
+        else:
+            pixels, before = np.asarray(image, dtype=float), np.asarray(draft, dtype=float)
+            grey = np.asarray(draft.convert("L"), dtype=float).mean()
+            assert np.abs(pixels - (0.4 * before + 0.6 * grey)).max() <= 1

@@ -178,7 +178,7 @@ def test_one_run_against_itself_is_a_tie(source: ScoredSource, tmp_path: Path) -
 def test_what_can_not_be_compared_is_said(merged: Results) -> None:
     with pytest.raises(InvalidDataError, match="needs two"):
         compare(merged, [0])
-    with pytest.raises(UnknownNameError, match="choose draft, return-reference"):
+    with pytest.raises(UnknownNameError, match="choose draft, flat-grey, faded-draft, return-reference"):
         compare(merged, [0, "floor"])
     with pytest.raises(InvalidDataError, match="paste-reference has no rows"):
         compare(merged, [0, "paste-reference"])
@@ -190,8 +190,8 @@ def test_what_can_not_be_compared_is_said(merged: Results) -> None:
 
 def test_ties_between_neighbours_do_not_hide_what_differs(merged: Results) -> None:
     found = compare(merged, [0, 1, 2])
-    order = found.order["bug", "psnr"]
-    assert [label for rank in order for label in rank] == ["able", "shy", "behind"]
+    order = found.order["bug", "cosine_star"]
+    assert order[0][0] == "able"
     tied = [
         contrast if {contrast.first, contrast.second} == {"able", "behind"} else _tie(contrast)
         for contrast in found.last
@@ -204,6 +204,25 @@ def test_ties_between_neighbours_do_not_hide_what_differs(merged: Results) -> No
 
 def _tie(contrast: Contrast) -> Contrast:
     return replace(contrast, corrected=1.0)
+
+
+def test_who_failed_often_is_ranked_by_the_starred_metric_alone(merged: Results) -> None:
+    """The third refuses 8 of 24 samples in the last round."""
+    found = compare(merged, [0, 1, 2])
+    assert {label for rank in found.order["bug", "cosine_star"] for label in rank} == {"able", "behind", "shy"}
+    for metric in ("cosine", "psnr"):
+        assert [label for rank in found.order["bug", metric] for label in rank] == ["able", "behind"]
+    for one in found.last:
+        if "shy" in (one.first, one.second):
+            assert one.failed == ((0, 8) if one.second == "shy" else (8, 0))
+            assert (one.verdict == "unranked") is (one.metric != "cosine_star")
+    text = comparison_text(found, merged)
+    assert "0 / 33.3 %" in text
+    assert "at most 5 %" in text
+    (line,) = (line for line in text.splitlines() if "bug, PSNR:" in line)
+    assert "shy" not in line
+    alone = compare(merged, [0, 2]).order["bug", "psnr"]
+    assert alone == (("able",),)
 
 
 def test_text_markdown_and_json_say_the_same(merged: Results) -> None:

@@ -105,6 +105,8 @@ def test_ranked_by_the_starred_metric_each_track_apart_beside_floor_leaks_and_ce
         ("editor", "bug", 3, "some-org/weak"),
         ("editor", "bug", 1, "some-org/one-image"),
         ("editor", "bug", 1, "some-org/talks"),
+        ("trivial", "–", None, "Flat grey"),
+        ("trivial", "–", None, "Faded draft"),
         ("baseline", "bug", None, "Return the reference"),
         ("baseline", "bug", None, "Paste the reference"),
         ("ceiling", "–", None, "Oracle (the original)"),
@@ -238,7 +240,7 @@ def test_console_markdown_csv_and_json(repository, tmp_path):
     assert "some-org/talks¶" in console
     assert "some-org/one-image§" in console
     assert "Oracle (the original)†" in console
-    assert "Other encoders: not CLIP, not ranked" in console
+    assert "Other encoders, not ranked" in console
     good = next(line.split() for line in console.splitlines() if "some-org/good" in line)
     assert good[:3] == ["1", "some-org/good", "text+image"]
     assert good[-2:] == ["verified", "–"]

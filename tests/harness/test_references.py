@@ -252,6 +252,8 @@ def test_the_baselines_get_the_runs_own_kind(dataset: FashionEditFolder, tmp_pat
     assert prompts(results) == {
         "identity": {"–"},
         "toy": {"text", "text+sketch"},
+        "flat-grey": {"–"},
+        "faded-draft": {"–"},
         "return-reference": {"text+sketch"},
         "paste-reference": {"text+sketch"},
         "oracle": {"–"},

@@ -174,7 +174,7 @@ def test_failures_show_their_status_message_and_other_readings(source: ScoredSou
     scores = list(row.scores.values())
     assert len(cells) == 2
     assert cells[1] == [
-        *("text+image", "2", "1", "4"),
+        *("text+image", "2", "1", "4", "25.0 %"),
         *(f"{score.carry_forward:.2f}" for score in scores),
         *("3", *(f"{score.completers:.2f}" for score in scores)),
         f"{scores[1].worst:.2f} to {scores[1].best:.2f}",

@@ -73,8 +73,8 @@ def test_a_failure_is_a_miss_for_the_star(source: ScoredSource, tmp_path: Path) 
     assert (row.ok, row.failed, row.failures) == (5, 1, {"refused": 1})
 
 
-def test_refusing_never_pays(source: ScoredSource, tmp_path: Path) -> None:
-    """An editor whose every answer is worse than the draft gains nothing by refusing."""
+def test_a_refusal_never_counts_more_than_the_draft(source: ScoredSource, tmp_path: Path) -> None:
+    """An editor whose every answer is worse than the draft gains nothing over the draft by refusing."""
     spoil = Image.new("RGB", (60, 80), (0, 255, 0))
     worse = row_of(build(DrawnRun(tmp_path / "a", source, lambda *_: spoil), source), "bug", 1)
     refuses = row_of(build(DrawnRun(tmp_path / "b", source, lambda *_: Status.REFUSED), source), "bug", 1)
@@ -85,6 +85,37 @@ def test_refusing_never_pays(source: ScoredSource, tmp_path: Path) -> None:
     assert refuses.scores["cosine_star"].mean == 0
     assert stops.scores["cosine"].mean == worse.scores["cosine"].mean
     assert stops.scores["psnr"].mean == worse.scores["psnr"].mean
+    assert refuses.scores["cosine"].mean > worse.scores["cosine"].mean  # it does pay against a poor edit
+    assert (refuses.failed_share, refuses.is_ranked("cosine_star"), refuses.is_ranked("cosine")) == (1, True, False)
+
+
+@pytest.mark.parametrize(("count", "ranked"), [(0, True), (1, True), (2, False)])
+def test_five_in_a_hundred_may_fail_where_similarity_ranks(tmp_path: Path, count: int, ranked: bool) -> None:
+    source = ScoredSource([drawn_sample(number) for number in range(20)])
+    places = [(f"card-{number:02d}", 3) for number in range(count)]
+    row = row_of(build(DrawnRun(tmp_path, source, failing(*places)), source), "bug", 3)
+    assert row.failed_share == count / 20
+    assert (row.is_ranked("cosine"), row.is_ranked("psnr"), row.is_ranked("cosine_star")) == (ranked, ranked, True)
+
+
+def test_a_cosine_is_held_to_the_threshold_unrounded(source: ScoredSource, tmp_path: Path) -> None:
+    """The next number above 0.9 is a hit, in the row and in whatever counts again from the file."""
+    run = DrawnRun(tmp_path, source, protocols=("bug",))
+    found = build(run, source)
+    for file in (tmp_path / "scores").glob("cosine-*.jsonl"):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        for place, line in enumerate(lines[1:]):
+            line["value"] = [math.nextafter(0.9, 1), 0.9, math.nextafter(0.9, 0)][place % 3]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    again = build(run, source)
+    for row, samples in zip(again.rows, again.row_samples, strict=True):
+        hits = sum(value / 100 > 0.9 for value in samples.values["cosine"])
+        assert row.scores["cosine_star"].mean == pytest.approx(100 * hits / 6, abs=1e-5)
+    assert {row.scores["cosine_star"].mean for row in again.rows} != {
+        row.scores["cosine_star"].mean for row in found.rows
+    }
+    write_results(again, tmp_path / "results.json")
+    assert read_results(tmp_path / "results.json").row_samples == again.row_samples
 
 
 def test_a_failure_after_a_good_round_falls_back_to_the_draft(source: ScoredSource, tmp_path: Path) -> None:
@@ -241,6 +272,8 @@ def test_the_shared_rows_are_there_without_being_asked_for(source: ScoredSource,
     found = {(row.kind, row.editor, row.privileged) for row in results.rows if row.run is None}
     assert found == {
         ("floor", "identity", False),
+        ("trivial", "flat-grey", False),
+        ("trivial", "faded-draft", False),
         ("baseline", "return-reference", False),
         ("baseline", "paste-reference", True),
         ("ceiling", "oracle", True),

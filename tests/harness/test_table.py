@@ -1,10 +1,13 @@
+import re
 from pathlib import Path
 
 import pytest
 from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_baselines, drawn_sample, stepped, toy_embedder
 
 from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.page.sections import gain_rows, score_rows
 from fashionedit.eval_harness.running.records import EditorIdentity
+from fashionedit.eval_harness.scores.details import details_text, sections
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results
 from fashionedit.eval_harness.scores.table import to_console, to_markdown
@@ -101,3 +104,59 @@ def test_names_can_neither_break_the_table_nor_drive_the_terminal(tmp_path: Path
     lines = [line for line in to_markdown(found).splitlines() if line.startswith("|")]
     assert len(lines) == 10
     assert r"a\|b \[2J \*\*c\*\* \<img>" in lines[3]
+
+
+def test_the_failed_share_stands_in_every_table_and_limits_the_ranking(tmp_path: Path) -> None:
+    def does(sample, protocol, round):
+        return Status.REFUSED if (sample.id, round) == ("card-02", 3) else stepped(sample, round)
+
+    found = results(tmp_path, does=does)
+    text, markdown = to_console(found), to_markdown(found)
+    (line,) = (line for line in markdown.splitlines() if line.startswith("| toy-editor | text | 3 "))
+    score = found.rows[3].scores
+    assert cells(line)[3:] == [
+        f"({score['clip'].mean:.2f} ± {score['clip'].standard_error:.2f})",
+        f"{score['clip_star'].mean:.2f} ± {score['clip_star'].standard_error:.2f}",
+        f"({score['psnr'].mean:.2f} ± {score['psnr'].standard_error:.2f})",
+        "4",
+        "1 (25.0 %)",
+    ]
+    assert "1 (25.0 %)" in text
+    assert "CLIP and PSNR rank only methods that failed in at most 5 % of the samples" in " ".join(text.split())
+    for section in sections(found):
+        assert not section.rows or "failed" in section.head
+        column = section.head.index("failed") if section.rows else 0
+        assert {row[column] for row in section.rows} <= {"0", "1 (25.0 %)", "1 (50.0 %)"}
+
+
+def test_no_number_is_minus_zero(tmp_path: Path) -> None:
+    found = results(tmp_path)
+    (row,) = (row for row in found.rows if row.round == 2 and row.protocol == "bug")
+    score = row.scores["clip"]
+    assert score.gain is not None
+    tiny = score.model_copy(
+        update={"mean": -0.001, "gain": score.gain.model_copy(update={"mean": -0.001, "low": -0.004})}
+    )
+    rows = tuple(
+        one.model_copy(update={"scores": one.scores | {"clip": tiny}}) if one is row else one for one in found.rows
+    )
+    altered = found.model_copy(update={"rows": rows})
+    for text in (
+        to_console(altered),
+        details_text(sections(altered)),
+        str(gain_rows(altered)),
+        str(score_rows(altered)),
+    ):
+        assert not re.search(r"[-−]0\.00(?!\d)", text)
+
+
+def test_trivial_rows_are_explained(tmp_path: Path) -> None:
+    source = ScoredSource([drawn_sample(number) for number in range(4)])
+    found = build_results(DrawnRun(tmp_path, source), source, toy_embedder())
+    lines = to_console(found).splitlines()
+    for name in ("Flat grey", "Faded draft"):
+        assert sum(line.startswith(name + "  ") for line in lines) == 1
+    assert "Faded draft the draft at 40 % contrast" in " ".join(lines)
+    grey = next(row for row in found.rows if row.editor == "flat-grey")
+    assert grey.scores["psnr"].gain is not None
+    assert (grey.run, grey.kind, grey.prompt, grey.round) == (None, "trivial", "–", 0)

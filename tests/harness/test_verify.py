@@ -271,7 +271,7 @@ def test_measures_are_looked_through_and_computed_again(source, known, tmp_path)
         outside = content["row_samples"][place]["measures"]["outside"]
         outside[2] += 8.0
         if consistently:
-            value = measure_value(outside, [sample["garment"] for sample in content["samples"]])
+            value = measure_value(outside, [one["garment"] for one in content["samples"]], (0, 60))
             content["rows"][place]["measures"]["outside"] = value.model_dump()
 
     alter(bundle, "results.json", partial(calm, consistently=False))

@@ -91,7 +91,7 @@ const valuesOf = (values, before) =>
     const change = before.length ? value - before[metric] : 0;
     const same = value > IDENTICAL;
     const said = same ? "identical" : Math.abs(change) >= 0.005 ? signed(change) : "";
-    return el("div", {}, el("dt", {}, index.metrics[metric][0]), el("dd", {}, value.toFixed(2),
+    return el("div", {}, el("dt", {}, index.metrics[metric][0]), el("dd", {}, fixed(value),
       said ? el("small", { class: change > 0 || same ? "up" : "down" }, ` ${said}`) : null));
   }));
 
@@ -148,7 +148,7 @@ const standing = (brief, places) => {
     el("tr", { class: place === undefined ? "floor" : `c${index.rows[place].colour}` }, el("th", { scope: "row" }, el("div", {}, ...name)),
       ...values.map((value, metric) => el("td", {
         class: place !== undefined && best[metric] - least[metric] >= 0.005 && value > best[metric] - 0.005 ? "best" : "",
-      }, value.toFixed(2))));
+      }, fixed(value))));
   const lines = places.map((place) => {
     const row = index.rows[place];
     return line([marker(row), el("span", {}, el("bdi", {}, row.method), " ", el("small", {}, row.prompt))], last(place), place);

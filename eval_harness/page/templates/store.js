@@ -100,4 +100,5 @@ const svg = (tag, attributes, ...children) => {
 
 const nameOf = (row) => (row.prompt ? `${row.method}, ${row.prompt}` : row.method);
 const words = (status) => status.replaceAll("_", " ");
-const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+const fixed = (value) => value.toFixed(2).replace(/^-0\.00$/, "0.00");
+const signed = (value) => (value <= -0.005 ? "−" : "+") + Math.abs(value).toFixed(2);

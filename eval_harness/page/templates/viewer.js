@@ -115,9 +115,9 @@ const stageOf = (sample, steps, left, right) => {
 };
 
 const toldOf = (sample, step, row) => {
-  const facts = step.values.map((value, metric) => [index.metrics[metric][0], value.toFixed(2)]);
+  const facts = step.values.map((value, metric) => [index.metrics[metric][0], fixed(value)]);
   for (const [id, label, unit] of index.measures)
-    if (step.measures && id in step.measures) facts.push([label, step.measures[id].toFixed(2), unit]);
+    if (step.measures && id in step.measures) facts.push([label, fixed(step.measures[id]), unit]);
   const round = step.order === undefined ? 0 : index.rows[row].rounds[step.order];
   const references = round && index.rows[row].reference
     ? sample.references.filter((one) => one.kind === index.rows[row].reference).map((one) => frame(sample, one.pictures[round - 1], `Reference of round ${round}`))
