@@ -11,6 +11,7 @@ from PIL import Image
 
 from fashionedit.errors import EditorError
 from fashionedit.images import png_bytes
+from fashionedit.runtime.limiter import ServiceReply as ServiceReply
 from fashionedit.types import Sample
 
 from .coding import processor
@@ -93,19 +94,6 @@ class EditRequest:
     def references(self) -> tuple[Image.Image, ...]:
         """The image prompts; empty in `vanilla`."""
         return tuple(item.image for item in self.images if item.role == "reference")
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceReply:
-    """What a service's answer said about its limits.
-
-    Args:
-        status: Of HTTP.
-        headers: With names in lower case; `retry-after` and `x-ratelimit-…` are read, the rest may be left out.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

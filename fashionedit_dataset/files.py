@@ -273,3 +273,29 @@ def _leads_out(path: Path, folder: Path) -> bool:
         return False
     snapshots = next((parent for parent in home.parents if parent.name == "snapshots"), None)
     return snapshots is None or not real.is_relative_to(snapshots.parent / "blobs")
+
+
+def check_writable(folder: Path, room: int) -> None:
+    """Returns if a folder, made where it is missing, and the folders in it can be written and have room.
+
+    Args:
+        folder: The place.
+        room: Bytes that are written there, and removed again, to see.
+
+    Raises:
+        OSError: It can't be written; the error names the place.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for inner in (path for path in folder.iterdir() if path.is_dir()):
+        if not os.access(inner, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(inner))
+    probe = folder / f".{os.getpid()}.{os.urandom(4).hex()}.part"
+    piece = os.urandom(min(room, 2**20))
+    try:
+        with probe.open("wb") as file:
+            for start in range(0, room, len(piece)):
+                file.write(piece[: room - start])
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(folder)) from error
+    finally:
+        probe.unlink(missing_ok=True)

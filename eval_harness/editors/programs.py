@@ -31,6 +31,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import IO
@@ -209,13 +210,28 @@ def _run(line: list[str], settings: EditorSettings) -> tuple[int, str]:
     reader = threading.Thread(target=_drain, args=(process.stderr, end), daemon=True)
     reader.start()
     try:
-        code = process.wait(settings.timeout)
+        _await_exit(process, settings.timeout)
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        # Its leader is not reaped yet, so that the group's number can't be another one's by now.
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids it where only a zombie is left
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        code = process.wait()
         reader.join(2)
     return code, b"".join(end)[-_STDERR:].decode(errors="replace").strip()
+
+
+def _await_exit(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Returns when the program has ended; it stays a zombie until it is waited for.
+
+    Raises:
+        subprocess.TimeoutExpired: It has not, after so many seconds.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.001
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired(process.args, seconds)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
 
 
 def _drain(pipe: IO[bytes], end: deque[bytes]) -> None:

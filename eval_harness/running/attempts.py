@@ -103,7 +103,7 @@ def attempt(work: Work, edit: Callable[[Work], EditResult] | None = None) -> Ans
 
     Whatever the editor raises is status `error` (`TimeoutError`: `timeout`), traceback kept, and so is an answer that
     breaks the contract; a broken contract, a missing package and a service that refuses to work stop the run as well,
-    since every further edit would end the same way. `KeyboardInterrupt` and `SystemExit` pass through.
+    since every further edit would end the same way. `KeyboardInterrupt` alone passes through.
 
     Args:
         work: The edit to make.
@@ -112,7 +112,9 @@ def attempt(work: Work, edit: Callable[[Work], EditResult] | None = None) -> Ans
     start = time.perf_counter()
     try:
         return ask(work, edit)
-    except Exception as error:  # an editor's own code may raise anything, and one edit must not end the run
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an editor's own code may raise anything, sys.exit() too; one edit ends no run
         return failed(work.step, error, time.perf_counter() - start)
 
 
@@ -133,7 +135,9 @@ def attempt_together(
                 f"edit_many() of {type(works[0].editor).__name__} was given {len(works)} requests and returned "
                 f"{type(results).__name__}{count}; return one EditResult for each, in their order"
             )
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         seconds = (time.perf_counter() - start) / len(works)
         answers = [failed(work.step, error, seconds) for work in works]
         return [replace(answer, alone=True) for answer in answers]
@@ -141,7 +145,7 @@ def attempt_together(
     return [_judged(work, result, size, seconds) for work, result, size in zip(works, results, sizes, strict=True)]
 
 
-def failed(step: Step, error: Exception, seconds: float) -> Answer:
+def failed(step: Step, error: BaseException, seconds: float) -> Answer:
     """Returns the answer that an exception makes.
 
     Args:
@@ -256,7 +260,7 @@ def finished_image(image: Image.Image, size: tuple[int, int] | None) -> tuple[Im
     return kept, OutputImage(digest=digest, size=kept.size, path=image_path(digest), returned_size=returned)
 
 
-def _raised(step: Step, error: Exception, seconds: float) -> FailedAttempt:
+def _raised(step: Step, error: BaseException, seconds: float) -> FailedAttempt:
     return _failure(
         step,
         Status.TIMEOUT if isinstance(error, TimeoutError) else Status.ERROR,

@@ -40,6 +40,8 @@ class EventLoop:
             try:
                 async with asyncio.timeout(seconds) as scope:
                     return await coroutine
+            except SystemExit as error:  # it would end the loop's thread, and every later edit would wait for ever
+                raise RuntimeError(f"the coroutine called sys.exit({error.code!r})") from error
             except TimeoutError:
                 if scope.expired() and seconds is not None:
                     raise OutOfTimeError(seconds) from None

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import dataclass
 
-from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.editing import EditorInfo
+from fashionedit.errors import InvalidDataError, UnknownNameError
+from fashionedit.eval_harness.editing import EditorInfo, Status
 
 DEFAULT_RETRIES = 4
 """How often a call that may succeed a little later is made again; with 1, 2, 4 and 8 s before each."""
 
-LONGEST_BACKOFF = 60.0
-"""Seconds that a retry is put off at most; a pause that the service asks for comes on top."""
-
-FAILURES_IN_A_ROW = 20
-"""So many rounds without a single answer between them, and the editor is taken to be down."""
+FINAL_FAILURES = tuple(str(status) for status in Status if status is not Status.OK and not status.transient)
+"""Statuses that later sessions keep, unless `retry` names them."""
 
 _SLACK = 1.1  # an editor that watches the same time itself says more about it, and is let come first
 
@@ -33,10 +29,12 @@ class Limits:
         timeout: Seconds that an edit may take; None does not watch it.
         budget: USD for all sessions of the run together; None has no limit.
         limit: How many samples are edited, the first ones of the split; None edits all.
-        retry_refused: Whether rounds that an earlier session recorded as refused are asked for again.
+        retry: Statuses whose rounds of earlier sessions are asked for again.
+        keep_going: Whether the run goes on although its first rounds all ended with the same failure.
 
     Raises:
         InvalidDataError: A number is out of range.
+        UnknownNameError: `retry` names no status that is final.
     """
 
     concurrency: int = 1
@@ -46,7 +44,8 @@ class Limits:
     timeout: float | None = None
     budget: float | None = None
     limit: int | None = None
-    retry_refused: bool = False
+    retry: tuple[str, ...] = ()
+    keep_going: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("concurrency", 1), ("batch", 1), ("retries", 0), ("limit", 1)):
@@ -59,6 +58,12 @@ class Limits:
                 raise InvalidDataError(f"{name} is {value}; give a number from 0 on")
         if self.timeout == 0:
             raise InvalidDataError("timeout is 0; give a number of seconds above 0")
+        for status in self.retry:
+            if status not in FINAL_FAILURES:
+                raise UnknownNameError(
+                    f"no final status is called {status!r}; choose {', '.join(FINAL_FAILURES)} (timeout and error are "
+                    "tried again anyway)"
+                )
 
     @property
     def patience(self) -> float | None:
@@ -94,11 +99,3 @@ def run_limits(
         timeout = default_timeout
     at_once = concurrency if concurrency is not None else min(info.at_once, most or info.at_once)
     return Limits(concurrency=at_once, timeout=timeout, **others)  # type: ignore[arg-type]  # fields of Limits
-
-
-def pause_before(retry: int, backoff: float) -> float:
-    """Returns the seconds before the retry (1 is the first): doubled each time, half of them by chance.
-
-    By chance, so that calls that failed together do not come again together.
-    """
-    return min(LONGEST_BACKOFF, backoff * 2.0 ** (retry - 1)) * random.uniform(0.5, 1.0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,18 +13,42 @@ from PIL import Image
 
 from fashionedit.eval_harness.coding import processor
 from fashionedit.eval_harness.editing import Editor, PrivilegedEditor, Status
+from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.images import png_bytes
+from fashionedit.runtime.worker_pool import Task
 
 from .attempts import Work, edit_request
-from .chain import Chain, Ended, chains, draft_record
+from .chain import Chain, Ended, Step, chains, draft_record
 from .limits import Limits
 from .recent_images import RecentImages
 from .records import FailedAttempt, RoundRecord
 from .run_folder import RunFolder
-from .schedule import Job
 from .sessions import timestamp
 from .summary import Tally
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Job(Task):
+    """One round of one sample that the editor is to be asked for.
+
+    Its place is the round (those of a repetition come after those of the one before), the number of the sample and the
+    number of the protocol. Breadth-first: round 1 of all samples comes before round 2 of any, but nobody waits for a
+    round to be complete.
+
+    Args:
+        chain: Where the sample stands in this protocol; it stays there until the job is done.
+        step: What the editor is asked.
+        earlier: Attempts that failed in earlier sessions, as `errors/` has them.
+        attempts: All attempts so far, of all sessions.
+        replaces: The record of a failure that is asked about again; it holds until there is another result.
+    """
+
+    chain: Chain
+    step: Step
+    earlier: int = 0
+    attempts: int = 0
+    replaces: RoundRecord | None = None
 
 
 class Rounds:
@@ -38,6 +64,9 @@ class Rounds:
         privileged: Whether it is shown the whole sample.
         limits: Of the session.
         tally: Told of every round that ends.
+
+    Attributes:
+        earlier: How earlier sessions' edits ended, by status; None counts those with an image.
     """
 
     def __init__(
@@ -57,6 +86,7 @@ class Rounds:
         self._source = source
         self._shown = _Shown(source)
         self._recent = RecentImages()
+        self.earlier: Counter[str | None] = Counter()
         self._samples = {sample: number for number, sample in enumerate(source.ids)}
         self._protocols = {name: number for number, name in enumerate(folder.identity.protocols)}
 
@@ -77,6 +107,11 @@ class Rounds:
             if job is not None and self._samples[chain.sample] < most:
                 jobs.append(job)
                 reached += len(chain.rounds) - len(done)
+        self.earlier = Counter(
+            None if record.status is Status.OK else str(record.status)
+            for record in reused
+            if PROTOCOLS[record.protocol].edits
+        )
         self._tally.begin(reached, len(reused), planned)
         for record in reused:
             self._tally.reused(record, counted=True)
@@ -125,8 +160,8 @@ class Rounds:
         if isinstance(ended, FailedAttempt):
             self._folder.failures.add(ended)
             return
-        if job.refused is not None:
-            self._folder.failures.add(_replaced(job.refused, job.earlier))
+        if job.replaces is not None:
+            self._folder.failures.add(_replaced(job.replaces, job.earlier))
         encoded = None
         if image is not None and ended.output is not None:
             with processor():
@@ -137,8 +172,8 @@ class Rounds:
 
     def follow(self, job: Job, ended: Ended) -> Job | None:
         """Moves the chain of a job on, and returns its next round to do; None where there is none."""
-        if job.refused is not None and isinstance(ended, FailedAttempt):
-            ended = job.refused  # it still holds
+        if job.replaces is not None and isinstance(ended, FailedAttempt):
+            ended = job.replaces  # it still holds
         job.chain.take(ended)
         done, following = self._advance(job.chain, job.step.round)
         for record in done:
@@ -153,7 +188,7 @@ class Rounds:
                 continue
             step = chain.step(round)
             record = self._folder.record(step.key)
-            if record is not None and not (self._limits.retry_refused and record.status is Status.REFUSED):
+            if record is not None and record.status not in self._limits.retry:
                 chain.take(record)
                 done.append(record)
                 continue
@@ -163,7 +198,7 @@ class Rounds:
             place = (turn, self._samples[chain.sample], self._protocols[chain.protocol.name])
             earlier = self._folder.failures.attempts(step.key)
             attempts = earlier if record is None else max(earlier, record.attempts)
-            return done, Job(place, chain, step, earlier=earlier, attempts=attempts, refused=record)
+            return done, Job(place=place, chain=chain, step=step, earlier=earlier, attempts=attempts, replaces=record)
         return done, None
 
 

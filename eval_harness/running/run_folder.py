@@ -26,7 +26,7 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, InvalidImageError, RunMismatchError
 from fashionedit.eval_harness.references import with_reference
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.files import append_line, open_regular, parse_model, read_regular, write_atomically
+from fashionedit.files import append_line, check_writable, open_regular, parse_model, read_regular, write_atomically
 from fashionedit.images import MAX_FILE_BYTES, pixel_digest, png_bytes, read_image
 from fashionedit.lock import lock_folder
 from fashionedit.runtime.secrets import clean, masked
@@ -144,6 +144,15 @@ class RunFolder:
         if image is not None and place is not None and not self._whole(place):
             write_atomically(self.path / place, encoded if encoded is not None else png_bytes(image))
         write_atomically(self._record_path(record.key), record.model_dump_json(indent=2).encode())
+
+    def check_writable(self, images: int) -> None:
+        """Returns if records and so many images can be written.
+
+        Raises:
+            OSError: They can't; the error names the place.
+        """
+        for name, room in (("records", 2**16), ("errors", 2**16), ("images", images * 2**20)):
+            check_writable(self.path / name, room)
 
     def read(self, path: str, digest: str) -> Image.Image:
         """Returns an image of this run, decoded and compared with its recorded digest.

@@ -6,21 +6,37 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fashionedit.errors import BudgetSpentError
 from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
 from fashionedit.eval_harness.editors.settings import DEFAULT_TIMEOUT
 from fashionedit.eval_harness.references import DETAIL, with_reference
 from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.runtime.worker_pool import Interrupted, WorkerPool
 
-from .asking import Asker
-from .crew import Crew, Ending
+from .edit_calls import EditorCalls, EditStage
 from .identity import SizePolicy, editor_info, run_identity
-from .interrupts import RunInterrupted, on_interrupt
 from .limits import DEFAULT_RETRIES, run_limits
 from .rounds import Rounds
 from .run_folder import RunFolder
 from .sessions import Session
 from .spending import Spending
 from .summary import Progress, RunSummary, Tally
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM ended the run.
+
+    Args:
+        summary: How the run stands; nothing is committed after it was counted.
+        at_once: Whether it came a second time, so that edits under way were not waited for.
+        under_way: Edits that were under way then; they may have been paid for.
+    """
+
+    def __init__(self, summary: RunSummary, *, at_once: bool = False, under_way: int = 0) -> None:
+        super().__init__("the run was interrupted; the same call continues it")
+        self.summary = summary
+        self.at_once = at_once
+        self.under_way = under_way
 
 
 def run(
@@ -47,7 +63,8 @@ def run(
     timeout: float | None = None,
     budget: float | None = None,
     limit: int | None = None,
-    retry_refused: bool = False,
+    retry: Iterable[str] = (),
+    keep_going: bool = False,
 ) -> RunSummary:
     """Runs the editor over the samples and returns how the rounds ended; called again, it continues.
 
@@ -84,17 +101,21 @@ def run(
             `stopped` says so.
         limit: How many samples are edited now, the first ones of the split. The others stay to be done: the run is
             scored over what it reached, marked as unfinished, and can't be submitted.
-        retry_refused: Asks again for rounds that an earlier session recorded as refused. Such a record holds until
-            there is another result, and stays visible in `errors/`.
+        retry: Statuses (`refused`, `no_image`, `invalid_image`) whose rounds of earlier sessions are asked for again.
+            Such a record holds until there is another result, and stays visible in `errors/`.
+        keep_going: Goes on although the first rounds (8, or as many as edits may be under way) all ended with the same
+            failure.
 
     Raises:
         RunMismatchError: `out` holds another run.
         RunBusyError: Another process is writing to `out`.
         EditorError: The editor breaks its contract; what was committed before stays.
         MissingExtraError: The editor needs a package that is not installed.
-        ServiceError: The editor's service won't work at all, gives no answer for 20 rounds in a row, or hangs.
-        RunInterrupted: Ctrl-C, a `KeyboardInterrupt`; what was under way is committed. A second one ends the run at
-            once, with a plain `KeyboardInterrupt`.
+        ServiceError: The editor's service won't work at all, gives no answer for 20 rounds in a row, or hangs; or the
+            first rounds all ended with the same failure (`CommonFailureError`).
+        RunInterrupted: Ctrl-C or SIGTERM, a `KeyboardInterrupt`; what was under way is committed. A second one ends the
+            run at once.
+        OSError: The run folder can't be written; no edit was asked for.
         UnknownNameError: A protocol is unknown, or not one of this editor's, or there is no such kind of reference.
         InvalidDataError: An argument is out of range, no sample has a reference of this kind, or an image of the
             dataset or the run can't be read; or there is a budget and nobody says what an edit costs.
@@ -110,7 +131,8 @@ def run(
         backoff=backoff,
         budget=budget,
         limit=limit,
-        retry_refused=retry_refused,
+        retry=tuple(retry),
+        keep_going=keep_going,
     )
     source = with_reference(source, reference)
     identity = run_identity(
@@ -124,26 +146,38 @@ def run(
         repeats=repeats,
     )
     tally = Tally(progress, source)
-    asker = Asker(editor, info, limits)
+    calls = EditorCalls(editor, info, limits)
+    at_once = False
     try:
         with RunFolder.create_or_open(out, identity) as folder, Session(folder, tally.counts, data) as session:
             spending = Spending(folder.path, info, limits.budget)
             tally.spent(spending.usd)
             todo = Rounds(folder, source, editor, info.privileged, limits, tally)
-            crew = Crew(todo, asker, limits, spending, tally, stop)
-
-            def interrupt() -> None:
-                crew.end(Ending("interrupted"))
-                if tell is not None:
-                    tell("stopping; edits under way are waited for and kept (Ctrl-C again stops at once)")
-
-            with on_interrupt(interrupt):
-                crew.work(todo.open())
-            ending = crew.ending
-            if ending is not None and ending.kind == "interrupted":
-                raise RunInterrupted(tally.summary(folder.path))
-            if ending is not None:
+            jobs = todo.open()
+            if jobs:
+                folder.check_writable(limits.concurrency)
+            pool = WorkerPool(
+                EditStage(todo, calls, spending, tally),
+                concurrency=limits.concurrency,
+                retries=limits.retries,
+                backoff=limits.backoff,
+                keep_going=limits.keep_going,
+                earlier=todo.earlier,
+                stop=stop,
+                tell=tell,
+            )
+            try:
+                finished = pool.run(jobs)
+            except Interrupted as error:
+                at_once = error.at_once
+                summary = tally.summary(folder.path)
+                raise RunInterrupted(summary, at_once=at_once, under_way=error.under_way) from None
+            except BudgetSpentError as error:
                 session.ended = "stopped"
-            return tally.summary(folder.path, stopped=ending.message if ending is not None else "")
+                return tally.summary(folder.path, stopped=str(error))
+            if not finished:
+                session.ended = "stopped"
+            return tally.summary(folder.path)
     finally:
-        asker.close()
+        if not at_once:  # an edit under way may keep it open for long
+            calls.close()

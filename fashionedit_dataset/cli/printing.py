@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -40,7 +42,8 @@ def errors_as_sentences() -> Iterator[None]:
     warnings.formatwarning = _warning
     sys.excepthook = _traceback
     try:
-        yield
+        with _terminated_as_interrupted():
+            yield
     except FashionEditError as error:
         code = _told(clean(str(error)))
     except click.ClickException as error:
@@ -48,7 +51,10 @@ def errors_as_sentences() -> Iterator[None]:
         error.show(file=text)
         echo(text.getvalue(), err=True, nl=False)
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        raised = error.__cause__ or error  # click hides what interrupted it
+        if getattr(raised, "at_once", False):
+            _end_at_once(getattr(raised, "under_way", 0))
         code = _told("stopped; the same command continues", 130)
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -61,6 +67,20 @@ def errors_as_sentences() -> Iterator[None]:
     else:
         return
     raise SystemExit(code)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Makes SIGTERM, which schedulers and containers send, the same as Ctrl-C, unless it is ignored."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def file_trouble(error: BaseException) -> str | None:
@@ -82,6 +102,15 @@ def file_trouble(error: BaseException) -> str | None:
     if error.errno in _FORBIDDEN:
         return f"{place or 'a file'} can't be read or written ({why}); change its rights, or choose another place"
     return f"{place} can't be used ({why}); check the path, or choose another place" if place is not None else None
+
+
+def _end_at_once(under_way: int) -> None:
+    """Ends the process without waiting for threads that still make a call."""
+    calls = "1 call was" if under_way == 1 else f"{under_way} calls were"
+    _told(f"stopped at once; {calls} under way and not kept, and may have been paid for; the same command continues")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)
 
 
 def _told(sentence: str, code: int = 2) -> int:

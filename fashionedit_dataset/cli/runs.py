@@ -68,7 +68,13 @@ from .printing import echo
     metavar="N",
     help="Edit the first N samples only; the same command without it goes on to the rest.",
 )
-@click.option("--retry-refused", is_flag=True, help="Ask again for what an earlier session recorded as refused.")
+@click.option(
+    "--retry",
+    multiple=True,
+    metavar="STATUS",
+    help="Ask again for rounds that ended with this status: refused, no_image or invalid_image; repeatable.",
+)
+@click.option("--keep-going", is_flag=True, help="Go on although the first rounds all ended with the same failure.")
 @quiet_option
 def run(
     editor: str,
@@ -88,7 +94,8 @@ def run(
     retries: int | None,
     budget: float | None,
     limit: int | None,
-    retry_refused: bool,
+    retry: tuple[str, ...],
+    keep_going: bool,
     quiet: bool,
     **given: Any,
 ) -> None:
@@ -104,14 +111,14 @@ def run(
     Vanilla shows no reference: where another run of the same editor has its rounds, leave them out with --protocol bug.
     """
     from fashionedit.eval_harness.editors import resolve_editor
-    from fashionedit.eval_harness.running.interrupts import RunInterrupted
     from fashionedit.eval_harness.running.limits import DEFAULT_RETRIES
+    from fashionedit.eval_harness.running.runner import RunInterrupted
     from fashionedit.eval_harness.running.runner import run as run_editor
     from fashionedit.eval_harness.running.summary import next_step, summary_lines
 
     found = resolve_editor(editor, editor_settings(given))
     source = open_data(data, split, quiet)
-    interrupted = False
+    interrupted = None
     with progress_bar(quiet)(editor, "edit") as bar:
         try:
             summary = run_editor(
@@ -135,16 +142,17 @@ def run(
                 timeout=given["timeout"],
                 budget=budget,
                 limit=limit,
-                retry_refused=retry_refused,
+                retry=retry,
+                keep_going=keep_going,
             )
         except RunInterrupted as stopped:
-            summary, interrupted = stopped.summary, True
+            summary, interrupted = stopped.summary, stopped
     echo("\n".join(summary_lines(summary)))
     if summary.stopped:
         echo(f"fashionedit: {summary.stopped}", err=True)
     echo(f"next: {next_step(summary)}", err=True)
-    if interrupted:
-        raise KeyboardInterrupt
+    if interrupted is not None:
+        raise interrupted
 
 
 @click.command(name="import", short_help="Make finished images into a run.")

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Condition
 
 from fashionedit.errors import ServiceError
@@ -19,6 +19,19 @@ LONGEST_PAUSE = 900.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _BRIEF_PAUSE = 1.0  # after a 429 that does not say how long
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReply:
+    """What a service's answer said about its limits.
+
+    Args:
+        status: Of HTTP.
+        headers: With names in lower case; `retry-after` and `x-ratelimit-…` are read, the rest may be left out.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Limiter:

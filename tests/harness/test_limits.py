@@ -22,10 +22,11 @@ from toy_samples import ToySource
 from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.running.limits import LONGEST_BACKOFF, Limits, pause_before
+from fashionedit.eval_harness.running.limits import Limits
 from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.running.summary import next_step, summary_lines
+from fashionedit.runtime.worker_pool import LONGEST_BACKOFF, pause_before
 
 
 def records(out: Path) -> list[RoundRecord]:
@@ -101,13 +102,13 @@ def test_a_refusal_is_asked_about_again_only_where_that_is_wanted(tmp_path: Path
     willing = ToyEditor()
     again = run(willing, ToySource(1), tmp_path, protocols=["bug"])
     assert (len(willing.requests), again.statuses) == (0, {Status.OK: 2, Status.REFUSED: 1})
-    asked = run(willing, ToySource(1), tmp_path, protocols=["bug"], retry_refused=True)
+    asked = run(willing, ToySource(1), tmp_path, protocols=["bug"], retry=["refused"])
     assert asked.statuses == {Status.OK: 3}
     assert [request.round for request in willing.requests] == [2, 3]  # round 3 has another input now
     assert [failure["status"] for failure in failures(tmp_path)] == ["refused"]
     run(ToyEditor(refusing([1])), ToySource(1), tmp_path / "still", protocols=["bug"])
     still = ToyEditor(refusing([1]))
-    unchanged = run(still, ToySource(1), tmp_path / "still", protocols=["bug"], retry_refused=True)
+    unchanged = run(still, ToySource(1), tmp_path / "still", protocols=["bug"], retry=["refused"])
     assert unchanged.statuses == {Status.OK: 2, Status.REFUSED: 1}
     assert len(still.requests) == 1
 
@@ -167,7 +168,7 @@ def test_as_many_hanging_edits_as_may_be_under_way_end_the_run(tmp_path: Path) -
         return tint(request)
 
     try:
-        with pytest.raises(ServiceError, match=r"2 edits never came back .*--timeout"):
+        with pytest.raises(ServiceError, match=r"2 calls never came back .*longer timeout"):
             run(ToyEditor(hangs), ToySource(9), tmp_path, protocols=["vanilla"], concurrency=2, timeout=0.1, retries=0)
     finally:
         release.set()
@@ -288,8 +289,7 @@ import os, sys, time
 from pathlib import Path
 from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
-from fashionedit.eval_harness.running.interrupts import RunInterrupted
-from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.running.runner import RunInterrupted, run
 
 def slow(request):
     os.write(1, b"asked\\n")  # in one piece: threads write at the same time

@@ -365,7 +365,7 @@ def test_results_that_are_older_than_the_records_are_refused(hub, source, tmp_pa
     run = toy_run(tmp_path / "run", source, refusing([2]))
     later = toy_run(tmp_path / "later", source, mirrored)
     shutil.copy(run.path / "results.json", tmp_path / "kept.json")
-    toy_run(tmp_path / "run", source, retry_refused=True)
+    toy_run(tmp_path / "run", source, retry=["refused"])
     shutil.copy(tmp_path / "kept.json", run.path / "results.json")
     done = command(*arguments(run))
     assert (
