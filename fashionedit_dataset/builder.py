@@ -16,7 +16,7 @@ import datasets.exceptions
 import datasets.table
 import pyarrow as pa
 
-from .errors import FashionEditError, InvalidDataError
+from .errors import FashionEditError, InvalidDataError, UnknownNameError
 from .folder import split_files
 from .parquet import ParquetReader, conform
 from .rendered import synthetic_folder
@@ -108,6 +108,7 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
     Raises:
         DatasetNotFoundError: No place that was looked at holds the data.
         InvalidDataError: An argument does not go with the configuration.
+        UnknownNameError: There is no such configuration.
     """
 
     BUILDER_CONFIG_CLASS = FashionEditConfig
@@ -127,6 +128,12 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
     ) -> None:
         if arguments.get("data_files"):
             raise InvalidDataError("fashionedit takes no data_files=; give the whole folder as data_dir=")
+        names = [config.name for config in self.BUILDER_CONFIGS]
+        if config_name is not None and config_name not in names:
+            raise UnknownNameError(
+                f"fashionedit has no configuration {config_name!r}; choose {' or '.join(names)}, and a folder or a "
+                "repository of your own with data_dir="
+            )
         self._origin = _origin(config_name or self.DEFAULT_CONFIG_NAME, data_dir, arguments)
         if isinstance(self._origin, Repository | HydratedSet):
             self._fingerprint = self._origin.fingerprint(token)

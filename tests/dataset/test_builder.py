@@ -11,7 +11,7 @@ import pytest
 from datasets import load_dataset
 
 import fashionedit
-from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 from fashionedit.schema import arrow_schema, features
 from fashionedit.settings import register_folder
 
@@ -140,8 +140,9 @@ def test_arguments_that_do_not_go_together_are_a_sentence(arguments, message):
 
 
 def test_an_unknown_configuration_or_option_is_refused(toy_folder, toy_renderer):
-    with pytest.raises(ValueError, match=r"'other' not found. Available: \['default', 'synthetic'\]"):
-        load_dataset("fashionedit", "other", data_dir=toy_folder)
+    for options in ({"data_dir": toy_folder}, {}, {"data_dir": "owner/name"}):
+        with pytest.raises(UnknownNameError, match="no configuration 'synthetc'; choose default or synthetic"):
+            load_dataset("fashionedit", "synthetc", **options)
     with pytest.raises(ValueError, match="doesn't have a 'colour' key"):
         load_dataset("fashionedit", "synthetic", colour="red")
 
