@@ -33,6 +33,9 @@ UNREAD_SUFFIXES = (
 )
 """The endings of picture files that are not read, so that readers of folders can say so."""
 
+PIXELS = "upright, 8 bits, sRGB, transparency on white"
+"""What `to_rgb` makes of any picture; it stands in the fingerprint of every score."""
+
 MAX_PIXELS = 64_000_000
 """The largest image that is decoded, in pixels (8,000 × 8,000); anything above is refused before it is unpacked."""
 

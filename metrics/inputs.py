@@ -1,7 +1,8 @@
 """What a metric accepts as an image, made one thing: a Pillow image in mode RGB, or a vector that is an embedding.
 
-Transparency is laid on white, as the whole package and the CLIP processor of transformers 5 do (`cv2.imread` drops it
-instead). Files are turned upright; a Pillow image is taken as it stands.
+One file has one score: a path, its bytes and the Pillow image that was opened from it give the same pixels, upright and
+in sRGB. Transparency is laid on white, as the whole package and the CLIP processor of transformers 5 do (`cv2.imread`
+drops it instead).
 """
 
 from __future__ import annotations

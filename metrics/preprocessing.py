@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError, InvalidImageError
-from fashionedit.images import MAX_PIXELS, to_rgb
+from fashionedit.images import MAX_PIXELS, PIXELS, to_rgb
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -77,7 +77,7 @@ class Preprocessing:
     def fingerprint(self) -> str:
         """Canonical JSON of every number that moves a value."""
         fields = {name: getattr(self, name) for name in ("size", "crop", "mean", "std", "scale")}
-        fields |= {"resample": int(self.resample), "transparency": "on white"}
+        fields |= {"resample": int(self.resample), "pixels": PIXELS}
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     def __call__(self, image: Image.Image) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fashionedit.errors import InvalidDataError
+from fashionedit.images import PIXELS
 
 from .bilinear import resize_bilinear
 
@@ -19,7 +20,7 @@ PSNR_FINGERPRINT = {
     "metric": "psnr",
     "size": "256x256",
     "resize": "OpenCV INTER_LINEAR on 8 bits",
-    "transparency": "on white",
+    "pixels": PIXELS,
     "peak": "255",
     "mean": "of the pictures' values",
 }

@@ -15,7 +15,7 @@ import evaluate
 import numpy as np
 import pytest
 from evaluate.loading import import_main_class
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, UnknownNameError
@@ -171,6 +171,28 @@ def test_a_metric_made_after_the_weights_changed_sees_the_new_ones(tiny_clip: Pa
     )
     third = load("clip_similarity", encoder=str(folder)).compute(predictions=pairs[0], references=pairs[1])
     assert third["fingerprint"] not in (before["fingerprint"], after["fingerprint"])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_one_file_has_one_score(
+    name: str, orientation: int, counting_encoder: Any, tmp_path: Path, picture: Any
+) -> None:
+    upright = picture(7, 60, 90).resize((30, 45))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "turned.png"
+    # Of the eight orientations each is undone by itself, but for the two quarter turns, which undo each other.
+    exif_of_inverse = Image.Exif()
+    exif_of_inverse[0x0112] = {6: 8, 8: 6}.get(orientation, orientation)
+    stored = upright.copy()
+    stored.info["exif"] = exif_of_inverse.tobytes()
+    stored = ImageOps.exif_transpose(stored)
+    stored.save(path, exif=exif)
+    options = {} if name == "psnr" else {"encoder": counting_encoder()}
+    forms = [path, str(path), path.read_bytes(), Image.open(path), Image.open(path).convert("RGBA"), {"path": path}]
+    result = load(name, **options).compute(predictions=forms, references=[upright] * len(forms), per_image=True)
+    assert result["per_image"] == pytest.approx([361.2 if name == "psnr" else 100.0] * len(forms), abs=0.1)
 
 
 def test_both_clip_metrics_share_one_encoder_and_one_cache(tiny_clip: Path, pairs: Any) -> None:

@@ -73,14 +73,15 @@ def test_grey_and_transparent_arrays(picture: Any) -> None:
     assert (_pixels(clear) == 255).all(), "transparency is laid on white"
 
 
-def test_files_are_turned_upright(tmp_path: Path, picture: Any) -> None:
+def test_files_and_opened_pictures_are_turned_upright(tmp_path: Path, picture: Any) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     path = tmp_path / "turned.png"
     picture(4, 30, 20).save(path, exif=exif)
-    found = read_input(path)
-    assert isinstance(found, Image.Image)
-    assert found.size == (20, 30)
+    for value in (path, path.read_bytes(), Image.open(path), Image.open(path).copy()):
+        found = read_input(value)
+        assert isinstance(found, Image.Image)
+        assert found.size == (20, 30)
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
