@@ -82,7 +82,7 @@ def write_report(
 
 
 def _check(results: Results, runs: Sequence[ScorableRun], source: DescribedSource, most_samples: int | None) -> None:
-    if [run.identity for run in runs] != list(results.runs):
+    if [run.identity.public() for run in runs] != [run.public() for run in results.runs]:
         names = ", ".join(run.editor.name for run in results.runs)
         raise RunMismatchError(
             f"the results are of {names} and the page was given {len(runs)} runs that are not these; "

@@ -106,6 +106,7 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
         arguments: What every builder takes, and the fields of `FashionEditConfig`.
 
     Raises:
+        UnknownNameError: There is no configuration of this name.
         DatasetNotFoundError: No place that was looked at holds the data.
         InvalidDataError: An argument does not go with the configuration.
         UnknownNameError: There is no such configuration.
@@ -192,6 +193,8 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
 
 def _origin(config_name: str, data_dir: str | Path | None, arguments: dict[str, Any]) -> Source:
     own = {"synthetic": ("samples", "seed"), "default": ("revision",)}
+    if config_name not in own:
+        raise UnknownNameError(f"fashionedit: configuration {config_name!r} not found. Available: {sorted(own)}")
     for name in ("samples", "seed", "revision"):
         if arguments.get(name) is not None and config_name in own and name not in own[config_name]:
             other = "synthetic" if name in own["synthetic"] else "default"

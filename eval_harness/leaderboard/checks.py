@@ -41,6 +41,8 @@ def failed_checks(
 
 def _of_the_run(run: RunFolder, benchmark: Benchmark | None) -> Iterator[str]:
     identity = run.identity
+    if identity.public() != identity:
+        yield "The settings of the run hold a secret; run it again with the secret in an environment variable."
     if identity.editor.privileged:
         yield f"The editor {identity.editor.name} is told the answer; such rows are baselines and are not submitted."
     if identity.control_set:

@@ -18,6 +18,7 @@ from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.files import read_json_lines
+from fashionedit.runtime.secrets import masked
 
 from .bundle import EffectiveParameters, PackageVersions
 
@@ -31,9 +32,9 @@ def effective_parameters(run: RunFolder, source: SampleSource) -> dict[str, Effe
     for protocol, record in _records(run, source):
         edits[protocol] += 1
         here = told.setdefault(protocol, {})
-        for name, value in record.effective_params.items():
+        for name, value in masked(record.effective_params).items():
             here.setdefault(name, Counter())[canonical_json(value, name=name)] += 1
-        here.setdefault("", Counter())[json.dumps(record.model_version)] += 1
+        here.setdefault("", Counter())[json.dumps(masked(record.model_version))] += 1
     return {
         protocol: EffectiveParameters(
             edits=edits[protocol],

@@ -106,6 +106,12 @@ class RunIdentity(_Stored):
             del found["repeats"]
         return found
 
+    def public(self) -> RunIdentity:
+        """Returns the identity as results and pages show it: what an older version wrote may hold a secret."""
+        shown = {name: masked(clean(getattr(self.editor, name))) for name in ("name", "fingerprint")}
+        editor = self.editor.model_copy(update=shown)
+        return self.model_copy(update={"editor": editor, "params": masked(self.params)})
+
 
 class InputImage(_Stored):
     """One image that an editor was shown."""

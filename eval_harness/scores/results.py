@@ -139,7 +139,7 @@ def build_results(
         extent: Extent = "unencoded" if measures and info.name == "paste-reference" else "none"
         method = Method(None, label, info.name, info.fingerprint, kind, info.privileged, False, extent)
         groups.setdefault((method, outcome.protocol), {}).setdefault(outcome.round, {})[outcome.sample] = outcome
-    label = editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
+    label = run.identity.public().editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
     extent = "all" if measures else "none"
     mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied, extent)
     groups |= {(mine, protocol): rounds for protocol, rounds in own_rounds.items()}
@@ -165,7 +165,7 @@ def build_results(
     rows.sort(key=lambda pair: table_order(pair[0]))
     return Results(
         protocol_version=run.identity.protocol_version,
-        runs=(run.identity,),
+        runs=(run.identity.public(),),
         dataset=_dataset(source),
         metrics=scores.metrics,
         measures=scores.measured.measures if scores.measured is not None else (),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.files import parse_json
 from fashionedit.runtime.progress import Bar
 
 from .printing import echo
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fashionedit.folder import FashionEditFolder
 
 PATH = click.Path(path_type=Path)
+_MEANT_AS_JSON = re.compile(r"[\[{]|\".*\"$|-?\d+(\.\d*)?([eE][+-]?\d+)?$")
 data_option = click.option(
     "--data",
     required=True,
@@ -177,17 +179,31 @@ def protocol_names(text: str | None) -> tuple[str, ...] | None:
 
 
 def parameters(pairs: tuple[str, ...], option: str = "--param") -> dict[str, Any]:
-    """Returns the values of `--param` or another option, each read as JSON where it is JSON, else as text."""
+    """Returns the values of `--param` or another option, each read as JSON where it is JSON, else as text.
+
+    Raises:
+        InvalidDataError: A pair has no `=`, or its value begins as JSON does and is none.
+    """
     found: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise InvalidDataError(f"{option} {pair!r} is no KEY=VALUE; write for example {option} strength=0.7")
         try:
-            found[key] = json.loads(value)
-        except ValueError:
+            found[key] = parse_json(value, name=f"{option} {key}")
+        except InvalidDataError:
+            if _MEANT_AS_JSON.match(value) or not _is_text(value):
+                raise
             found[key] = value
     return found
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # bytes of the command line that are no UTF-8
+        return False
+    return "\0" not in value
 
 
 def print_table(results: Results, details: Sequence[Path] | None = None) -> None:

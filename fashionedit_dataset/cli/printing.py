@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from fashionedit.runtime.secrets import clean, shown
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_PART = re.compile(r"\.([^/]+)\.\d+\.[0-9a-f]+\.part")  # a file is written under such a name first
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
@@ -91,7 +93,7 @@ def file_trouble(error: BaseException) -> str | None:
         return None
     why = os.strerror(error.errno)
     named = error.filename is not None and not isinstance(error.filename, int)
-    place = os.fsdecode(error.filename) if named else None
+    place = _PART.sub(r"\1", os.fsdecode(error.filename)) if named else None
     if error.errno in _FULL:
         return f"{place or 'the disk'} can't be written ({why}); make room, and the same command continues"
     if error.errno in _TOO_MANY:

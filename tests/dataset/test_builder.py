@@ -181,3 +181,8 @@ def naming_folder(toy_folder, tmp_path):
 def test_no_door_opens_a_picture_that_a_row_only_names(naming_folder, door):
     with pytest.raises(InvalidDataError, match="a path without bytes"):
         door(naming_folder)
+
+
+def test_an_unknown_configuration_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(UnknownNameError, match=r"'synthetc' not found. Available: \['default', 'synthetic'\]"):
+        load_dataset("fashionedit", "synthetc")
