@@ -46,12 +46,13 @@ def _connect_here_only(self: socket.socket, address: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gives each test empty caches and settings, and closes the network."""
+    """Gives each test empty caches and settings, forgets the secrets of others, and closes the network."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("FASHIONEDIT_CACHE", str(home / "cache"))
     monkeypatch.setattr(socket.socket, "connect", _connect_here_only)
+    monkeypatch.setattr("fashionedit.runtime.secrets._remembered", set())
 
 
 @pytest.fixture(scope="session")
