@@ -10,7 +10,8 @@ The attribute is one of
 - a class or an instance with the methods of `Editor` or `PrivilegedEditor`, or with `__call__` like the functions
   above; a class is called without arguments.
 
-A function returns a PIL image, None (status `no_image`) or an `EditResult`; anything else is status `invalid_image`.
+A function returns a PIL image, a NumPy array (H, W, 3) or (H, W) of 8-bit levels or of numbers in 0..1, the path of an
+image file, or an `EditResult`. None is status `no_image`; anything else is status `invalid_image`.
 It may be `async`: its edits are then awaited, several at the same time.
 The fingerprint of a class or instance is what `describe()` declares. A callable declares `version`, an attribute of its
 own, or is known by the source of the file that defines it; one with neither can be run but not continued.
@@ -31,14 +32,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from fashionedit.errors import EditorError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor, Status
 from fashionedit.eval_harness.running.identity import UNDECLARED
+from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
+
+from .results import decoded
 
 _FORMS = "write edit(image, instruction, reference=None, **kw) or edit(request: EditRequest)"
 _AT_ONCE = 8  # an async function waits for a service; those bear about that many
+_RETURN = "return the edited picture: a PIL image, a NumPy array, the path of an image file, or an EditResult"
 _OFFERED = ("reference", "seed", "round", "protocol", "state")
 
 
@@ -194,13 +200,21 @@ class CallableEditor:
     def _result(self, answer: Any) -> EditResult:
         if isinstance(answer, EditResult):
             return answer
-        if isinstance(answer, Image.Image):
-            return EditResult.ok(answer)
         if answer is None:
-            return EditResult.failed(Status.NO_IMAGE, f"{self._name} returned None")
-        return EditResult.failed(
-            Status.INVALID_IMAGE, f"{self._name} returned {type(answer).__name__}, which is no PIL image"
-        )
+            return EditResult.failed(Status.NO_IMAGE, f"{self._name} returned None; {_RETURN}")
+        try:
+            return EditResult.ok(_picture(answer))
+        except (OSError, ValueError) as error:  # InvalidImageError is a ValueError
+            return EditResult.failed(Status.INVALID_IMAGE, f"{self._name} returned {error}; {_RETURN}")
+
+    def check_params(self, params: Mapping[str, Any]) -> None:
+        """Returns if every edit can be given these params.
+
+        Raises:
+            EditorError: The function does not take one.
+        """
+        if not self._takes_request:
+            self._params(params)
 
     def _takes(self, name: str) -> bool:
         parameter = self._signature.parameters.get(name)
@@ -252,6 +266,41 @@ class AsyncCallableEditor(CallableEditor):
     def edit(self, request: EditRequest) -> EditResult:
         """Returns what `edit_async` does, on an event loop of this call's own."""
         return asyncio.run(self.edit_async(request))
+
+
+def _picture(answer: Any) -> Image.Image:
+    """Returns the picture that a function returned.
+
+    Raises:
+        ValueError: It is none; the message says what it is.
+        OSError: It is a path that can't be read.
+    """
+    if isinstance(answer, Image.Image):
+        return answer
+    if isinstance(answer, np.ndarray):
+        return _from_array(answer)
+    if isinstance(answer, str | os.PathLike):
+        path = Path(answer)
+        if not path.is_file():
+            raise ValueError(f"the path {str(answer)[:200]!r}, where there is no file")
+        with path.open("rb") as file:
+            return decoded(file.read(MOST_PICTURE_BYTES + 1))
+    raise ValueError(f"a {type(answer).__name__}, which is no picture")
+
+
+def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
+    what = f"an array of {array.dtype} and shape {array.shape}"
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))) or not array.size:
+        raise ValueError(f"{what}, not (height, width, 3)")
+    if array.dtype == np.bool_ or array.dtype.kind == "f":
+        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            raise ValueError(f"{what} with numbers outside 0..1")
+        array = np.rint(array.astype(np.float64) * 255)
+    elif array.dtype.kind not in "ui" or array.min() < 0 or array.max() > 255:
+        raise ValueError(f"{what} with levels outside 0..255")
+    return Image.fromarray(np.ascontiguousarray(array, dtype=np.uint8))
 
 
 def _takes_request(signature: inspect.Signature) -> bool:

@@ -75,6 +75,14 @@ class OpenAIImages:
             usd_per_edit=usd_per_edit(self._price),
         )
 
+    def check_params(self, params: Mapping[str, Any]) -> None:
+        """Returns if these params can be sent.
+
+        Raises:
+            EditorError: One is not of `images.edit`.
+        """
+        checked_params(f"openai:{self._model}", params, PARAMS)
+
     def edit(self, request: EditRequest) -> EditResult:
         """Returns what one call came to.
 

@@ -91,6 +91,14 @@ class OpenAIResponses:
             usd_per_edit=usd_per_edit(self._image_price),
         )
 
+    def check_params(self, params: Mapping[str, Any]) -> None:
+        """Returns if these params can be sent.
+
+        Raises:
+            EditorError: One is not of the tool.
+        """
+        checked_params(f"openai-responses:{self._model}", params, PARAMS)
+
     def edit(self, request: EditRequest) -> EditResult:
         """Returns what one call came to.
 

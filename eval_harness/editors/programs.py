@@ -4,7 +4,8 @@ For each edit the harness makes a temporary folder with `base.png`, `reference.p
 (`request_id`, `protocol`, `round`, `instruction`, `seed`, `params`, `state`), and runs the program. In its arguments
 
 - `{base}`, `{reference}`, `{out}` and `{request}` are the paths of those files (`{reference}` is empty in `vanilla`),
-- `{instruction}` and `{seed}` are texts, `{params}` is JSON.
+- `{instruction}` and `{seed}` are texts, `{params}` is JSON;
+- another name in braces is refused as a mistake; `{{name}}` is passed on as `{name}`.
 
 A program without any of these is given the folder as its last argument. It writes the edited picture to `{out}`,
 which is `out.png` in the folder (PNG, JPEG or WebP inside), or `result.json`, or both. The JSON has `status`
@@ -49,6 +50,9 @@ from .results import failed_result
 from .settings import EditorSettings
 
 _PLACE = re.compile(r"\{(base|reference|instruction|out|seed|request|params)\}")
+_PLACES = "{base}, {reference}, {instruction}, {out}, {seed}, {request} and {params}"
+_BRACES = re.compile(r"\{([A-Za-z_]\w*)\}")
+_DOUBLED = re.compile(r"\{(\{(?!(?:base|reference|instruction|out|seed|request|params)\})[A-Za-z_]\w*\})\}")
 _INTERPRETERS = re.compile(r"(python|pypy|node|deno|bun|perl|ruby|Rscript|julia|bash|sh|zsh|dash|fish|env)[\d.]*")
 _ELSEWHERE = re.compile(
     r"docker|podman|apptainer|singularity|ssh|srun|sbatch|conda|mamba|uv|uvx|poetry|pipx|npx|make|kubectl"
@@ -89,6 +93,12 @@ class Program:
             raise InvalidDataError(f"the command {line!r} can't be split ({error}); check its quotes") from None
         if not self._arguments:
             raise InvalidDataError("the command is empty; write command:PROGRAM ARGUMENTS")
+        for argument in self._arguments[1:]:
+            for name in _BRACES.findall(_PLACE.sub("", _DOUBLED.sub("", argument))):
+                raise InvalidDataError(
+                    f"the command holds {{{name}}}, which stands for nothing; it may hold {_PLACES}, and "
+                    f"{{{{{name}}}}} is passed on as {{{name}}}"
+                )
         found = shutil.which(self._arguments[0])
         if found is None:
             raise UnknownNameError(f"no program is called {self._arguments[0]!r}; check its name, path and permission")
@@ -142,7 +152,8 @@ class Program:
             "request": str(folder / "request.json"),
             "params": json.dumps(dict(request.params)),
         }
-        filled = [_PLACE.sub(lambda place: values[place[1]], argument) for argument in self._arguments[1:]]
+        plain = [_DOUBLED.sub(r"\1", argument) for argument in self._arguments[1:]]
+        filled = [_PLACE.sub(lambda place: values[place[1]], argument) for argument in plain]
         return [str(self._program), *filled, *([] if self._places else [str(folder)])]
 
     def _result(self, folder: Path) -> EditResult:

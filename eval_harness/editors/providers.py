@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -117,6 +118,16 @@ class ProviderEditor:
             at_once=_AT_ONCE,
         )
 
+    def check_params(self, params: Mapping[str, Any]) -> None:
+        """Returns if these params are free.
+
+        Raises:
+            EditorError: One is set for each round.
+        """
+        for name in params:
+            if name in _OURS:
+                raise EditorError(f"param {name!r} is set by the harness for each round; leave it out")
+
     def edit(self, request: EditRequest) -> EditResult:
         """Returns the provider's picture.
 
@@ -191,9 +202,7 @@ class ProviderEditor:
 
     def _fields(self, request: EditRequest, shown: Image.Image) -> dict[str, Any]:
         fields: dict[str, Any] = plain_json(dict(request.params), name="params")
-        for name in fields:
-            if name in _OURS:
-                raise EditorError(f"param {name!r} is set by the harness for each round; leave it out")
+        self.check_params(fields)
         if self._seed:
             fields["seed"] = request.seed
         if self._native:

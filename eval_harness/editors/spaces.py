@@ -21,7 +21,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,17 @@ class Space:
             at_once=_AT_ONCE,
         )
 
+    def check_params(self, params: Mapping[str, Any]) -> None:
+        """Returns if these params set inputs that are free.
+
+        Raises:
+            EditorError: One does not.
+        """
+        names = {item["parameter_name"] for item in self._endpoint["parameters"]}
+        for name in params:
+            if name not in names or places_in(self._inputs.get(name)):
+                raise EditorError(f"param {name!r} is no free input of {self._place}; it has {listed(self._endpoint)}")
+
     def edit(self, request: EditRequest) -> EditResult:
         """Returns the Space's picture.
 
@@ -119,10 +130,7 @@ class Space:
         from gradio_client import handle_file
 
         params = plain_json(dict(request.params), name="params")
-        known = {item["parameter_name"] for item in self._endpoint["parameters"]}
-        for name in params:
-            if name not in known or places_in(self._inputs.get(name)):
-                raise EditorError(f"param {name!r} is no free input of {self._place}; it has {listed(self._endpoint)}")
+        self.check_params(params)
         used = {**params, "inputs": self._inputs} if self._guessed else params
         deadline = time.monotonic() + self._settings.timeout
         with tempfile.TemporaryDirectory(prefix="fashionedit-") as made:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from .diagnosis import diagnosed
 from .drawn_person import drawn_person
 from .examination import Examination, Observed
 from .findings import Diagnosis
+from .picture_findings import apart
 from .tried_editor import Asked, TriedEditor, judged
 
 _OTHER_WORDS = "The garment is bright red with broad white stripes."
@@ -41,7 +42,8 @@ def examine(
     """Returns what is to be known about an editor before it is run; nothing is written.
 
     The first sample goes through its rounds in each protocol. Then its first request is made again as it was, with
-    other words, and with another reference, to see what changes the answer. On the control set a drawn figure is asked
+    other words (those of the sample's other rounds, since an editor may know no others), and with another reference, to
+    see what changes the answer. On the control set a drawn figure is asked
     for as well, since the samples show no people. Each request is made once, without retries.
 
     Args:
@@ -70,11 +72,14 @@ def examine(
     sample = source.sample(source.ids[0])
     chains = [Chain(identity, source, sample.id, protocol) for protocol in identity.protocols]
     if begin is not None:
-        begin(sum(len(chain.rounds) for chain in chains) + 2 + ("bug" in identity.protocols) + source.control_set)
+        words = len(sample.differences)
+        begin(
+            sum(len(chain.rounds) for chain in chains) + 1 + words + ("bug" in identity.protocols) + source.control_set
+        )
     try:
         for chain in chains:
             patient.take_through(chain, sample, found.rounds.setdefault(chain.protocol.name, []))
-        _vary(patient, found, found.first)
+        _vary(patient, found, found.first, [difference.description for difference in sample.differences[1:]])
     except (EditorError, ServiceError, MissingExtraError) as error:
         if not patient.answered:
             raise
@@ -85,10 +90,13 @@ def examine(
     return Diagnosis(info.name, patient.tried.calls, tuple(diagnosed(found)))
 
 
-def _vary(patient: _Patient, found: Examination, first: Observed) -> None:
+def _vary(patient: _Patient, found: Examination, first: Observed, descriptions: Sequence[str]) -> None:
     asked, protocol = first.request, PROTOCOLS[first.request.protocol]
     found.again = patient.ask(asked)
-    found.other_words = patient.ask(replace(asked, instruction=protocol.instruction(_OTHER_WORDS)))
+    for words in (*descriptions, _OTHER_WORDS):
+        found.other_words = patient.ask(replace(asked, instruction=protocol.instruction(words)))
+        if apart(first, found.other_words) != 0:
+            break
     if asked.references:
         other = ImageOps.flip(ImageOps.invert(asked.references[0]))
         shown = tuple(RequestImage(item.role, other) if item.role == "reference" else item for item in asked.images)

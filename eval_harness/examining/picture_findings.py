@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from PIL import ExifTags
+import numpy as np
+from PIL import ExifTags, Image
 
 from fashionedit.images import pixel_digest
 
@@ -17,6 +18,7 @@ from .tried_editor import levels_apart
 _SHAPE = 0.05  # how far apart two aspects are that are not the same, as a share
 _CHANCE = 1.5  # so many times the difference of a mere repetition is no chance
 _DARK = 8  # levels, 0..255
+_CELLS, _SAME = 64, 8  # cells a side, and levels
 
 
 def influence(found: Examination) -> Iterator[Finding]:
@@ -24,13 +26,13 @@ def influence(found: Examination) -> Iterator[Finding]:
     if found.again is None:
         return
     first = found.first
-    repeated = _apart(first, found.again)
+    repeated = apart(first, found.again)
     for name, other, what in (
         ("reference", found.other_reference, "reference image"),
         ("instruction", found.other_words, "instruction"),
     ):
         if other is not None:
-            yield _changes(name, what, _apart(first, other), repeated)
+            yield _changes(name, what, apart(first, other), repeated)
     if repeated is None:
         yield Finding("seed", "note", "Whether a seed repeats can't be told: one of the two answers is no picture.")
     elif repeated == 0:
@@ -121,28 +123,45 @@ def content(found: Examination) -> Iterator[Finding]:
     good = [(observed, observed.image) for observed in found.all_rounds if observed.image is not None]
     kinds: Counter[str] = Counter()
     for observed, image in good:
-        digest = pixel_digest(image)
+        digest, base, references = pixel_digest(image), observed.request.base, observed.request.references
         ranges: Any = image.getextrema()
         if all(high <= _DARK for _, high in ranges):
             kinds["black"] += 1
         elif all(low == high for low, high in ranges):
             kinds["of one colour"] += 1
-        elif digest == pixel_digest(observed.request.base):
+        elif digest == pixel_digest(base):
             kinds["the base image, unchanged"] += 1
-        elif digest in map(pixel_digest, observed.request.references):
+        elif digest in map(pixel_digest, references):
             kinds["the reference itself"] += 1
+        elif _shows_the_same(image, base):
+            kinds["the base image, unchanged but for its encoding"] += 1
+        elif any(_shows_the_same(image, reference) for reference in references):
+            kinds["the reference itself, encoded anew"] += 1
     for kind, count in kinds.items():
         yield Finding("content", "problem", f"{count} of {len(good)} pictures {'is' if count == 1 else 'are'} {kind}.")
     if good and not kinds:
         yield Finding("content", "ok", "No picture is black, of one colour, its base unchanged, or its reference.")
 
 
-def _apart(one: Observed, other: Observed) -> float | None:
+def _shows_the_same(image: Image.Image, other: Image.Image) -> bool:
+    """Returns whether two pictures differ by no more than a codec or a resizing makes them differ.
+
+    Means of up to 64 × 64 cells are compared: a codec moves them by a few levels, an edit moves some of them by more.
+    """
+    width, height = (
+        max(1, min(_CELLS, *(side // 8 for side in sides))) for sides in zip(image.size, other.size, strict=True)
+    )
+    small = (picture.resize((width, height), Image.Resampling.BOX) for picture in (image, other))
+    one, two = (np.asarray(picture, np.int16) for picture in small)
+    return int(np.abs(one - two).max()) <= _SAME
+
+
+def apart(one: Observed, other: Observed) -> float | None:
     """Returns the mean difference in levels; infinite for other sizes, None where a picture is missing."""
     if one.image is None or other.image is None:
         return None
-    apart = levels_apart(one.image, other.image)
-    return float("inf") if apart is None else apart
+    levels = levels_apart(one.image, other.image)
+    return float("inf") if levels is None else levels
 
 
 def _levels(apart: float) -> str:

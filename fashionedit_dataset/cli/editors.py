@@ -49,7 +49,7 @@ def doctor(
     """Ask EDITOR for one sample in each protocol, and say what is to be known before a run.
 
     Whether reference, instruction and seed matter; sizes, transparency, black or unchanged pictures; refusals; time and
-    money for the whole split; and the command to give. EDITOR and its options are as for run. At most ten edits are
+    money for the whole split; and the command to give. EDITOR and its options are as for run. At most twelve edits are
     made, each once, and nothing is written. The exit code is 1 where a problem was found.
     """
     from fashionedit.eval_harness.editors import resolve_editor
