@@ -199,6 +199,8 @@ class Editor(Protocol):
     - `edit_many(requests) -> list[EditResult]` and `batch_size`, the most requests that it takes at once: it is then
       given requests of several samples together, and answers in their order;
     - `async edit_async(request) -> EditResult`, which is then awaited in the place of `edit`;
+    - `check_params(params)`, which raises an `EditorError` for params that no edit can be given; called once, before
+      the run folder is made;
     - `close()`, called once after the last edit.
 
     A `ServiceError` that it raises (no key, no quota, no such model) ends the run with that sentence.

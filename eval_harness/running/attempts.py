@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sysconfig
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 from PIL import Image
 from pydantic import ValidationError
 
+import fashionedit
 from fashionedit.errors import EditorError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import (
     Editor,
@@ -32,6 +35,7 @@ from .keys import image_path, plain_json
 from .records import FailedAttempt, InputImage, OutputImage, RoundRecord
 from .sessions import timestamp
 
+_NOT_THEIRS = {Path(fashionedit.__file__).parent, Path(sysconfig.get_path("stdlib"))}
 _STOPS = (EditorError, MissingExtraError, ServiceError)
 
 
@@ -264,10 +268,20 @@ def _raised(step: Step, error: BaseException, seconds: float) -> FailedAttempt:
     return _failure(
         step,
         Status.TIMEOUT if isinstance(error, TimeoutError) else Status.ERROR,
-        message=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,
+        message=_described(error),
         traceback="".join(traceback.format_exception(error)),
         seconds=round(seconds, 4),
     )
+
+
+def _described(error: BaseException) -> str:
+    """Returns what was raised, and where in the editor's own code."""
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if not {"site-packages", "dist-packages"} & set(path.parts) and not _NOT_THEIRS & set(path.parents):
+            place = f" in {path.name}, line {frame.lineno}"
+    return f"{type(error).__name__}{place}{f': {error}' if str(error) else ''}"
 
 
 def _failure(step: Step, status: Status, **told: Any) -> FailedAttempt:

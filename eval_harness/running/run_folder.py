@@ -292,6 +292,11 @@ def _mismatch(folder: Path, differences: list[str]) -> str:
         advice = (
             "this editor's code can't be read, so it can't be told whether it is the same: let it declare a `version`"
         )
+    elif any(clause.startswith("editor.fingerprint") and " source " in clause for clause in differences):
+        advice = (
+            "the editor's source has changed; give another folder for this run, and let the editor declare a `version` "
+            "(an attribute of that name), which then stands for its source"
+        )
     return f"{folder} holds another run: {'; '.join(differences)}; {advice}"
 
 

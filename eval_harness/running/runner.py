@@ -145,6 +145,8 @@ def run(
         size_policy=size_policy,
         repeats=repeats,
     )
+    if (check := getattr(editor, "check_params", None)) is not None:
+        check(identity.params)  # before there is a folder
     tally = Tally(progress, source)
     calls = EditorCalls(editor, info, limits)
     at_once = False

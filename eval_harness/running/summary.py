@@ -196,7 +196,7 @@ def summary_lines(summary: RunSummary) -> list[str]:
     lines = [first]
     for status, count in summary.statuses.items():
         if status is not Status.OK:
-            again = "; the next run tries again" if status.transient else ""
+            again = f"; the next run tries again; tracebacks are in {summary.path}/errors" if status.transient else ""
             lines.append(f'{status} {count}: for example "{_short(summary.examples.get(status, ""))}"{again}')
     took = []
     if summary.seconds is not None and summary.seconds >= _SHOWN:

@@ -212,12 +212,63 @@ def test_a_function_of_a_request_is_given_the_request(tmp_path: Path, signature:
 
 @pytest.mark.parametrize(
     ("returned", "status", "words"),
-    [("None", Status.NO_IMAGE, "mine:edit returned None"), ("'a.png'", Status.INVALID_IMAGE, "returned str, which is")],
+    [
+        ("None", Status.NO_IMAGE, "mine:edit returned None; return the edited picture"),
+        ("'a.png'", Status.INVALID_IMAGE, "returned the path 'a.png', where there is no file"),
+        ("[image]", Status.INVALID_IMAGE, "returned a list, which is no picture; return the edited picture"),
+        ("{'image': image}", Status.INVALID_IMAGE, "returned a dict"),
+        ("numpy.zeros((2, 8, 6))", Status.INVALID_IMAGE, "an array of float64 and shape (2, 8, 6)"),
+        ("numpy.full((6, 8, 3), 300)", Status.INVALID_IMAGE, "levels outside 0..255"),
+        ("numpy.full((6, 8, 3), 200.0)", Status.INVALID_IMAGE, "numbers outside 0..1"),
+        ("__file__", Status.INVALID_IMAGE, "can't be read as an image"),
+    ],
 )
 def test_what_is_no_picture_has_a_status(tmp_path: Path, returned: str, status: Status, words: str) -> None:
-    path = written(tmp_path, f"def edit(image, instruction): return {returned}")
+    path = written(tmp_path, f"import numpy\ndef edit(image, instruction): return {returned}")
     answer = edited(resolve_editor(f"{path}:edit"), request())
     assert (answer.status, words in answer.message) == (status, True)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        "numpy.asarray(image)",
+        "numpy.asarray(image) / 255",
+        "(numpy.asarray(image) / 255).astype('float32')",
+        "numpy.asarray(image).astype('int64')",
+        "numpy.asarray(image.convert('RGBA'))",
+        "saved(image)",
+        "str(saved(image))",
+    ],
+)
+def test_arrays_and_paths_are_pictures(tmp_path: Path, returned: str) -> None:
+    path = written(
+        tmp_path,
+        "import numpy, pathlib\n"
+        "def saved(image):\n"
+        "    path = pathlib.Path(__file__).with_name('out.png')\n"
+        "    image.save(path)\n"
+        "    return path\n"
+        f"def edit(image, instruction): return {returned}",
+    )
+    answer = edited(resolve_editor(f"{path}:edit"), request())
+    assert answer.image is not None, answer.message
+    assert answer.image.convert("RGB").tobytes() == request().base.tobytes()
+
+
+def test_a_wrong_param_leaves_no_run_folder(tmp_path: Path) -> None:
+    path = written(tmp_path, "def edit(image, instruction, steps=1): return image")
+    with pytest.raises(EditorError, match="takes no 'stepps'"):
+        run(resolve_editor(f"{path}:edit"), ToySource(1), tmp_path / "run", params={"stepps": 4})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_changed_source_names_version_as_the_way_on(tmp_path: Path) -> None:
+    path = written(tmp_path, "def edit(image, instruction): return image")
+    run(resolve_editor(f"{path}:edit"), ToySource(1), tmp_path / "run")
+    written(tmp_path, "def edit(image, instruction): return image  # as before")
+    with pytest.raises(RunMismatchError, match=r"source has changed; .* declare a `version`"):
+        run(resolve_editor(f"{path}:edit"), ToySource(1), tmp_path / "run")
 
 
 @pytest.mark.parametrize(

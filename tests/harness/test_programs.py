@@ -178,6 +178,13 @@ def test_code_from_elsewhere_has_to_declare_a_version() -> None:
 def test_a_line_that_names_no_program_is_one_sentence() -> None:
     with pytest.raises(UnknownNameError, match="no program is called 'no-such-program'"):
         resolve_editor("command:no-such-program {base}")
+    for line, name in (
+        ("cat {prompt}", "prompt"),
+        ("cat --in={image} {out}", "image"),
+        ("cat '{\"a\":{steps}}'", "steps"),
+    ):
+        with pytest.raises(InvalidDataError, match=f"holds {{{name}}}, which stands for nothing"):
+            resolve_editor(f"command:{line}")
     with pytest.raises(InvalidDataError, match="check its quotes"):
         resolve_editor("command:cp 'a")
     with pytest.raises(InvalidDataError, match="the command is empty"):
@@ -235,3 +242,13 @@ def test_a_key_that_a_program_writes_is_masked_even_where_its_words_are_cut(
     result = program(tmp_path, said, pass_env=("TOY_PASSWORD",)).edit(REQUEST)
     assert "0123456789" not in result.message
     assert result.message.endswith("y")
+
+
+def test_doubled_braces_reach_the_program_as_single_ones(tmp_path: Path) -> None:
+    source = (
+        "import sys, json, pathlib; base, out, *rest = sys.argv[1:]\n"
+        "pathlib.Path(out).write_bytes(pathlib.Path(base).read_bytes())\n"
+        "pathlib.Path(out).with_name('result.json').write_text(json.dumps({'model_version': ' '.join(rest)}))\n"
+    )
+    result = program(tmp_path, source, "{base} {out} {{print}} 'a{seed}' '{{\"s\":{seed}}}'").edit(REQUEST)
+    assert result.model_version == f'{{print}} a{REQUEST.seed} {{{{"s":{REQUEST.seed}}}}}'

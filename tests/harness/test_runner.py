@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import signal
 import threading
@@ -201,9 +202,10 @@ def test_exceptions_are_status_error_with_type_message_and_traceback(tmp_path: P
     summary = run(ToyEditor(broken), source, tmp_path / "run", protocols=["vanilla"])
     assert summary.statuses == {Status.OK: 1, Status.TIMEOUT: 1, Status.ERROR: 1}
     found = outcomes(tmp_path / "run", source)
-    assert found["vanilla", "toy-00", 1].message == "ZeroDivisionError: by nought"
+    message = found["vanilla", "toy-00", 1].message
+    assert re.fullmatch(r"ZeroDivisionError in test_runner.py, line \d+: by nought", message)
     assert found["vanilla", "toy-00", 2].status is Status.TIMEOUT
-    assert found["vanilla", "toy-00", 2].message == "TimeoutError"
+    assert found["vanilla", "toy-00", 2].message.startswith("TimeoutError in test_runner.py, line ")
     kept = [json.loads(path.read_text()) for path in (tmp_path / "run" / "errors").iterdir()]
     assert {item["round"] for item in kept} == {1, 2}
     assert all("in broken" in item["traceback"] for item in kept)
@@ -539,5 +541,6 @@ def test_summary_tells_failures_by_status_with_an_example(tmp_path: Path) -> Non
     assert lines == [
         "6 of 6 rounds ended: 4 ok, 1 refused, 1 timeout; 6 edits made now, 0 rounds kept from before",
         'refused 1: for example "no round 3"',
-        'timeout 1: for example "no round 1"; the next run tries again',
+        'timeout 1: for example "no round 1"; the next run tries again; tracebacks are in '
+        f"{tmp_path / 'run' / 'errors'}",
     ]
