@@ -38,11 +38,11 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/.demo: setup.cfg pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[offline]'
 	@touch $@
 
 .venv/.dev: setup.cfg pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 # A strict editable install links each file, so a file that is new or gone is linked anew.
