@@ -27,7 +27,7 @@ from .printing import echo
 @click.option("--samples", type=click.IntRange(1), default=24, show_default=True)
 @quiet_option
 def demo(out: Path, samples: int, quiet: bool) -> None:
-    """See it work: the synthetic control set, all built-in editors, real pretrained weights, no key, no download."""
+    """See it work: the synthetic control set, two editors and the baselines, real weights; no key, no download."""
     from fashionedit.eval_harness.demo import run_demo
 
     results, page = run_demo(out, samples, bar=progress_bar(quiet))
