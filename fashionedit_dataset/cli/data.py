@@ -21,6 +21,7 @@ def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: 
 
     A line of metadata.jsonl: {"original": "a.jpg", "draft": "b.png", "annotation": "...", "differences":
     [{"description": "...", "box_2d": [ymin, xmin, ymax, xmax]}, ... three]}; boxes are thousandths of the original.
+    Add "garment_id" where several photographs show one garment: it decides every interval (docs/build.md).
     """
     from fashionedit.builders.pack import pack as pack_folder
 

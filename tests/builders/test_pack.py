@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashionedit.builders.metadata import MetadataLine
 from fashionedit.builders.pack import pack
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.folder import open_folder
@@ -370,3 +372,16 @@ def test_real_photographs_go_through_unchanged(tmp_path: Path) -> None:
         assert folder.digests(sample.id).original_size == original.size
         for difference in sample.differences:
             assert difference.reference.tobytes() == crop(original, difference.box).tobytes()
+
+
+def test_the_example_in_the_documentation_is_packed(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "build.md").read_text("utf-8")
+    (example,) = [part.split("```")[0] for part in page.split("```json\n")[1:] if part.startswith('{"original"')]
+    _metadata(tmp_path / "source", example.strip())
+    _photograph(tmp_path / "source" / "photos" / "1.jpg", 1, (300, 440))
+    _photograph(tmp_path / "source" / "drafts" / "1.png", 2, (256, 256))
+    pack(tmp_path / "source", tmp_path / "out")
+    (sample,) = open_folder(tmp_path / "out", "validation")
+    assert (sample.gender, sample.category, sample.view) == ("WOMEN", "Blazers", "front")
+    fields = re.findall(r"`(\w+)`", page.split("| field | meaning |")[1])
+    assert {*MetadataLine.model_fields} <= {*fields}
