@@ -75,8 +75,6 @@ class Service:
             CallFailedError: It was not answered.
             ServiceError: The service won't work at all.
         """
-        import openai
-
         rest = {name: value for name, value in body.items() if name not in ("model", "messages", "input")}
         with self.limiter.call():
             start = time.monotonic()
@@ -91,7 +89,7 @@ class Service:
                         model=body["model"], input=body["input"], extra_body=rest
                     )
                 reply = self._read(raw.content)
-            except openai.OpenAIError as error:
+            except openai_client.call_errors() as error:
                 url = openai_client.service_url(self.analyst.base_url)
                 problem = openai_client.call_problem(error, url=url, timeout=self.analyst.timeout)
                 raise failure_of(problem, self.analyst) from error

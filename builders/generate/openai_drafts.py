@@ -14,7 +14,7 @@ from fashionedit.images import read_image
 from fashionedit.runtime.answers import json_object, picture_bytes, picture_text, token_counts
 from fashionedit.runtime.failures import Failure, Problem, Service, problem_in
 from fashionedit.runtime.http_clients import check_url
-from fashionedit.runtime.openai_client import call_problem, open_client, service_host, service_url
+from fashionedit.runtime.openai_client import call_errors, call_problem, open_client, service_host, service_url
 
 from .drafting import DraftRequest, DraftResult
 
@@ -124,8 +124,6 @@ class OpenAIDrafts:
 
     def _ask(self, client: Any, request: DraftRequest) -> dict[str, Any] | Problem | ServiceError:
         """Returns the answer's JSON, or what went wrong."""
-        import openai
-
         fields: dict[str, Any] = {"size": self._size}
         if self._quality is not None:
             fields["quality"] = self._quality
@@ -134,12 +132,15 @@ class OpenAIDrafts:
             raw = client.images.with_raw_response.generate(
                 model=self._model, prompt=request.caption, n=1, extra_body=extra or None, **fields
             )
-            return json_object(raw.content)
-        except openai.OpenAIError as error:
+        except ServiceError as stop:
+            return stop
+        except call_errors() as error:
             try:
                 return call_problem(error, url=self._url, timeout=self._timeout)
             except ServiceError as stop:
                 return stop
+        try:
+            return json_object(raw.content)
         except InvalidDataError as error:
             return Problem(Failure.MALFORMED, message=str(error))
 

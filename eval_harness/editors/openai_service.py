@@ -11,7 +11,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditResult, ServiceReply, Status
 from fashionedit.runtime.answers import json_object
 from fashionedit.runtime.failures import Failure, Problem, Service, problem_in
-from fashionedit.runtime.openai_client import call_problem, open_client, service_host, service_url
+from fashionedit.runtime.openai_client import call_errors, call_problem, open_client, service_host, service_url
 from fashionedit.runtime.prices import Price, price_of
 
 from .results import failed_result, picture_result
@@ -64,13 +64,11 @@ class OpenAIService:
         Raises:
             ServiceError: No further call is worth making.
         """
-        import openai
-
         try:
             raw = call(self._open())
-        except openai.OpenAIError as error:
-            status = getattr(error, "status_code", None)
-            reply = None if status is None else _limits(status, error.response.headers)  # type: ignore[attr-defined]  # as above
+        except call_errors() as error:
+            response = getattr(error, "response", None)
+            reply = None if response is None else _limits(response.status_code, response.headers)
             problem = call_problem(error, url=self._url, timeout=self._settings.timeout)
             return failed_result(problem, self._service, reply=reply)
         reply = _limits(raw.status_code, raw.headers)

@@ -78,8 +78,7 @@ class ProviderEditor:
     """
 
     def __init__(self, name: str, settings: EditorSettings) -> None:
-        import huggingface_hub
-        from huggingface_hub import InferenceClient, get_token
+        from huggingface_hub import InferenceClient, constants, get_token
 
         provider, _, model = name.partition("/")
         if not provider or not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
@@ -100,7 +99,7 @@ class ProviderEditor:
             {"base_url": settings.base_url} if settings.base_url else {"model": model, "provider": provider}
         )
         self._client = InferenceClient(timeout=settings.timeout, **where)
-        self._url = settings.base_url or huggingface_hub.constants.INFERENCE_PROXY_TEMPLATE.format(provider=provider)
+        self._url = settings.base_url or constants.INFERENCE_PROXY_TEMPLATE.format(provider=provider)
         self._service = Service(f"{provider} ({model})", model, "HF_TOKEN", "provider, model and base URL")
         self._keep_the_rules()
 
@@ -135,13 +134,13 @@ class ProviderEditor:
             EditorError: A param is one that the harness sets.
             ServiceError: No further call is worth making: no key, no quota, no such model.
         """
-        import huggingface_hub
+        from huggingface_hub import constants
 
         stitched = bool(request.references) and not self._native
         shown = stitch(request.base, request.references[0]) if stitched else request.base
         fields = self._fields(request, shown)
         used = {**request.params, **({"seed": request.seed} if self._seed else {}), "stitched": stitched}
-        if huggingface_hub.constants.HF_HUB_OFFLINE:
+        if constants.HF_HUB_OFFLINE:
             raise ServiceError("HF_HUB_OFFLINE is set, so no provider can be called; unset it")
         self._keep_the_rules()
         _LAST.response = None

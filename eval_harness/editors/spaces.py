@@ -240,7 +240,7 @@ class Space:
 
 
 def _connected(place: str, timeout: float) -> Any:
-    import huggingface_hub
+    from huggingface_hub import constants
 
     try:
         from gradio_client import Client
@@ -248,7 +248,7 @@ def _connected(place: str, timeout: float) -> Any:
         if (error.name or "").partition(".")[0] != "gradio_client":
             raise
         raise MissingExtraError("space", "gradio_client") from None
-    url = place if _is_url(place) else huggingface_hub.constants.ENDPOINT
+    url = place if _is_url(place) else constants.ENDPOINT
     rules = {
         "timeout": timeout,
         "auth": auth_hook("httpx", url),

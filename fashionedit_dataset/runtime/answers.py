@@ -15,6 +15,7 @@ from .http_clients import MOST_PICTURE_BYTES, fetch
 from .secrets import masked, whole
 
 _DATA_URL = re.compile(r"data:[^,]{0,200}?(;base64)?,", re.I)
+_LINK = re.compile(r"[a-z][a-z0-9+.-]*:|/[^\s.]*\.", re.I)  # base64 has no dot, but a JPEG in it begins with a slash
 _URL_SAFE = str.maketrans("-_", "+/")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _FIELDS = ("b64_json", "url", "image", "image_url")
@@ -73,7 +74,7 @@ def picture_bytes(text: str, *, service: str, seconds: float) -> bytes:
             raise InvalidImageError(f"the answer's image is a URL of text ({text[:40]!r}); ask for base64")
         text = text[head.end() :]
         text = unquote(text) if "%" in text else text
-    elif re.match(r"[a-z][a-z0-9+.-]*:|/[^/]", text[:40], re.I) and not _is_base64(text):
+    elif _LINK.match(text[:2048]):
         return fetch(text, service=service, seconds=seconds)
     if len(text) > MOST_PICTURE_BYTES * 3 // 2:
         raise _too_large()
@@ -85,11 +86,6 @@ def picture_bytes(text: str, *, service: str, seconds: float) -> bytes:
     if len(data) > MOST_PICTURE_BYTES:
         raise _too_large()
     return data
-
-
-def _is_base64(text: str) -> bool:
-    # A JPEG in base64 begins with a slash, as a relative link does: /9j/4AAQ…
-    return re.fullmatch(r"[A-Za-z0-9+/_\s-]{8,}={0,2}\s*", text[:4096]) is not None and "." not in text[:4096]
 
 
 def _too_large() -> InvalidImageError:

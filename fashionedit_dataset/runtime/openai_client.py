@@ -72,10 +72,13 @@ def call_problem(error: Exception, *, url: str, timeout: float) -> Problem:
     """
     import openai
 
-    if isinstance(error.__cause__, ServiceError):
-        raise error.__cause__
-    if isinstance(error.__cause__, InvalidDataError):
-        return Problem(Failure.TOO_LARGE, message=str(error.__cause__))
+    for raised in (error, error.__cause__):  # what our rules raise, as it is or wrapped, by the client's version
+        if isinstance(raised, ServiceError):
+            raise raised
+        if isinstance(raised, InvalidDataError):
+            return Problem(Failure.TOO_LARGE, message=str(raised))
+    if isinstance(error, OSError):
+        return Problem(Failure.NO_CONNECTION, message=connection_failure(error, url))
     if isinstance(error, openai.APITimeoutError):
         proxy = proxy_of(url)
         return Problem(
@@ -88,6 +91,13 @@ def call_problem(error: Exception, *, url: str, timeout: float) -> Problem:
     if isinstance(error, openai.APIResponseValidationError | ValueError):
         return Problem(Failure.MALFORMED, message=masked(str(error)))
     raise error
+
+
+def call_errors() -> tuple[type[Exception], ...]:
+    """Returns what a call may raise and `call_problem` reads."""
+    import openai
+
+    return openai.OpenAIError, InvalidDataError, OSError
 
 
 def service_url(base_url: str | None) -> str:
