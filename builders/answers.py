@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -26,10 +27,32 @@ _MAX_DEPTH = 16
 _MAX_STARTS = 256
 _MAX_TOKENS = 50_000
 
+LEAST_SIDE = 10
+"""Thousandths: the shortest side of a box; 11 pixels of a photograph of 1,101."""
+
+MOST_AREA = 0.9
+"""The largest share of the image that a box may cover, 0..1: a difference is a detail."""
+
+MOST_OVERLAP = 0.85
+"""The largest share that two boxes of a sample may have in common, of what they cover together."""
+
+_NOTHING = re.compile(
+    r"(?:n\W?a|none|nil|null|nothing|unknown|unclear|same|identical|empty|tbd|todo|not applicable|not visible"
+    r"|(?:there (?:is|are) )?no(?: \w+){0,2} (?:differences?|changes?)(?: .{0,40})?|no|yes|\W*|description|wearing)",
+    re.IGNORECASE,
+)
+_SECOND_IMAGE = re.compile(
+    r"\b(?:(?:second|2nd|other|generated|draft|synthetic|edited) (?:image|picture|photo(?:graph)?)|the (?:draft|latter)"
+    r"|(?:image|picture|photo) (?:2|two|b)|both images)\b",
+    re.IGNORECASE,
+)
+
 _FORM = '{"differences": [{"description": "…", "box_2d": [ymin, xmin, ymax, xmax]}, …]}'
 _DESCRIPTIONS = ("description", "discription", "desc")
 _BOXES = ("box_2d", "bbox_2d", "box2d", "box", "bbox", "bounding_box")
 _EDGES = ("ymin", "xmin", "ymax", "xmax")
+_OTHER_EDGES = (_EDGES, ("y1", "x1", "y2", "x2"), ("top", "left", "bottom", "right"))
+_X_FIRST = "bbox_2d"  # Qwen's own key: [x1, y1, x2, y2]
 _NUMBER = re.compile(r"\s*([+-]?\d{1,30}(?:\.\d{0,30})?)\s*")
 
 # A quoted text ends at the quote that a comma, colon or bracket follows, so that 'the model's sleeve' is one text, and
@@ -50,23 +73,48 @@ _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _ESCAPE = re.compile(r'\\x([0-9a-fA-F]{2})|\\(["\\/bfnrt]|u[0-9a-fA-F]{4})|\\(.)|"', re.DOTALL)
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedAnswer:
+    """The three differences of an answer, and what had to be converted.
+
+    Args:
+        differences: Description and box of each, in the order of the answer; boxes as the dataset stores them.
+        notes: What was converted, in sentences for the record.
+    """
+
+    differences: tuple[tuple[str, Box], ...]
+    notes: tuple[str, ...] = ()
+
+
 def parse_answer(text: str) -> tuple[tuple[str, Box], ...]:
-    """Returns the description and the box of each of the three differences, in the order of the answer.
-
-    Read are a JSON object with `differences`, a bare list, one object after another, Python's notation of these (as in
-    the authors' release), and any of them in code fences or in prose; of several answers in one text the last that is
-    right. `description` may be spelt `discription`, and `box_2d` may be called `box`, `bbox` or `bbox_2d`; numbers
-    may be quoted. Descriptions come back on one line; boxes as the dataset stores them.
-
-    No two differences may have the same box, nor the same description (apart from case, spaces and a full stop).
+    """Returns the differences of `read_answer`.
 
     Raises:
-        InvalidDataError: There are not three such differences; the message names each fault in words that can be sent
-            back to the model.
+        InvalidDataError: As `read_answer`.
 
     >>> parse_answer("[{'discription': 'a bow', 'box_2d': ['10', 20, 30, 40.5]}]")
     Traceback (most recent call last):
     fashionedit.errors.InvalidDataError: the answer has 1 difference; give exactly 3
+    """
+    return read_answer(text).differences
+
+
+def read_answer(text: str, *, size: tuple[int, int] | None = None, convert: bool = False) -> ParsedAnswer:
+    """Returns the description and the box of each of the three differences.
+
+    Read are a JSON object with `differences`, a bare list, one object after another, Python's notation of these (as in
+    the authors' release), and any of them in code fences or in prose; of several answers in one text the last that is
+    right. `description` may be spelt `discription`, and `box_2d` may be called `box`, `bbox` or `bbox_2d`, which is
+    x first and is turned round; numbers may be quoted. Descriptions come back on one line.
+
+    Args:
+        text: What the model wrote.
+        size: Width and height of the original, pixels: tells boxes in pixels from boxes in thousandths.
+        convert: Whether boxes in 0..1 become thousandths, where nobody can be asked again.
+
+    Raises:
+        InvalidDataError: There are not three such differences, or `difference_faults` finds something; the message
+            names each fault in words that can be sent back to the model.
     """
     if len(text) > MAX_ANSWER_CHARS:
         raise InvalidDataError(
@@ -78,7 +126,7 @@ def parse_answer(text: str) -> tuple[tuple[str, Box], ...]:
     fault: InvalidDataError | None = None
     for items in reversed(_lists(text)):
         try:
-            return _differences(items)
+            return _differences(items, size, convert)
         except InvalidDataError as error:
             fault = fault or error
     raise fault or InvalidDataError(f"the answer holds no list of differences; write {_FORM}")
@@ -181,27 +229,106 @@ def _escaped(match: re.Match[str]) -> str:
     return '\\"'
 
 
-def _differences(items: Sequence[Any]) -> tuple[tuple[str, Box], ...]:
+def _differences(items: Sequence[Any], size: tuple[int, int] | None, convert: bool) -> ParsedAnswer:
     if len(items) != DIFFERENCES_PER_SAMPLE:
         raise InvalidDataError(
             f"the answer has {len(items)} difference{'' if len(items) == 1 else 's'}; give exactly "
             f"{DIFFERENCES_PER_SAMPLE}"
         )
+    edges = [_item_edges(item) for item in items]
+    notes: list[str] = []
+    if any(order == "x first" for _, order in edges):
+        notes.append("bbox_2d is [xmin, ymin, xmax, ymax]; turned round")
+    boxes = [values for values, _ in edges]
+    if unit := _other_unit([values for values in boxes if values is not None], size):
+        if not (convert and unit == _FRACTIONS):
+            raise InvalidDataError(f"the boxes seem to be {unit}; give them in thousandths of the image, 0..1000")
+        boxes = [values and [1000 * value for value in values] for values in boxes]
+        notes.append("the boxes were fractions 0..1; multiplied by 1000")
     found: list[tuple[str, Box]] = []
     faults: list[str] = []
-    for number, item in enumerate(items, 1):
+    for number, (item, values) in enumerate(zip(items, boxes, strict=True), 1):
         if not isinstance(item, dict):
             faults.append(f"difference {number} is no object with description and box_2d")
             continue
         try:
-            found.append((_description(item, f"difference {number}"), _box(item, f"difference {number}")))
+            description = _description(item, f"difference {number}")
+            found.append((description, _box(item, values, f"difference {number}")))
         except InvalidDataError as error:
             faults.append(str(error))
     if not faults:
-        faults += _repetitions(found)
+        faults += difference_faults(found)
     if faults:
         raise InvalidDataError(". ".join(faults))
-    return tuple(found)
+    return ParsedAnswer(tuple(found), tuple(notes))
+
+
+def difference_faults(found: Sequence[tuple[str, Box]], size: tuple[int, int] | None = None) -> list[str]:
+    """Returns what is wrong with the differences of one sample, in sentences that a model or a person can act on.
+
+    Looked for are boxes in another unit, of nearly nothing, of nearly the whole image, and nearly equal ones;
+    descriptions that say nothing, speak of the second image, or stand there twice.
+
+    Args:
+        found: Descriptions and boxes.
+        size: Width and height of the original, pixels, where it is known.
+    """
+    if unit := _other_unit([box.box_2d for _, box in found], size):
+        return [f"the boxes seem to be {unit}; give them in thousandths of the image, 0..1000"]
+    return [fault for number, (text, box) in enumerate(found, 1) for fault in _faults_of_one(number, text, box)] + list(
+        _repetitions(found)
+    )
+
+
+def _faults_of_one(number: int, text: str, box: Box) -> Iterator[str]:
+    ymin, xmin, ymax, xmax = box.box_2d
+    shown = f"difference {number} has the box [{', '.join(f'{edge:g}' for edge in box.box_2d)}]"
+    if min(ymax - ymin, xmax - xmin) < LEAST_SIDE:
+        yield f"{shown}, which covers next to nothing; give one of at least {LEAST_SIDE} on each side around the detail"
+    if box.area > MOST_AREA:
+        yield f"{shown}, which is the whole image; give one around the detail alone"
+    if _NOTHING.fullmatch(text.strip(" .!-–—…?*\"'")):
+        yield f"the description of difference {number} says nothing ({text[:40]!r}); say what the first image shows"
+    elif spoken := _SECOND_IMAGE.search(text):
+        yield (
+            f"the description of difference {number} speaks of the second image ({spoken[0]!r}); say only what the "
+            "first image shows there"
+        )
+
+
+_FRACTIONS = "fractions of the image (0..1)"
+
+
+def _other_unit(boxes: Sequence[Sequence[float]], size: tuple[int, int] | None) -> str | None:
+    """Returns in which other unit all boxes of a sample seem to be, in words; None for thousandths."""
+    if not boxes or (highest := max(edge for box in boxes for edge in box)) <= 0:
+        return None
+    if highest <= 1.001 and len(boxes) > 1:
+        return _FRACTIONS
+    if highest <= 100 and len(boxes) > 1:
+        return "percent of the image (0..100)"
+    if size is None:
+        return None
+    width, height = size
+    bottom, right = max(box[2] for box in boxes), max(box[3] for box in boxes)
+    fits = right <= width + 1 and bottom <= height + 1
+    pixels = f"pixels of an image of {width}×{height}"
+    if highest > 1000:
+        return pixels if fits else None
+    # Thousandths of a small image's top left corner are rare, pixels of all of it are not.
+    reaches = right >= 0.6 * width and bottom >= 0.6 * height
+    return pixels if fits and reaches and max(width, height) <= 900 and len(boxes) > 1 else None
+
+
+def _item_edges(item: Any) -> tuple[list[float] | None, str]:
+    """Returns the edges of an item as [ymin, xmin, ymax, xmax], None where there are not four, and in which order."""
+    if not isinstance(item, dict):
+        return None, ""
+    name, given = _named(item, _BOXES)
+    edges = _edges(given)
+    if edges is not None and name == _X_FIRST and not isinstance(given, dict):
+        return [edges[1], edges[0], edges[3], edges[2]], "x first"
+    return edges, ""
 
 
 def _description(item: Mapping[str, Any], name: str) -> str:
@@ -217,11 +344,10 @@ def _description(item: Mapping[str, Any], name: str) -> str:
     return text
 
 
-def _box(item: Mapping[str, Any], name: str) -> Box:
+def _box(item: Mapping[str, Any], edges: list[float] | None, name: str) -> Box:
     given = _get(item, _BOXES)
     if given is None:
         raise InvalidDataError(f"{name} has no box; give box_2d as [ymin, xmin, ymax, xmax], each 0..1000")
-    edges = _edges(given)
     if edges is None:
         raise InvalidDataError(
             f"{name} has the box {_short(given)}; box_2d must be four numbers [ymin, xmin, ymax, xmax], each 0..1000"
@@ -243,7 +369,10 @@ def _box(item: Mapping[str, Any], name: str) -> Box:
 
 def _edges(given: Any) -> list[float] | None:
     if isinstance(given, dict):
-        given = [_get(given, (edge,)) for edge in _EDGES]
+        named = ([_get(given, (edge,)) for edge in edges] for edges in _OTHER_EDGES)
+        given = next((values for values in named if None not in values), None)
+    if isinstance(given, list) and len(given) == 1:  # a box in a list of its own
+        given = given[0]
     if isinstance(given, str):
         given = given.strip().strip("[]()").split(",")
     if not isinstance(given, list) or len(given) != len(_EDGES):
@@ -268,14 +397,28 @@ def _repetitions(found: Sequence[tuple[str, Box]]) -> Iterator[str]:
     for (first, (text, box)), (second, (other_text, other_box)) in combinations(enumerate(found, 1), 2):
         if box == other_box:
             yield f"differences {first} and {second} have the same box; give three different places"
+        elif overlap(box, other_box) > MOST_OVERLAP:
+            yield f"differences {first} and {second} have nearly the same box; give three different places"
         if text.casefold().rstrip(".") == other_text.casefold().rstrip("."):
             yield f"differences {first} and {second} have the same description; describe three different things"
 
 
+def overlap(first: Box, second: Box) -> float:
+    """Returns the area that two boxes share, as a share of the area that they cover together, 0..1."""
+    height = min(first.ymax, second.ymax) - max(first.ymin, second.ymin)
+    width = min(first.xmax, second.xmax) - max(first.xmin, second.xmin)
+    shared = max(height, 0) * max(width, 0) / 1e6
+    return shared / (first.area + second.area - shared)
+
+
 def _get(item: Mapping[str, Any], names: Sequence[str]) -> Any:
     """Returns the value of the first of the names that is there, whatever the case of the key; None without one."""
+    return _named(item, names)[1]
+
+
+def _named(item: Mapping[str, Any], names: Sequence[str]) -> tuple[str, Any]:
     keys = {key.strip().casefold(): key for key in item}
-    return next((item[keys[name]] for name in names if name in keys), None)
+    return next(((name, item[keys[name]]) for name in names if name in keys), ("", None))
 
 
 def _short(value: Any) -> str:

@@ -12,6 +12,8 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.rows import stored_box
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box, check_references
 
+from .answers import difference_faults
+
 # Names that other tools give to our fields, the last two groups being those of `datasets`' own image folders.
 _OTHER_NAMES = {
     "original_image": "original",
@@ -91,6 +93,8 @@ def parse_line(text: str, where: str) -> MetadataLine:
             _ = difference.box
         except InvalidDataError as error:
             raise InvalidDataError(f"{field}.box_2d: {error}") from error
+    if faults := difference_faults([(one.description, one.box) for one in line.differences]):
+        raise InvalidDataError(f"{where}, field differences: {'. '.join(faults)}")
     check_references(f"{where}: it", sketches=len(line.sketches or ()), examples=len(line.examples or ()))
     return line
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fashionedit.errors import InvalidDataError
 
 from .analyse.conversation import analysed
-from .answers import parse_answer
+from .answers import read_answer
 from .photo import Analysed, Pair
 from .stage_store import StageRecord, StageStore, stage_key
 
@@ -46,10 +46,11 @@ def read_answers(
 
 def _read(identity: str, key: str, text: str) -> StageRecord:
     try:
-        differences = parse_answer(text)
+        parsed = read_answer(text, convert=True)
     except InvalidDataError as error:
         return StageRecord(
             id=identity, key=key, status="dropped", reason=UNUSABLE, detail=str(error), data={"answer": text}
         )
-    stored = [{"description": words, "box_2d": list(box.box_2d)} for words, box in differences]
-    return StageRecord(id=identity, key=key, status="kept", data={"answer": text, "differences": stored})
+    stored = [{"description": words, "box_2d": list(box.box_2d)} for words, box in parsed.differences]
+    data = {"answer": text, "differences": stored, **({"converted": list(parsed.notes)} if parsed.notes else {})}
+    return StageRecord(id=identity, key=key, status="kept", data=data)

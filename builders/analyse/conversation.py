@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fashionedit.builders.answers import parse_answer
+from fashionedit.builders.answers import ParsedAnswer, read_answer
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import InvalidDataError
@@ -63,6 +63,7 @@ class Conversation:
         sent: What is noted of the images.
         committed: The record that the store had at the start.
         differences: Of the answer that can be used.
+        notes: What was converted in it.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Conversation:
     sent: list[dict[str, Any]]
     committed: StageRecord | None = None
     differences: Differences | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def resume(cls, identity: str, key: str, store: StageStore) -> Conversation:
@@ -88,6 +90,7 @@ class Conversation:
             conversation.sent = list(record.data.get("images", ()))
             if record.status == "kept":
                 conversation.differences = _stored(record)
+                conversation.notes = tuple(record.data.get("converted", ()))
         except (ValidationError, InvalidDataError, KeyError, TypeError) as error:
             raise InvalidDataError(
                 f"the record of {record.id} in {store.folder} can't be understood; delete it to have it made again"
@@ -118,7 +121,8 @@ class Conversation:
         fault = None
         if reply.refusal is None:
             try:
-                self.differences = _parsed(reply)
+                parsed = _parsed(reply, self._size())
+                self.differences, self.notes = parsed.differences, parsed.notes
             except InvalidDataError as error:
                 fault = str(error)
         price = analyst.price
@@ -132,6 +136,11 @@ class Conversation:
         turn = Turn(reply=reply, fault=fault, usd=usd, seconds=round(seconds, 3), attempts=attempts)
         self.turns.append(turn)
         return turn
+
+    def _size(self) -> tuple[int, int] | None:
+        """Width and height of the original as it was sent."""
+        size = self.sent[0]["size"] if self.sent else None
+        return (size[0], size[1]) if size else None
 
     def record(self, analyst: Analyst, *, failed: tuple[str, str] | None = None) -> StageRecord:
         """Returns what is to be committed now.
@@ -179,6 +188,8 @@ class Conversation:
             "images": self.sent,
             "turns": [turn.model_dump() for turn in self.turns],
         }
+        if self.notes:
+            data["converted"] = list(self.notes)
         if self.differences is not None:
             data["differences"] = [
                 {"description": description, "box_2d": list(box.box_2d)} for description, box in self.differences
@@ -208,11 +219,11 @@ def _stored(record: StageRecord) -> Differences:
     return tuple((str(entry["description"]), Box.from_box_2d(entry["box_2d"])) for entry in found)
 
 
-def _parsed(reply: Reply) -> Differences:
+def _parsed(reply: Reply, size: tuple[int, int] | None) -> ParsedAnswer:
     if len(reply.text) >= MAX_TEXT:
         raise InvalidDataError(f"the answer is longer than {MAX_TEXT:,} characters")
     try:
-        return parse_answer(reply.text)
+        return read_answer(reply.text, size=size)
     except InvalidDataError as error:
         if reply.finish == "length":
             raise InvalidDataError("the answer was cut off because it is too long") from error

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fashionedit.builders.answers import MAX_ANSWER_CHARS, parse_answer
+from fashionedit.builders.answers import MAX_ANSWER_CHARS, parse_answer, read_answer
 from fashionedit.errors import InvalidDataError
 from fashionedit.types import Box
 
@@ -26,7 +26,14 @@ SHAPES = {
     "object": json.dumps({"differences": ITEMS}),
     "bare list": json.dumps(ITEMS),
     "misspelt": _renamed(json.dumps({"differences": ITEMS}), description="discription"),
-    "other keys": _renamed(json.dumps({"Differences": ITEMS}), description="Description", box_2d="bbox_2d"),
+    "other keys": _renamed(json.dumps({"Differences": ITEMS}), description="Description", box_2d="BBox"),
+    "bbox_2d, x first": json.dumps(
+        [{"description": item["description"], "bbox_2d": [item["box_2d"][k] for k in (1, 0, 3, 2)]} for item in ITEMS]
+    ),
+    "corners": json.dumps(
+        [{**item, "box_2d": dict(zip(("y1", "x1", "y2", "x2"), item["box_2d"], strict=True))} for item in ITEMS]
+    ),
+    "a box in a list": json.dumps([{**item, "box_2d": [item["box_2d"]]} for item in ITEMS]),
     "box": _renamed(json.dumps(ITEMS), box_2d="box"),
     "python object": str({"differences": ITEMS}),
     "python list, as released": str(ITEMS),
@@ -63,14 +70,14 @@ def test_every_shape_of_answer_is_read(shape: str) -> None:
 
 
 def test_naive_quotes_inside_a_text_are_part_of_it() -> None:
-    naive = "[{'description': 'the model's sleeve', 'box_2d': [1, 2, 3, 4]}, " + str(ITEMS[1:])[1:]
+    naive = "[{'description': 'the model's sleeve', 'box_2d': [1, 2, 30, 40]}, " + str(ITEMS[1:])[1:]
     assert parse_answer(naive)[0][0] == "the model's sleeve"
-    inches = '[{"description": "a 3" belt, worn", "box_2d": [1, 2, 3, 4]}, ' + json.dumps(ITEMS[1:])[1:]
+    inches = '[{"description": "a 3" belt, worn", "box_2d": [1, 2, 30, 40]}, ' + json.dumps(ITEMS[1:])[1:]
     assert parse_answer(inches)[0][0] == 'a 3" belt, worn'
 
 
 def test_escapes_of_python_are_those_of_python() -> None:
-    text = r"[{'description': 'caf\xe9 \u2014 d\'or \\ \d', 'box_2d': [1, 2, 3, 4]}, " + str(ITEMS[1:])[1:]
+    text = r"[{'description': 'caf\xe9 \u2014 d\'or \\ \d', 'box_2d': [1, 2, 30, 40]}, " + str(ITEMS[1:])[1:]
     assert parse_answer(text)[0][0] == "café — d'or \\ \\d"
 
 
@@ -129,6 +136,91 @@ def test_a_fault_is_named_so_that_the_model_can_mend_it(text: str) -> None:
     assert FAULTS[text] in str(caught.value)
     assert len(str(caught.value)) < 600
     str(caught.value).encode()
+
+
+def _scaled(factor: float) -> str:
+    return json.dumps([{**item, "box_2d": [edge * factor for edge in item["box_2d"]]} for item in ITEMS])
+
+
+def _in_pixels(width: int, height: int) -> str:
+    sides = (height, width, height, width)
+    return json.dumps(
+        [
+            {**item, "box_2d": [round(edge * side / 1000) for edge, side in zip(item["box_2d"], sides, strict=True)]}
+            for item in ITEMS
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "unit"),
+    [
+        (_scaled(0.001), None, "fractions of the image"),
+        (_scaled(0.1), None, "percent of the image"),
+        (_in_pixels(400, 533), (400, 533), "pixels of an image of 400×533"),
+        (_in_pixels(3000, 4000), (3000, 4000), "pixels of an image of 3000×4000"),
+        (_in_pixels(750, 1101), (750, 1101), "pixels of an image of 750×1101"),
+    ],
+)
+def test_boxes_in_another_unit_are_named(text: str, size: tuple[int, int] | None, unit: str) -> None:
+    with pytest.raises(InvalidDataError, match=unit):
+        read_answer(text, size=size)
+
+
+def test_thousandths_of_any_picture_are_read() -> None:
+    for size in ((400, 533), (750, 1101), (3000, 4000), (64, 64)):
+        assert read_answer(json.dumps(ITEMS), size=size).notes == ()
+
+
+def test_what_is_converted_is_noted() -> None:
+    ready = read_answer(_scaled(0.001), convert=True)
+    assert [words for words, _ in ready.differences] == list(TEXTS)
+    for (_, box), wanted in zip(ready.differences, BOXES, strict=True):
+        assert box.box_2d == pytest.approx(wanted, abs=1e-3)
+    assert ready.notes == ("the boxes were fractions 0..1; multiplied by 1000",)
+    assert "turned round" in read_answer(SHAPES["bbox_2d, x first"]).notes[0]
+
+
+@pytest.mark.parametrize("words", ["n/a", "N.A.", "none", "No difference", "no visible differences here", "-", "Same."])
+def test_descriptions_that_say_nothing_are_named(words: str) -> None:
+    with pytest.raises(InvalidDataError, match="difference 2 says nothing"):
+        read_answer(_with(description=words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "a round collar, while the second image has a v-neck",
+        "Image 2 shows a longer hem",
+        "the draft has no buttons",
+        "the same in both images",
+    ],
+)
+def test_descriptions_of_the_second_image_are_named(words: str) -> None:
+    with pytest.raises(InvalidDataError, match="difference 2 speaks of the second image"):
+        read_answer(_with(description=words))
+
+
+@pytest.mark.parametrize(
+    "words", ["no sleeves", "the second button is larger", "a draped front", "None of the buttons is closed", "圆领"]
+)
+def test_descriptions_that_say_something_are_read(words: str) -> None:
+    assert read_answer(_with(description=words)).differences[1][0] == words
+
+
+@pytest.mark.parametrize(
+    ("box", "fault"),
+    [
+        ([300, 300, 304, 304], "covers next to nothing"),
+        ([300, 300, 900, 305], "covers next to nothing"),
+        ([0, 0, 1000, 1000], "is the whole image"),
+        ([2, 1, 998, 999], "is the whole image"),
+        ([101, 200, 301, 400], "differences 1 and 2 have nearly the same box"),
+    ],
+)
+def test_degenerate_boxes_are_named(box: list[int], fault: str) -> None:
+    with pytest.raises(InvalidDataError, match=fault):
+        read_answer(_with(box_2d=box))
 
 
 def test_all_faults_of_an_answer_are_named_at_once() -> None:
