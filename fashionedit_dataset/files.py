@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -48,7 +48,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     while True:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
         try:
-            with temporary.open("wb") as file:
+            with named_errors(path), temporary.open("wb") as file:
                 if not try_lock(file.fileno(), temporary):
                     continue  # another process took it for a leftover before it was locked
                 file.write(data)
@@ -56,11 +56,20 @@ def write_atomically(path: Path, data: bytes) -> None:
                 os.fsync(file.fileno())
                 temporary.replace(path)
             return
-        except BaseException as error:
+        except BaseException:
             temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-                error.filename = str(path)
             raise
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Adds the path to an error of the operating system that names no file, as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def clear_leftovers(folder: Path, *, below: bool = False) -> None:

@@ -6,6 +6,7 @@ The same rows give the same bytes (with the same version of pyarrow, whose name 
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import os
 from collections import Counter
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import InvalidDataError
-from .files import open_regular
+from .files import named_errors, open_regular
 from .rows import StoredRow
 from .schema import COLUMNS, IMAGE_COLUMNS, OPTIONAL_COLUMNS, REFERENCE_COLUMNS, arrow_schema
 
@@ -66,7 +67,7 @@ class ShardWriter:
         self._waiting: list[StoredRow] = []
         self._shards: list[Path] = []
         self._writer: pq.ParquetWriter | None = None
-        self._sink: Any = None
+        self._sink: _Sink | None = None
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -76,8 +77,7 @@ class ShardWriter:
     ) -> None:
         if kind is None:
             self._flush()
-        self._close()
-        if kind is None:
+            self._close()
             for number, shard in enumerate(self._shards):
                 shard.rename(shard.with_name(f"{self._split}-{number:05d}-of-{len(self._shards):05d}.parquet"))
 
@@ -100,23 +100,66 @@ class ShardWriter:
         self._waiting.clear()
         if self._sink is not None and self._sink.tell() + table.nbytes + _FOOTER_BYTES > self._shard_bytes:
             self._close()
-        writer = self._writer or self._open()
-        writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+        if self._writer is None or self._sink is None:
+            self._writer, self._sink = self._open()
+        self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+        self._sink.drain()
 
-    def _open(self) -> pq.ParquetWriter:
+    def _open(self) -> tuple[pq.ParquetWriter, _Sink]:
         shard = self._folder / f"{self._split}-{len(self._shards):05d}.part"
         self._shards.append(shard)
-        self._sink = shard.open("wb")
-        self._writer = pq.ParquetWriter(self._sink, self._schema, **_writer_options(self._schema))
-        return self._writer
+        sink = _Sink(shard)
+        return pq.ParquetWriter(sink, self._schema, **_writer_options(self._schema)), sink
 
     def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._sink.flush()
-            os.fsync(self._sink.fileno())
-            self._sink.close()
+        writer, sink = self._writer, self._sink
         self._writer = self._sink = None
+        if writer is not None and sink is not None:
+            writer.close()
+            sink.finish()
+
+
+class _Sink(io.RawIOBase):
+    """The bytes of one shard, kept until they are drained: Arrow ends the whole process when a write of its own fails.
+
+    Args:
+        path: The file; made anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._waiting: list[bytes] = []
+        self._position = 0
+        path.write_bytes(b"")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._waiting.append(bytes(data))
+        self._position += len(self._waiting[-1])
+        return len(self._waiting[-1])
+
+    def tell(self) -> int:
+        return self._position
+
+    def drain(self) -> None:
+        """Appends what was written to the file.
+
+        Raises:
+            OSError: It can't be written; the error names the file.
+        """
+        with self._path.open("ab") as file, named_errors(self._path):
+            for data in self._waiting:
+                file.write(data)
+            file.flush()
+        self._waiting.clear()
+
+    def finish(self) -> None:
+        """Appends the rest, and returns when all of it is on the disk."""
+        self.drain()
+        with self._path.open("rb") as file, named_errors(self._path):
+            os.fsync(file.fileno())
 
 
 def _writer_options(schema: pa.Schema) -> dict[str, Any]:
