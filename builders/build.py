@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.owned_folders import recover_folder
 from fashionedit.runtime.ledger import LEDGER_FILE, CostTracker
@@ -26,13 +26,13 @@ from .crops import Cut, cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
 from .finished import finished_analysis, finished_drafts, finished_filter
 from .funnel import Funnel, FunnelStep
-from .generate import generate, spent, throughput
+from .generate import DraftMaker, generate, spent, throughput
 from .leaks import LeakReport
 from .made_with import is_deepfashion, made_with
 from .photo import Analysed, Pair, Photo
 from .photos import PhotoSource, check_photos
 from .photos.selection import SelectionReport, compare_selections
-from .preflight import check_places
+from .preflight import Outstanding, check_places, check_room, check_split, outstanding
 from .ready_answers import read_answers
 from .split import SplitList, assign
 from .stage_settings import keep_settings, stored_settings
@@ -73,6 +73,7 @@ class Build:
         self._steps: list[FunnelStep] = []
         self._digests: dict[str, str] = {}
         self._embedder: Embedder | None = None
+        self._maker: DraftMaker | None = None
         self._selection: SelectionReport | None = None
 
     def run(self, out: Path, stages: Sequence[str] = STAGES) -> BuildReport:
@@ -92,7 +93,7 @@ class Build:
                 f"a share of the photographs was asked for, and the stage {whole[0]} needs all of them; give --only "
                 f"{' or --only '.join(_SHARED[1:])} with it"
             )
-        self.check(out)
+        self.check(out, stages)
         with self.work.locked(".lock" if part is None else f".lock-{part[0]}-of-{part[1]}"):
             try:
                 return self._run(out, stages)
@@ -100,19 +101,68 @@ class Build:
                 if part is None and self._steps:
                     self.work.keep_funnel(Funnel(tuple(self._steps)))
 
-    def check(self, out: Path) -> None:
-        """Checks what can be known before anything is paid for.
+    def check(self, out: Path, stages: Sequence[str] = STAGES, *, fetch: bool = True) -> None:
+        """Checks what can be known before a photograph is looked at.
+
+        Args:
+            out: Where the dataset is to be.
+            stages: Those that would run.
+            fetch: Whether an encoder's weights may be fetched.
 
         Raises:
-            InvalidDataError: Folders overlap, or one holds something that is not a build's.
+            FashionEditError: Folders overlap, one is not a build's, or no draft maker or encoder is called so.
         """
         check_places(self.parts.source, self.work, out)
+        if "generate" in stages:
+            self.maker  # noqa: B018 -- made now, so that what is wrong with its options is said now
+        if not {"filter", "analyse", "split", "shards"}.isdisjoint(stages):
+            self.parts.find_encoder(fetch)
+
+    def check_photos(self, photos: Sequence[Photo], out: Path, stages: Sequence[str], *, fetch: bool = True) -> None:
+        """Checks what can be known of the photographs before anything is paid for; arguments as in `check`.
+
+        Raises:
+            InvalidDataError: The split can't be made of them, the disk has no room, or paid work would be made anew
+                without a word.
+        """
+        named = [item.id for item in self.parts.source.photos()] if self.options.listed is not None else []
+        again = self.options.again
+        check_split(photos, named, self.options, None if "split" in again else self.work.frozen_split(out))
+        if "shards" in stages:
+            check_room(photos, self.options, out)
+        self.outstanding(photos, fetch=fetch).check(stages, again)
+
+    def outstanding(self, photos: Sequence[Photo], *, fetch: bool) -> Outstanding:
+        """Returns what is left to make and to pay for.
+
+        Args:
+            photos: Those to build from.
+            fetch: Whether a draft model that can't be reached is an error; its drafts count by their ids otherwise.
+        """
+        described = None
+        if any(photo.draft is None for photo in photos):
+            try:
+                described = self.maker.describe()
+            except (ServiceError, MissingExtraError):
+                if fetch:
+                    raise
+        return outstanding(
+            photos, self.work, self.maker, self.parts.analyst, self.options.base_seed, described=described
+        )
+
+    @property
+    def maker(self) -> DraftMaker:
+        """What makes drafts, made once."""
+        if self._maker is None:
+            self._maker = self.parts.drafts()
+        return self._maker
 
     def _run(self, out: Path, stages: Sequence[str]) -> BuildReport:
         recover_folder(out)
         last = STAGES.index(stages[-1])
         photos = self.photos()
         if last >= 1:
+            self.check_photos(photos, out, stages)
             pairs = self.generate(photos, anew="generate" in stages)
         if last >= 2:
             pairs = self.filter(pairs, anew="filter" in stages)
@@ -166,15 +216,15 @@ class Build:
         if anew:
             pairs = self._generate(photos, store)
         else:
-            pairs = finished_drafts(photos, store, digests=self._digests, maker=self.parts.drafts)
+            pairs = finished_drafts(photos, store, digests=self._digests, maker=lambda: self.maker)
         self._step("drafts", photos, pairs, store.records())
         return self._need(pairs, "drafts")
 
     def _generate(self, photos: Sequence[Photo], store: StageStore) -> list[Pair]:
-        maker = self.parts.drafts()
+        maker = self.maker
         if any(photo.draft is None for photo in photos):
             settings = {"maker": maker.describe(), "base_seed": self.options.base_seed}
-            keep_settings(store.folder, settings, again=self.options.again)
+            keep_settings(store.folder, settings, again="generate" in self.options.again)
         with self._bars("drafts", "image") as bar:
             return list(
                 generate(
@@ -238,7 +288,7 @@ class Build:
         with self._bars("differences", "pair") as bar:
             items = list(read_answers(ready, store, bar.at))
             if asked:
-                keep_settings(store.folder, self.parts.analyst.identity(), again=self.options.again)
+                keep_settings(store.folder, self.parts.analyst.identity(), again="analyse" in self.options.again)
                 items += analyse(asked, self.parts.analyst, store, budget=self.budget, progress=bar.at)
         return sorted(items, key=lambda item: item.pair.photo.id)
 
@@ -264,7 +314,7 @@ class Build:
     def split(self, cuts: Sequence[Cut], out: Path) -> SplitList:
         """Returns which garment or sample is in which split; what was assigned before stays where it is."""
         options, frozen = self.options, self.work.frozen_split(out)
-        if options.again and frozen and (frozen.rule, frozen.seed) != (options.split_rule, options.split_seed):
+        if "split" in options.again:
             frozen = None
         photos = [cut.analysed.pair.photo for cut in cuts]
         split = assign(
@@ -273,7 +323,7 @@ class Build:
             seed=options.split_seed,
             validation=options.validation,
             listed=options.listed,
-            known=self._digests,
+            known=self._digests if options.listed is None else [item.id for item in self.parts.source.photos()],
             frozen=frozen,
         )
         self.work.keep_split(split)

@@ -21,6 +21,9 @@ from .split import SplitRule
 
 STAGES = ("photos", "generate", "filter", "analyse", "crop", "split", "shards")
 
+AGAIN = ("generate", "analyse", "split")
+"""The stages that are not made anew without a word: their work was paid for, or others rely on it."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuildParts:
@@ -33,6 +36,7 @@ class BuildParts:
         embedder: Makes what the filter and the leak check compare pictures with.
         encoder_name: What the card calls it.
         analyst: Who is asked for the differences.
+        find_encoder: Raises what is wrong with the encoder; told whether its weights may be fetched.
     """
 
     source: PhotoSource
@@ -41,6 +45,7 @@ class BuildParts:
     analyst: Analyst
     encoder_name: str = "clip"
     draft_kind: str = "diffusers"
+    find_encoder: Callable[[bool], object] = bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ class BuildOptions:
         split_rule, split_seed, validation, listed: As in `split.assign`.
         name: The dataset's; the folder's by default.
         licence: The Hub's short name of the photographs' licence.
-        again: Whether a stage may be made anew with other settings, and photographs split by another rule or seed.
+        again: The stages whose work may be made, and paid for, anew where captions or settings have changed: some of
+            `AGAIN`.
         leave_failed: Whether the dataset is written although some photographs failed and would be tried again.
         workers: Threads that decode and encode.
 
@@ -80,13 +86,19 @@ class BuildOptions:
     listed: Collection[str] | None = None
     name: str | None = None
     licence: str | None = None
-    again: bool = False
+    again: Collection[str] = ()
     leave_failed: bool = False
     workers: int | None = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise InvalidDataError(f"at most {self.limit} photographs are asked for; give 1 or more")
+        if self.min_similarity is not None and not -100 <= self.min_similarity <= 100:
+            raise InvalidDataError(
+                f"the least similarity is {self.min_similarity:g}; give a cosine × 100, -100..100, such as 85, or none"
+            )
+        if self.again and (unknown := [stage for stage in self.again if stage not in AGAIN]):
+            raise UnknownNameError(f"no stage {unknown[0]!r} can be made again; choose some of {', '.join(AGAIN)}")
 
     @property
     def filters(self) -> bool:

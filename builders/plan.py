@@ -14,6 +14,7 @@ from .build import Build
 from .build_options import STAGES
 from .generate import throughput
 from .photo import Photo
+from .preflight import Outstanding
 from .stage_store import StageRecord
 
 DRAFT_SIZE = (1024, 1024)
@@ -120,40 +121,44 @@ class Plan:
         return "\n".join([*table, *notes, f"{money}{limit}. Nothing was spent by this look."])
 
 
-def plan_build(build: Build, stages: Sequence[str]) -> Plan:
+def plan_build(build: Build, stages: Sequence[str], out: Path) -> Plan:
     """Returns what the stages would do. Images are not decoded, no model is loaded and no service is called.
 
     Args:
         build: Its photographs are listed, and the records of its stages are read.
         stages: Those that would run.
+        out: Where the dataset is to be.
+
+    Raises:
+        InvalidDataError: The build can't be made as it is asked for.
     """
     photos, named = build.listed()
+    build.check_photos(photos, out, stages, fetch=False)
+    left = build.outstanding(photos, fetch=False)
     records = {stage: {record.id: record for record in build.work.store(stage).records()} for stage in STAGES[:5]}
     lines = [PlanLine("photos", len(named), len(_settled(records["photos"], named)))]
     going = [photo for photo in photos if _goes_on(records["photos"], photo.id)]
-    lines.append(_generation(build, going, records["generate"]))
-    going = [photo for photo in going if _goes_on(records["generate"], photo.id)]
+    lines.append(_generation(build, going, records["generate"], left))
+    going = [photo for photo in going if photo.id in left.drafts or _goes_on(records["generate"], photo.id)]
     done = _settled(records["filter"], (photo.id for photo in going))
     if build.options.filters:
         note = "each picture is encoded once; what the embedding cache knows is not encoded again"
         lines.append(PlanLine("filter", len(going), len(done), note=note))
-        going = [photo for photo in going if _goes_on(records["filter"], photo.id)]
+        going = [photo for photo in going if photo.id in left.drafts or _goes_on(records["filter"], photo.id)]
         open_ = len(going) - len([photo for photo in going if photo.id in records["filter"]])
     else:
         lines.append(PlanLine("filter", len(going), len(going), note="nothing is left out"))
         open_ = 0
-    lines.append(_analysis(build, going, records, not_filtered=open_))
-    going = [photo for photo in going if _goes_on(records["analyse"], photo.id)]
+    lines.append(_analysis(build, going, records, left, not_filtered=open_))
+    going = [photo for photo in going if photo.id in left.answers or _goes_on(records["analyse"], photo.id)]
     lines.append(PlanLine("crop", len(going), len(_settled(records["crop"], (photo.id for photo in going)))))
     lines.append(PlanLine("split", len(going), 0))
     lines.append(_writing(going, records))
     return Plan(tuple(line for line in lines if line.stage in stages), build.budget.spent, build.budget.limit)
 
 
-def _generation(build: Build, photos: Sequence[Photo], records: dict[str, StageRecord]) -> PlanLine:
-    wanted = [photo for photo in photos if photo.draft is None]
-    done = _settled(records, (photo.id for photo in photos))
-    todo = len([photo for photo in wanted if photo.id not in done])
+def _generation(build: Build, photos: Sequence[Photo], records: dict[str, StageRecord], left: Outstanding) -> PlanLine:
+    todo = len([photo for photo in photos if photo.id in left.drafts])
     kind = build.parts.draft_kind
     if kind == "folder" or not todo:
         return PlanLine("generate", len(photos), len(photos) - todo)
@@ -185,10 +190,15 @@ def _generation(build: Build, photos: Sequence[Photo], records: dict[str, StageR
 
 
 def _analysis(
-    build: Build, photos: Sequence[Photo], records: dict[str, dict[str, StageRecord]], *, not_filtered: int
+    build: Build,
+    photos: Sequence[Photo],
+    records: dict[str, dict[str, StageRecord]],
+    left: Outstanding,
+    *,
+    not_filtered: int,
 ) -> PlanLine:
     done = _settled(records["analyse"], (photo.id for photo in photos))
-    todo = [photo for photo in photos if photo.id not in done and photo.answer is None]
+    todo = [photo for photo in photos if photo.id in left.answers]
     sizes = [(_original_size(photo, records["photos"]), _draft_size(photo, records["generate"])) for photo in todo]
     found = estimate(sizes, build.parts.analyst)
     ready = len([photo for photo in photos if photo.id not in done and photo.answer is not None])

@@ -52,6 +52,20 @@ class SplitList(BaseModel):
             raise ValueError(f"{_named(twice)} stand there more than once")
         return self
 
+    def check(self, rule: SplitRule, seed: int) -> None:
+        """Checks that the list was made by this rule and seed.
+
+        Raises:
+            InvalidDataError: It was not.
+        """
+        before = f"rule {self.rule}" + ("" if self.rule == "file" else f", seed {self.seed}")
+        now = f"rule {rule}" + ("" if rule == "file" else f", seed {seed}")
+        if before != now:
+            raise InvalidDataError(
+                f"the photographs were split before by {before}, and {now} is asked for; ask for the same again, give "
+                "--again split, or build into a new folder"
+            )
+
     def splits(self, items: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Returns the split of each (id, garment), by id.
 
@@ -131,7 +145,7 @@ published. Photographs of one garment fall on both sides |
     """
     _check(items, rule, validation, listed)
     if frozen is not None:
-        _check_frozen(frozen, rule, seed)
+        frozen.check(rule, seed)
     taken = frozen._by_name() if frozen is not None else {}
     sizes = Counter(_name(rule, identity, garment) for identity, garment in items)
     if rule == "file":
@@ -213,13 +227,3 @@ def _check(
     if len(items) > len({identity for identity, _ in items}):
         twice = [identity for identity, count in Counter(identity for identity, _ in items).items() if count > 1]
         raise InvalidDataError(f"{_named(sorted(twice))} come more than once; ids are unique in a build")
-
-
-def _check_frozen(frozen: SplitList, rule: SplitRule, seed: int) -> None:
-    before = f"rule {frozen.rule}" + ("" if frozen.rule == "file" else f", seed {frozen.seed}")
-    now = f"rule {rule}" + ("" if rule == "file" else f", seed {seed}")
-    if before != now:
-        raise InvalidDataError(
-            f"the photographs were split before by {before}, and {now} is asked for; ask for the same again, or build "
-            "into a new folder"
-        )

@@ -32,7 +32,7 @@ def keep_settings(folder: Path, settings: Mapping[str, Any], *, again: bool = Fa
         changes = "; ".join(settings_differences(before, now))
         raise InvalidDataError(
             f"{folder} was made with other settings ({changes}); give the old ones, choose another --work folder, or "
-            "give --again to make this stage anew"
+            f"give --again {folder.name} to make this stage anew"
         )
     write_atomically(folder / SETTINGS_FILE, text.encode())
 

@@ -2,6 +2,7 @@
 
     <folder>/records/<aa>/<id>.json      written whole, after everything it names
     <folder>/files/<aa>/<name>           images and raw answers
+    <folder>/superseded/<aa>/<id>.<key>.json   records that were paid for, under the first 16 digits of an older key
 
 A process killed at any moment leaves a record that is whole or none. Several processes may work on one folder as long
 as each has photographs of its own.
@@ -45,6 +46,15 @@ class StageRecord(BaseModel):
     detail: str | None = None
     data: dict[str, Any] = {}
 
+    @property
+    def is_paid(self) -> bool:
+        """Whether a model or service was asked for the outcome."""
+        return self.data.get("usd") is not None or "seed" in self.data or bool(self.data.get("turns"))
+
+    def to_json(self) -> bytes:
+        """Returns the content of the record's file."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
 
 class StageStore:
     """The records and files of one stage.
@@ -59,15 +69,36 @@ class StageStore:
     def find(self, identity: str, key: str) -> StageRecord | None:
         """Returns the record that was committed for the photograph under this key, whatever its status.
 
+        An older one that another has superseded is the current one from now on: it need not be paid for again.
+
         Raises:
             InvalidDataError: The record's file can't be understood.
         """
-        record = self._read(self._record_path(identity))
+        record = self.look_up(identity, key)
+        if record is not None and (current := self.current(identity)) is not None and current.key != key:
+            self.commit(record)
+        return record
+
+    def look_up(self, identity: str, key: str) -> StageRecord | None:
+        """Returns the record under this key, current or superseded, and changes nothing."""
+        record = self.current(identity)
+        if record is not None and record.key != key:
+            record = self._read(self._superseded_path(identity, key))
         return record if record is not None and record.key == key else None
 
+    def current(self, identity: str) -> StageRecord | None:
+        """Returns the photograph's record, whatever its key."""
+        return self._read(self._record_path(identity))
+
     def commit(self, record: StageRecord) -> None:
-        """Writes the record; everything it names must be on disk by now. One of another key is replaced."""
-        write_atomically(self._record_path(record.id), (record.model_dump_json(indent=1) + "\n").encode())
+        """Writes the record; everything it names must be on disk by now.
+
+        One of another key is replaced; where it was paid for, it is kept among the superseded ones.
+        """
+        before = self.current(record.id)
+        if before is not None and before.key != record.key and before.is_paid:
+            write_atomically(self._superseded_path(before.id, before.key), before.to_json())
+        write_atomically(self._record_path(record.id), record.to_json())
 
     def records(self) -> Iterator[StageRecord]:
         """Yields every record, in the order of the ids.
@@ -105,6 +136,10 @@ class StageStore:
         check_id(identity)
         fan = hashlib.sha256(identity.encode()).hexdigest()[:2]
         return self.folder / "records" / fan / f"{identity}.json"
+
+    def _superseded_path(self, identity: str, key: str) -> Path:
+        path = self._record_path(identity)
+        return self.folder / "superseded" / path.parent.name / f"{identity}.{key[:16]}.json"
 
     def _read(self, path: Path) -> StageRecord | None:
         try:

@@ -11,6 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
+from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError, ServiceError
 
 
@@ -105,6 +107,11 @@ class DraftFinder(Protocol):
     def find(self, identity: str) -> Path | None:
         """Returns the draft of the photograph with this id, None where there is none."""
         ...
+
+
+def draft_key(maker: Mapping[str, Any], base_seed: int, photo: Photo) -> str:
+    """Returns the key of the record of a photograph's draft; `maker` is what `DraftMaker.describe` returned."""
+    return stage_key("generate", maker=maker, caption=photo.caption, seed=draft_seed(base_seed, photo.id))
 
 
 def draft_seed(base_seed: int, photo_id: str) -> int:

@@ -16,7 +16,7 @@ from fashionedit.runtime.ledger import CostTracker
 
 from .batches import commit_together, finish_batches
 from .blank import blank_reason
-from .drafting import DraftFinder, DraftMaker, DraftRequest, DraftResult, draft_seed
+from .drafting import DraftFinder, DraftMaker, DraftRequest, DraftResult, draft_key, draft_seed
 
 _Status = Literal["kept", "dropped", "failed"]
 
@@ -190,7 +190,7 @@ class _Work:
         if self._described is None:
             self._described = self._maker.describe()
         seed = draft_seed(self._base_seed, photo.id)
-        entry = _Entry(photo, stage_key("generate", maker=self._described, caption=caption, seed=seed))
+        entry = _Entry(photo, draft_key(self._described, self._base_seed, photo))
         entry.record = self._committed(entry)
         if entry.record is None:
             entry.request = DraftRequest(photo.id, caption, seed)

@@ -63,7 +63,11 @@ if TYPE_CHECKING:
 @click.option("--budget", type=click.FloatRange(0), metavar="USD", help="Stop before more is spent, all runs together.")
 @click.option("--price", metavar="PRICE", help="input=USD,output=USD per million tokens, or a JSON file of prices.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and what it takes; nothing is spent.")
-@click.option("--again", is_flag=True, help="Make stages anew whose settings have changed.")
+@click.option(
+    "--again",
+    metavar="STAGES",
+    help="Some of generate, analyse, split: make, and pay for, what was made with other captions or settings anew.",
+)
 @click.option("--leave-failed", is_flag=True, help="Write the dataset without what failed and could be tried again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel, or the plan, as JSON.")
 @quiet_option
@@ -112,8 +116,8 @@ def build(
         folder, parts, _options(photos, given, share_of(share)), budget=budget, bars=progress_bar(quiet or as_json)
     )
     if dry_run:
-        build_.check(out)
-        plan = plan_build(build_, stage_names(only))
+        build_.check(out, stage_names(only), fetch=False)
+        plan = plan_build(build_, stage_names(only), out)
         echo(plan.to_json() if as_json else plan.to_text(), nl=not as_json)
         return
     report = build_.run(out, stage_names(only))
@@ -145,6 +149,7 @@ def _parts(source: PhotoSource, given: dict[str, Any]) -> BuildParts:
         drafts=_drafts(given, prices),
         embedder=_embedder(given),
         analyst=_analyst(given, prices),
+        find_encoder=_find_encoder(given),
         encoder_name=given["encoder"],
         draft_kind=given["drafts"].partition(":")[0] if ":" in given["drafts"] else "diffusers",
     )
@@ -184,6 +189,19 @@ def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
         )
 
     return {"cost_of": cost}
+
+
+def _find_encoder(given: dict[str, Any]) -> Callable[[bool], object]:
+    def find(fetch: bool) -> object:
+        from fashionedit.metrics.encoder import check_encoder, find_files, load_encoder
+
+        spec, device = given["encoder"], given["device"]
+        check_encoder(spec)
+        if spec == "offline":
+            return load_encoder(spec, device=device)
+        return find_files(spec, device, "fp32") if fetch or Path(spec.removeprefix("clip:")).is_dir() else None
+
+    return find
 
 
 def _embedder(given: dict[str, Any]) -> Callable[[], Embedder]:
@@ -256,7 +274,7 @@ def _options(source: PhotoSource, given: dict[str, Any], share: tuple[int, int] 
         listed=None if split in ("garment", "random") else read_split_file(Path(split)),
         name=given["name"],
         licence=given["licence"],
-        again=given["again"],
+        again=[stage.strip() for stage in (given["again"] or "").split(",") if stage.strip()],
         leave_failed=given["leave_failed"],
     )
 
