@@ -28,14 +28,14 @@ from .finished import finished_analysis, finished_drafts, finished_filter
 from .funnel import Funnel, FunnelStep
 from .generate import DraftMaker, generate, spent, throughput
 from .leaks import LeakReport
-from .made_with import is_deepfashion, made_with
+from .made_with import is_deepfashion, made_with, provenance_of
 from .photo import Analysed, Pair, Photo
 from .photos import PhotoSource, check_photos
 from .photos.selection import SelectionReport, compare_selections
 from .preflight import Outstanding, check_places, check_room, check_split, outstanding
 from .ready_answers import read_answers
 from .split import SplitList, assign
-from .stage_settings import keep_settings, stored_settings
+from .stage_settings import check_settings, keep_settings, stored_settings
 from .stage_store import StageRecord, StageStore
 from .taking import LimitedSource, in_share
 from .work_folder import WorkFolder
@@ -130,7 +130,12 @@ class Build:
         check_split(photos, named, self.options, None if "split" in again else self.work.frozen_split(out))
         if "shards" in stages:
             check_room(photos, self.options, out)
-        self.outstanding(photos, fetch=fetch).check(stages, again)
+        left = self.outstanding(photos, fetch=fetch)
+        if left.remade["generate"] and "generate" in stages and "generate" not in again:
+            check_settings(self.work.store("generate").folder, self._generate_settings())
+        if left.remade["analyse"] and "analyse" in stages and "analyse" not in again:
+            check_settings(self.work.store("analyse").folder, self.parts.analyst.identity())
+        left.check(stages, again)
 
     def outstanding(self, photos: Sequence[Photo], *, fetch: bool) -> Outstanding:
         """Returns what is left to make and to pay for.
@@ -149,6 +154,9 @@ class Build:
         return outstanding(
             photos, self.work, self.maker, self.parts.analyst, self.options.base_seed, described=described
         )
+
+    def _generate_settings(self) -> dict[str, Any]:
+        return {"maker": self.maker.describe(), "base_seed": self.options.base_seed}
 
     @property
     def maker(self) -> DraftMaker:
@@ -223,8 +231,7 @@ class Build:
     def _generate(self, photos: Sequence[Photo], store: StageStore) -> list[Pair]:
         maker = self.maker
         if any(photo.draft is None for photo in photos):
-            settings = {"maker": maker.describe(), "base_seed": self.options.base_seed}
-            keep_settings(store.folder, settings, again="generate" in self.options.again)
+            keep_settings(store.folder, self._generate_settings(), again=True)  # keys say what is paid for anew
         with self._bars("drafts", "image") as bar:
             return list(
                 generate(
@@ -288,7 +295,7 @@ class Build:
         with self._bars("differences", "pair") as bar:
             items = list(read_answers(ready, store, bar.at))
             if asked:
-                keep_settings(store.folder, self.parts.analyst.identity(), again="analyse" in self.options.again)
+                keep_settings(store.folder, self.parts.analyst.identity(), again=True)
                 items += analyse(asked, self.parts.analyst, store, budget=self.budget, progress=bar.at)
         return sorted(items, key=lambda item: item.pair.photo.id)
 
@@ -344,6 +351,15 @@ class Build:
                 f"{report.funnel.failed:,} photographs failed and are tried again by the same command; give it again, "
                 "or give --leave-failed to write the dataset without them"
             )
+        generation, analysis = (stored_settings(self.work.store(stage).folder) for stage in ("generate", "analyse"))
+        ids = {cut.analysed.pair.photo.id for cut in cuts}
+        drafts, answers = (
+            [record for record in self.work.store(stage).records() if record.id in ids]
+            for stage in ("generate", "analyse")
+        )
+        provenance = provenance_of(
+            self.parts.source, drafts=drafts, answers=answers, generation=generation, analysis=analysis
+        )
         with self._bars("writing", "sample") as bar:
             sizes = write_dataset(
                 out,
@@ -353,18 +369,14 @@ class Build:
                 digests=self._digests,
                 funnel=report.funnel,
                 leaks=leaks,
-                made_with=made_with(
-                    self.parts,
-                    self.options,
-                    split,
-                    generation=stored_settings(self.work.store("generate").folder),
-                    asked=bool(stored_settings(self.work.store("analyse").folder)),
-                ),
+                made_with=made_with(self.parts, self.options, split, provenance),
+                provenance=provenance,
                 deepfashion=is_deepfashion(self.parts.source),
                 options=self.options,
                 progress=bar.at,
             )
-        return replace(report, out=out, splits=sizes)
+        answered = made_with(self.parts, self.options, split, provenance).get("differences")
+        return replace(report, out=out, splits=sizes, answered=answered)
 
     def _step(self, name: str, came: Iterable[Any], kept: Iterable[Any], records: Iterable[StageRecord]) -> None:
         self._steps.append(FunnelStep.of_records(name, map(_id, came), map(_id, kept), records))

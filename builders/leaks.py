@@ -68,6 +68,7 @@ class LeakReport:
         near_pairs: How many there are.
         near_images: How many images of validation have one.
         encoder: What made the embeddings.
+        named: How many images say which garment they show; None if that wasn't counted.
     """
 
     images: Mapping[str, int]
@@ -79,6 +80,7 @@ class LeakReport:
     near_pairs: int
     near_images: int
     encoder: str | None = None
+    named: int | None = None
 
     @property
     def clean(self) -> bool:
@@ -96,6 +98,11 @@ class LeakReport:
         if self.garments:
             names = ", ".join(found.garment for found in self.garments[:3])
             garments = f"{len(self.garments):,}, shown by {self.garment_images:,} of {held} (such as {names})"
+        total = sum(self.images.values())
+        if self.named == 0:
+            garments = "not known, because no photograph says which garment it shows"
+        elif self.named is not None and self.named < total:
+            garments += f" among the {self.named:,} of {total:,} photographs that say which garment they show"
         if self.duplicates:
             train, validation = self.duplicates[0]
             duplicates = f"{_pairs(len(self.duplicates))} (such as {validation} and {train})"
@@ -134,6 +141,7 @@ def find_leaks(
     *,
     threshold: float | None = None,
     encoder: str | None = None,
+    named: int | None = None,
 ) -> LeakReport:
     """Returns what is in train and in validation.
 
@@ -145,6 +153,7 @@ def find_leaks(
         embeddings: (N, D), row i that of the i-th item, each of length 1; None looks for no near pictures.
         threshold: The cosine from which two pictures count as near, such as `near_threshold` gives.
         encoder: What sentences call the encoder.
+        named: How many items say which garment they show; the others count as garments of their own.
 
     Raises:
         InvalidDataError: The embeddings are not one of length 1 for each item, or there is no threshold for them, or a
@@ -173,6 +182,7 @@ def find_leaks(
         near_pairs=pairs,
         near_images=touched,
         encoder=encoder,
+        named=named,
     )
 
 

@@ -1,13 +1,18 @@
-"""What made each part of a dataset, in a line each, for its card."""
+"""What made each part of a dataset: in a line each for its card, and in detail for `provenance.json`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .build_options import BuildOptions, BuildParts
 from .photos import PhotoSource
 from .split import SplitList
+from .stage_store import StageRecord
+
+PROVENANCE_FILE = "provenance.json"
 
 
 def is_deepfashion(source: PhotoSource) -> bool:
@@ -17,7 +22,7 @@ def is_deepfashion(source: PhotoSource) -> bool:
 
 
 def made_with(
-    parts: BuildParts, options: BuildOptions, split: SplitList, *, generation: Mapping[str, Any], asked: bool
+    parts: BuildParts, options: BuildOptions, split: SplitList, provenance: Mapping[str, Any]
 ) -> dict[str, str]:
     """Returns what made each part, by the part's name.
 
@@ -25,8 +30,7 @@ def made_with(
         parts: What did the work.
         options: What the stages were told.
         split: Which samples are in which split.
-        generation: The kept settings of the stage `generate`; empty where every draft was there already.
-        asked: Whether a model was asked for differences, and not all of them were there already.
+        provenance: What `provenance_of` returned.
     """
     limits = [
         *([f"similarity ≥ {options.min_similarity:g}"] if options.min_similarity is not None else []),
@@ -35,16 +39,87 @@ def made_with(
     if options.selection is not None:
         limits = [f"a given list of {len(options.selection):,}"]
     made = {"photographs and captions": _plain(parts.source.describe())}
-    if generation:
-        made["drafts"] = _plain(generation["maker"])
-        made["seed"] = f"{generation['base_seed']}, with each photograph's id"
+    if drafts := provenance["drafts"]:
+        made["drafts"] = _plain(provenance["draft_settings"])
+        made["drafts by"] = _counted(drafts, "model")
+        made["seed"] = f"{provenance['base_seed']}, with each photograph's id"
     if limits:
         made["selection"] = f"{', '.join(limits)}, by {parts.encoder_name}"
-    if asked:
-        analyst = parts.analyst
-        made["differences"] = f"{analyst.model}, prompt {analyst.prompt.name}, temperature {analyst.temperature}"
+    if answers := provenance["differences"]:
+        asked = sorted({entry["asked"] for entry in answers})
+        prompts = sorted({f"{entry['prompt']} (SHA-256 {entry['prompt_sha256'][:12]})" for entry in answers})
+        made["differences"] = (
+            f"{_counted(answers, 'answered')}, asked for as {', '.join(asked)}, prompt {', '.join(prompts)}, "
+            f"temperature {provenance['temperature']}"
+        )
     made["split"] = f"{split.rule}, seed {split.seed}"
     return made
+
+
+def provenance_of(
+    source: PhotoSource,
+    *,
+    drafts: Iterable[StageRecord],
+    answers: Iterable[StageRecord],
+    generation: Mapping[str, Any],
+    analysis: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns what made the samples, as plain JSON: which models answered, for how many, where, and when.
+
+    Args:
+        source: Where the photographs are.
+        drafts, answers: The records of the samples' drafts and differences.
+        generation, analysis: The kept settings of the two stages; empty where everything was there already.
+    """
+    maker = generation.get("maker", {})
+    prompt = hashlib.sha256(str(analysis.get("prompt", "")).encode()).hexdigest()
+    made = [record for record in drafts if "seed" in record.data]
+    return {
+        "format_version": 1,
+        "photographs": source.describe(),
+        "draft_settings": maker,
+        "base_seed": generation.get("base_seed"),
+        "drafts": _groups(
+            ({key: record.data["effective"].get(key, maker.get(key)) for key in ("kind", "model", "host")}, record)
+            for record in made
+        ),
+        "temperature": analysis.get("temperature"),
+        "prompt": analysis.get("prompt"),
+        "differences": _groups(
+            (
+                {
+                    "asked": record.data["asked"]["model"],
+                    "answered": record.data.get("model") or "a model without a name",
+                    "host": record.data["asked"].get("host"),
+                    "prompt": record.data["asked"]["prompt"],
+                    "prompt_sha256": prompt,
+                },
+                record,
+            )
+            for record in answers
+            if "asked" in record.data
+        ),
+    }
+
+
+def _groups(items: Iterable[tuple[dict[str, Any], StageRecord]]) -> list[dict[str, Any]]:
+    """Returns each group of equal facts once, with the number of samples and the first and the last date."""
+    groups: dict[str, list[str | None]] = {}
+    for facts, record in items:
+        groups.setdefault(json.dumps(facts, sort_keys=True), []).append(record.data.get("date"))
+    found = []
+    for text, dates in sorted(groups.items()):
+        days = sorted(day for day in dates if day is not None)
+        found.append({**json.loads(text), "samples": len(dates), "dates": [days[0], days[-1]] if days else None})
+    return found
+
+
+def _counted(groups: Iterable[Mapping[str, Any]], name: str) -> str:
+    """Returns the values with their numbers of samples: `gpt-4.1-mini-2025-04-14 (24), other (3)`."""
+    counts: dict[str, int] = {}
+    for group in groups:
+        counts[str(group[name])] = counts.get(str(group[name]), 0) + group["samples"]
+    return ", ".join(f"{value} ({count:,})" for value, count in sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def _plain(values: Mapping[str, Any]) -> str:

@@ -152,7 +152,9 @@ def plan_build(build: Build, stages: Sequence[str], out: Path) -> Plan:
     lines.append(_analysis(build, going, records, left, not_filtered=open_))
     going = [photo for photo in going if photo.id in left.answers or _goes_on(records["analyse"], photo.id)]
     lines.append(PlanLine("crop", len(going), len(_settled(records["crop"], (photo.id for photo in going)))))
-    lines.append(PlanLine("split", len(going), 0))
+    unknown = len([photo for photo in going if photo.garment_id is None])
+    note = f"{unknown:,} photographs don't say which garment they show; --column garment_id=COLUMN names a column"
+    lines.append(PlanLine("split", len(going), 0, note=note if unknown else ""))
     lines.append(_writing(going, records))
     return Plan(tuple(line for line in lines if line.stage in stages), build.budget.spent, build.budget.limit)
 

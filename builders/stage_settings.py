@@ -25,16 +25,25 @@ def keep_settings(folder: Path, settings: Mapping[str, Any], *, again: bool = Fa
         InvalidDataError: Other settings are there; the message names each difference.
     """
     text = json.dumps(settings, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    before, now = stored_settings(folder), json.loads(text)
-    if before == now:
-        return
-    if before and not again:
+    if not again:
+        check_settings(folder, settings)
+    if stored_settings(folder) != json.loads(text):
+        write_atomically(folder / SETTINGS_FILE, text.encode())
+
+
+def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Checks that no other settings are kept.
+
+    Raises:
+        InvalidDataError: Others are; the message names each difference.
+    """
+    before, now = stored_settings(folder), json.loads(json.dumps(settings))
+    if before and before != now:
         changes = "; ".join(settings_differences(before, now))
         raise InvalidDataError(
             f"{folder} was made with other settings ({changes}); give the old ones, choose another --work folder, or "
-            f"give --again {folder.name} to make this stage anew"
+            f"give --again {folder.name} to make this stage anew (what was paid for is kept)"
         )
-    write_atomically(folder / SETTINGS_FILE, text.encode())
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fashionedit.annotations_form import EVAL_FILE
 from fashionedit.card import SplitSize
@@ -23,6 +25,7 @@ from .eval_yaml import eval_yaml
 from .examples import find_examples
 from .funnel import FUNNEL_FILE, Funnel
 from .leaks import LEAKS_FILE, LeakReport, find_leaks, near_threshold
+from .made_with import PROVENANCE_FILE
 from .photo import Pair, Photo
 from .split import SPLIT_FILE, SplitList
 
@@ -42,7 +45,8 @@ def compare_splits(
     splits = split.splits((pair.photo.id, pair.photo.garment) for pair in pairs)
     items = {pair.photo.id: (splits[pair.photo.id], pair.photo.garment, pair.original_digest) for pair in pairs}
     encoder = embedder.encoder
-    return find_leaks(items, vectors, threshold=near_threshold(encoder), encoder=encoder.label)
+    named = sum(pair.photo.garment_id is not None for pair in pairs)
+    return find_leaks(items, vectors, threshold=near_threshold(encoder), encoder=encoder.label, named=named)
 
 
 def write_dataset(
@@ -55,6 +59,7 @@ def write_dataset(
     funnel: Funnel,
     leaks: LeakReport,
     made_with: Mapping[str, str],
+    provenance: Mapping[str, Any],
     deepfashion: bool,
     options: BuildOptions,
     progress: Callable[[int, int], None],
@@ -71,6 +76,7 @@ def write_dataset(
         digests: Of the photographs' pixels, by id.
         funnel, leaks: Kept beside the data, and told in the card.
         made_with: A line on what made each part, for the card.
+        provenance: What made the drafts and the differences, in detail, as plain JSON.
         deepfashion: Whether the photographs are DeepFashion-MultiModal's, whose terms the card then tells.
         options: Name, licence, examples, workers.
         progress: Called with the samples written and the samples in all.
@@ -109,6 +115,7 @@ def write_dataset(
             FUNNEL_FILE: funnel.to_json().encode(),
             LEAKS_FILE: leaks.to_json().encode(),
             EVAL_FILE: eval_yaml(name).encode(),
+            PROVENANCE_FILE: (json.dumps(provenance, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
         },
         replace=True,
         workers=1,

@@ -16,7 +16,8 @@ DIFFERENCES_PER_SAMPLE = 3
 MOST_EXAMPLES = 3
 SPLITS = ("train", "validation")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_LONGEST_WORDS = 180
+_LONGEST_WORDS = 100
+_LONGEST_ID = 110  # a longer word is not published: it may be an encoded file
 _LARGE = 10**12
 _EDGE = 1e-3  # pixels; a box stored as float32 moves by at most 0.0005 px on an 8,000 px side
 
@@ -208,6 +209,8 @@ def safe_id(name: str) -> str:
     'red-dress-2-f6bb057f'
     """
     try:
+        if len(name) > _LONGEST_ID:
+            raise InvalidDataError(f"{name} is too long")
         check_id(name)
     except InvalidDataError:
         words = re.sub(r"[^A-Za-z0-9._]+", "-", name)[:_LONGEST_WORDS].strip("-._") or "photo"

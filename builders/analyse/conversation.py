@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -38,6 +39,7 @@ class Turn(BaseModel):
         usd: What it cost; None where no price of the model is known.
         seconds: How long it took, retries included.
         attempts: How often it was sent until it was answered.
+        date: The day on which it came, UTC; None in records of earlier versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")  # records of earlier versions name a batch
@@ -47,6 +49,7 @@ class Turn(BaseModel):
     usd: float | None = None
     seconds: float = 0.0
     attempts: int = 1
+    date: str | None = None
 
 
 @dataclass(slots=True)
@@ -133,7 +136,8 @@ class Conversation:
                 cached_tokens=reply.cached_tokens,
                 output_tokens=reply.output_tokens,
             )
-        turn = Turn(reply=reply, fault=fault, usd=usd, seconds=round(seconds, 3), attempts=attempts)
+        today = datetime.now(UTC).date().isoformat()
+        turn = Turn(reply=reply, fault=fault, usd=usd, seconds=round(seconds, 3), attempts=attempts, date=today)
         self.turns.append(turn)
         return turn
 
@@ -179,6 +183,7 @@ class Conversation:
         data: dict[str, Any] = {
             "model": self.turns[-1].reply.model if self.turns else None,
             "asked": {"model": analyst.model, "prompt": analyst.prompt.name, "api": analyst.api, "host": analyst.host},
+            "date": self.turns[-1].date if self.turns else None,
             "calls": len(self.turns),
             "usd": sum(costs) if costs else None,
             "seconds": round(sum(turn.seconds for turn in self.turns), 3),

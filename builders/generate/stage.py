@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -278,6 +279,7 @@ class _Work:
             "seconds": round(result.seconds, 4),
             "usd": None if result.cost is None else entry.earlier + result.cost,
             "batch": batch,
+            "date": datetime.now(UTC).date().isoformat(),
         }
         entry.request = None
         if result.image is None:

@@ -18,7 +18,10 @@ _USUAL = {
     "id": ("image_id", "item_id", "id"),
     "gender": ("gender",),
     "category": ("category",),
-    "garment_id": ("garment_id",),
+    "garment_id": (
+        *("garment_id", "garment", "product_id", "product", "product_code", "item_group_id", "sku", "style_id"),
+        *("style_code", "article_id", "article_code"),
+    ),
     "view": ("view",),
     "draft": ("draft", "sd3_image", "draft_file_name"),
 }
@@ -57,6 +60,24 @@ def match_columns(names: Sequence[str], given: Mapping[str, str] | None, *, wher
             f"{where} has no column with the image; it has {columns}: name one with --column image=…"
         )
     return found
+
+
+def item_is_garment(
+    columns: dict[str, str], given: Mapping[str, str] | None, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Turns `item_id` into the garment where several rows share a value: then it names no photograph.
+
+    Args:
+        columns: Of `match_columns`; changed.
+        given: Field and column, where a user named them.
+        rows: All rows of the table.
+    """
+    column = columns.get("id", "")
+    if column.casefold() != "item_id" or "id" in (given or {}) or "garment_id" in columns:
+        return
+    values = [str(row[column]).strip() for row in rows if row.get(column) not in (None, "")]
+    if len(values) > len(set(values)):
+        columns["garment_id"] = columns.pop("id")
 
 
 def photo_facts(row: Mapping[str, Any], columns: Mapping[str, str], name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.photographs import read_captions
 from fashionedit.types import safe_id
 
-from .columns import match_columns, photo_facts
+from .columns import item_is_garment, match_columns, photo_facts
 from .file_names import parse_file_name, stem_of
 from .source import Progress, Unusable, add_unique
 from .tables import read_table
@@ -102,6 +102,7 @@ class PhotoFolder:
                 raise InvalidDataError(f"{name} has no row; write one for each photograph")
             names = list(dict.fromkeys(column for _, row in rows for column in row))
             columns = match_columns(names, self._columns, where=name)
+            item_is_garment(columns, self._columns, [row for _, row in rows])
             if not captions and "caption" not in columns and "draft" not in columns:
                 raise InvalidDataError(
                     f"{name} has no column with a caption (caption, annotation, text, prompt, description); it has "

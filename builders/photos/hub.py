@@ -174,7 +174,8 @@ class HubDataset:
             if (first := ids.setdefault(row.id, number)) != number:
                 raise InvalidDataError(
                     f"rows {first} and {number} of {self._place} have the same id, {row.id}; name a column whose "
-                    f"values are unique with --column id=…, and delete {self._work}"
+                    "values are unique with --column id=… and, where this one names the garment, that with --column "
+                    f"garment_id=…, and delete {self._work}"
                 )
             append_line(self._work / ROWS_FILE, row.model_dump_json(exclude_defaults=True))
             rows.append(row)

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from fashionedit.builders.generate.blank import blank_reason
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
@@ -42,8 +43,8 @@ def check_photos(
 
     `data` of a record: `digest` (of the decoded pixels) and `size` (width and height), once it was decoded; `caption`,
     `gender`, `category`, `garment_id`, `view` and `attributes`. Reasons: `no caption` (and no draft either), `not
-    readable`, `too small`, `same pixels as another` (the first by id stays), and what the source says itself. A
-    photograph whose file, caption and facts are as they were is not decoded again.
+    readable`, `too small`, `black image`, `one-colour image`, `same pixels as another` (the first by id stays), and
+    what the source says itself. A photograph whose file, caption and facts are as they were is not decoded again.
 
     Args:
         source: Where they are.
@@ -101,6 +102,7 @@ def _look(store: StageStore, item: Photo | Unusable) -> _Seen:
         time=state.st_mtime_ns,
         draft=drawn,
         min=MIN_SIDE,
+        blank="dropped",
         facts=data,
     )
     found = store.find(item.id, key)
@@ -123,13 +125,16 @@ def _decoded(item: Photo, key: str, data: dict[str, Any]) -> StageRecord:
     if min(image.size) < MIN_SIDE:
         detail = f"{item.path.name} has {image.width}×{image.height} pixels; both sides need at least {MIN_SIDE}"
         return StageRecord(id=item.id, key=key, status="dropped", reason="too small", detail=detail, data=data)
+    if (blank := blank_reason(image)) is not None:
+        detail = f"{item.path.name} has one colour all over"
+        return StageRecord(id=item.id, key=key, status="dropped", reason=blank[0], detail=detail, data=data)
     return StageRecord(id=item.id, key=key, status="kept", data=data)
 
 
 def _unless_copy(record: StageRecord, first: dict[str, str]) -> StageRecord:
     """Returns the record, dropped where an earlier photograph has its pixels, and kept where none has any more."""
     digest = record.data.get("digest")
-    if digest is None or record.reason == "too small":
+    if digest is None or record.reason in ("too small", "black image", "one-colour image"):
         return record
     if (other := first.setdefault(digest, record.id)) == record.id:
         return record.model_copy(update={"status": "kept", "reason": None, "detail": None})

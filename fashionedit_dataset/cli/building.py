@@ -130,6 +130,10 @@ def _told(report: BuildReport) -> str:
         lines.append(f"{report.selection.sentence[0].upper()}{report.selection.sentence[1:]}.")
     if report.leaks is not None:
         lines += report.leaks.sentences()
+        if report.leaks.named == 0:
+            lines.append("Where a column says which garment is shown, name it with --column garment_id=COLUMN.")
+    if report.answered is not None:
+        lines.append(f"Differences by {report.answered}.")
     if report.drafts_per_second:
         lines.append(f"Drafts: {1 / report.drafts_per_second:.2f} s each, in one process.")
     if report.usd:

@@ -30,6 +30,22 @@ def test_a_committed_record_is_found_under_its_key_only(tmp_path: Path) -> None:
     assert [found.reason for found in store.records()] == ["too small"]
 
 
+def test_what_was_paid_for_is_kept_beside_what_supersedes_it(tmp_path: Path) -> None:
+    store, other = StageStore(tmp_path), stage_key("toy", caption="another", seed=3)
+    store.commit(record("a", data={"usd": 0.1, "draft": "old"}))
+    store.commit(record("a", key=other, data={"usd": 0.2, "draft": "new"}))
+    assert [found.data["draft"] for found in store.records()] == ["new"]
+    looked_up = store.look_up("a", KEY)
+    assert looked_up is not None
+    assert looked_up.data["draft"] == "old"
+    assert [found.data["draft"] for found in store.records()] == ["new"]
+    assert store.find("a", KEY) == looked_up  # and is the current one again
+    assert [found.data["draft"] for found in store.records()] == ["old"]
+    again = store.find("a", other)
+    assert again is not None
+    assert again.data["draft"] == "new"
+
+
 def test_records_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
     store = StageStore(tmp_path)
     for identity in ("b", "A-1", "a.x", "Z"):
