@@ -56,7 +56,9 @@ class ToySource:
 
 
 def _photo(folder: Path, name: str, size: tuple[int, int] = (80, 90), color: str = "red", **facts: Any) -> Photo:
-    Image.new("RGB", size, color).save(folder / f"{name}.png")
+    image = Image.new("RGB", size, color)
+    ImageDraw.Draw(image).ellipse((9, 9, 50, 60), fill="grey")
+    image.save(folder / f"{name}.png")
     return Photo(name, folder / f"{name}.png", **{"caption": f"a {name}", **facts})
 
 
