@@ -20,13 +20,14 @@ from fashionedit.runtime.ledger import LEDGER_FILE, CostTracker
 from fashionedit.runtime.progress import Bar
 
 from .analyse.conversation import spent_usd
-from .analyse.stage import analyse
+from .analyse.stage import analyse, check_price
 from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
 from .crops import Cut, cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
 from .finished import finished_analysis, finished_drafts, finished_filter
 from .funnel import Funnel, FunnelStep
 from .generate import DraftMaker, generate, spent, throughput
+from .generate.stage import check_draft_price
 from .leaks import LeakReport
 from .made_with import is_deepfashion, made_with, provenance_of
 from .photo import Analysed, Pair, Photo
@@ -101,29 +102,31 @@ class Build:
                 if part is None and self._steps:
                     self.work.keep_funnel(Funnel(tuple(self._steps)))
 
-    def check(self, out: Path, stages: Sequence[str] = STAGES, *, fetch: bool = True) -> None:
+    def check(self, out: Path, stages: Sequence[str] = STAGES) -> None:
         """Checks what can be known before a photograph is looked at.
 
         Args:
             out: Where the dataset is to be.
             stages: Those that would run.
-            fetch: Whether an encoder's weights may be fetched.
 
         Raises:
-            FashionEditError: Folders overlap, one is not a build's, or no draft maker or encoder is called so.
+            FashionEditError: Folders overlap, one is not a build's, or there is no such draft maker.
         """
         check_places(self.parts.source, self.work, out)
         if "generate" in stages:
             self.maker  # noqa: B018 -- made now, so that what is wrong with its options is said now
-        if not {"filter", "analyse", "split", "shards"}.isdisjoint(stages):
-            self.parts.find_encoder(fetch)
 
     def check_photos(self, photos: Sequence[Photo], out: Path, stages: Sequence[str], *, fetch: bool = True) -> None:
-        """Checks what can be known of the photographs before anything is paid for; arguments as in `check`.
+        """Checks what can be known of the photographs before anything is paid for.
+
+        Args:
+            photos: Those to build from.
+            out, stages: As in `check`.
+            fetch: Whether an encoder's weights may be fetched.
 
         Raises:
-            InvalidDataError: The split can't be made of them, the disk has no room, or paid work would be made anew
-                without a word.
+            FashionEditError: The split can't be made of them, the disk has no room, paid work would be made anew
+                without a word, a price is not known, or there is no such encoder.
         """
         named = [item.id for item in self.parts.source.photos()] if self.options.listed is not None else []
         again = self.options.again
@@ -136,6 +139,12 @@ class Build:
         if left.remade["analyse"] and "analyse" in stages and "analyse" not in again:
             check_settings(self.work.store("analyse").folder, self.parts.analyst.identity())
         left.check(stages, again)
+        if left.drafts and "generate" in stages:
+            check_draft_price(self.maker, self.budget)
+        if left.answers and "analyse" in stages:
+            check_price(self.parts.analyst, self.budget)
+        if not {"filter", "split", "shards"}.isdisjoint(stages):
+            self.parts.find_encoder(fetch)
 
     def outstanding(self, photos: Sequence[Photo], *, fetch: bool) -> Outstanding:
         """Returns what is left to make and to pay for.

@@ -228,11 +228,7 @@ class _Work:
         estimate = self._maker.highest_cost
         if self._budget is None or estimate == 0:
             return batch, None
-        if estimate is None and self._budget.limit is not None:
-            raise InvalidDataError(
-                "what a draft may cost is not known, so that a budget can't be kept; give --draft highest_cost=USD, or "
-                "leave --budget out"
-            )
+        check_draft_price(self._maker, self._budget)
         for number in range(len(batch)):
             try:
                 batch[number].reservation = self._budget.reserve(estimate or 0.0, "generate")
@@ -297,6 +293,19 @@ class _Work:
 
     def _commit(self, entry: _Entry, status: _Status, reason: str | None = None, detail: str | None = None) -> None:
         self._store.commit(entry.note(status, reason, detail))
+
+
+def check_draft_price(maker: DraftMaker, budget: CostTracker | None) -> None:
+    """Returns if a budget can be kept.
+
+    Raises:
+        InvalidDataError: There is a limit, and what a draft may cost is not known.
+    """
+    if budget is not None and budget.limit is not None and maker.highest_cost is None:
+        raise InvalidDataError(
+            "what a draft may cost is not known, so that a budget can't be kept; give --draft highest_cost=USD, or "
+            "leave --budget out"
+        )
 
 
 def _decoded_digest(photo: Photo) -> str:

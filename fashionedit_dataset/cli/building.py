@@ -116,7 +116,7 @@ def build(
         folder, parts, _options(photos, given, share_of(share)), budget=budget, bars=progress_bar(quiet or as_json)
     )
     if dry_run:
-        build_.check(out, stage_names(only), fetch=False)
+        build_.check(out, stage_names(only))
         plan = plan_build(build_, stage_names(only), out)
         echo(plan.to_json() if as_json else plan.to_text(), nl=not as_json)
         return
