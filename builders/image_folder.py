@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.photographs import NamedFiles, stem_of
 from fashionedit.rows import SampleFacts
-from fashionedit.types import check_id
+from fashionedit.types import safe_id
 
 from .metadata import parse_line
 
@@ -84,10 +85,11 @@ def _metadata_files(source: Path) -> dict[str, Path]:
 def _entries(source: Path, path: Path) -> list[ImageFolderEntry]:
     name = path.relative_to(source).as_posix()
     entries = []
+    files = NamedFiles(source)
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
             if text := _decoded(raw, f"{name}, line {number}", first=number == 1):
-                entries.append(_entry(source, path.parent, text, f"{name}, line {number}"))
+                entries.append(_entry(files, path.parent, text, f"{name}, line {number}"))
     if not entries:
         raise InvalidDataError(f"{name} has no line; write one line of JSON for each sample")
     return entries
@@ -100,19 +102,15 @@ def _decoded(raw: bytes, where: str, *, first: bool) -> str:
         raise InvalidDataError(f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
 
 
-def _entry(source: Path, base: Path, text: str, where: str) -> ImageFolderEntry:
+def _entry(files: NamedFiles, base: Path, text: str, where: str) -> ImageFolderEntry:
     line = parse_line(text, where)
-    original = _file(source, base, line.original, f"{where}, field original")
-    draft = _file(source, base, line.draft, f"{where}, field draft")
+    original = _file(files, base, line.original, f"{where}, field original")
+    draft = _file(files, base, line.draft, f"{where}, field draft")
     sketches, examples = (
-        tuple(_file(source, base, path, f"{where}, field {field}[{number}]") for number, path in enumerate(paths or ()))
+        tuple(_file(files, base, path, f"{where}, field {field}[{number}]") for number, path in enumerate(paths or ()))
         for field, paths in (("sketches", line.sketches), ("examples", line.examples))
     )
-    identity = line.image_id if line.image_id is not None else original.stem
-    try:
-        check_id(identity)
-    except InvalidDataError as error:
-        raise InvalidDataError(f"{where}, field image_id: {error}") from error
+    identity = safe_id((line.image_id or "").strip() or stem_of(original.name))
     facts = SampleFacts(
         id=identity,
         descriptions=tuple(difference.description for difference in line.differences),
@@ -122,19 +120,10 @@ def _entry(source: Path, base: Path, text: str, where: str) -> ImageFolderEntry:
     return ImageFolderEntry(where, facts, original, draft, sketches, examples)
 
 
-def _file(source: Path, base: Path, name: str, where: str) -> Path:
+def _file(files: NamedFiles, base: Path, name: str, where: str) -> Path:
     """Returns the path, once it is seen to be a file that lies in the folder, links followed."""
-    if not name or "\0" in name or Path(name).is_absolute():
-        raise InvalidDataError(f"{where}: {name!r} is no relative path; write the path from the metadata's folder")
-    path = base / name
-    try:
-        inside = path.resolve().is_relative_to(source.resolve())
-        there = path.is_file()
-    except OSError as error:
-        raise InvalidDataError(f"{where}: {name} can't be looked up ({error.strerror}); check the path") from error
-    if not inside:
-        raise InvalidDataError(f"{where}: {name} lies outside {source}; copy the image into the folder")
-    if not there:
+    path = files.find(base, name, where)
+    if not path.is_file():
         state = "is no file" if path.exists() else "does not exist"
         raise InvalidDataError(f"{where}: {name} {state}; check the path")
     return path

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
+from fashionedit.photographs import stem_of
 from fashionedit.types import safe_id, split_name
 
-_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 _MAX_BYTES = 64 << 20
 _FORMS = (
     'a name on each line, a JSON list, {"validation": [names]}, {name: split}, or an object whose keys are the names'
@@ -33,7 +33,7 @@ def read_split_file(path: Path) -> frozenset[str]:
     for name in names:
         if not isinstance(name, str):
             raise InvalidDataError(f"{path.name}: {json.dumps(name)[:60]} is no name of an image; write a string")
-        identities.add(_identity(name))
+        identities.add(safe_id(stem_of(name.strip())))
     if not identities:
         raise InvalidDataError(f"{path.name} names no image for validation; write {_FORMS}")
     return frozenset(identities)
@@ -70,9 +70,3 @@ def _names(text: str, name: str) -> list[Any]:
     if found and len(splits) == len(found):
         return [key for key, split in splits.items() if split == "validation"]
     return list(found)
-
-
-def _identity(name: str) -> str:
-    last = PurePosixPath(name.strip().replace("\\", "/")).name
-    ending = next((ending for ending in _ENDINGS if last.lower().endswith(ending)), "")
-    return safe_id(last.removesuffix(last[len(last) - len(ending) :]) if ending else last)

@@ -6,14 +6,15 @@ import csv
 import hashlib
 import json
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import DatasetNotFoundError, InvalidDataError
+from .images import SUFFIXES, UNREAD_SUFFIXES
 from .types import safe_id
 
-PHOTOGRAPH_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _CAPTION_FILES = ("captions.json", "metadata.jsonl", "metadata.csv")
 _NAME_COLUMNS = ("image_id", "file_name", "image", "original", "name", "path", "id")
 _CAPTION_COLUMNS = ("annotation", "caption", "text", "prompt")
@@ -45,14 +46,13 @@ class Photographs:
         self._files: dict[str, list[Path]] = {}
         found: list[Path] = []
         for path in _walk(self.folder):
-            if path.suffix.lower() in PHOTOGRAPH_SUFFIXES:
+            if path.suffix.lower() in SUFFIXES:
                 self._files.setdefault(safe_id(path.stem), []).append(path)
             elif path.name in _CAPTION_FILES or path.suffix.lower() == ".csv":
                 found.append(path)
         if not self._files:
             raise DatasetNotFoundError(
-                f"{folder} holds no photographs ({', '.join(PHOTOGRAPH_SUFFIXES)}); give the folder that you unpacked "
-                "them into"
+                f"{folder} holds no photographs ({', '.join(SUFFIXES)}); give the folder that you unpacked them into"
             )
         self.captions_file = Path(captions) if captions is not None else _first(found, self.folder)
         texts = read_captions(self.captions_file) if self.captions_file is not None else {}
@@ -66,7 +66,7 @@ class Photographs:
         return tuple(
             sorted(
                 self._files.get(key, ()),
-                key=lambda path: (PHOTOGRAPH_SUFFIXES.index(path.suffix.lower()), len(path.parts), path.as_posix()),
+                key=lambda path: (SUFFIXES.index(path.suffix.lower()), len(path.parts), path.as_posix()),
             )
         )
 
@@ -91,7 +91,7 @@ class Photographs:
 
 def holds_photographs(folder: Path) -> bool:
     """Returns whether a photograph lies in the folder, at any depth."""
-    return any(path.suffix.lower() in PHOTOGRAPH_SUFFIXES for path in _walk(folder))
+    return any(path.suffix.lower() in SUFFIXES for path in _walk(folder))
 
 
 def read_captions(path: Path) -> dict[str, str]:
@@ -119,7 +119,7 @@ def read_captions(path: Path) -> dict[str, str]:
         ) from error
     if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
         raise InvalidDataError(f'{path} is no JSON object of captions; write {{"photograph.jpg": "its caption", …}}')
-    return {_stem(name): text for name, text in values.items()}
+    return {stem_of(name): text for name, text in values.items()}
 
 
 def _of_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> dict[str, str]:
@@ -130,7 +130,7 @@ def _of_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> dict[str, str]:
         name = next((row[column] for column in _NAME_COLUMNS if isinstance(row.get(column), str)), None)
         text = next((row[column] for column in _CAPTION_COLUMNS if isinstance(row.get(column), str)), None)
         if name is not None and text is not None:
-            found[_stem(name)] = text
+            found[stem_of(name)] = text
     if not found:
         raise InvalidDataError(
             f"{path} has no captions; it needs a column with the name ({', '.join(_NAME_COLUMNS)}) and one with the "
@@ -139,10 +139,82 @@ def _of_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> dict[str, str]:
     return found
 
 
-def _stem(name: str) -> str:
-    last = name.replace("\\", "/").rpartition("/")[2]
+def stem_of(name: str) -> str:
+    r"""Returns the name without folders, written with either slash, and without the ending of a picture; composed.
+
+    >>> stem_of("images\\a.b.JPG")
+    'a.b'
+    """
+    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     stem, dot, suffix = last.rpartition(".")
-    return stem if dot and f".{suffix.lower()}" in PHOTOGRAPH_SUFFIXES else last
+    return stem if dot and stem and f".{suffix.lower()}" in (*SUFFIXES, *UNREAD_SUFFIXES) else last
+
+
+class NamedFiles:
+    """Finds the files that a table names, whatever system wrote the table and unpacked the files.
+
+    Args:
+        root: The folder that every file must lie in, links followed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._inside = root.resolve()
+        self._entries: dict[Path, dict[str, Path]] = {}
+
+    def find(self, base: Path, name: Any, where: str) -> Path:
+        """Returns the path that a table means, which may not exist.
+
+        Tried are the name as it is, a name that is equal once letters are composed (NFC), and both with backslashes
+        as slashes.
+
+        Args:
+            base: The table's folder.
+            name: The path from there.
+            where: How messages call the place in the table.
+
+        Raises:
+            InvalidDataError: It is no relative path, leads out of the folder, or can't be looked up.
+        """
+        if not isinstance(name, str) or not name.strip() or "\0" in name or Path(name).is_absolute():
+            raise InvalidDataError(f"{where}: {name!r} is no relative path; write the path from the table's folder")
+        try:
+            path = self._lookup(base, name)
+            inside = path.resolve().is_relative_to(self._inside)
+        except (OSError, RuntimeError) as error:  # a circle of links, or a name that is too long
+            reason = getattr(error, "strerror", None) or error
+            raise InvalidDataError(f"{where}: {name[:80]} can't be looked up ({reason}); check the path") from error
+        if not inside:
+            raise InvalidDataError(f"{where}: {name[:80]} lies outside {self._root}; copy the image into the folder")
+        return path
+
+    def _lookup(self, base: Path, name: str) -> Path:
+        names = dict.fromkeys((name, name.replace("\\", "/")))
+        for spelling in names:
+            if (path := base / spelling).exists():
+                return path
+            if (found := self._equal(base, spelling)) is not None:
+                return found
+        return base / list(names)[-1]
+
+    def _equal(self, base: Path, name: str) -> Path | None:
+        """Returns the file whose name is equal once composed; None without one."""
+        path = base
+        for part in Path(name).parts:
+            if part != ".." and not (path / part).exists():
+                found = self._listed(path).get(unicodedata.normalize("NFC", part))
+                if found is None:
+                    return None
+                path = found
+            else:
+                path = path / part
+        return path
+
+    def _listed(self, folder: Path) -> dict[str, Path]:
+        if folder not in self._entries:
+            entries = folder.iterdir() if folder.is_dir() else ()
+            self._entries[folder] = {unicodedata.normalize("NFC", path.name): path for path in sorted(entries)}
+        return self._entries[folder]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

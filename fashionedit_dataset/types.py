@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -203,11 +204,14 @@ def check_references(where: str, *, sketches: int, examples: int) -> None:
 def safe_id(name: str) -> str:
     """Returns the name as it is where it is path-safe, else made so, with a piece of its hash that keeps it unique.
 
+    Composed and decomposed letters (as macOS writes them) give the same id.
+
     >>> safe_id("MEN-Denim-id_00000089-01_7_additional")
     'MEN-Denim-id_00000089-01_7_additional'
     >>> safe_id("red dress (2)")
     'red-dress-2-f6bb057f'
     """
+    name = unicodedata.normalize("NFC", name)
     try:
         if len(name) > _LONGEST_ID:
             raise InvalidDataError(f"{name} is too long")

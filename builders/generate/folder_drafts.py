@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, InvalidImageError
-from fashionedit.images import read_image
+from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES, read_image
+from fashionedit.photographs import stem_of
 from fashionedit.types import safe_id
 
 from .drafting import DraftRequest, DraftResult
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
-
 
 class FolderDrafts:
-    """Finds the draft of each photograph in a folder: `<id>.png`, `.jpg`, `.jpeg` or `.webp`, there or one folder down.
+    """Finds the draft of each photograph in a folder: `<id>.png`, `.jpg` and so on, there or one folder down.
 
     A draft may also be named as its photograph's file is, where that is no safe id.
 
@@ -36,8 +35,10 @@ class FolderDrafts:
             state = "is no folder" if self.folder.exists() else "does not exist"
             raise DatasetNotFoundError(f"{self.folder} {state}; give the folder that holds the drafts")
         self._files: dict[str, Path] = {}
-        for file in self._images():
-            if (first := self._files.setdefault(safe_id(file.stem), file)) != file:
+        files = self._all_files()
+        self._unread = {safe_id(stem_of(file.name)): file for file in files if file.suffix.lower() in UNREAD_SUFFIXES}
+        for file in (file for file in files if file.suffix.lower() in SUFFIXES):
+            if (first := self._files.setdefault(safe_id(stem_of(file.name)), file)) != file:
                 raise InvalidDataError(f"{first} and {file} are both the draft of {file.stem}; keep one of the two")
         if not self._files:
             raise DatasetNotFoundError(
@@ -68,6 +69,9 @@ class FolderDrafts:
 
     def _result(self, request: DraftRequest) -> DraftResult:
         file = self.find(request.id)
+        if file is None and request.id in self._unread:
+            detail = f"{self._unread[request.id]} is in a format that is not read; convert it to JPEG or PNG"
+            return DraftResult(reason="draft not readable", detail=detail)
         if file is None:
             return DraftResult(reason="no draft", detail=f"{self.folder} has no image {request.id}")
         try:
@@ -75,12 +79,8 @@ class FolderDrafts:
         except InvalidImageError as error:
             return DraftResult(reason="draft not readable", detail=str(error))
 
-    def _images(self) -> list[Path]:
+    def _all_files(self) -> list[Path]:
         found = []
         for path in sorted(self.folder.iterdir()):
             found += sorted(path.iterdir()) if path.is_dir() else [path]
-        return [
-            file
-            for file in found
-            if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") and file.is_file()
-        ]
+        return [file for file in found if not file.name.startswith(".") and file.is_file()]

@@ -8,12 +8,12 @@ from typing import Any
 
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError
-from fashionedit.photographs import read_captions
+from fashionedit.photographs import read_captions, stem_of
 from fashionedit.types import safe_id
 
 from .file_names import parse_file_name
 from .labels import FABRIC_FILE, PATTERN_FILE, SHAPE_FILE, read_labels
-from .source import Progress, Unusable, add_unique
+from .source import Progress, Unusable, add_unique, not_read
 from .tree import FileTree
 
 CAPTIONS_FILE = "captions.json"
@@ -71,20 +71,22 @@ class DeepFashionFolder:
         found: dict[str, Path] = {}
         for path in self._tree.images():
             if _is_photograph(self._tree, path):
-                add_unique(found, safe_id(path.stem), path, self._tree.root)
+                add_unique(found, safe_id(stem_of(path.name)), path, self._tree.root)
         if not found:
             raise DatasetNotFoundError(
                 f"{self._tree.root} holds no photographs with names like WOMEN-Dresses-id_00000002-02_1_front.jpg, and "
                 "none in a folder images; give the folder that DeepFashion-MultiModal was unpacked into"
             )
+        unread = {key: item for key, item in not_read(self._tree).items() if key not in found}
         captions = read_captions(self._captions) if self._captions is not None else {}
         labels = read_labels(self._labels)
+        yield from unread.values()
         for identity, path in sorted(found.items()):
             name = parse_file_name(path.name)
             yield Photo(
                 identity,
                 path,
-                captions.get(path.stem),
+                captions.get(stem_of(path.name)),
                 attributes={**({"colourway": name.colourway} if name else {}), **labels.get(path.stem, {})},
                 **(name.facts if name else {}),
             )

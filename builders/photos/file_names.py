@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from fashionedit.photographs import stem_of
+
 _NAME = re.compile(
     r"(?P<gender>MEN|WOMEN)-(?P<category>[A-Za-z_]+)-id_(?P<garment_id>\d{8})-(?P<colourway>\d{2})_\d+_"
     r"(?P<view>front|side|back|full|flat|additional)",
     re.ASCII,
 )
-_SUFFIX = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|ppm)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,3 @@ def parse_file_name(name: str) -> PhotoName | None:
     """
     match = _NAME.fullmatch(stem_of(name))
     return PhotoName(**match.groupdict()) if match else None
-
-
-def stem_of(name: str) -> str:
-    r"""Returns the name without folders, written with either slash, and without the ending of an image.
-
-    >>> stem_of("images\\a.b.JPG")
-    'a.b'
-    """
-    last = name.replace("\\", "/").rpartition("/")[2]
-    stem, dot, suffix = last.rpartition(".")
-    return stem if dot and stem and _SUFFIX.fullmatch(f".{suffix}") else last

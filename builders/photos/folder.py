@@ -8,12 +8,12 @@ from typing import Any
 
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
-from fashionedit.photographs import read_captions
+from fashionedit.photographs import NamedFiles, read_captions, stem_of
 from fashionedit.types import safe_id
 
 from .columns import item_is_garment, match_columns, photo_facts
-from .file_names import parse_file_name, stem_of
-from .source import Progress, Unusable, add_unique
+from .file_names import parse_file_name
+from .source import Progress, Unusable, add_unique, not_read
 from .tables import read_table
 from .tree import FileTree
 
@@ -61,7 +61,7 @@ class PhotoFolder:
         self._tables = tables
         self._captions = captions
         self._columns = dict(columns or {})
-        self._inside = tree.root.resolve()
+        self._files = NamedFiles(tree.root)
 
     @property
     def root(self) -> Path | None:
@@ -119,7 +119,7 @@ class PhotoFolder:
         self, base: Path, where: str, row: Mapping[str, Any], columns: Mapping[str, str], captions: Mapping[str, str]
     ) -> Photo | Unusable:
         name = row.get(columns["image"])
-        path = self._path(base, name, f"{where}, column {columns['image']}")
+        path = self._files.find(base, name, f"{where}, column {columns['image']}")
         given = row.get(columns.get("id", ""))
         identity = safe_id(str(given).strip()) if given not in (None, "") else safe_id(stem_of(path.name))
         if not path.is_file():
@@ -129,7 +129,7 @@ class PhotoFolder:
             facts["caption"] = captions.get(stem_of(path.name))
         draft = None
         if (draft_name := row.get(columns.get("draft", ""))) not in (None, ""):
-            draft = self._path(base, draft_name, f"{where}, column {columns['draft']}")
+            draft = self._files.find(base, draft_name, f"{where}, column {columns['draft']}")
             if not draft.is_file():
                 return Unusable(identity, "no draft", f"{where}: there is no file {draft_name}")
         return Photo(identity, path, draft=draft, **facts)
@@ -137,33 +137,18 @@ class PhotoFolder:
     def _of_texts(self, captions: Mapping[str, str]) -> dict[str, Photo | Unusable]:
         paths: dict[str, Path] = {}
         for path in self._tree.images():
-            add_unique(paths, safe_id(path.stem), path, self._tree.root)
-        found: dict[str, Photo | Unusable] = {}
+            add_unique(paths, safe_id(stem_of(path.name)), path, self._tree.root)
+        found: dict[str, Photo | Unusable] = not_read(self._tree)
         for identity, path in paths.items():
             name = parse_file_name(path.name)
             found[identity] = Photo(
                 identity,
                 path,
-                _text_beside(path) or captions.get(path.stem),
+                _text_beside(path) or captions.get(stem_of(path.name)),
                 attributes={"colourway": name.colourway} if name else {},
                 **(name.facts if name else {}),
             )
         return found
-
-    def _path(self, base: Path, name: Any, where: str) -> Path:
-        """Returns the path, once it is seen that it does not lead out of the folder, links followed."""
-        if not isinstance(name, str) or not name.strip() or "\0" in name or Path(name).is_absolute():
-            raise InvalidDataError(f"{where}: {name!r} is no relative path; write the path from the table's folder")
-        path = base / name.replace("\\", "/")
-        try:
-            inside = path.resolve().is_relative_to(self._inside)
-        except (OSError, RuntimeError) as error:  # a circle of links, or a name that is too long
-            raise InvalidDataError(f"{where}: {name[:80]} can't be looked up ({error}); check the path") from error
-        if not inside:
-            raise InvalidDataError(
-                f"{where}: {name[:80]} lies outside {self._tree.root}; copy the image into the folder"
-            )
-        return path
 
 
 def _text_beside(path: Path) -> str | None:

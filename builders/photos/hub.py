@@ -20,11 +20,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import append_line, write_atomically
-from fashionedit.photographs import read_captions
+from fashionedit.photographs import read_captions, stem_of
 from fashionedit.types import safe_id
 
 from .columns import match_columns, photo_facts
-from .file_names import stem_of
 from .hub_rows import HubRows, commit_of, open_rows
 from .source import Progress, Unusable
 

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
-
-from .file_names import stem_of
+from fashionedit.photographs import stem_of
 
 SHAPE_FILE = "shape_anno_all.txt"
 FABRIC_FILE = "fabric_ann.txt"

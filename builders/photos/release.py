@@ -9,11 +9,11 @@ from typing import Any
 
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
-from fashionedit.photographs import read_captions
+from fashionedit.photographs import read_captions, stem_of
 from fashionedit.types import safe_id
 
 from .deepfashion import CAPTIONS_FILE
-from .file_names import parse_file_name, stem_of
+from .file_names import parse_file_name
 from .selection import read_selection
 from .source import Progress, Unusable, add_unique
 from .tree import FileTree
@@ -115,7 +115,7 @@ class ReleaseFolder:
     def _images(self, folder: Path | None) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for path in self._tree.images(folder):
-            add_unique(found, path.stem, path, self._tree.root)
+            add_unique(found, stem_of(path.name), path, self._tree.root)
         return found
 
     def _read_answers(self) -> dict[str, str]:

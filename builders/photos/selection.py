@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fashionedit.errors import InvalidDataError
+from fashionedit.photographs import stem_of
 from fashionedit.types import safe_id
-
-from .file_names import stem_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,10 @@ from typing import Any, Protocol
 
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import InvalidDataError
-from fashionedit.types import check_id
+from fashionedit.photographs import stem_of
+from fashionedit.types import check_id, safe_id
+
+from .tree import FileTree
 
 FIELDS = ("image", "caption", "id", "gender", "category", "garment_id", "view", "draft")
 """What a column of a table can stand for; further columns become attributes."""
@@ -76,3 +79,13 @@ def add_unique(found: dict[str, Path], identity: str, path: Path, root: Path) ->
             f"{first.relative_to(root).as_posix()} and {path.relative_to(root).as_posix()} in {root} are both the "
             f"photograph {identity}; keep one of the two"
         )
+
+
+def not_read(tree: FileTree) -> dict[str, Photo | Unusable]:
+    """Returns the pictures of a folder in formats that are not read, by id, so that they are counted."""
+    return {
+        (identity := safe_id(stem_of(path.name))): Unusable(
+            identity, "format not read", f"{path.name} is in a format that is not read; convert it to JPEG or PNG"
+        )
+        for path in tree.unread()
+    }

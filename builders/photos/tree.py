@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fashionedit.errors import DatasetNotFoundError
-from fashionedit.photographs import PHOTOGRAPH_SUFFIXES
+from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES
 
 
 class FileTree:
@@ -44,8 +44,12 @@ class FileTree:
     def images(self, below: Path | None = None) -> Iterator[Path]:
         """Yields the image files, of one folder or of all, by their endings."""
         for path in self.files:
-            if path.suffix.lower() in PHOTOGRAPH_SUFFIXES and (below is None or path.is_relative_to(below)):
+            if path.suffix.lower() in SUFFIXES and (below is None or path.is_relative_to(below)):
                 yield path
+
+    def unread(self) -> Iterator[Path]:
+        """Yields the picture files in formats that are not read, by their endings."""
+        return (path for path in self.files if path.suffix.lower() in UNREAD_SUFFIXES)
 
     def _highest(self, paths: Iterable[Path]) -> Path | None:
         return min(paths, key=lambda path: (len(path.parts), path.as_posix()), default=None)

@@ -8,14 +8,12 @@ from pathlib import Path
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError, InvalidImageError
-from fashionedit.images import pixel_digest, read_image
+from fashionedit.images import SUFFIXES, pixel_digest, read_image
 from fashionedit.parallel import map_in_order
 
 from .bundle import Output
 
 Progress = Callable[[int, int], None]
-
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
 
 def find_pictures(folder: Path, digests: Collection[str], *, progress: Progress | None = None) -> dict[str, Path]:
@@ -34,7 +32,7 @@ def find_pictures(folder: Path, digests: Collection[str], *, progress: Progress 
     """
     if not folder.is_dir():
         raise InvalidDataError(f"{folder} is no folder; give the folder of the images, such as RUN/images")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not files:
         raise InvalidDataError(f"{folder} holds no pictures; give the folder of the images, such as RUN/images")
     wanted = set(digests)

@@ -5,7 +5,8 @@
     text_one … text_three/<id>.png   the authors' released archives: `vanilla`, rounds 1 to 3
     m_one … m_three/<id>.png         and `bug`
 
-PNG, JPEG or WebP. Folders around these do not matter (archives often nest one folder deeper).
+Any picture that is read (`images.SUFFIXES`). Folders around these do not matter (archives often nest one folder
+deeper).
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from pathlib import Path
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.protocols import PROTOCOLS, ordered_protocols
 from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.images import SUFFIXES
 
 from .keys import canonical_json
 
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _ROUND = re.compile(r"(?:round[_-]?)?(\d)")
 _AUTHORS = {"text": "vanilla", "m": "bug"}
 _NUMBERS = {"one": 1, "two": 2, "three": 3}
@@ -66,7 +67,7 @@ def find_images(
     for path in _files(folder):
         relative = path.relative_to(folder)
         place = _place(relative.parts[:-1])
-        if place not in wanted or path.suffix.lower() not in _SUFFIXES or path.stem not in known:
+        if place not in wanted or path.suffix.lower() not in SUFFIXES or path.stem not in known:
             extra.append(relative.as_posix())
             continue
         spot = (*place, path.stem)

@@ -247,3 +247,18 @@ def test_links_that_lead_back_are_followed_once(root: Path) -> None:
     (root / "p" / "a.txt").write_text("a dress")
     (root / "p" / "again").symlink_to(root)
     assert len(photos(root)) == 3
+
+
+def test_pictures_in_formats_that_are_not_read_are_counted(root: Path) -> None:
+    folder = root / "mixed"
+    folder.mkdir()
+    Image.new("RGB", (80, 80), "red").save(folder / "a.bmp")
+    (folder / "a.txt").write_text("a coat")
+    for name in ("b.HEIC", "c.avif", "notes.pdf"):
+        (folder / name).write_bytes(b"?")
+    found = {item.id: item for item in items(folder)}
+    assert sorted(found) == ["a", "b", "c"]
+    assert isinstance(found["a"], Photo)
+    for name in ("b", "c"):
+        assert isinstance(found[name], Unusable)
+        assert found[name].reason == "format not read"
