@@ -68,6 +68,30 @@ def score_pairs(
                 yield PairScores(float(cosine), psnr)
 
 
+def psnr_of_pairs(pairs: Iterable[tuple[Item, Item]], decoders: int = 2) -> Iterator[float]:
+    """Yields the PSNR, dB, of (result, original) pairs, in their order; needs no encoder.
+
+    Args:
+        pairs: As for `score_pairs`.
+        decoders: How many threads open pictures.
+
+    Raises:
+        InvalidImageError: A picture can't be read.
+    """
+    kept = _Resized()
+
+    def pixels(item: tuple[str, Item]) -> _Pixels:
+        place, (digest, opener) = item
+        return kept.pixels(digest or place, opener)
+
+    iterator = enumerate(pairs)
+    with ThreadPoolExecutor(decoders, thread_name_prefix="resize") as pool:
+        while chunk := list(islice(iterator, _PAIRS_AT_ONCE)):
+            first = pool.map(pixels, [(f"pair {number}, result", result) for number, (result, _) in chunk])
+            second = pool.map(pixels, [(f"pair {number}, original", original) for number, (_, original) in chunk])
+            yield from map(peak_signal_noise_ratio, first, second)
+
+
 def _in_pairs(progress: Callable[[int], None]) -> Callable[[int], None]:
     pictures = 0
 

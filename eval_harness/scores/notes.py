@@ -43,11 +43,12 @@ def ranked_text(text: str, row: Row, metric: Metric) -> str:
 
 def ranking_note(metrics: Sequence[Metric]) -> str:
     """Returns which rows are ranked by which metric, in a sentence."""
-    star = next(short_label(metric) for metric in metrics if metric.is_share)
-    others = " and ".join(short_label(metric) for metric in metrics if not metric.is_share)
+    stars = "".join(f" {short_label(metric)} ranks all." for metric in metrics if metric.is_share)
+    others = [short_label(metric) for metric in metrics if not metric.is_share]
+    verb = "ranks" if len(others) == 1 else "rank"
     return (
-        f"{others} rank only methods that failed in at most {MOST_FAILED:.0%} of the samples, for a refusal may count "
-        f"more than a poor edit; the others' stand in parentheses. {star} ranks all.".replace("%", " %")
+        f"{' and '.join(others)} {verb} only methods that failed in at most {MOST_FAILED:.0%} of the samples, for a "
+        f"refusal may count more than a poor edit; the others' stand in parentheses.{stars}".replace("%", " %")
     )
 
 
@@ -55,12 +56,12 @@ def caption(results: Results) -> str:
     """Returns what was scored against: dataset, split, denominator, encoder, box area, control set or not."""
     data = results.dataset
     similarity = results.metrics[0]
+    other = "" if similarity.id == "clip" else " (not CLIP: compare with this encoder only)"
     garments = f"{data.garments} garment{'s' if data.garments != 1 else ''}"
     n = f"n = {data.samples:,}" + (f" of {data.samples + data.not_reached:,}" if data.not_reached else "")
     parts = [
         f"{data.name} {data.split}, {samples_left_out(results) or n} ({garments})",
-        f"encoder: {similarity.encoder}"
-        + ("" if similarity.id == "clip" else " (not CLIP: compare with this encoder only)"),
+        *([f"encoder: {similarity.encoder}{other}"] if similarity.encoder else []),
         f"mean box area {data.mean_box_area:.1f} %",
         f"originals {data.originals}",
     ]
@@ -99,11 +100,12 @@ def footnotes(results: Results) -> list[str]:
     """Returns the sentences that the marks and the numbers need."""
     rows = results.rows
     whole = "the samples that have this reference" if results.dataset.left_out else "the whole split"
-    star = next(metric for metric in results.metrics if metric.is_share)
+    stars = [metric for metric in results.metrics if metric.is_share]
+    missed = "".join(f"is a miss for {short_label(star)}; elsewhere it " for star in stars)
     notes = [
-        f"{star.label}: {star.unit}. ± is the standard error, clustered by garment.",
-        f"n is {whole}: a failed round is a miss for {short_label(star)}; elsewhere it counts with the lower "
-        "of the draft's and the last good image's score, so that a refusal never counts more than the draft.",
+        "".join(f"{star.label}: {star.unit}. " for star in stars) + "± is the standard error, clustered by garment.",
+        f"n is {whole}: a failed round {missed}counts with the lower of the draft's and the last good image's score, "
+        "so that a refusal never counts more than the draft.",
         ranking_note(results.metrics),
     ]
     if results.dataset.not_reached or unfinished(results):
@@ -135,10 +137,10 @@ def failure_lines(results: Results) -> list[str]:
             statuses = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in row.failures.items())
             carried = ", ".join(_reading(row, metric, "carry_forward") for metric in results.metrics)
             whole = ", ".join(_reading(row, metric, "completers") for metric in results.metrics)
-            bounds = "; ".join(_bounds(row, metric) for metric in results.metrics if metric.is_share)
+            bounds = "".join(f" {_bounds(row, metric)}." for metric in results.metrics if metric.is_share)
             lines.append(
                 f"{place(row)}: {statuses} of {row.requested}. Carry-forward: {carried}. Completers only "
-                f"(n = {row.completers}): {whole}. {bounds}."
+                f"(n = {row.completers}): {whole}.{bounds}"
             )
     return lines
 

@@ -90,7 +90,7 @@ class ScorableRun(Protocol):
 def build_results(
     run: ScorableRun,
     source: DescribedSource,
-    embedder: Embedder,
+    embedder: Embedder | None,
     *,
     baselines: Iterable[tuple[EditorInfo, RoundOutcome]] | None = None,
     measures: bool = True,
@@ -107,6 +107,7 @@ def build_results(
 
     Args:
         source: The dataset; the run's own kind of reference is taken from it, for the baselines too.
+        embedder: Gives the cosines; None scores by PSNR alone, without measures, for a table that is only printed.
         baselines: The rows that every table has; by default `baseline_outcomes`, in both protocols, made in memory.
         measures: Whether it is measured too if only what was asked was changed: in the run's own rows, and in those of
             paste-reference as far as nothing has to be encoded for it.
@@ -119,6 +120,7 @@ def build_results(
     """
     if not source.ids:
         raise InvalidDataError(f"{source.name} {source.split} has no samples; a table needs at least one")
+    measures = measures and embedder is not None
     source = with_reference(source, run.identity.reference)
     repeats = [list(run.outcomes(source)), *(list(run.outcomes(source, k)) for k in range(1, run.identity.repeats))]
     source = _recent(subset(source, _reached(run, source, repeats, limit)))

@@ -15,7 +15,7 @@ from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.images import pixel_digest
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.encoder import ImageEncoder
-from fashionedit.metrics.pair_scores import score_pairs
+from fashionedit.metrics.pair_scores import psnr_of_pairs, score_pairs
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
 from .changes import Change
@@ -36,19 +36,22 @@ _AT_ONCE = 48  # pairs, or changes: their pictures are still remembered when the
 
 @dataclass(frozen=True)
 class Scores:
-    """The raw scores of pairs: cosines in -1..1, PSNR in dB; and the measures of changes, where they were asked for."""
+    """The raw scores of pairs: PSNR in dB, cosines in -1..1 and the measures of changes, where they were asked for."""
 
     metrics: tuple[Metric, ...]
-    cosines: StoredScores
     psnrs: StoredScores
+    cosines: StoredScores | None = None
     measured: Measured | None = None
 
     def raw(self, metric: Metric, pair: Pair) -> float:
-        """Returns the pair's raw value: a cosine for the first two metrics, dB for PSNR."""
-        return self.psnrs[pair] if metric.id == "psnr" else self.cosines[pair]
+        """Returns the pair's raw value: dB for PSNR, a cosine for the others."""
+        return self.psnrs[pair] if metric.id == "psnr" or self.cosines is None else self.cosines[pair]
 
     def __contains__(self, pair: Pair) -> bool:
-        return pair in self.cosines and pair in self.psnrs
+        return pair in self.psnrs and (self.cosines is None or pair in self.cosines)
+
+
+_PSNR = Metric(id="psnr", label="PSNR", unit="dB", scale=1, fingerprint=dict(PSNR_FINGERPRINT))
 
 
 def metrics_of(encoder: ImageEncoder, threshold: float = STAR_THRESHOLD) -> tuple[Metric, Metric, Metric]:
@@ -67,14 +70,14 @@ def metrics_of(encoder: ImageEncoder, threshold: float = STAR_THRESHOLD) -> tupl
             threshold=threshold,
             fingerprint=similarity,
         ),
-        Metric(id="psnr", label="PSNR", unit="dB", scale=1, fingerprint=dict(PSNR_FINGERPRINT)),
+        _PSNR,
     )
 
 
 def score(
     outcomes: Iterable[RoundOutcome],
     source: SampleSource,
-    embedder: Embedder,
+    embedder: Embedder | None,
     run_path: Path,
     *,
     changes: Sequence[Asked] = (),
@@ -86,20 +89,22 @@ def score(
     as it is scored, so what a killed process had done stays done.
 
     Args:
+        embedder: Gives the cosines; None scores by PSNR alone, without measures.
         changes: What is to be measured besides, of the same outcomes.
         progress: Called with the pairs and changes done, and with those that there are in all, while there are any.
 
     Raises:
         InvalidDataError: An image of the run has other pixels than its record says, or a score is not finite.
     """
-    metrics = metrics_of(embedder.encoder)
-    measured = Measured(run_path / "scores", measures_of(embedder.encoder)) if changes else None
-    scores = Scores(
-        metrics,
-        StoredScores(run_path / "scores", metrics[0].id, metrics[0].fingerprint),
-        StoredScores(run_path / "scores", "psnr", metrics[2].fingerprint),
-        measured,
-    )
+    psnrs = StoredScores(run_path / "scores", "psnr", _PSNR.fingerprint)
+    measured: Measured | None = None
+    if embedder is None:
+        scores = Scores((_PSNR,), psnrs)
+    else:
+        metrics = metrics_of(embedder.encoder)
+        measured = Measured(run_path / "scores", measures_of(embedder.encoder)) if changes else None
+        cosines = StoredScores(run_path / "scores", metrics[0].id, metrics[0].fingerprint)
+        scores = Scores(metrics, psnrs, cosines, measured)
     todo: dict[str, _Todo] = {}  # by original, so that its results come one after the other
     pictures = Pictures(keep=bool(changes))
     for outcome in outcomes:
@@ -120,13 +125,18 @@ def score(
         items = (
             ((image, pictures.opener(image)), (original, pictures.opener(original))) for image, original in block.pairs
         )
-        for pair, found in zip(block.pairs, score_pairs(items, embedder), strict=True):
-            scores.cosines.add(pair, found.cosine_similarity)
-            scores.psnrs.add(pair, found.psnr)
+        if embedder is None:
+            found: Iterable[tuple[float | None, float]] = ((None, psnr) for psnr in psnr_of_pairs(items))
+        else:
+            found = ((one.cosine_similarity, one.psnr) for one in score_pairs(items, embedder))
+        for pair, (cosine, psnr) in zip(block.pairs, found, strict=True):
+            if cosine is not None and scores.cosines is not None:
+                scores.cosines.add(pair, cosine)
+            scores.psnrs.add(pair, psnr)
             done += 1
             if progress is not None:
                 progress(done, total)
-        if block.changes and measured is not None:
+        if block.changes and measured is not None and embedder is not None:
             measure(list(block.changes), pictures, embedder, measured)
             done += len(block.changes)
             if progress is not None:

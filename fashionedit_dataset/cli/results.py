@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from fashionedit.errors import InvalidDataError
+
 from .options import (
     PATH,
     data_again_option,
@@ -48,6 +50,13 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
     help="Part of every score's fingerprint.",
 )
 @click.option(
+    "--metric",
+    type=click.Choice(["all", "psnr"]),
+    default="all",
+    show_default=True,
+    help="psnr needs no encoder: it prints the table of PSNR, and writes neither results nor a page.",
+)
+@click.option(
     "--measures/--no-measures",
     default=True,
     help="Whether to measure if only what was asked was changed; on by default, and half of the encoding.",
@@ -66,6 +75,7 @@ def score(
     encoder: str,
     device: str,
     precision: Any,
+    metric: str,
     measures: bool,
     limit: int | None,
     details: bool,
@@ -80,11 +90,21 @@ def score(
     """
     from fashionedit.eval_harness.scored_run import score_run
     from fashionedit.eval_harness.scores.merging import merge
+    from fashionedit.eval_harness.scores.results import build_results
     from fashionedit.metrics import load_encoder
 
+    if metric == "psnr" and details:
+        raise InvalidDataError("--metric psnr prints the table alone; leave --details out")
     opened = [open_run(path, data, quiet) for path in runs]
-    model = load_encoder(encoder, device=device, precision=precision)
     bar = progress_bar(quiet)
+    if metric == "psnr":
+        found = []
+        for run, source in opened:
+            with bar(f"scoring {run.identity.editor.name}", "pair") as shown:
+                found.append(build_results(run, source, None, limit=limit, progress=shown.at))
+        print_table(merge(found))
+        return
+    model = load_encoder(encoder, device=device, precision=precision)
     scored = [score_run(run, source, model, bar, measures=measures, limit=limit) for run, source in opened]
     print_table(merge([results for results, _ in scored]), runs if details else None)
     for _, page in scored:

@@ -1,5 +1,6 @@
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_sample, image_ref, stepped, toy_embedder
 
+from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.scores.scoring import metrics_of, score
 from fashionedit.eval_harness.scores.stored_scores import StoredScores
@@ -35,6 +37,17 @@ def test_scores_are_those_of_a_plain_loop(source: ScoredSource, tmp_path: Path) 
         small = [cv2.resize(np.asarray(picture), (256, 256)) for picture in (image, original)]
         assert scores.cosines[pair] == pytest.approx(cosine, abs=1e-7)
         assert scores.psnrs[pair] == pytest.approx(cv2.PSNR(*small), abs=1e-9)
+
+
+def test_psnr_alone_needs_no_encoder_and_is_kept_for_later(source: ScoredSource, tmp_path: Path) -> None:
+    outcomes = list(DrawnRun(tmp_path, source).outcomes(source))
+    alone = score(outcomes, source, None, tmp_path)
+    assert [metric.id for metric in alone.metrics] == ["psnr"]
+    psnrs = files(tmp_path)
+    whole = score(outcomes, source, toy_embedder(), tmp_path)
+    pairs = [(one.current.digest, source.digests(one.sample).original) for one in outcomes]
+    assert [alone.raw(alone.metrics[0], pair) for pair in pairs] == [whole.psnrs[pair] for pair in pairs]
+    assert psnrs.items() <= files(tmp_path).items()
 
 
 def test_every_draft_is_scored_too(source: ScoredSource, tmp_path: Path) -> None:
@@ -211,7 +224,6 @@ def test_progress_counts_up_to_all_pairs(source: ScoredSource, tmp_path: Path) -
 
 
 def test_a_dataset_that_has_moved_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from fashionedit.cli import main
     from fashionedit.rendered import write_synthetic
 
     write_synthetic(tmp_path / "data", 1, ("validation",))
@@ -222,3 +234,23 @@ def test_a_dataset_that_has_moved_is_asked_for(tmp_path: Path, capsys: pytest.Ca
     assert "which is not there now; give the dataset's new place with --data DATA" in capsys.readouterr().err
     main(["score", str(tmp_path / "run"), "--encoder", "offline", "--quiet", "--data", str(tmp_path / "moved")])
     assert "identity" in capsys.readouterr().out
+
+
+def test_score_by_psnr_prints_its_table_and_writes_no_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    main(["run", "identity", "--data", "synthetic:3", "--split", "train", "--out", str(run), "--quiet"])
+    capsys.readouterr()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    main(["score", str(run), "--metric", "psnr", "--quiet"])
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[2].split() == ["Method", "Prompt", "Round", "PSNR", "n", "failed"]
+    assert "encoder" not in shown
+    assert "Gain over the draft" in shown
+    assert sorted(path.name for path in run.iterdir() if path.suffix != "") == ["run.json", "sessions.jsonl"]
+    assert [path.name.partition("-")[0] for path in (run / "scores").iterdir()] == ["psnr"]
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", str(run), "--metric", "psnr", "--details", "--quiet"])
+    assert stopped.value.code == 2
+    assert "leave --details out" in capsys.readouterr().err
