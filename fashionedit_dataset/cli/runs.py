@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from fashionedit.errors import ServiceError
+
 from .options import (
     PATH,
     data_location,
@@ -147,6 +149,10 @@ def run(
             )
         except RunInterrupted as stopped:
             summary, interrupted = stopped.summary, stopped
+        except ServiceError:
+            if (records := out / "records").is_dir():
+                echo(f"{out}: {sum(1 for _ in records.glob('*/*.json')):,} rounds are kept", err=True)
+            raise
     echo("\n".join(summary_lines(summary)))
     if summary.stopped:
         echo(f"fashionedit: {summary.stopped}", err=True)

@@ -144,6 +144,65 @@ def test_spent_quota_ends_the_run(app: str) -> None:
     editor.close()
 
 
+@pytest.mark.parametrize(
+    "component",
+    [
+        "image",
+        "gallery",
+        "imageslider",
+        "imageeditor",
+        "sketchpad",
+        "paint",
+        "imagemask",
+        "annotatedimage",
+        "file",
+        "downloadbutton",
+    ],
+)
+def test_the_edited_picture_is_taken_from_each_output_component_of_gradio(app: str, component: str) -> None:
+    editor = opened(app, api_name=f"out-{component}")
+    result = editor.edit(EditRequest("an-id", "vanilla", 1, "Invert it.", SHOWN[:1], 5))
+    editor.close()
+    assert result.image is not None, result.message
+    assert result.image.tobytes() == ImageOps.invert(BASE).tobytes()
+
+
+def test_layers_and_texts_with_files_are_inputs_too(app: str) -> None:
+    editor = opened(app, api_name="layers")
+    result = editor.edit(EditRequest("an-id", "vanilla", 1, "Invert it.", SHOWN[:1], 5))
+    editor.close()
+    assert result.image is not None, result.message
+    assert result.image.tobytes() == ImageOps.invert(BASE).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "sent"), [("small", 17, 20), ("small", 25, 25), ("wide", 2**31 - 1, 2**31 - 1)]
+)
+def test_a_seed_goes_into_the_range_that_its_input_allows(app: str, name: str, given: int, sent: int) -> None:
+    editor = opened(app, api_name=f"seed-{name}")
+    result = editor.edit(EditRequest("an-id", "vanilla", 1, "Go.", SHOWN[:1], given))
+    editor.close()
+    assert result.status is Status.OK, result.message
+    assert result.params.get("seed", given) == (given if sent is None else sent)
+
+
+def test_a_redirect_ends_the_run_and_no_picture_is_sent_on(app: str) -> None:
+    with json_service(lambda asked: as_json(["stolen.png"])) as elsewhere:
+
+        def forwarded(asked: Asked) -> Reply:
+            if asked.method == "POST":
+                return Reply(307, b"", {"Location": f"{elsewhere.url}{asked.path}"})
+            with urllib.request.urlopen(f"{app}{asked.path}", timeout=60) as answer:
+                return Reply(answer.status, answer.read(), {"Content-Type": answer.headers["Content-Type"]})
+
+        with json_service(forwarded) as service:
+            editor = opened(service.url)
+            with pytest.raises(ServiceError, match="it points to"):
+                editor.edit(asked())
+            editor.close()
+        assert not elsewhere.asked
+
+
 def test_a_hang_is_a_timeout(app: str) -> None:
     editor = opened(app, timeout=4)
     result = editor.edit(asked("hang"))
@@ -192,7 +251,7 @@ def test_each_fault_on_the_way_is_an_error_that_may_pass(app: str, reply: Reply,
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"api_name": "draw"}, "has no /draw; it has /edit, /gallery, /alone, /words"),
+        ({"api_name": "draw"}, "has no /draw; it has /edit, /gallery, /alone, /words, /out-image"),
         ({"api_name": None}, "more than one endpoint that edits; give --option api_name=NAME"),
         ({"api_name": "words"}, "prompt: Textbox|text: Textbox|param_0: Textbox"),
         ({"inputs": "{"}, "no JSON"),
