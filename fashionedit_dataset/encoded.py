@@ -48,7 +48,8 @@ class EncodedImage:
     def from_file(cls, path: Path, *, name: str) -> tuple[EncodedImage, Image.Image]:
         """Returns the file's image as it will be stored, and decoded.
 
-        A plain JPEG or PNG (`images.decode_image`) keeps its bytes, so that nothing is lost or grown; anything else
+        A plain JPEG or PNG (`images.decode_image`) keeps its bytes, so that nothing is lost or grown, but for what
+        stands in it beside the picture, such as place, time and author (`without_metadata`). Anything else
         (other formats, palettes, transparency, 16 bits, an EXIF orientation, a profile other than sRGB, animations,
         damaged metadata) becomes PNG.
 
@@ -57,7 +58,8 @@ class EncodedImage:
         """
         data = read_image_file(path, name=name)
         image, plain = decode_image(data, name=name)
-        return (cls(data, pixel_digest(image), image.size) if plain else cls.of(image)), image
+        kept = without_metadata(cls(data, pixel_digest(image), image.size), name=name) if plain else cls.of(image)
+        return kept, image
 
     @property
     def sha256(self) -> str:

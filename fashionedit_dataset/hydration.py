@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .annotations_form import caption_hash, card_sections, carried_files
+from .annotations_form import card_sections, carried_files, is_caption
 from .encoded import EncodedImage
 from .errors import InvalidDataError, InvalidImageError
 from .files import read_regular
@@ -212,7 +212,7 @@ def hydration_key(annotations: Path, photographs: Photographs) -> str:
 
 def _look(key: str, hashes: SampleHashes, photographs: Photographs) -> _Finding:
     """Returns whether photograph and caption are those that were published; decodes only what is in another file."""
-    caption = _caption(photographs.caption(key), hashes.caption)
+    caption = _caption(key, photographs.caption(key), hashes.caption)
     if caption is None:
         return _Finding("no caption" if photographs.caption(key) is None else "caption different")
     problem = "missing"
@@ -230,10 +230,10 @@ def _look(key: str, hashes: SampleHashes, photographs: Photographs) -> _Finding:
     return _Finding(problem)
 
 
-def _caption(found: str | None, wanted: str) -> str | None:
-    """Returns the caption with this hash: as it was found, or with the white space around or inside it put in order."""
+def _caption(key: str, found: str | None, wanted: str) -> str | None:
+    """Returns the caption that passes the check: as it was found, or with its white space put in order."""
     for text in ("",) if found is None else (found, found.strip(), " ".join(found.split()), ""):
-        if caption_hash(text) == wanted:
+        if is_caption(key, text, wanted):
             return text
     return None
 

@@ -37,7 +37,8 @@ class SampleHashes(BaseModel):
     Args:
         original: The photograph's pixels, and width and height.
         file: SHA-256 of the photograph's encoded bytes.
-        caption: SHA-256 of the caption, as UTF-8.
+        caption: Two hex digits by which most wrong captions are known (`annotations_form.caption_check`); in older sets
+            the SHA-256 of the caption.
         references: By column (`crops`, …), the pixel digests of its images.
     """
 

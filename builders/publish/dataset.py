@@ -10,12 +10,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashionedit.annotations_form import EVAL_FILE, write_annotations
+from fashionedit.annotations_form import EVAL_FILE, carried_files, write_annotations
+from fashionedit.card import CARD_FILE, read_card
+from fashionedit.encoded import EncodedImage, without_metadata
 from fashionedit.errors import InvalidDataError
-from fashionedit.folder import split_files
+from fashionedit.files import write_atomically
+from fashionedit.folder import FashionEditFolder, split_files
+from fashionedit.image_metadata import has_metadata
 from fashionedit.lock import lock_folder
 from fashionedit.manifest import read_manifest
+from fashionedit.parallel import map_in_order
 from fashionedit.places import cache_folder
+from fashionedit.rows import EncodedSample, image_bytes
+from fashionedit.writing import write_folder
 
 from .guard import ALLOWED_FILES, check_files, files_to_send
 from .repository import HubRepository, Uploaded
@@ -112,7 +119,9 @@ def publish_dataset(
         _check_visibility(target, private=private, permission=permission)
     if originals:
         _check_full_names(folder)
-        return _send(folder, target, "full", private, permission, leaderboard, dry_run, branch, message)
+        with _staging(folder) as staged:
+            clean = _without_metadata(folder, staged, workers=workers, progress=progress)
+            return _send(clean, target, "full", private, permission, leaderboard, dry_run, branch, message)
     with _staging(folder) as staged:
         write_annotations(folder, staged, workers=workers, progress=_part(progress, 0, 1))
         check_files(staged, folder, workers=workers, progress=_part(progress, 1, 2))
@@ -141,6 +150,61 @@ def _check_full_names(folder: Path) -> None:
             f"{folder} has its rows in {others[0]}; only data/train-*.parquet and data/validation-*.parquet are sent: "
             "write the folder again with fashionedit"
         )
+
+
+def _without_metadata(
+    folder: Path, staged: Path, *, workers: int | None, progress: Callable[[int, int], None] | None
+) -> Path:
+    """Returns the full set with nothing in its images beside the pictures: no place, time or author.
+
+    It is the folder itself where that holds, else a copy in `staged` with the same card and the same manifest hash.
+    """
+    sources = {split: FashionEditFolder(folder, split) for split in split_files(folder)}
+    items = [(source, key) for source in sources.values() for key in source.ids]
+    total = 2 * len(items)
+
+    def told(item: tuple[FashionEditFolder, str]) -> bool:
+        source, key = item
+        images = image_bytes(source.row(key))
+        several = (images.original, images.draft, *images.crops, *images.sketches, *images.examples)
+        return any(map(has_metadata, several))
+
+    found = False
+    for done, has in enumerate(map_in_order(told, items, workers=workers), 1):
+        found |= has
+        if progress is not None:
+            progress(done, total)
+    if not found:
+        return folder
+
+    def stripped(item: tuple[FashionEditFolder, str]) -> EncodedSample:
+        source, key = item
+
+        def strip(name: str, data: bytes) -> EncodedImage:
+            name = f"the {name} of sample {key}"
+            return without_metadata(EncodedImage.read(data, name=name), name=name)
+
+        images = image_bytes(source.row(key)).map(strip)
+        return EncodedSample(
+            source.facts(key), images.original, images.draft, images.crops, images.sketches, images.examples
+        )
+
+    def rows(source: FashionEditFolder) -> Iterator[EncodedSample]:
+        yield from map_in_order(stripped, [(source, key) for key in source.ids], workers=workers)
+
+    manifest = read_manifest(folder)
+    write_folder(
+        staged,
+        {split: rows(source) for split, source in sources.items()},
+        name=manifest.name or folder.resolve().name,
+        control_set=manifest.control_set,
+        renderer=manifest.renderer,
+        files=carried_files(folder),
+        workers=1,
+    )
+    if (card := read_card(folder)) is not None:
+        write_atomically(staged / CARD_FILE, card.encode())
+    return staged
 
 
 def _send(

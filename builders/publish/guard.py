@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from PIL import Image
 
 from fashionedit.annotations_form import ALLOWED_COLUMNS, ALLOWED_DIFFERENCE_FIELDS, EVAL_FILE
 from fashionedit.card import CARD_FILE
@@ -23,6 +24,7 @@ from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.folder import FashionEditFolder, split_files
 from fashionedit.image_metadata import has_metadata
 from fashionedit.images import pixel_digest, read_image
+from fashionedit.likeness import Likeness, fingerprint, shows_picture
 from fashionedit.manifest import MANIFEST_FILE, read_manifest
 from fashionedit.owned_folders import MARK_FILE
 from fashionedit.parallel import map_in_order
@@ -30,7 +32,6 @@ from fashionedit.rows import image_bytes
 from fashionedit.schema import COLUMNS
 
 from .caption_search import CaptionSearch
-from .likeness import Likeness, fingerprint
 
 ALLOWED_FILES = (CARD_FILE, MANIFEST_FILE, EVAL_FILE, "data/train-*.parquet", "data/validation-*.parquet")
 
@@ -43,12 +44,13 @@ _BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class _Protected:
-    """What must not be sent, and the drafts, which alone may be."""
+    """What must not be sent, and the drafts, which alone may be; no `photographs` for a control set."""
 
     captions: CaptionSearch
     likeness: Likeness
     digests: frozenset[str]
     drafts: dict[str, str]
+    photographs: dict[str, FashionEditFolder]
 
 
 def files_to_send(folder: Path) -> list[Path]:
@@ -134,7 +136,8 @@ def _protect(
         names += [f"{name} of sample {key}" for name, _ in pictures]
         prints += [print_ for _, print_ in pictures]
         step()
-    return _Protected(CaptionSearch(captions), Likeness(names, prints), frozenset(digests), drafts)
+    photographs = {} if control_set else {key: source for source in sources.values() for key in source.ids}
+    return _Protected(CaptionSearch(captions), Likeness(names, prints), frozenset(digests), drafts, photographs)
 
 
 def _check_text(text: str, where: str, protected: _Protected) -> None:
@@ -202,6 +205,8 @@ def _check_row(row: dict[str, Any], name: str, protected: _Protected) -> tuple[s
     texts += [difference["description"] for difference in row["differences"] or []]
     for text in (*texts, cell.get("path") or ""):
         _check_text(text, where, protected)
+        if found := protected.captions.find_short(text, key):
+            raise InvalidDataError(f"{where} holds the caption of sample {found}, which must not be sent; take it out")
     try:
         image = read_image(cell["bytes"], name="the draft")
     except InvalidImageError as error:
@@ -218,4 +223,19 @@ def _check_row(row: dict[str, Any], name: str, protected: _Protected) -> tuple[s
         raise InvalidDataError(
             f"{where}: the draft's file holds more than the picture; write the annotations form again"
         )
+    _check_likeness(image, key, where, protected)
     return key, fingerprint(image)
+
+
+def _check_likeness(draft: Image.Image, key: str, where: str, protected: _Protected) -> None:
+    """Looks for the sample's own photographs in the draft, however they were cut, turned or framed."""
+    if key not in protected.photographs:
+        return
+    images = image_bytes(protected.photographs[key].row(key))
+    named = {"original": images.original} | {f"example {number}": one for number, one in enumerate(images.examples, 1)}
+    for name, data in named.items():
+        if shows_picture(draft, read_image(data, name=f"the {name} of sample {key}")):
+            raise InvalidDataError(
+                f"{where}: the draft shows the {name} of sample {key}, which must not be sent; take the sample out or "
+                "give it the draft that was generated"
+            )

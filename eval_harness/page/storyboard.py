@@ -23,6 +23,7 @@ from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.scores.notes import method_name, short_label
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import DescribedSource, ScorableRun
+from fashionedit.likeness import Likeness, fingerprint, shows_picture
 from fashionedit.types import Sample
 
 from .pictures import PictureSize, SamplePictures, Shown, image_format, picture_size
@@ -164,8 +165,8 @@ class Storyboard:
         sample, facts, digests = self._source.sample(id), self._source.facts(id), self._source.digests(id)
         pictures = SamplePictures(self._size)
         kept = {digests.original, *digests.references, *digests.sketches, *digests.examples}
-        draft: Picture = Withheld.COPY.value
-        if not (self._publishable and digests.draft in kept):
+        draft: Picture = Withheld.ALIKE.value
+        if not (self._publishable and (digests.draft in kept or self._shows_photograph(sample))):
             draft = pictures.add(digests.draft, lambda: sample.draft)
         original: Picture = Withheld.ORIGINAL.value
         if not self._publishable:
@@ -181,12 +182,21 @@ class Storyboard:
             "pictures": pictures.encoded,
         }
 
+    def _shows_photograph(self, sample: Sample) -> bool:
+        """Returns whether the draft shows the sample's photographs, tested as `publish` tests it."""
+        if self._results.dataset.control_set:
+            return False
+        draft, photographs = sample.draft, (sample.original, *sample.examples)
+        pictures = (*photographs, *(difference.reference for difference in sample.differences), *sample.sketches)
+        likeness = Likeness(["it"] * len(pictures), map(fingerprint, pictures))
+        return likeness.find([fingerprint(draft)]) != [None] or any(shows_picture(draft, one) for one in photographs)
+
     def _strip(
         self, id: str, line: _Line, pictures: SamplePictures, draft: Picture, kept: Collection[str]
     ) -> list[dict[str, Any]]:
         """Returns the rounds of a strip: picture, whether it is a whole reference, instruction, message, measures."""
         place, shown = self._places[id], draft
-        reason: Withheld | None = None
+        reason = Withheld.ALIKE if isinstance(draft, str) else None
         outcomes, references = line.outcomes.get(id, {}), set(line.source.digests(id).references)
         rounds = []
         for number in sorted(line.rows):

@@ -21,6 +21,7 @@ class Withheld(StrEnum):
     REFERENCE = "reference"
     TOLD = "told"
     COPY = "copy"
+    ALIKE = "alike"
     LEAK = "leak"
     UNCHECKED = "unchecked"
 
@@ -31,6 +32,7 @@ _WORDS = {
     Withheld.REFERENCE: "Reference left out: part of the original",
     Withheld.TOLD: "Picture left out: this method shows the reference or the original",
     Withheld.COPY: "Picture left out: pixel for pixel a picture of the dataset",
+    Withheld.ALIKE: "Picture left out: shows a photograph of the dataset, or was made from a draft that does",
     Withheld.LEAK: "Picture left out: it holds pixels of the reference",
     Withheld.UNCHECKED: "Picture left out: not measured for pixels of the reference",
 }

@@ -11,15 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 from publishing_toys import caption, encode, identity, photographs, picture, sample, toy_sketch, write_full
 
 from fashionedit.annotations_form import write_annotations
 from fashionedit.builders.publish.caption_search import CaptionSearch
 from fashionedit.builders.publish.dataset import publish_dataset
 from fashionedit.builders.publish.guard import check_files, files_to_send
-from fashionedit.builders.publish.likeness import Likeness, fingerprint
+from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import crop
+from fashionedit.likeness import Likeness, fingerprint
 
 TRAIN = "data/train-00000-of-00001.parquet"
 
@@ -265,7 +267,7 @@ def test_flat_pictures_are_like_nothing():
 
 
 def test_likeness_in_blocks_agrees_with_one_by_one(monkeypatch):
-    import fashionedit.builders.publish.likeness as module
+    import fashionedit.likeness as module
 
     known = [fingerprint(picture(seed)) for seed in range(30)]
     asked = [fingerprint(picture(seed).resize((100, 100))) for seed in range(0, 60, 7)]
@@ -287,3 +289,98 @@ def test_a_caption_that_a_model_repeated_names_the_sample(tmp_path):
 def test_the_draft_of_a_row_may_be_any_picture_format(tmp_path):
     rows = [replace(sample(n), draft=sample(n, draft=encode(picture(500 + n), "WEBP")).draft) for n in range(3)]
     assert publish_dataset(write_full(tmp_path / "full", rows), "org/name", dry_run=True).size > 0
+
+
+def _framed(image):
+    return ImageOps.expand(image, image.width // 5, "white")
+
+
+def _beside(image):
+    both = Image.new("RGB", (2 * image.width, image.height), "grey")
+    both.paste(picture(99).resize(image.size), (0, 0))
+    both.paste(image, (image.width, 0))
+    return both
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ImageOps.mirror,
+        ImageOps.flip,
+        ImageOps.invert,
+        lambda image: image.rotate(90, expand=True),
+        lambda image: image.rotate(6),
+        lambda image: image.crop((20, 24, image.width - 20, image.height - 24)),
+        lambda image: ImageEnhance.Brightness(image).enhance(1.4),
+        lambda image: ImageEnhance.Contrast(image).enhance(0.4),
+        lambda image: image.resize((256, 256)),
+        _framed,
+        _beside,
+    ],
+)
+def test_a_draft_that_is_the_original_changed_is_refused(tmp_path, change):
+    original = _photograph(3)
+    rows = [_sample_with_draft(0, original, change(original)), sample(1)]
+    full = write_full(tmp_path / "full", rows)
+    write_annotations(full, tmp_path / "staged")
+    assert f"the draft shows the original of sample {identity(0)}" in refusal(tmp_path / "staged", full)
+
+
+def test_a_draft_of_its_own_passes(tmp_path):
+    full = write_full(tmp_path / "full", [_sample_with_draft(0, _photograph(3), _photograph(4)), sample(1)])
+    write_annotations(full, tmp_path / "staged")
+    check_files(tmp_path / "staged", full)
+
+
+def _photograph(seed):
+    """A picture with large and small shapes of its own, as a photograph has."""
+    chance = np.random.default_rng(seed)
+    image = Image.new("RGB", (240, 320), tuple(chance.integers(90, 200, 3).tolist()))
+    draw = ImageDraw.Draw(image)
+    for _ in range(160):
+        x, y = chance.integers(0, 240), chance.integers(0, 320)
+        width, height = chance.integers(4, 50, 2)
+        draw.ellipse((x - width, y - height, x + width, y + height), fill=tuple(chance.integers(0, 255, 3).tolist()))
+    return image
+
+
+def _sample_with_draft(number, original, draft):
+    whole = sample(number)
+    crops = tuple(EncodedImage.of(crop(original, box)) for box in whole.facts.boxes)
+    return replace(
+        whole, original=EncodedImage.of(original), draft=EncodedImage.of(draft), crops=crops, sketches=(), examples=()
+    )
+
+
+@pytest.mark.parametrize(
+    ("captions", "text", "found"),
+    [
+        ({"a": "Crimson quilted parka"}, "crimson, quilted PARKA!", "a"),
+        ({"a": "Crimson quilted parka"}, "A crimson quilted parka, hooded", "a"),
+        ({"a": "Crimson quilted parka"}, "Round collar of the crimson quilted parka, with two rows of stitches", None),
+        ({"b": "Long black dress"}, "Long black dress", "b"),
+        ({"b": "Long black dress"}, "A long black dress", None),
+        ({"a": "Dress"}, "Dress", None),
+        ({"b": "红色长裙"}, "红色长裙", "b"),
+        ({"a": "赤いドレス"}, "赤いドレスです", "a"),
+    ],
+)
+def test_a_short_caption_is_found_where_it_is_the_text(captions, text, found):
+    assert CaptionSearch(captions).find(text) is None
+    assert CaptionSearch(captions).find_short(text, "a") == found
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "这位女士穿着的上衣是长袖的棉质面料带有纯色图案领口是圆形的",
+        "この女性は長袖のコットンシャツを着ていて、襟は丸いです",
+        "ผู้หญิงคนนี้สวมเสื้อแขนยาวผ้าฝ้าย",
+    ],
+)
+def test_a_caption_in_a_script_without_spaces_is_found(caption):
+    search = CaptionSearch({"a": caption})
+    assert search.find(f"x {caption} y") == "a"
+    assert search.find("、".join(caption)) == "a"
+    assert search.find(caption[3:18]) == "a"
+    assert search.find(caption[:5]) is None

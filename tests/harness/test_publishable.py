@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 from scored_toys import BOXES, DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
 from written_pages import WrittenPage, read_page
 
@@ -17,7 +18,8 @@ from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.records import EditorIdentity
 from fashionedit.eval_harness.scores.merging import merge
 from fashionedit.eval_harness.scores.results import build_results
-from fashionedit.types import Sample
+from fashionedit.images import crop
+from fashionedit.types import Difference, Sample
 
 SIZE = (300, 400)
 
@@ -31,8 +33,8 @@ def source() -> ScoredSource:
 
 def textured(sample: Sample, seed: int) -> Sample:
     """The sample with a pattern of its own on the original, so that a copy of it can be told from a drawing."""
-    random = np.random.default_rng(seed)
-    cells = Image.fromarray(random.integers(0, 256, (40, 30, 3), dtype=np.uint8)).resize(SIZE)
+    chance = np.random.default_rng(seed)
+    cells = Image.fromarray(chance.integers(0, 256, (40, 30, 3), dtype=np.uint8)).resize(SIZE)
     original = Image.blend(sample.original, cells, 0.5)
     differences = tuple(
         type(one)(one.description, box, original.crop(box.pixels(*SIZE)))
@@ -165,3 +167,38 @@ def test_a_draft_that_is_returned_or_carried_forward_stays(source: ScoredSource,
     written = published(tmp_path, source, DrawnRun(tmp_path / "run", source, refuses, protocols=("bug",)))
     for detail, (first, second, third) in zip(written.details, pictures_of(written, 0), strict=True):
         assert first == second == third == detail["draft"]
+
+
+def test_a_draft_that_is_the_original_changed_is_left_out_with_what_is_made_from_it(tmp_path: Path) -> None:
+    def told(change: Any, out: Path) -> tuple[Any, list[list[Any]]]:
+        source = ScoredSource([_with_draft(number, change) for number in range(3)], control_set=False)
+        written = published(out, source, DrawnRun(out / "run", source, _darker, protocols=("bug",)))
+        return written.details[0]["draft"], pictures_of(written, 0)
+
+    draft, pictures = told(ImageOps.mirror, tmp_path / "mirrored")
+    assert (draft, pictures) == ("alike", [["alike"] * 3] * 3)
+    draft, pictures = told(lambda original: _photograph(99), tmp_path / "own")
+    assert isinstance(draft, list)
+    assert "alike" not in {step for strip in pictures for step in strip if isinstance(step, str)}
+
+
+def _darker(sample: Sample, protocol: str, round: int) -> Image.Image:
+    return sample.draft.point(lambda level: level - 20 * round)
+
+
+def _with_draft(number: int, change: Any) -> Sample:
+    original = _photograph(number)
+    differences = tuple(Difference(f"Shape {n}", box, crop(original, box)) for n, box in enumerate(BOXES, 1))
+    return Sample(f"photo-{number}", f"caption of {number}", change(original), original, differences)
+
+
+def _photograph(seed: int) -> Image.Image:
+    """A picture with large and small shapes of its own, as a photograph has."""
+    chance = random.Random(seed)
+    image = Image.new("RGB", (240, 320), (150, 140, 160))
+    draw = ImageDraw.Draw(image)
+    for _ in range(160):
+        x, y, width, height = (chance.randrange(most) for most in (240, 320, 50, 50))
+        colour = tuple(chance.randrange(256) for _ in range(3))
+        draw.ellipse((x - width, y - height, x + width, y + height), fill=colour)
+    return image

@@ -333,7 +333,7 @@ def _spoiled(data: bytes, chance: random.Random) -> bytes:
         except ValueError:
             lines = data.splitlines()
             content = None
-            if lines:
+            if len(lines) > 1:
                 number = chance.randrange(len(lines))
                 lines[number] = _spoiled(lines[number], chance)
                 return b"\n".join(lines)
