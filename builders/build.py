@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from .finished import finished_analysis, finished_drafts, finished_filter
 from .funnel import Funnel, FunnelStep
 from .generate import DraftMaker, generate, spent, throughput
 from .generate.stage import check_draft_price
+from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
 from .leaks import LeakReport
 from .made_with import is_deepfashion, made_with, provenance_of
 from .photo import Analysed, Pair, Photo
@@ -72,6 +74,7 @@ class Build:
         )
         self._bars = bars
         self._steps: list[FunnelStep] = []
+        self.sheet: Path | None = None
         self._digests: dict[str, str] = {}
         self._embedder: Embedder | None = None
         self._maker: DraftMaker | None = None
@@ -305,8 +308,18 @@ class Build:
             items = list(read_answers(ready, store, bar.at))
             if asked:
                 keep_settings(store.folder, self.parts.analyst.identity(), again=True)
-                items += analyse(asked, self.parts.analyst, store, budget=self.budget, progress=bar.at)
+                for part in (asked[:SHEET_SAMPLES], asked[SHEET_SAMPLES:]):
+                    done = len(ready) + (0 if part[:1] == asked[:1] else SHEET_SAMPLES)
+                    at = partial(_further, bar.at, done, len(pairs))
+                    items += analyse(part, self.parts.analyst, store, budget=self.budget, progress=at)
+                    self._keep_sheet(items)
         return sorted(items, key=lambda item: item.pair.photo.id)
+
+    def _keep_sheet(self, items: Sequence[Analysed]) -> None:
+        """Writes the sheet of the first samples, once, so that a person can look before the rest is paid for."""
+        if items and self.sheet is None:
+            self.sheet = self.work.path / SHEET_FILE
+            write_contact_sheet(sorted(items, key=lambda item: item.pair.photo.id)[:SHEET_SAMPLES], self.sheet)
 
     def crop(self, items: Sequence[Analysed]) -> list[Cut]:
         """Returns the items whose crops show something, with their sketches where these are wanted."""
@@ -385,7 +398,8 @@ class Build:
                 progress=bar.at,
             )
         answered = made_with(self.parts, self.options, split, provenance).get("differences")
-        return replace(report, out=out, splits=sizes, answered=answered)
+        figures = box_figures([[box for _, box in cut.analysed.differences] for cut in cuts])
+        return replace(report, out=out, splits=sizes, answered=answered, figures=figures)
 
     def _step(self, name: str, came: Iterable[Any], kept: Iterable[Any], records: Iterable[StageRecord]) -> None:
         self._steps.append(FunnelStep.of_records(name, map(_id, came), map(_id, kept), records))
@@ -401,6 +415,7 @@ class Build:
             Funnel(tuple(self._steps)),
             selection=self._selection,
             usd=self.budget.spent,
+            sheet=self.sheet,
             drafts_per_second=throughput(self.work.store("generate")),
         )
 
@@ -410,6 +425,11 @@ class Build:
         if self._embedder is None:
             self._embedder = self.parts.embedder()
         return self._embedder
+
+
+def _further(progress: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
+    """Reports progress of a part that begins when `before` of `total` items are done."""
+    progress(before + done, total)
 
 
 def _id(item: Any) -> str:

@@ -14,6 +14,7 @@ from .analyse.analyst import Analyst
 from .filter import MIN_SIMILARITY
 from .funnel import Funnel
 from .generate import DraftMaker
+from .inspection import BoxFigures
 from .leaks import LeakReport
 from .photos import PhotoSource
 from .photos.selection import SelectionReport
@@ -119,6 +120,8 @@ class BuildReport:
         answered: Which models named the differences, and how many each; None if the dataset was not written.
         usd: What generation and analysis have cost in all runs together, as far as prices are known.
         drafts_per_second: Of one process, measured; None if no draft was generated.
+        figures: On the boxes of the whole set, if the dataset was written.
+        sheet: The page of the first samples, if samples were analysed.
     """
 
     funnel: Funnel
@@ -129,6 +132,8 @@ class BuildReport:
     answered: str | None = None
     usd: float = 0.0
     drafts_per_second: float | None = None
+    figures: BoxFigures | None = None
+    sheet: Path | None = None
 
 
 def stage_names(text: str | None) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from fashionedit.rows import EncodedSample
 from fashionedit.writing import write_folder
 
 from .image_folder import ImageFolderEntry, read_image_folder
+from .inspection import BOXES_FILE, BoxFigures, box_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,14 @@ class PackSummary:
         image_bytes: Of all encoded images.
         mean_box_area: The share of the original that a box covers, 0..1, mean over all boxes: how much of the answer
             the crops give away.
+        figures: On the boxes of the whole set.
     """
 
     path: Path
     rows: dict[str, int]
     image_bytes: int
     mean_box_area: float
+    figures: BoxFigures
 
 
 def pack(
@@ -80,15 +83,21 @@ def pack(
             if progress is not None:
                 progress(done, total)
 
+    figures = box_figures(entry.facts.boxes for entries in splits.values() for entry in entries)
     sizes = write_folder(
-        out, {split: encoded(entries) for split, entries in splits.items()}, name=name, licence=licence, workers=1
+        out,
+        {split: encoded(entries) for split, entries in splits.items()},
+        name=name,
+        licence=licence,
+        files={BOXES_FILE: figures.to_json().encode()},
+        workers=1,
     )
-    areas = [box.area for entries in splits.values() for entry in entries for box in entry.facts.boxes]
     return PackSummary(
         path=Path(out),
         rows={split: size.rows for split, size in sizes.items()},
         image_bytes=sum(size.image_bytes for size in sizes.values()),
-        mean_box_area=sum(areas) / len(areas),
+        mean_box_area=figures.mean_area,
+        figures=figures,
     )
 
 

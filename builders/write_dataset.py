@@ -24,6 +24,7 @@ from .crops import Cut
 from .eval_yaml import eval_yaml
 from .examples import find_examples
 from .funnel import FUNNEL_FILE, Funnel
+from .inspection import BOXES_FILE, box_figures
 from .leaks import LEAKS_FILE, LeakReport, find_leaks, near_threshold
 from .made_with import PROVENANCE_FILE
 from .photo import Pair, Photo
@@ -103,16 +104,19 @@ def write_dataset(
 
     name = options.name or out.resolve().name
     told = " ".join(leaks.sentences())
+    figures = box_figures([[box for _, box in cut.analysed.differences] for cut in cuts])
+    boxes = " ".join((figures.sentence(), *figures.warnings()))
     return write_folder(
         out,
         {name: rows(items) for name, items in by_split.items() if items},
         name=name,
         licence=options.licence,
         licence_note=DEEPFASHION_LICENCE if deepfashion and options.licence is None else None,
-        sections=card_sections(funnel, made_with, deepfashion=deepfashion, leaks=told),
+        sections=[*card_sections(funnel, made_with, deepfashion=deepfashion, leaks=told), ("Boxes", boxes)],
         files={
             SPLIT_FILE: split.to_json().encode(),
             FUNNEL_FILE: funnel.to_json().encode(),
+            BOXES_FILE: figures.to_json().encode(),
             LEAKS_FILE: leaks.to_json().encode(),
             EVAL_FILE: eval_yaml(name).encode(),
             PROVENANCE_FILE: (json.dumps(provenance, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),

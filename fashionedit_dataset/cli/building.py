@@ -132,6 +132,10 @@ def _told(report: BuildReport) -> str:
         lines += report.leaks.sentences()
         if report.leaks.named == 0:
             lines.append("Where a column says which garment is shown, name it with --column garment_id=COLUMN.")
+    if report.figures is not None:
+        lines += [report.figures.sentence(), *report.figures.warnings()]
+    if report.sheet is not None:
+        lines.append(f"The first samples, to look at: {report.sheet}")
     if report.answered is not None:
         lines.append(f"Differences by {report.answered}.")
     if report.drafts_per_second:

@@ -28,6 +28,8 @@ def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: 
     with progress_bar(quiet)("packing", "image") as bar:
         summary = pack_folder(source, out, name=name, licence=licence, progress=bar.at)
     rows = ", ".join(f"{count} {split}" for split, count in summary.rows.items())
+    for sentence in (summary.figures.sentence(), *summary.figures.warnings()):
+        echo(sentence, err=True)
     echo(f"{summary.path}: {rows}; mean box area {summary.mean_box_area:.1%} of the original")
 
 
