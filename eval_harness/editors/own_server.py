@@ -1,13 +1,14 @@
 """One's own server as an editor: `http:URL`, or the bare `http://…` or `https://…`.
 
-The contract, in ten lines:
+The contract, in ten points:
 
 1. The harness POSTs JSON to the URL, up to 8 edits at a time, over connections that it keeps open.
 2. `request_id`, `protocol` (`vanilla` or `bug`), `round` (1..3), `instruction` (the whole prompt), `seed`, `params`;
 3. `images`: `[{"role": "base", "image": PNG in base64}, {"role": "reference", …}]`, the reference in `bug` alone;
 4. `state`: null, or with `--state conversation` what the last round answered as `state`.
-5. The server answers 200 with `{"image": base64 of a PNG, JPEG or WebP}`,
-6. or `{"status": "refused" | "no_image" | "timeout" | "error", "message": "why", "retry": true if asking again helps}`.
+5. The server answers 200 with `{"image": base64 of a PNG, JPEG or WebP}`, or a `data:` URL or a link in its place,
+6. or `{"status": "refused" | "no_image" | "timeout" | "error", "message": "why", "retry": true if asking again helps}`,
+   or `{"error": {"code": …, "message": "why"}}`, which counts as what its code says.
 7. It may add `params` (those really used), `model_version`, `usage` (counts), `cost_usd` and `state`.
 8. 429 and 5xx are asked again, after `Retry-After`; 401, 402, 403 and 404 end the run; the text of any may be JSON with
    `message` and `code`.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -169,6 +171,23 @@ def test_connections_are_kept_open_and_shared_by_threads() -> None:
         editor.close()
         assert all(result.status is Status.OK for result in results)
         assert len({asked.peer for asked in service.posts()}) <= 4
+
+
+def test_more_than_a_thousand_open_files_are_in_nobodys_way() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2_000 if hard == resource.RLIM_INFINITY else min(2_000, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    opened = []
+    try:
+        with json_service(described(as_json({"image": as_base64(PICTURE)}))) as service:
+            opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+            editor = resolve_editor(service.url)
+            assert [editor.edit(REQUEST).status for _ in range(3)] == [Status.OK] * 3
+            editor.close()
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
