@@ -59,10 +59,18 @@ class Build:
         options: What the stages are told.
         budget: USD for all runs together; None has no limit.
         bars: Makes a progress bar from a title and a unit.
+        tell: Given a sentence when Ctrl-C is pressed and calls under way are waited for.
     """
 
     def __init__(
-        self, work: WorkFolder, parts: BuildParts, options: BuildOptions, *, budget: float | None, bars: Bars
+        self,
+        work: WorkFolder,
+        parts: BuildParts,
+        options: BuildOptions,
+        *,
+        budget: float | None,
+        bars: Bars,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self.work = work
         self.parts = parts
@@ -73,6 +81,7 @@ class Build:
             before=lambda: spent(work.store("generate")) + spent_usd(work.store("analyse")),
         )
         self._bars = bars
+        self._tell = tell
         self._steps: list[FunnelStep] = []
         self.sheet: Path | None = None
         self._digests: dict[str, str] = {}
@@ -253,7 +262,10 @@ class Build:
                     base_seed=self.options.base_seed,
                     digest_of=lambda photo: self._digests[photo.id],
                     budget=self.budget,
+                    retry=self.options.retry,
+                    keep_going=self.options.keep_going,
                     progress=bar.at,
+                    tell=self._tell,
                 )
             )
 
@@ -311,7 +323,16 @@ class Build:
                 for part in (asked[:SHEET_SAMPLES], asked[SHEET_SAMPLES:]):
                     done = len(ready) + (0 if part[:1] == asked[:1] else SHEET_SAMPLES)
                     at = partial(_further, bar.at, done, len(pairs))
-                    items += analyse(part, self.parts.analyst, store, budget=self.budget, progress=at)
+                    items += analyse(
+                        part,
+                        self.parts.analyst,
+                        store,
+                        budget=self.budget,
+                        retry=self.options.retry,
+                        keep_going=self.options.keep_going,
+                        progress=at,
+                        tell=self._tell,
+                    )
                     self._keep_sheet(items)
         return sorted(items, key=lambda item: item.pair.photo.id)
 

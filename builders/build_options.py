@@ -67,6 +67,8 @@ class BuildOptions:
         again: The stages whose work may be made, and paid for, anew where captions or settings have changed: some of
             `AGAIN`.
         leave_failed: Whether the dataset is written although some photographs failed and would be tried again.
+        retry: Reasons for which photographs were dropped by a paid stage, and are asked about anew.
+        keep_going: Whether a paid stage goes on although its first outcomes were all dropped for the same reason.
         workers: Threads that decode and encode.
 
     Raises:
@@ -89,6 +91,8 @@ class BuildOptions:
     licence: str | None = None
     again: Collection[str] = ()
     leave_failed: bool = False
+    retry: tuple[str, ...] = ()
+    keep_going: bool = False
     workers: int | None = None
 
     def __post_init__(self) -> None:

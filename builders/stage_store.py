@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,10 +93,12 @@ class StageStore:
     def commit(self, record: StageRecord) -> None:
         """Writes the record; everything it names must be on disk by now.
 
-        One of another key is replaced; where it was paid for, it is kept among the superseded ones.
+        One of another key is replaced, and so is one that was dropped and asked about again; where it was paid for, it
+        is kept among the superseded ones.
         """
         before = self.current(record.id)
-        if before is not None and before.key != record.key and before.is_paid:
+        changed = before is not None and (before.key != record.key or before.status == "dropped")
+        if before is not None and changed and before.is_paid and before != record:
             write_atomically(self._superseded_path(before.id, before.key), before.to_json())
         write_atomically(self._record_path(record.id), record.to_json())
 
@@ -148,6 +150,20 @@ class StageStore:
             return None
         except (ValidationError, OSError) as error:
             raise InvalidDataError(f"{path} can't be understood; delete it to have it made again") from error
+
+
+def is_named(record: StageRecord, reasons: Sequence[str]) -> bool:
+    """Returns whether one of the reasons, as `--retry` gives them, is that of a record that was dropped.
+
+    >>> is_named(StageRecord(id="a", key="", status="dropped", reason="one-colour image"), ["one_colour_image"])
+    True
+    """
+    plain = {_plain(reason) for reason in reasons}
+    return record.status == "dropped" and not plain.isdisjoint({"dropped", _plain(record.reason or "")})
+
+
+def _plain(reason: str) -> str:
+    return " ".join(reason.lower().replace("_", " ").replace("-", " ").split())
 
 
 def stage_key(stage: str, **parts: Any) -> str:

@@ -36,7 +36,7 @@ class Turn(BaseModel):
     Args:
         reply: What came back.
         fault: What is wrong with it, in words for the model; None for one that can be used, or that is a refusal.
-        usd: What it cost; None where no price of the model is known.
+        usd: What it cost; None where no price of the model is known, or the service tells no usage.
         seconds: How long it took, retries included.
         attempts: How often it was sent until it was answered.
         date: The day on which it came, UTC; None in records of earlier versions.
@@ -130,7 +130,7 @@ class Conversation:
                 fault = str(error)
         price = analyst.price
         usd = None
-        if price is not None:
+        if price is not None and reply.input_tokens + reply.output_tokens > 0:  # else the service tells no usage
             usd = price.cost(
                 input_tokens=reply.input_tokens,
                 cached_tokens=reply.cached_tokens,

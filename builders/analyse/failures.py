@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fashionedit.errors import FashionEditError, ServiceError
 from fashionedit.runtime.failures import Failure, Problem, Service
+from fashionedit.runtime.limiter import ServiceReply
 
 from .analyst import Analyst
 
@@ -23,13 +24,28 @@ class CallFailedError(Exception):
         reason: In the same few words for the same cause.
         detail: In a sentence.
         refused: Whether the service looked and would not answer, which trying again does not change.
+        again: Whether the same call may be answered a little later.
+        paid: Whether it may have been paid for all the same.
+        reply: What the service said about its limits.
     """
 
-    def __init__(self, reason: str, detail: str, *, refused: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        detail: str,
+        *,
+        refused: bool = False,
+        again: bool = False,
+        paid: bool = False,
+        reply: ServiceReply | None = None,
+    ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
         self.refused = refused
+        self.again = again
+        self.paid = paid
+        self.reply = reply
 
 
 def failure_of(problem: Problem, analyst: Analyst) -> CallFailedError | FashionEditError:
@@ -43,4 +59,6 @@ def failure_of(problem: Problem, analyst: Analyst) -> CallFailedError | FashionE
     said = problem.sentence(service)
     if problem.failure is Failure.REJECTED and (advice := _PARAMETERS.get(problem.parameter or "")):
         return ServiceError(f"{said}: it does not accept {problem.parameter} for {analyst.model}; {advice}")
-    return CallFailedError(str(problem.failure), said)
+    malformed = problem.failure in (Failure.MALFORMED, Failure.TOO_LARGE)  # an answer that was paid for
+    again = problem.failure.transient and not malformed
+    return CallFailedError(str(problem.failure), said, again=again, paid=malformed)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Condition, Lock
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from PIL import Image
 
 from fashionedit.builders.photo import Analysed, Pair
-from fashionedit.builders.stage_store import StageRecord, StageStore
-from fashionedit.errors import BudgetSpentError, InvalidDataError, InvalidImageError, ServiceError
+from fashionedit.builders.stage_store import StageStore, is_named
+from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.runtime.ledger import CostTracker
+from fashionedit.runtime.worker_pool import Outcome, Task, WorkerPool
 
 from .analyst import Analyst
-from .conversation import REFUSED, Conversation, analysed
-from .estimate import Promises
+from .conversation import REFUSED, Conversation, Turn, analysed
+from .estimate import Promises, Size
 from .failures import CallFailedError
 from .pictures import pictures
 from .requests import request_body
 from .service import Service
-
-FAILURES_IN_A_ROW = 20
-"""So many pairs without a single answer between them, and the service is taken to be down."""
 
 
 def analyse(
@@ -30,25 +31,29 @@ def analyse(
     store: StageStore,
     *,
     budget: CostTracker | None = None,
+    retry: Sequence[str] = (),
+    keep_going: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Iterator[Analysed]:
-    """Returns the pairs with what was found to differ, in the order of the pairs.
+    """Returns the pairs with what was found to differ, in the order of the pairs, once all of them are done.
 
     Every answer is committed before the next call about its pair, so that calls ≤ committed answers + kills ×
     `concurrency`. An answer that can't be used is sent back with its fault, `max_repairs` times at most; after that the
-    pair is dropped, as is one that is refused, and what was said is kept. A call that is not answered after the
-    client's retries leaves its pair `failed`, and the next run tries again. Pairs are taken as they are needed; twice
-    `concurrency` of them are under way or waiting.
+    pair is dropped, as is one that is refused, and what was said is kept. A call that is not answered after
+    `max_retries` leaves its pair `failed`, and the next run tries again.
 
-    When it stops (an error, Ctrl-C, or the iterator is closed) no further call is made; those under way are waited for
-    and committed.
+    When it stops (an error, Ctrl-C or SIGTERM) no further call is made; those under way are waited for and committed.
 
     Args:
         pairs: Photographs with their drafts.
         analyst: Who is asked, and how.
         store: Of this stage.
         budget: Asked before each call, and told what it has cost.
-        progress: Called with the pairs done and the pairs in all; where `pairs` has no length, those taken so far.
+        retry: Reasons whose pairs were dropped and are asked about anew.
+        keep_going: Goes on although the first pairs were all dropped for the same reason.
+        progress: Called with the pairs done and the pairs in all.
+        tell: Given a sentence when Ctrl-C is pressed.
 
     Raises:
         ServiceError: The service won't work at all: no key, no quota, no such model, or down.
@@ -57,7 +62,8 @@ def analyse(
         MissingExtraError: The client is not installed.
     """
     check_price(analyst, budget)
-    return _run(pairs, _Stage(analyst, store, budget), progress)
+    stage = _Stage(analyst, store, budget or CostTracker(), progress)
+    return _run(list(pairs), stage, retry, keep_going, tell)
 
 
 def check_price(analyst: Analyst, budget: CostTracker | None) -> None:
@@ -73,169 +79,207 @@ def check_price(analyst: Analyst, budget: CostTracker | None) -> None:
         )
 
 
-def _run(pairs: Iterable[Pair], stage: _Stage, progress: Callable[[int, int], None] | None) -> Iterator[Analysed]:
-    total = len(pairs) if isinstance(pairs, Sized) else None
-    source = iter(pairs)
-    taken = done = 0
-    failure: Exception | None = None
-    waiting: deque[tuple[Pair, Future[StageRecord]]] = deque()
-    ahead = 2 * stage.analyst.concurrency
-    pool = ThreadPoolExecutor(stage.analyst.concurrency, thread_name_prefix="analyse")
+@dataclass(slots=True, kw_only=True, eq=False)
+class _PairTask(Task):
+    pair: Pair
+    conversation: Conversation
+    sizes: list[Size]
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a call about a pair came to.
+
+    Args:
+        cost: USD; None where the service does not say.
+        turn: The answer.
+        failed: Reason and detail of a call that was not answered, or of a pair that can't be asked about.
+        refused: Whether it is refused.
+    """
+
+    cost: float | None = 0.0
+    turn: Turn | None = None
+    failed: tuple[str, str] | None = None
+    refused: bool = False
+
+
+def _run(
+    pairs: list[Pair],
+    stage: _Stage,
+    retry: Sequence[str],
+    keep_going: bool,
+    tell: Callable[[str], None] | None,
+) -> Iterator[Analysed]:
+    analyst = stage.analyst
+    tasks, earlier = stage.open(pairs, retry)
+    pool = WorkerPool(
+        stage,
+        concurrency=analyst.concurrency,
+        retries=analyst.max_retries,
+        keep_going=keep_going,
+        earlier=earlier,
+        tell=tell,
+    )
     try:
-        while True:
-            while len(waiting) < ahead and failure is None:
-                try:
-                    pair = next(source)
-                except StopIteration:
-                    break
-                except Exception as error:  # of the stage before this: raised below, after what came before it
-                    failure = error
-                    break
-                waiting.append((pair, pool.submit(stage.finish, pair)))
-                taken += 1
-            if not waiting:
-                break
-            pair, future = waiting.popleft()
-            record = future.result()
-            done += 1
-            if progress is not None:
-                progress(done, total if total is not None else taken)
-            if record.status == "kept":
-                yield analysed(pair, record)
+        pool.run(tasks)
     finally:
-        stage.stop(_StoppedError())
-        pool.shutdown(wait=True, cancel_futures=True)
         stage.close()
-    if failure is not None:
-        raise failure
-
-
-class _StoppedError(Exception):
-    """Nobody waits for the results any more."""
+    for pair in pairs:
+        record = stage.store.find(pair.photo.id, analyst.key(pair))
+        if record is not None and record.status == "kept":
+            yield analysed(pair, record)
 
 
 class _Stage:
-    """What the workers share."""
+    """What the worker pool does."""
 
-    def __init__(self, analyst: Analyst, store: StageStore, budget: CostTracker | None) -> None:
+    noun = "pairs"
+    batch = 1
+
+    def __init__(
+        self,
+        analyst: Analyst,
+        store: StageStore,
+        budget: CostTracker,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
         self.analyst = analyst
-        self._store = store
-        self._budget = budget or CostTracker()
+        self.store = store
+        self._budget = budget
+        self._progress = progress
         self._promises = Promises(analyst)
         self._lock = Lock()
-        self._settled = Condition()
         self._service: Service | None = None
-        self._stopped: BaseException | None = None
-        self._failures = 0
+        self._done = self._all = 0
 
-    def finish(self, pair: Pair) -> StageRecord:
-        """Returns how the conversation about the pair ended, once that is committed."""
-        try:
-            return self._finish(pair)
-        except BaseException as error:
-            self.stop(error)
-            raise
-
-    def stop(self, error: BaseException) -> None:
-        """Has no further call made; the first error is what everybody who would make one gets."""
-        with self._lock:
-            self._stopped = self._stopped or error
-            service = self._service
-        if service is not None:
-            service.limiter.stop(error)
-        with self._settled:
-            self._settled.notify_all()
+    def open(self, pairs: Sequence[Pair], retry: Sequence[str]) -> tuple[list[_PairTask], Counter[str | None]]:
+        """Returns what is left to ask about, and how many pairs ended how before: None counts those kept."""
+        self._all = len(pairs)
+        tasks: list[_PairTask] = []
+        earlier: Counter[str | None] = Counter()
+        most = self.analyst.max_repairs
+        for number, pair in enumerate(pairs):
+            conversation = Conversation.resume(pair.photo.id, self.analyst.key(pair), self.store)
+            if (record := conversation.settled(most)) is not None and is_named(record, retry):
+                conversation = Conversation(conversation.id, conversation.key, [], [])
+            elif record is not None or conversation.finished(most):
+                if record is None:
+                    record = conversation.record(self.analyst)
+                    self.store.commit(record)
+                earlier[record.reason] += 1
+                self._advance()
+                continue
+            tasks.append(_PairTask(place=(0, number, 0), pair=pair, conversation=conversation, sizes=_sizes(pair)))
+        return tasks, earlier
 
     def close(self) -> None:
-        """Ends the connections; no call is under way."""
+        """Ends the connections."""
         if self._service is not None:
-            self._service.__exit__(None, None, None)
+            self._service.close()
 
-    def _finish(self, pair: Pair) -> StageRecord:
-        conversation = Conversation.resume(pair.photo.id, self.analyst.key(pair), self._store)
-        if (settled := conversation.settled(self.analyst.max_repairs)) is not None:
-            return settled
-        if conversation.finished(self.analyst.max_repairs):
-            return self._commit(conversation)
-        try:
-            images = pictures(pair, self.analyst.images)
-        except InvalidImageError as error:
-            return self._commit(conversation, ("image not readable", str(error)))
-        conversation.sent = [image.facts() for image in images]
-        sizes = [image.size for image in images]
-        while True:
-            exchanges = conversation.exchanges()
-            body = request_body(self.analyst, images, exchanges)
-            highest = self._promises.usd(sizes, exchanges)
-            service = self._open()
-            reservation = self._reserve(highest)
-            cost: float | None = 0.0
-            try:
-                answered = service.ask(body)
-                turn = conversation.add(
-                    answered.reply, self.analyst, seconds=answered.seconds, attempts=answered.attempts
-                )
-                cost = turn.usd
-                record = self._commit(conversation)
-            except CallFailedError as error:
-                return self._not_answered(conversation, error)
-            finally:
-                self._charge(reservation, cost)
-            self._promises.learn(sizes, exchanges, answered.reply.input_tokens)
-            self._failures = 0
-            if conversation.finished(self.analyst.max_repairs):
-                return record
+    def spent(self) -> float | None:
+        """Returns what the build has cost, USD."""
+        return self._budget.spent or None
 
-    def _not_answered(self, conversation: Conversation, error: CallFailedError) -> StageRecord:
-        if error.refused:
-            record = conversation.record(self.analyst).model_copy(
-                update={"status": "dropped", "reason": REFUSED, "detail": error.detail}
-            )
-            self._store.commit(record)
-            return record
-        record = self._commit(conversation, (error.reason, error.detail))
+    def reserve(self, tasks: Sequence[_PairTask]) -> str:
+        """Reserves the most that the call may cost."""
+        (task,) = tasks
+        return self._budget.reserve(self._promises.usd(task.sizes, task.conversation.exchanges()), "analyse")
+
+    def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
+        """Enters what the call has cost."""
+        self._budget.charge(entry, outcomes[0].value.cost if outcomes else 0.0)
+
+    def seconds(self, tasks: int) -> float | None:
+        """Returns None: the client watches the time."""
+        return None
+
+    def expired(self, tasks: Sequence[_PairTask], seconds: float) -> list[Outcome]:
+        """Is never called, because no call is watched."""
+        raise NotImplementedError
+
+    def prepare(self, tasks: Sequence[_PairTask]) -> tuple[_PairTask, Service, dict[str, Any] | InvalidImageError]:
+        """Returns the request; the service is opened, and a key is needed, only once there is something to ask."""
+        (task,) = tasks
         with self._lock:
-            self._failures += 1
-            down = self._failures >= FAILURES_IN_A_ROW
-        if down:
-            raise ServiceError(
-                f"{FAILURES_IN_A_ROW} calls in a row were not answered, the last one because of: {error.detail}; look "
-                "at the service, and the same command continues"
-            ) from error
-        return record
-
-    def _reserve(self, usd: float) -> str:
-        """Reserves the money; calls under way mostly cost less than the most they may, so it waits for them first.
-
-        Raises:
-            BudgetSpentError: None is under way, and the call could exceed the budget.
-        """
-        with self._settled:
-            while True:
-                if self._stopped is not None:
-                    raise self._stopped
-                try:
-                    return self._budget.reserve(usd, "analyse")
-                except BudgetSpentError:
-                    if not self._budget.under_way:
-                        raise
-                    self._settled.wait()
-
-    def _charge(self, reservation: str, cost: float | None) -> None:
-        with self._settled:
-            self._budget.charge(reservation, cost)
-            self._settled.notify_all()
-
-    def _commit(self, conversation: Conversation, failed: tuple[str, str] | None = None) -> StageRecord:
-        record = conversation.record(self.analyst, failed=failed)
-        self._store.commit(record)
-        return record
-
-    def _open(self) -> Service:
-        """Returns the service; it is opened, and a key is needed, only once there is something to ask."""
-        with self._lock:
-            if self._stopped is not None:
-                raise self._stopped
             if self._service is None:
                 self._service = Service(self.analyst)
-            return self._service
+        try:
+            images = pictures(task.pair, self.analyst.images)
+        except InvalidImageError as error:
+            return task, self._service, error
+        if not task.conversation.sent:
+            task.conversation.sent = [image.facts() for image in images]
+        return task, self._service, request_body(self.analyst, images, task.conversation.exchanges())
+
+    def call(self, prepared: tuple[_PairTask, Service, dict[str, Any] | InvalidImageError]) -> list[Outcome]:
+        """Asks, and judges the answer."""
+        task, service, body = prepared
+        conversation = task.conversation
+        if isinstance(body, InvalidImageError):
+            failed = ("image not readable", str(body))
+            return [Outcome(answered=None, message=failed[1], value=_Result(failed=failed))]
+        try:
+            answered = service.ask(body)
+        except CallFailedError as error:
+            result = _Result(None if error.paid else 0.0, None, (error.reason, error.detail), error.refused)
+            came = error.refused or not error.again
+            return [
+                Outcome(
+                    answered=came,
+                    reason=error.reason if came else None,
+                    message=error.detail,
+                    again=error.again,
+                    reply=error.reply,
+                    value=result,
+                )
+            ]
+        except (ServiceError, MissingExtraError) as error:
+            return [Outcome(answered=None, stop=error, value=_Result())]
+        turn = conversation.add(answered.reply, self.analyst, seconds=answered.seconds, attempts=task.tries + 1)
+        self._promises.learn(task.sizes, conversation.exchanges()[:-1], answered.reply.input_tokens)
+        record = conversation.record(self.analyst)
+        return [
+            Outcome(
+                reason=record.reason if record.status == "dropped" else None,
+                message=record.detail or "",
+                conclusive=conversation.finished(self.analyst.max_repairs),
+                reply=answered.limits,
+                value=_Result(turn.usd, turn),
+            )
+        ]
+
+    def commit(self, finished: Sequence[tuple[_PairTask, Outcome, bool]]) -> Iterable[_PairTask]:
+        """Writes the answer, and returns the pair if it is to be asked about again for repair."""
+        for task, outcome, again in finished:
+            result: _Result = outcome.value
+            if again or outcome.stop is not None:
+                continue
+            record = task.conversation.record(self.analyst, failed=result.failed)
+            if result.refused and result.failed is not None:
+                changes = {"status": "dropped", "reason": REFUSED, "detail": result.failed[1]}
+                record = record.model_copy(update=changes)
+            self.store.commit(record)
+            if result.turn is not None and not task.conversation.finished(self.analyst.max_repairs):
+                task.tries = 0
+                yield task
+            else:
+                self._advance()
+
+    def _advance(self) -> None:
+        with self._lock:
+            self._done += 1
+            if self._progress is not None:
+                self._progress(self._done, self._all)
+
+
+def _sizes(pair: Pair) -> list[Size]:
+    """Returns the sizes of both pictures, by their headers; those of a usual draft where they say none."""
+    sizes = []
+    for path in (pair.photo.path, pair.draft):
+        try:
+            with Image.open(path) as image:
+                sizes.append(image.size)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            sizes.append((1024, 1024))
+    return sizes

@@ -14,6 +14,7 @@ from PIL import Image
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError, ServiceError
+from fashionedit.runtime.limiter import ServiceReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,12 @@ class DraftResult:
         reason: Why there is none, in the same few words for the same cause.
         detail: Why there is none, in a sentence.
         retry: Whether the next run should ask again: a time-out is worth it, a refusal is not.
+        again: Whether the same request may be answered a little later, so that this run asks again.
+        reply: What the service said about its limits.
         stop: The service refuses to work at all. The photograph gets no record; the stage commits what else came
             back and raises this.
         seconds: The draft's share of the time that its batch took, s; without the time for loading.
-        cost: Money, USD; None where the price isn't known.
+        cost: Money, USD; None where nobody says, so that it counts as the maker's highest cost.
         effective: What the draft was really made with, plain JSON.
         provenance: What else is worth recording and moves no pixel by more than rounding does: device, batch, versions,
             tokens; plain JSON.
@@ -56,6 +59,8 @@ class DraftResult:
     reason: str | None = None
     detail: str | None = None
     retry: bool = False
+    again: bool = False
+    reply: ServiceReply | None = None
     stop: ServiceError | None = None
     seconds: float = 0.0
     cost: float | None = 0.0
@@ -71,7 +76,11 @@ class DraftResult:
 
 
 class DraftMaker(Protocol):
-    """Anything that makes drafts from captions."""
+    """Anything that makes drafts from captions.
+
+    It may also have `concurrency`, the calls of `make` that may be under way at once (1 by default), `max_retries`, how
+    often a request is made again that may be answered a little later (0), and `close()`, called once at the end.
+    """
 
     @property
     def batch_size(self) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
@@ -14,9 +16,21 @@ from fashionedit.images import read_image
 from fashionedit.runtime.answers import json_object, picture_bytes, picture_text, token_counts
 from fashionedit.runtime.failures import Failure, Problem, Service, problem_in
 from fashionedit.runtime.http_clients import check_url
-from fashionedit.runtime.openai_client import call_errors, call_problem, open_client, service_host, service_url
+from fashionedit.runtime.limiter import ServiceReply
+from fashionedit.runtime.openai_client import (
+    call_errors,
+    call_problem,
+    may_have_cost,
+    open_client,
+    reply_of,
+    service_host,
+    service_url,
+)
 
 from .drafting import DraftRequest, DraftResult
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 _SET_HERE = {"model", "prompt", "n", "size", "quality"}
 
@@ -24,8 +38,8 @@ _SET_HERE = {"model", "prompt", "n", "size", "quality"}
 class OpenAIDrafts:
     """Makes drafts with `images.generate`; the key is read from `OPENAI_API_KEY` and goes nowhere else.
 
-    The client waits and asks again by itself after 408, 409, 429, 5xx and lost connections, as long as the server's
-    `Retry-After` says. What fails then is tried again by the next run; a refusal is a result.
+    It never asks twice by itself: the stage's worker pool does, after 408, 409, 429, 5xx and lost connections, when the
+    server's `Retry-After` says. What fails then is tried again by the next run; a refusal is a result.
 
     Args:
         model: Any name that the service knows, such as `gpt-image-1.5`.
@@ -33,13 +47,14 @@ class OpenAIDrafts:
         size: `WIDTHxHEIGHT` or `auto`.
         quality: `low`, `medium`, `high`, …; the model's default if None.
         concurrency: Calls at once; after a kill as many may be paid for twice.
-        max_retries: How often the client asks again.
+        max_retries: How often a call is made again whose failure may pass.
         timeout: Of one try, s.
         extra_body: Further fields of the request, plain JSON.
         send_seed: Whether the seed is sent as the field `seed`, which OpenAI doesn't have and many servers do.
         cost_of: Returns the USD of an answer from its token counts (`input_tokens`, `output_tokens`), or None where no
             price is known; it is not called for an answer that tells none.
-        highest_cost: What one draft may cost at most, USD; needed for a budget.
+        highest_cost: What one draft may cost at most, USD; needed for a budget. A draft that the service tells no cost
+            of counts as so much.
 
     Raises:
         InvalidDataError: A number is out of range, or `extra_body` is no plain JSON or sets what is set here.
@@ -65,6 +80,10 @@ class OpenAIDrafts:
                 f"concurrency is {concurrency}, max_retries {max_retries} and timeout {timeout}; they must be at least "
                 "1, at least 0 and above 0"
             )
+        if highest_cost is not None and not (
+            isinstance(highest_cost, int | float) and math.isfinite(highest_cost) and highest_cost >= 0
+        ):
+            raise InvalidDataError(f"highest_cost is {highest_cost!r}; give an amount in USD from 0 on")
         self._extra = dict(extra_body or {})
         if clash := sorted(_SET_HERE & self._extra.keys()):
             raise InvalidDataError(f"extra_body sets {clash[0]}, which has an option of its own; leave it away")
@@ -79,18 +98,20 @@ class OpenAIDrafts:
         self._service = Service(service_host(base_url), model, address="base_url")
         self._size = size
         self._quality = quality
-        self._concurrency = concurrency
-        self._max_retries = max_retries
+        self.concurrency = concurrency
+        self.max_retries = max_retries
         self._timeout = timeout
         self._send_seed = send_seed
         self._cost_of = cost_of
         self._highest_cost = highest_cost
         self._reached = False
+        self._lock = Lock()
+        self._client: OpenAI | None = None
 
     @property
     def batch_size(self) -> int:
-        """The calls at once."""
-        return self._concurrency
+        """1: a call makes one draft."""
+        return 1
 
     @property
     def highest_cost(self) -> float | None:
@@ -110,48 +131,67 @@ class OpenAIDrafts:
         }
 
     def make(self, requests: Sequence[DraftRequest]) -> list[DraftResult]:
-        """Returns the drafts, asked for at the same time; an answer that stops everything is among the results.
+        """Returns the drafts; an answer that stops everything is among the results.
 
         Raises:
             ServiceError: There is no key.
             MissingExtraError: The extra `openai` is not installed.
         """
-        start = time.perf_counter()
-        with self._client() as client, ThreadPoolExecutor(self._concurrency, thread_name_prefix="drafts") as pool:
-            answers = list(pool.map(lambda request: self._ask(client, request), requests))
-        seconds = (time.perf_counter() - start) / max(1, len(requests))
-        return [self._result(answer, seconds) for answer in answers]
+        with self._lock:
+            client = self._client = self._client or open_client(
+                base_url=self._base_url, timeout=self._timeout, max_retries=0
+            )
+        results = []
+        for request in requests:
+            start = time.perf_counter()
+            answer, reply, cost = self._ask(client, request)
+            results.append(replace(self._result(answer, time.perf_counter() - start, cost), reply=reply))
+        return results
 
-    def _ask(self, client: Any, request: DraftRequest) -> dict[str, Any] | Problem | ServiceError:
-        """Returns the answer's JSON, or what went wrong."""
+    def close(self) -> None:
+        """Ends the connections."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _ask(
+        self, client: OpenAI, request: DraftRequest
+    ) -> tuple[dict[str, Any] | Problem | ServiceError, ServiceReply | None, float | None]:
+        """Returns the answer's JSON or what went wrong, what was said of limits, and what it cost if it went wrong."""
         fields: dict[str, Any] = {"size": self._size}
         if self._quality is not None:
             fields["quality"] = self._quality
         extra = self._extra | ({"seed": request.seed} if self._send_seed else {})
         try:
-            raw = client.images.with_raw_response.generate(
+            raw: Any = client.images.with_raw_response.generate(
                 model=self._model, prompt=request.caption, n=1, extra_body=extra or None, **fields
             )
         except ServiceError as stop:
-            return stop
+            return stop, None, 0.0
         except call_errors() as error:
+            cost = None if may_have_cost(error) else 0.0
             try:
-                return call_problem(error, url=self._url, timeout=self._timeout)
+                return call_problem(error, url=self._url, timeout=self._timeout), reply_of(error), cost
             except ServiceError as stop:
-                return stop
+                return stop, None, cost
+        reply = ServiceReply(raw.status_code, dict(raw.headers))
         try:
-            return json_object(raw.content)
+            return json_object(raw.content), reply, None
         except InvalidDataError as error:
-            return Problem(Failure.MALFORMED, message=str(error))
+            return Problem(Failure.MALFORMED, message=str(error)), reply, None
 
-    def _result(self, answer: dict[str, Any] | Problem | ServiceError, seconds: float) -> DraftResult:
+    def _result(
+        self, answer: dict[str, Any] | Problem | ServiceError, seconds: float, cost: float | None
+    ) -> DraftResult:
         if isinstance(answer, ServiceError):
-            return DraftResult(stop=answer)
+            return DraftResult(stop=answer, cost=cost)
         if isinstance(answer, Problem):
-            return self._failed(answer, seconds=seconds)
+            return self._failed(answer, seconds=seconds, cost=cost)
         self._reached = True
         counts = token_counts(answer.get("usage"))
-        cost = self._cost_of(counts) if self._cost_of is not None and counts else None
+        told = sum(counts.get(name, 0) for name in ("input_tokens", "output_tokens"))  # a picture has some tokens
+        cost = self._cost_of(counts) if self._cost_of is not None and told > 0 else None
         effective = self.describe()
         for name in ("size", "quality", "output_format", "background"):
             if isinstance(value := answer.get(name), str):
@@ -164,8 +204,10 @@ class OpenAIDrafts:
         details: dict[str, Any] = {"seconds": seconds, "cost": cost, "effective": effective, "provenance": provenance}
         text = picture_text(first)
         if text is None:
-            problem = problem_in(answer) or Problem(Failure.MALFORMED, message="it holds no image")
-            return self._failed(problem, **details)
+            problem = problem_in(answer)
+            if problem is not None and cost is None:
+                details["cost"] = 0.0  # an error in the place of a result
+            return self._failed(problem or Problem(Failure.MALFORMED, message="it holds no image"), **details)
         try:
             file = picture_bytes(text, service=self._url, seconds=self._timeout)
             return DraftResult(read_image(file, name=f"the answer of {self._model}"), **details)
@@ -177,7 +219,7 @@ class OpenAIDrafts:
     def _failed(self, problem: Problem, **details: Any) -> DraftResult:
         """Returns what a failure means; one that every caption would meet stops the stage."""
         said = problem.sentence(self._service)
-        if problem.failure is Failure.NO_CONNECTION and not self._reached:
+        if problem.failure is Failure.NO_CONNECTION and not self._reached and details.get("cost") == 0.0:  # never sent
             return DraftResult(
                 stop=ServiceError(f"{said}; check base_url and the network"), cost=details.get("cost", 0.0)
             )
@@ -186,8 +228,6 @@ class OpenAIDrafts:
         if stops:
             return DraftResult(stop=problem.stop(self._service), cost=details.get("cost", 0.0))
         reason = "caption not accepted" if problem.failure is Failure.REJECTED else str(problem.failure)
-        return DraftResult(reason=reason, detail=said, retry=problem.failure.transient, **details)
-
-    def _client(self) -> Any:
-        """Returns a client for one batch: the connections that it keeps are closed with it."""
-        return open_client(base_url=self._base_url, timeout=self._timeout, max_retries=self._max_retries)
+        transient = problem.failure.transient
+        again = transient and problem.failure is not Failure.MALFORMED  # which was paid for
+        return DraftResult(reason=reason, detail=said, retry=transient, again=again, **details)

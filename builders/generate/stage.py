@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
+from PIL import Image
+
 from fashionedit.builders.photo import Pair, Photo
-from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
-from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, InvalidImageError, ServiceError
+from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, stage_key
+from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import pixel_digest, read_image, to_rgb
 from fashionedit.runtime.ledger import CostTracker
+from fashionedit.runtime.worker_pool import Outcome, Task, WorkerPool
 
 from .batches import commit_together, finish_batches
 from .blank import blank_reason
@@ -31,7 +35,6 @@ class _Entry:
     record: StageRecord | None = None
     request: DraftRequest | None = None  # what is still to be made
     earlier: float = 0.0  # USD that failed tries have cost
-    reservation: str | None = None  # of the money for the request
 
     def note(self, status: _Status, reason: str | None = None, detail: str | None = None, **data: Any) -> StageRecord:
         """Returns the record that the entry has from now on."""
@@ -49,7 +52,10 @@ def generate(
     base_seed: int = 0,
     digest_of: Callable[[Photo], str] | None = None,
     budget: CostTracker | None = None,
+    retry: Sequence[str] = (),
+    keep_going: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Iterator[Pair]:
     """Yields each photograph with its draft, in the order of the photographs; without those that have none.
 
@@ -75,7 +81,10 @@ def generate(
         base_seed: Gives each photograph its seed, together with its id.
         digest_of: The pixel digest of a photograph, where another stage knows it; decoded by default.
         budget: Where a maker costs money, each call is reserved before it is made.
+        retry: Reasons whose drafts were dropped and are made anew.
+        keep_going: Goes on although the first drafts were all dropped for the same reason.
         progress: Called with the photographs done and the photographs in all.
+        tell: Given a sentence when Ctrl-C is pressed.
 
     Raises:
         ServiceError: The maker can't go on at all; what it had finished is committed.
@@ -84,51 +93,141 @@ def generate(
     """
     everything = photos if isinstance(photos, Sequence) else list(photos)
     finish_batches(store)
-    work = _Work(maker, store, base_seed, digest_of or _decoded_digest, budget)
-    done = 0
-    for entries, failure in work.through(everything):
-        for entry in entries:
-            done += 1
-            if progress is not None:
-                progress(done, len(everything))
-            if (pair := work.pair(entry)) is not None:
-                yield pair
-        if failure is not None:
-            raise failure
+    work = _Work(maker, store, base_seed, digest_of or _decoded_digest, budget or CostTracker(), retry, progress)
+    entries, tasks = work.open(everything)
+    pool = WorkerPool(
+        work,
+        concurrency=getattr(maker, "concurrency", 1),
+        retries=getattr(maker, "max_retries", 0),
+        keep_going=keep_going,
+        earlier=work.earlier,
+        tell=tell,
+    )
+    try:
+        pool.run(tasks)
+    finally:
+        if (close := getattr(maker, "close", None)) is not None:
+            close()
+    for entry in entries:
+        if (pair := work.pair(entry)) is not None:
+            yield pair
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _DraftTask(Task):
+    entry: _Entry
 
 
 class _Work:
+    """What the worker pool does."""
+
+    noun = "drafts"
+
     def __init__(
         self,
         maker: DraftMaker,
         store: StageStore,
         base_seed: int,
         digest_of: Callable[[Photo], str],
-        budget: CostTracker | None,
+        budget: CostTracker,
+        retry: Sequence[str],
+        progress: Callable[[int, int], None] | None,
     ) -> None:
         self._maker = maker
         self._store = store
         self._base_seed = base_seed
         self._digest_of = digest_of
         self._budget = budget
+        self._retry = retry
+        self._progress = progress
         self._described: dict[str, Any] | None = None
+        self._highest = maker.highest_cost or 0.0  # USD, of one draft; or the largest cost seen, if that is more
+        self._lock = Lock()
+        self._done = self._all = 0
+        self.earlier: Counter[str | None] = Counter()
 
-    def through(self, photos: Sequence[Photo]) -> Iterator[tuple[list[_Entry], FashionEditError | None]]:
-        """Yields entries that are finished, in order, and with the last ones what stops the stage."""
-        window: deque[_Entry] = deque()
-        waiting: list[_Entry] = []
-        for number, photo in enumerate(photos, 1):
-            window.append(self._look(photo))
-            failure = None
-            if window[-1].request is not None:
-                waiting.append(window[-1])
-            if waiting and (len(waiting) >= self._maker.batch_size or number == len(photos)):
-                failure = self._make(waiting)
-                waiting = []
-            finished = []
-            while window and window[0].record is not None:
-                finished.append(window.popleft())
-            yield finished, failure
+    def open(self, photos: Sequence[Photo]) -> tuple[list[_Entry], list[_DraftTask]]:
+        """Returns all photographs, and those of them that have no draft yet."""
+        self._all = len(photos)
+        entries = []
+        for photo in photos:
+            entries.append(self._look(photo))
+            if entries[-1].request is None:
+                self._advance()
+        tasks = [
+            _DraftTask(place=(0, number, 0), entry=entry)
+            for number, entry in enumerate(entries)
+            if entry.request is not None
+        ]
+        if tasks:
+            check_draft_price(self._maker, self._budget)
+        return entries, tasks
+
+    @property
+    def batch(self) -> int:
+        """How many drafts are made in one call."""
+        return max(1, self._maker.batch_size)
+
+    def spent(self) -> float | None:
+        """Returns what the build has cost, USD."""
+        return self._budget.spent or None
+
+    def reserve(self, tasks: Sequence[_DraftTask]) -> str:
+        """Reserves the most that the drafts may cost."""
+        return self._budget.reserve(self._highest * len(tasks), "generate")
+
+    def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
+        """Enters what the drafts have cost."""
+        told = [outcome.value.result.cost for outcome in outcomes]
+        costs = [self._highest if cost is None else cost for cost in told]
+        self._budget.charge(entry, sum(costs))
+        self._highest = max(self._highest, *costs) if costs else self._highest
+
+    def seconds(self, tasks: int) -> float | None:
+        """Returns None: the makers watch the time."""
+        return None
+
+    def expired(self, tasks: Sequence[_DraftTask], seconds: float) -> list[Outcome]:
+        """Is never called, because no call is watched."""
+        raise NotImplementedError
+
+    def prepare(self, tasks: Sequence[_DraftTask]) -> list[DraftRequest]:
+        """Returns the requests."""
+        return [task.entry.request for task in tasks if task.entry.request is not None]
+
+    def call(self, prepared: list[DraftRequest]) -> list[Outcome]:
+        """Makes the drafts, and judges them."""
+        try:
+            results = self._maker.make(prepared)
+        except (ServiceError, MissingExtraError) as error:
+            stop = error if isinstance(error, ServiceError) else ServiceError(str(error))
+            return [Outcome(answered=None, stop=error, value=_Made(DraftResult(stop=stop))) for _ in prepared]
+        if len(results) != len(prepared):
+            raise InvalidDataError(
+                f"{type(self._maker).__name__} answered {len(prepared)} requests with {len(results)} results; "
+                "it must give one for each"
+            )
+        return [_outcome(result) for result in results]
+
+    def commit(self, finished: Sequence[tuple[_DraftTask, Outcome, bool]]) -> list[_DraftTask]:
+        """Writes the drafts, all of a call together; nothing follows from a draft."""
+        records = []
+        for task, outcome, again in finished:
+            made: _Made = outcome.value
+            if again:
+                task.entry.earlier += made.result.cost or 0.0
+            elif made.result.stop is None:
+                records.append(self._note_result(task.entry, made, len(finished)))
+        commit_together(self._store, records)
+        for _ in records:
+            self._advance()
+        return []
+
+    def _advance(self) -> None:
+        with self._lock:
+            self._done += 1
+            if self._progress is not None:
+                self._progress(self._done, self._all)
 
     def pair(self, entry: _Entry) -> Pair | None:
         record = entry.record
@@ -200,7 +299,7 @@ class _Work:
     def _committed(self, entry: _Entry) -> StageRecord | None:
         """Returns the record if nothing is left to do for it."""
         record = self._store.find(entry.photo.id, entry.key)
-        if record is None:
+        if record is None or is_named(record, self._retry):
             return None
         lost = (
             record.status == "kept"
@@ -210,64 +309,14 @@ class _Work:
         if record.status == "failed" or lost:
             entry.earlier = float(record.data.get("usd") or 0.0)
             return None
+        if "seed" in record.data:
+            self.earlier[record.reason] += 1
         return record
 
-    def _make(self, waiting: list[_Entry]) -> FashionEditError | None:
-        """Makes and commits the drafts, a batch at a time; returns what stops the stage."""
-        while waiting:
-            size = max(1, self._maker.batch_size)
-            batch, waiting = waiting[:size], waiting[size:]
-            affordable, short = self._afford(batch)
-            failure = self._make_batch(affordable) if affordable else None
-            if (failure := failure or short) is not None:
-                return failure
-        return None
-
-    def _afford(self, batch: list[_Entry]) -> tuple[list[_Entry], BudgetSpentError | None]:
-        """Returns those that there is money for, which is reserved, and why there is none for others."""
-        estimate = self._maker.highest_cost
-        if self._budget is None or estimate == 0:
-            return batch, None
-        check_draft_price(self._maker, self._budget)
-        for number in range(len(batch)):
-            try:
-                batch[number].reservation = self._budget.reserve(estimate or 0.0, "generate")
-            except BudgetSpentError as error:
-                return batch[:number], error
-        return batch, None
-
-    def _make_batch(self, batch: list[_Entry]) -> FashionEditError | None:
-        requests = [entry.request for entry in batch if entry.request is not None]
-        settled = 0
-        try:
-            results = self._maker.make(requests)
-            if len(results) != len(requests):
-                raise InvalidDataError(
-                    f"{type(self._maker).__name__} answered {len(requests)} requests with {len(results)} results; "
-                    "it must give one for each"
-                )
-            failure: FashionEditError | None = None
-            for entry, result in zip(batch, results, strict=True):
-                settled += 1
-                self._charge(entry, result.cost)
-                failure = failure or result.stop
-                if result.stop is None:
-                    self._note_result(entry, result, len(batch))
-            commit_together(self._store, [entry.record for entry in batch if entry.record is not None])
-            return failure
-        except ServiceError as error:
-            return error
-        finally:
-            for entry in batch[settled:]:
-                self._charge(entry, 0.0)
-
-    def _charge(self, entry: _Entry, cost: float | None) -> None:
-        if self._budget is not None and entry.reservation is not None:
-            self._budget.charge(entry.reservation, cost)
-
-    def _note_result(self, entry: _Entry, result: DraftResult, batch: int) -> None:
+    def _note_result(self, entry: _Entry, made: _Made, batch: int) -> StageRecord:
         """Gives the entry its record, whose image is on disk then; it is still to be committed."""
         assert entry.request is not None
+        result = made.result
         data: dict[str, Any] = {
             "seed": entry.request.seed,
             "effective": dict(result.effective),
@@ -278,18 +327,9 @@ class _Work:
             "date": datetime.now(UTC).date().isoformat(),
         }
         entry.request = None
-        if result.image is None:
-            entry.note("failed" if result.retry else "dropped", result.reason, result.detail, **data)
-            return
-        try:
-            image = to_rgb(result.image)
-        except InvalidImageError as error:
-            entry.note("dropped", "draft not readable", str(error), **data)
-            return
-        if (blank := blank_reason(image)) is not None:
-            entry.note("dropped", *blank, **data)
-        else:
-            entry.note("kept", draft=self._store.put_image(image), size=list(image.size), **data)
+        if made.image is None:
+            return entry.note("failed" if result.retry else "dropped", made.reason, made.detail, **data)
+        return entry.note("kept", draft=self._store.put_image(made.image), size=list(made.image.size), **data)
 
     def _commit(self, entry: _Entry, status: _Status, reason: str | None = None, detail: str | None = None) -> None:
         self._store.commit(entry.note(status, reason, detail))
@@ -306,6 +346,36 @@ def check_draft_price(maker: DraftMaker, budget: CostTracker | None) -> None:
             "what a draft may cost is not known, so that a budget can't be kept; give --draft highest_cost=USD, or "
             "leave --budget out"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A draft that was judged: an image of use, or the reason why there is none."""
+
+    result: DraftResult
+    image: Image.Image | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+def _outcome(result: DraftResult) -> Outcome:
+    made = _Made(result, None, result.reason, result.detail)
+    if result.image is not None:
+        try:
+            image = to_rgb(result.image)
+            blank = blank_reason(image)
+            made = _Made(result, image) if blank is None else _Made(result, None, *blank)
+        except InvalidImageError as error:
+            made = _Made(result, None, "draft not readable", str(error))
+    return Outcome(
+        answered=None if result.stop is not None else not result.again,
+        reason=None if result.again or result.stop is not None else made.reason,
+        message=made.detail or "",
+        again=result.again,
+        stop=result.stop,
+        reply=result.reply,
+        value=made,
+    )
 
 
 def _decoded_digest(photo: Photo) -> str:

@@ -68,6 +68,13 @@ if TYPE_CHECKING:
     metavar="STAGES",
     help="Some of generate, analyse, split: make, and pay for, what was made with other captions or settings anew.",
 )
+@click.option(
+    "--retry",
+    multiple=True,
+    metavar="REASON",
+    help="Ask again about photographs that were dropped for this reason, as the funnel names it; repeatable.",
+)
+@click.option("--keep-going", is_flag=True, help="Go on although the first drafts or pairs all failed the same way.")
 @click.option("--leave-failed", is_flag=True, help="Write the dataset without what failed and could be tried again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel, or the plan, as JSON.")
 @quiet_option
@@ -113,7 +120,12 @@ def build(
         folder.claim()
     parts = _parts(photos, given)
     build_ = Build(
-        folder, parts, _options(photos, given, share_of(share)), budget=budget, bars=progress_bar(quiet or as_json)
+        folder,
+        parts,
+        _options(photos, given, share_of(share)),
+        budget=budget,
+        bars=progress_bar(quiet or as_json),
+        tell=lambda sentence: echo(f"fashionedit: {sentence}", err=True),
     )
     if dry_run:
         build_.check(out, stage_names(only))
@@ -171,7 +183,7 @@ def _drafts(given: dict[str, Any], prices: dict[str, Price]) -> Callable[[], Dra
 
         known = dict(options)
         if spec.startswith("openai:"):
-            known |= _image_price(spec.removeprefix("openai:"), prices)
+            known = _image_price(spec.removeprefix("openai:"), prices) | known
         elif not spec.startswith("folder:"):
             known.setdefault("device", given["device"])
         return make_drafts(spec, **known)
@@ -179,8 +191,12 @@ def _drafts(given: dict[str, Any], prices: dict[str, Price]) -> Callable[[], Dra
     return make
 
 
+_PROMPT_TOKENS = 8_000  # the longest prompt that image services take
+_PICTURE_TOKENS = 6_240  # of a 1024 × 1536 picture at high quality, the dearest that OpenAI's image guide lists
+
+
 def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
-    """Returns what turns the usage of an image service into money, where a price is known."""
+    """Returns what turns the usage of an image service into money, and the most of it, where a price is known."""
     from fashionedit.runtime.prices import price_of
 
     price = price_of(model, prices)
@@ -196,7 +212,8 @@ def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
             image_tokens=counts.get("input_image_tokens", 0),
         )
 
-    return {"cost_of": cost}
+    highest = price.cost(input_tokens=_PROMPT_TOKENS, output_tokens=_PICTURE_TOKENS)
+    return {"cost_of": cost, "highest_cost": highest}
 
 
 def _find_encoder(given: dict[str, Any]) -> Callable[[bool], object]:
@@ -284,6 +301,8 @@ def _options(source: PhotoSource, given: dict[str, Any], share: tuple[int, int] 
         licence=given["licence"],
         again=[stage.strip() for stage in (given["again"] or "").split(",") if stage.strip()],
         leave_failed=given["leave_failed"],
+        retry=given["retry"],
+        keep_going=given["keep_going"],
     )
 
 

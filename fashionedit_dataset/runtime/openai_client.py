@@ -12,12 +12,14 @@ from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 from .failures import Failure, Problem, masked, problem_of
 from .http_clients import client_options, connection_failure, proxy_of
 from .http_clients import open_client as open_guarded
+from .limiter import ServiceReply
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 DEFAULT_URL = "https://api.openai.com/v1"
 _KEY = "OPENAI_API_KEY"
+_NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "ServiceError"}
 
 
 def open_client(
@@ -98,6 +100,19 @@ def call_errors() -> tuple[type[Exception], ...]:
     import openai
 
     return openai.OpenAIError, InvalidDataError, OSError
+
+
+def reply_of(error: Exception) -> ServiceReply | None:
+    """Returns what a failed call's answer said about the service's limits, None where nothing was answered."""
+    response = getattr(error, "response", None)
+    return None if response is None else ServiceReply(response.status_code, dict(response.headers))
+
+
+def may_have_cost(error: Exception) -> bool:
+    """Returns whether a failed call may have been paid for: it was sent, and no error was answered."""
+    if getattr(error, "response", None) is not None:
+        return False
+    return type(error.__cause__).__name__ not in _NEVER_SENT
 
 
 def service_url(base_url: str | None) -> str:

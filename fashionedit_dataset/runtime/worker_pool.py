@@ -60,6 +60,7 @@ class Outcome:
         answered: True ends a row of failures, False adds to it, None does neither.
         reason: Why it is of no use, in the same few words for the same cause; None where it is of use, or nobody knows.
         message: Why, in a sentence.
+        conclusive: Whether the task is done; an answer that is sent back for repair is not.
         again: Whether the same call may succeed a little later.
         alone: Whether it was asked together with others, and what failed is the whole of them.
         stop: The error for which no further call is worth making.
@@ -70,6 +71,7 @@ class Outcome:
     answered: bool | None = True
     reason: str | None = None
     message: str = ""
+    conclusive: bool = True
     again: bool = False
     alone: bool = False
     stop: Exception | None = None
@@ -442,7 +444,7 @@ class WorkerPool(Generic[T]):
                 self._failures = 0
             elif outcome.answered is False and not again:
                 self._failures += 1
-            if outcome.answered and outcome.reason is None:
+            if outcome.answered and outcome.reason is None and outcome.conclusive:
                 self._proven = True
             elif outcome.reason is not None:
                 self._reasons[outcome.reason] += 1

@@ -14,9 +14,10 @@ from typing import Any
 
 from lmm_pairs import make_pairs, toy_analyst
 
-import fashionedit.builders.analyse.service as service
+import fashionedit.runtime.openai_client as openai_client
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.stage_store import StageStore
+from fashionedit.runtime.ledger import CostTracker
 
 pairs, store = make_pairs(Path(sys.argv[1]), int(sys.argv[2])), StageStore(Path(sys.argv[3]))
 url = sys.argv[4]
@@ -33,7 +34,7 @@ def happened(what: str) -> None:
 
 
 replace = Path.replace
-open_client = service.open_client
+open_client = openai_client.open_client
 
 
 def watched(path: Path, target: Path) -> Path:
@@ -43,14 +44,13 @@ def watched(path: Path, target: Path) -> Path:
     return answer
 
 
-def watched_client(analyst: Any, hooks: Any = None) -> Any:
+def watched_client(**options: Any) -> Any:
     """The client; a request that was answered counts as sent, before anybody sees the answer."""
     answered = {"response": [lambda response: happened("sent" if response.request.method == "POST" else "")]}
-    for name, functions in (hooks or {}).items():
-        answered[name] = [*answered.get(name, []), *functions]
-    return open_client(analyst, answered)
+    return open_client(**options, hooks=answered)
 
 
 Path.replace = watched  # type: ignore[method-assign]  # in this process alone: it sees each file appear
-service.open_client = watched_client
-print(len(list(analyse(pairs, toy_analyst(url), store))))
+openai_client.open_client = watched_client
+costs = CostTracker(store.folder / "ledger.jsonl")
+print(len(list(analyse(pairs, toy_analyst(url), store, budget=costs))))

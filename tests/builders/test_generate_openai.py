@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
 from fashionedit.images import pixel_digest
 from fashionedit.runtime.ledger import CostTracker
+from fashionedit.runtime.worker_pool import CommonFailureError
 
 KEY = "sk-test-0123456789"
 
@@ -26,7 +28,8 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def one(server: ImagesServer, caption: str = "a dress", **settings: Any) -> DraftResult:
-    (result,) = maker(server, **settings).make([DraftRequest("a", caption, 7)])
+    with closing(maker(server, **settings)) as drafts:
+        (result,) = drafts.make([DraftRequest("a", caption, 7)])
     return result
 
 
@@ -40,7 +43,7 @@ def photos(captions: Sequence[str]) -> list[Photo]:
 
 
 def run(server: ImagesServer, captions: Sequence[str], store: StageStore, **settings: Any) -> list[Any]:
-    own = {name: settings.pop(name) for name in ("budget",) if name in settings}
+    own = {name: settings.pop(name) for name in ("budget", "retry", "keep_going") if name in settings}
     return list(generate(photos(captions), maker(server, **settings), store, digest_of=lambda photo: "0" * 64, **own))
 
 
@@ -104,16 +107,16 @@ def test_the_seed_is_sent_where_it_is_wanted() -> None:
 
 
 @pytest.mark.parametrize("fault", ["429", "429 soon", "500", "reset"])
-def test_the_client_asks_again_after(fault: str) -> None:
-    with ImagesServer(default=(fault, "ok")) as server:
-        assert one(server).image is not None
-        assert server.calls["a dress"] == 2
+def test_the_stage_asks_again_after(fault: str, tmp_path: Path) -> None:
+    with ImagesServer(script={"b": [fault, fault, "ok"]}) as server:
+        assert len(run(server, ["a", "b"], StageStore(tmp_path), concurrency=1)) == 2
+        assert server.calls == {"a": 1, "b": 3}
 
 
-def test_a_server_that_says_when_is_not_asked_before() -> None:
+def test_a_server_that_says_when_is_not_asked_before(tmp_path: Path) -> None:
     with ImagesServer(default=("429 soon", "ok")) as server:
         start = time.monotonic()
-        assert one(server).image is not None
+        assert len(run(server, ["a dress"], StageStore(tmp_path))) == 1
         assert time.monotonic() - start >= 0.2
 
 
@@ -148,13 +151,11 @@ def test_a_server_that_hangs_is_left_after_the_time_out() -> None:
 
 
 def test_a_connection_lost_after_an_answer_is_a_failure_and_one_never_had_is_the_end() -> None:
-    with ImagesServer(script={"b": ["reset"]}) as server:
-        working = maker(server, max_retries=0)
+    with ImagesServer(script={"b": ["reset"]}) as server, closing(maker(server, max_retries=0)) as working:
         assert working.make([DraftRequest("a", "a", 1)])[0].image is not None
         assert working.make([DraftRequest("b", "b", 1)])[0].reason == "no connection"
-    (result,) = OpenAIDrafts("toy-image", base_url="http://127.0.0.1:9/v1", max_retries=0).make(
-        [DraftRequest("a", "a", 1)]
-    )
+    with closing(OpenAIDrafts("toy-image", base_url="http://127.0.0.1:9/v1", max_retries=0)) as drafts:
+        (result,) = drafts.make([DraftRequest("a", "a", 1)])
     assert str(result.stop).startswith("the connection to 127.0.0.1 broke (")
     assert str(result.stop).endswith("; check base_url and the network")
 
@@ -183,8 +184,9 @@ def test_what_no_further_call_can_mend_stops_the_stage(fault: str, sentence: str
     with ImagesServer(script={"b": [fault]}) as server:
         with pytest.raises(ServiceError, match=sentence):
             run(server, ["a", "b", "c", "d", "e"], store, max_retries=0, concurrency=3)
-        assert sorted(server.calls) == ["a", "b", "c"]
-        assert [record.id for record in store.records()] == ["p00", "p02"]  # what was paid for beside it is kept
+        asked = dict(server.calls)
+        paid = [f"p{'abcde'.index(caption):02}" for caption in sorted(asked) if caption != "b"]
+        assert [record.id for record in store.records()] == paid  # what was paid for beside it is kept
         server.script.clear()
         assert len(run(server, ["a", "b", "c", "d", "e"], store)) == 5
         assert server.calls == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 1}
@@ -229,7 +231,7 @@ def test_records_say_what_was_asked_and_what_it_cost(tmp_path: Path) -> None:
     data = json.loads(next(store.folder.glob("records/*/p00.json")).read_text())["data"]
     assert data["size"] == [64, 96]
     assert data["seed"] == draft_seed(0, "p00")
-    assert data["batch"] == 4
+    assert data["batch"] == 1
     assert data["seconds"] > 0
 
 
@@ -241,9 +243,7 @@ def test_a_budget_is_never_exceeded_and_the_same_command_continues(tmp_path: Pat
         with pytest.raises(BudgetSpentError):
             run(server, captions, store, budget=budget, **priced)
         assert budget.spent == spent(store) <= 1.0
-        assert (
-            server.calls.total() == len(list(store.records())) == 3
-        )  # a batch of 3 for at most 0.90, then 0.3 > 0.4 - …
+        assert server.calls.total() == len(list(store.records())) == 4  # 0.8 is spent, and the next may cost 0.3
         rest = CostTracker(limit=5.0, before=lambda: spent(store))
         assert len(run(server, captions, store, budget=rest, **priced)) == 10
         assert server.calls.total() == 10
@@ -292,3 +292,43 @@ def test_the_description_names_the_host_and_nothing_secret(monkeypatch: pytest.M
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidDataError):
         OpenAIDrafts("toy-image", **settings)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_dead_service_ends_after_twenty_drafts(tmp_path: Path, concurrency: int) -> None:
+    with ImagesServer(script={"first": ["ok"]}, default=("500",)) as server:
+        captions = ["first", *(f"caption {number}" for number in range(60))]
+        with pytest.raises(ServiceError, match=r"20 drafts in a row had no answer.*500"):
+            run(server, captions, StageStore(tmp_path), max_retries=0, concurrency=concurrency)
+        assert 21 <= server.calls.total() <= 21 + 2 * concurrency
+
+
+def test_drafts_that_are_all_one_colour_are_not_all_paid_for(tmp_path: Path) -> None:
+    store, captions = StageStore(tmp_path), [f"caption {number}" for number in range(30)]
+    money: dict[str, Any] = {"cost_of": lambda usage: 0.25, "highest_cost": 0.5}
+    with ImagesServer(default=("black",)) as server:
+        for _ in range(2):  # the second time nothing is asked for
+            with pytest.raises(CommonFailureError, match=r"first 8 drafts .*: black image.*\$2\.00 .*--keep-going"):
+                run(server, captions, store, budget=CostTracker(tmp_path / "ledger.jsonl"), **money)
+            assert server.calls.total() == len(list(store.records())) == 8
+    with ImagesServer() as server:
+        budget = CostTracker(tmp_path / "ledger.jsonl")
+        assert len(run(server, captions, store, budget=budget, retry=["black_image"], **money)) == 30
+        assert server.calls.total() == 30
+        assert budget.spent == 38 * 0.25  # what was replaced is not forgotten
+    assert len(list(store.folder.glob("superseded/*/*.json"))) == 8
+    assert spent(store) == 30 * 0.25
+
+
+def test_a_call_that_was_answered_with_an_error_costs_nothing_and_a_lost_one_its_most(tmp_path: Path) -> None:
+    money: dict[str, Any] = {"cost_of": lambda usage: 0.25, "highest_cost": 0.5, "max_retries": 0}
+    for fault, cost in (("500", 0.0), ("moderated", 0.0), ("reset", 0.5), ("no image", 0.25)):
+        budget = CostTracker(tmp_path / fault / "ledger.jsonl")
+        with ImagesServer(script={"b": [fault]}) as server:
+            run(server, ["a", "b"], StageStore(tmp_path / fault), budget=budget, concurrency=1, **money)
+        assert budget.spent == 0.25 + cost, fault
+    gone = OpenAIDrafts("toy-image", base_url="http://127.0.0.1:9/v1", **money)
+    budget = CostTracker()
+    with pytest.raises(ServiceError):
+        list(generate(photos(["a"]), gone, StageStore(tmp_path / "gone"), digest_of=lambda photo: "0", budget=budget))
+    assert budget.spent == 0
