@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from fashionedit.runtime.secrets import masked
+
 from .build_options import BuildOptions, BuildParts
 from .photos import PhotoSource
 from .split import SplitList
@@ -53,7 +55,7 @@ def made_with(
             f"temperature {provenance['temperature']}"
         )
     made["split"] = f"{split.rule}, seed {split.seed}"
-    return made
+    return masked(made)
 
 
 def provenance_of(

@@ -9,6 +9,7 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
+from fashionedit.runtime.secrets import masked
 
 SETTINGS_FILE = "settings.json"
 
@@ -24,10 +25,10 @@ def keep_settings(folder: Path, settings: Mapping[str, Any], *, again: bool = Fa
     Raises:
         InvalidDataError: Other settings are there; the message names each difference.
     """
-    text = json.dumps(settings, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(masked(dict(settings)), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     if not again:
         check_settings(folder, settings)
-    if stored_settings(folder) != json.loads(text):
+    if masked(stored_settings(folder)) != json.loads(text):
         write_atomically(folder / SETTINGS_FILE, text.encode())
 
 
@@ -37,7 +38,7 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         InvalidDataError: Others are; the message names each difference.
     """
-    before, now = stored_settings(folder), json.loads(json.dumps(settings))
+    before, now = masked(stored_settings(folder)), json.loads(json.dumps(masked(dict(settings))))
     if before and before != now:
         changes = "; ".join(settings_differences(before, now))
         raise InvalidDataError(

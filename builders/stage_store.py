@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
 from fashionedit.images import pixel_digest, png_bytes, to_rgb
+from fashionedit.runtime.secrets import clean, masked, whole
 from fashionedit.types import check_id
 
 
@@ -52,8 +53,10 @@ class StageRecord(BaseModel):
         return self.data.get("usd") is not None or "seed" in self.data or bool(self.data.get("turns"))
 
     def to_json(self) -> bytes:
-        """Returns the content of the record's file."""
-        return (self.model_dump_json(indent=1) + "\n").encode()
+        """Returns the content of the record's file: without secrets, half characters and escapes."""
+        said = {name: masked(clean(getattr(self, name))) for name in ("reason", "detail")}
+        kept = self.model_copy(update={**said, "data": masked(whole(self.data), names=False)})
+        return (kept.model_dump_json(indent=1) + "\n").encode()
 
 
 class StageStore:

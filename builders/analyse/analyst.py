@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from fashionedit.builders.photo import Pair
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError
-from fashionedit.runtime.http_clients import check_url
+from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
 from fashionedit.runtime.prices import Price, price_of
 
 from .pictures import SentImages
@@ -82,8 +81,8 @@ class Analyst:
             raise InvalidDataError(f"temperature is {self.temperature}; choose 0..2, or none to send none")
         if self.max_output_tokens is not None and self.max_output_tokens < 64:
             raise InvalidDataError(f"max_output_tokens is {self.max_output_tokens}; an answer needs at least 64")
-        if not (math.isfinite(self.timeout) and self.timeout > 0):
-            raise InvalidDataError(f"timeout is {self.timeout}; give seconds, more than 0")
+        if not 0 < self.timeout <= MOST_SECONDS:
+            raise InvalidDataError(f"timeout is {self.timeout}; give seconds, more than 0 and at most {MOST_SECONDS:,}")
         if self.structured == "json_object" and "json" not in self.prompt.text.lower():
             raise InvalidDataError(
                 f"the prompt {self.prompt.name} does not say JSON, which services want for json_object; say it there, "

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.runtime.answers import token_counts
+from fashionedit.runtime.secrets import clean, masked
 
 MAX_TEXT = 65_536
 """How much of a text is kept, characters. Three differences take some hundred; whatever is longer can't be used."""
@@ -104,6 +105,7 @@ def read_reply(answer: dict[str, Any], api: Literal["chat", "responses"]) -> Rep
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise InvalidDataError(f"the service's answer is none of this API ({where}: {first['msg']})") from error
+    reply = Reply.model_validate(masked(clean(reply.model_dump()), names=False))  # it goes into records and datasets
     names = ("input_tokens", "cached_tokens", "output_tokens")
     counts = token_counts(answer.get("usage"))
     return reply.model_copy(update={name: counts[name] for name in names if name in counts})

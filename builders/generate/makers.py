@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from fashionedit.errors import UnknownNameError
+from pydantic import TypeAdapter, ValidationError
+
+from fashionedit.errors import InvalidDataError, UnknownNameError
 
 from .diffusers_drafts import DiffusersDrafts
 from .drafting import DraftMaker
@@ -70,4 +72,26 @@ def _built(make: Callable[..., DraftMaker], spec: str, first: str, given: dict[s
     for option in given:
         if option not in known:
             raise UnknownNameError(f"drafts from {spec} take no {option}; they take {', '.join(known) or 'no options'}")
-    return make(first, **given)
+    return make(first, **checked_arguments(make, given, f"drafts from {spec}"))
+
+
+def checked_arguments(make: Callable[..., Any], given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Returns arguments from a command line, each of the type that its parameter is annotated with.
+
+    Args:
+        make: A class.
+        given: Names and values of its parameters.
+        owner: Whose arguments they are, for the message.
+
+    Raises:
+        InvalidDataError: One is of another type.
+    """
+    hints = get_type_hints(make.__init__)
+    checked = {}
+    for name, value in given.items():
+        try:
+            checked[name] = TypeAdapter(hints.get(name, Any)).validate_python(value)
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]["msg"]
+            raise InvalidDataError(f"{name} of {owner} is {value!r} ({reason}); give another value") from None
+    return checked

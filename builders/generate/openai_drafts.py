@@ -15,7 +15,7 @@ from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
 from fashionedit.images import read_image
 from fashionedit.runtime.answers import json_object, picture_bytes, picture_text, token_counts
 from fashionedit.runtime.failures import Failure, Problem, Service, problem_in
-from fashionedit.runtime.http_clients import check_url
+from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
 from fashionedit.runtime.limiter import ServiceReply
 from fashionedit.runtime.openai_client import (
     call_errors,
@@ -75,10 +75,10 @@ class OpenAIDrafts:
         cost_of: Callable[[Mapping[str, int]], float | None] | None = None,
         highest_cost: float | None = None,
     ) -> None:
-        if concurrency < 1 or max_retries < 0 or timeout <= 0:
+        if concurrency < 1 or max_retries < 0 or not 0 < timeout <= MOST_SECONDS:
             raise InvalidDataError(
                 f"concurrency is {concurrency}, max_retries {max_retries} and timeout {timeout}; they must be at least "
-                "1, at least 0 and above 0"
+                f"1, at least 0, and above 0 and at most {MOST_SECONDS:,}"
             )
         if highest_cost is not None and not (
             isinstance(highest_cost, int | float) and math.isfinite(highest_cost) and highest_cost >= 0

@@ -35,8 +35,8 @@ from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.runtime.answers import json_object
-from fashionedit.runtime.failures import Failure, Problem, Service, masked, problem_of
-from fashionedit.runtime.http_clients import connection_failure, open_client, place_of
+from fashionedit.runtime.failures import Failure, Problem, Service, problem_of
+from fashionedit.runtime.http_clients import check_url, connection_failure, open_client, place_of
 from fashionedit.runtime.secrets import without_keys
 
 from .answers import read_answer, request_json
@@ -177,13 +177,8 @@ class OwnServer:
 
 
 def _checked(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        known = False
-    if not known or any(character.isspace() or ord(character) < 32 for character in url):
-        raise InvalidDataError(f"{masked(url)!r} is no address; write http://HOST:PORT/PATH or https://HOST/PATH")
+    check_url(url, "address")
+    parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
         raise InvalidDataError(f"the address of {parts.hostname} holds a password; set {TOKEN} instead")
     return parts

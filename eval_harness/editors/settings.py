@@ -8,8 +8,9 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import StateTrack
-from fashionedit.runtime.http_clients import check_url
+from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
 from fashionedit.runtime.prices import Price
+from fashionedit.runtime.secrets import refuse_secrets
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds that one edit may take; image services need up to two minutes."""
@@ -31,7 +32,8 @@ class EditorSettings:
         pass_env: The secret environment variables that a program is given; the others it never sees.
 
     Raises:
-        InvalidDataError: `timeout` is not above 0, or `base_url` is no address.
+        InvalidDataError: `timeout` is not above 0, `base_url` is no address, or an option holds a
+            secret.
     """
 
     base_url: str | None = None
@@ -43,8 +45,11 @@ class EditorSettings:
     pass_env: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 < self.timeout < float("inf"):
-            raise InvalidDataError(f"the timeout is {self.timeout} s; give a number of seconds above 0")
+        if not 0 < self.timeout <= MOST_SECONDS:
+            raise InvalidDataError(
+                f"the timeout is {self.timeout} s; give a number of seconds above 0, at most {MOST_SECONDS:,}"
+            )
+        refuse_secrets(self.options, "option")
         if self.base_url is not None:
             check_url(self.base_url, "base URL")
 

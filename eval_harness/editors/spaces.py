@@ -33,7 +33,7 @@ from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.images import png_bytes
 from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, masked, problem_of
-from fashionedit.runtime.http_clients import auth_hook, connection_failure, is_loopback, open_client
+from fashionedit.runtime.http_clients import auth_hook, check_url, connection_failure, is_loopback, open_client
 
 from .results import failed_result, picture_result
 from .settings import EditorSettings
@@ -249,6 +249,7 @@ def _connected(place: str, timeout: float) -> Any:
             raise
         raise MissingExtraError("space", "gradio_client") from None
     url = place if _is_url(place) else constants.ENDPOINT
+    check_url(url, "address")
     rules = {
         "timeout": timeout,
         "auth": auth_hook("httpx", url),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, Status
+from fashionedit.runtime.http_clients import MOST_SECONDS
 
 DEFAULT_RETRIES = 4
 """How often a call that may succeed a little later is made again; with 1, 2, 4 and 8 s before each."""
@@ -56,8 +57,10 @@ class Limits:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise InvalidDataError(f"{name} is {value}; give a number from 0 on")
-        if self.timeout == 0:
-            raise InvalidDataError("timeout is 0; give a number of seconds above 0")
+        if self.timeout is not None and not 0 < self.timeout <= MOST_SECONDS:
+            raise InvalidDataError(
+                f"timeout is {self.timeout:g}; give a number of seconds above 0, at most {MOST_SECONDS:,}"
+            )
         for status in self.retry:
             if status not in FINAL_FAILURES:
                 raise UnknownNameError(

@@ -176,7 +176,7 @@ def _parts(source: PhotoSource, given: dict[str, Any]) -> BuildParts:
 
 
 def _drafts(given: dict[str, Any], prices: dict[str, Price]) -> Callable[[], DraftMaker]:
-    spec, options = given["drafts"], parameters(given["draft_options"])
+    spec, options = given["drafts"], parameters(given["draft_options"], "--draft")
 
     def make() -> DraftMaker:
         from fashionedit.builders.generate import make_drafts
@@ -245,8 +245,9 @@ def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
     from fashionedit.builders.analyse.analyst import Analyst
     from fashionedit.builders.analyse.pictures import SentImages
     from fashionedit.builders.analyse.prompts import read_prompt
+    from fashionedit.builders.generate.makers import checked_arguments
 
-    asked = parameters(given["ask_options"])
+    asked = parameters(given["ask_options"], "--ask")
     asked |= {key: None for key in ("temperature", "max_output_tokens", "max_side") if asked.get(key) == "none"}
     pictures = {field.name: asked.pop(field.name) for field in fields(SentImages) if field.name in asked}
     own = ("model", "prompt", "base_url", "concurrency", "images", "prices")
@@ -261,9 +262,9 @@ def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
         prompt=read_prompt(given["prompt"]),
         base_url=given["base_url"],
         concurrency=given["concurrency"],
-        images=SentImages(**pictures),
+        images=SentImages(**checked_arguments(SentImages, pictures, "--ask")),
         prices=prices,
-        **asked,
+        **checked_arguments(Analyst, asked, "--ask"),
     )
 
 

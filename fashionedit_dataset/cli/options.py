@@ -14,6 +14,7 @@ import click
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import parse_json
 from fashionedit.runtime.progress import Bar
+from fashionedit.runtime.secrets import refuse_secrets
 
 from .printing import echo
 
@@ -125,7 +126,6 @@ def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
     """Returns what the options of `editor_options` say."""
     from fashionedit.eval_harness.editors import EditorSettings
     from fashionedit.runtime.prices import parse_price
-    from fashionedit.runtime.secrets import refuse_secrets
 
     told = {name: given[name] for name in ("base_url", "version", "state")}
     if given["timeout"] is not None:
@@ -133,7 +133,6 @@ def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
     if given["price"] is not None:
         told["price"] = parse_price(given["price"])
     options = parameters(given["options"], "--option")
-    refuse_secrets(options, "option")
     return EditorSettings(options=options, pass_env=given["pass_env"], **told)
 
 
@@ -182,7 +181,7 @@ def parameters(pairs: tuple[str, ...], option: str = "--param") -> dict[str, Any
     """Returns the values of `--param` or another option, each read as JSON where it is JSON, else as text.
 
     Raises:
-        InvalidDataError: A pair has no `=`, or its value begins as JSON does and is none.
+        InvalidDataError: A pair has no `=`, its value begins as JSON does and is none, or it holds a secret.
     """
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -195,6 +194,7 @@ def parameters(pairs: tuple[str, ...], option: str = "--param") -> dict[str, Any
             if _MEANT_AS_JSON.match(value) or not _is_text(value):
                 raise
             found[key] = value
+    refuse_secrets(found, option.lstrip("-"))
     return found
 
 

@@ -33,6 +33,9 @@ MOST_PICTURE_BYTES = 128 * 2**20
 MOST_ANSWER_BYTES = MOST_PICTURE_BYTES * 4 // 3 + 2**20
 """The longest answer that is read: the largest picture in base64, and a MiB for the rest."""
 
+MOST_SECONDS = 7 * 24 * 3600
+"""The longest timeout, s: no call takes a week, and clocks overflow at far more."""
+
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _MOST_OF_AN_ERROR = 2**20
 _CHUNK = 2**16
@@ -245,15 +248,19 @@ def check_url(url: str, name: str) -> None:
         parts = urlsplit(url)
         fault = ""
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            fault = "it is no http:// or https:// address"
+            fault = "it lacks http:// or https:// and a host"
         elif parts.port == 0:
             fault = "its port is 0"
         elif not url.isprintable() or " " in url:
             fault = "it holds a space or a control character"
+        else:
+            parts.hostname.encode("idna")
     except ValueError as error:
         fault = str(error)
     if fault:
-        raise InvalidDataError(f"the {name} {printable(url)!r} can't be used ({fault}); write https://HOST:PORT/v1")
+        raise InvalidDataError(
+            f"the {name} {printable(url)!r} is no address ({fault}); write http://HOST:PORT/PATH or https://HOST/PATH"
+        )
 
 
 def check_address(url: str, *, service: str) -> None:

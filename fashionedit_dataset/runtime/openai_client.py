@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 
 from .failures import Failure, Problem, masked, problem_of
-from .http_clients import client_options, connection_failure, proxy_of
+from .http_clients import check_url, client_options, connection_failure, proxy_of
 from .http_clients import open_client as open_guarded
 from .limiter import ServiceReply
 
@@ -43,6 +43,8 @@ def open_client(
         raise MissingExtraError("openai", "openai") from error
     key = os.environ.get(_KEY, "").strip()
     place = base_url or os.environ.get("OPENAI_BASE_URL") or None
+    if place is not None:
+        check_url(place, "base URL")
     if not key and place is None:
         raise ServiceError(f"there is no key; set {_KEY}, or name a service of your own with --base-url")
     return openai.OpenAI(

@@ -346,8 +346,8 @@ def refuse_secrets(values: Mapping[str, Any], kind: str) -> None:
         if masked({name: item}) != {name: item}:
             _remember_named({name: item})
             raise InvalidDataError(
-                f"{kind} {name!r} looks like a secret, and {kind}s are written to the run folder; give it in an "
-                "environment variable"
+                f"{kind} {name!r} looks like a secret, and it would be written to disk; give it in an environment "
+                "variable"
             )
 
 

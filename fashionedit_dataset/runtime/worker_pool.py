@@ -577,7 +577,7 @@ def pause_before(retry: int, backoff: float) -> float:
 
     By chance, so that calls that failed together do not come again together.
     """
-    return min(LONGEST_BACKOFF, backoff * 2.0 ** (retry - 1)) * random.uniform(0.5, 1.0)
+    return min(LONGEST_BACKOFF, backoff * 2.0 ** min(retry - 1, 30)) * random.uniform(0.5, 1.0)
 
 
 def _hanging(count: int, message: str) -> ServiceError:

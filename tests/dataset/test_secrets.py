@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from fashionedit.errors import InvalidDataError
+from fashionedit.runtime.http_clients import check_url
 from fashionedit.runtime.secrets import (
     clean,
     is_secret_name,
@@ -191,3 +192,26 @@ def test_no_escape_code_gets_to_a_terminal_and_json_stays_json() -> None:
     assert text.isprintable()
     assert json.loads(text) == {"name": "a\x9b31m"}
     assert printable("a\nb") == "a b"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h:port/v1",
+        "http://[::1/v1",
+        "http://h:99999/",
+        "http://h:0/",
+        "ftp://h/",
+        "h:80",
+        "http:///v1",
+        "",
+        "http://a b/",
+        "http://h\x1b/",
+        "http://\u00e9\udcff/",
+        "http://h\u009b/",
+    ],
+)
+def test_an_address_that_no_service_can_have_is_refused(url: str) -> None:
+    with pytest.raises(InvalidDataError, match="is no address") as caught:
+        check_url(url, "base URL")
+    assert str(caught.value).isprintable()
