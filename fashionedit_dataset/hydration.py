@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -20,7 +21,7 @@ from .errors import InvalidDataError, InvalidImageError
 from .files import read_regular
 from .folder import FashionEditFolder, split_files
 from .hydration_report import PROBLEMS, HydrationReport, name_some, refusal
-from .images import MAX_FILE_BYTES, crop
+from .images import MAX_FILE_BYTES, crop, pixel_digest
 from .manifest import MANIFEST_BYTES, MANIFEST_FILE, SampleHashes, manifest_hash, read_manifest
 from .parallel import map_in_order
 from .photographs import Photographs
@@ -175,6 +176,48 @@ def hydrate(
     return result
 
 
+def check_hydration(
+    annotations: Path | str, full: Path | str, *, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Checks that the annotations form can be filled in from the photographs and captions of the full set.
+
+    Args:
+        annotations: A folder in the annotations form.
+        full: The full set that it was made from.
+        progress: Called with the samples done and the samples in all.
+
+    Raises:
+        InvalidDataError: A sample would not come out as it is in the full set; the message names it.
+    """
+    annotations, full = Path(annotations), Path(full)
+    hashes = read_manifest(annotations).samples
+    pairs = [
+        (FashionEditFolder(annotations, split, facts_only=True), FashionEditFolder(full, split))
+        for split in split_files(annotations)
+    ]
+    done = 0
+
+    def problem(source: FashionEditFolder, whole: FashionEditFolder, key: str) -> str | None:
+        image = whole.original(key)
+        crops = tuple(pixel_digest(crop(image, box)) for box in source.facts(key).boxes)
+        if crops != hashes[key].references.get("crops"):
+            return "its crops are not what the photograph shows inside the boxes"
+        if _caption(key, whole.facts(key).annotation, hashes[key].caption) is None:
+            return "its caption does not pass its own check"
+        return None
+
+    for source, whole in pairs:
+        for key, found in zip(source.ids, map_in_order(partial(problem, source, whole), source.ids), strict=True):
+            if found is not None:
+                raise InvalidDataError(
+                    f"sample {key} could not be filled in again by those who have its photograph, because {found}; "
+                    "cut the crops from the photographs that are in the folder, with `fashionedit pack` or `build`"
+                )
+            done += 1
+            if progress is not None:
+                progress(done, sum(len(source) for source, _ in pairs))
+
+
 def hydrated_folder(annotations: Path, photographs: Photographs) -> Path:
     """Returns the full set in the cache folder, filled in now unless it was before.
 
@@ -212,7 +255,8 @@ def hydration_key(annotations: Path, photographs: Photographs) -> str:
 
 def _look(key: str, hashes: SampleHashes, photographs: Photographs) -> _Finding:
     """Returns whether photograph and caption are those that were published; decodes only what is in another file."""
-    caption = _caption(key, photographs.caption(key), hashes.caption)
+    tried = (_caption(key, text, hashes.caption) for text in photographs.captions(key))
+    caption = next((text for text in tried if text is not None), None)
     if caption is None:
         return _Finding("no caption" if photographs.caption(key) is None else "caption different")
     problem = "missing"

@@ -8,6 +8,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from .images import SUFFIXES, UNREAD_SUFFIXES
 from .types import safe_id
 
 _CAPTION_FILES = ("captions.json", "metadata.jsonl", "metadata.csv")
+_HUB_ROWS = "rows.jsonl"  # what a build keeps of a dataset on the Hub
+_LONGEST_NAME = 300  # letters
 _NAME_COLUMNS = ("image_id", "file_name", "image", "original", "name", "path", "id")
 _CAPTION_COLUMNS = ("annotation", "caption", "text", "prompt")
 
@@ -23,8 +26,9 @@ _CAPTION_COLUMNS = ("annotation", "caption", "text", "prompt")
 class Photographs:
     """The photographs of a folder by their names, and the captions that lie there.
 
-    Only names are read: a photograph is opened when it is asked for. Files may lie at any depth; several with one name
-    (as `segm/<id>.png` beside `images/<id>.jpg`) are all offered.
+    Only names and tables are read: a photograph is opened when it is asked for. Files may lie at any depth; several
+    with one name (as `segm/<id>.png` beside `images/<id>.jpg`) are all offered, and so are those that a row of a table
+    names beside the id. Whoever asks compares hashes, so that no column has to be called as somebody expects.
 
     Args:
         folder: Where they are.
@@ -48,14 +52,25 @@ class Photographs:
         for path in _walk(self.folder):
             if path.suffix.lower() in SUFFIXES:
                 self._files.setdefault(safe_id(path.stem), []).append(path)
-            elif path.name in _CAPTION_FILES or path.suffix.lower() == ".csv":
+            elif path.name in (*_CAPTION_FILES, _HUB_ROWS) or path.suffix.lower() == ".csv":
                 found.append(path)
         if not self._files:
             raise DatasetNotFoundError(
                 f"{folder} holds no photographs ({', '.join(SUFFIXES)}); give the folder that you unpacked them into"
             )
         self.captions_file = Path(captions) if captions is not None else _first(found, self.folder)
-        texts = read_captions(self.captions_file) if self.captions_file is not None else {}
+        self._rows: list[tuple[list[Path], list[str]]] = []  # the files that a row names, and all that it says
+        self._rows_of: dict[str, list[int]] = {}
+        self._tables = {path for path in (*found, self.captions_file) if path is not None and path.suffix != ".json"}
+        for table in sorted(self._tables):
+            self._read_table(table)
+        texts = {}
+        if self.captions_file is not None:
+            try:
+                texts = read_captions(self.captions_file)
+            except InvalidDataError:
+                if not self._rows:
+                    raise  # otherwise its columns have names of their own
         self._captions = {safe_id(name): text for name, text in texts.items()}
 
     def __len__(self) -> int:
@@ -65,7 +80,10 @@ class Photographs:
         """Returns the files that may be the photograph with this id, JPEG before PNG before WebP."""
         return tuple(
             sorted(
-                self._files.get(key, ()),
+                {
+                    *self._files.get(key, ()),
+                    *(path for row in self._rows_of.get(key, ()) for path in self._rows[row][0]),
+                },
                 key=lambda path: (SUFFIXES.index(path.suffix.lower()), len(path.parts), path.as_posix()),
             )
         )
@@ -79,11 +97,38 @@ class Photographs:
         """Returns the caption of the photograph with this id; None where there is none."""
         return self._captions.get(key)
 
+    def captions(self, key: str) -> Iterator[str | None]:
+        """Yields what may be the caption of the photograph with this id, the likeliest first.
+
+        It is what `caption` returns, each text in its rows, and the text file beside it.
+        """
+        yield self.caption(key)
+        for row in self._rows_of.get(key, ()):
+            yield from self._rows[row][1]
+        for path in self.files(key):
+            with suppress(OSError, UnicodeDecodeError):
+                yield path.with_suffix(".txt").read_text("utf-8-sig")
+
+    def _read_table(self, table: Path) -> None:
+        """Keeps the rows that name a photograph; a table about something else has none."""
+        with suppress(OSError, ValueError, RecursionError, csv.Error):
+            for row in _table_rows(table):
+                texts = list(_texts(row)) if isinstance(row, Mapping) else []
+                names = [text for text in texts if len(text) <= _LONGEST_NAME]
+                paths = [path for name in names for path in self._files.get(safe_id(stem_of(name)), ())]
+                if paths:
+                    for key in {key for name in names for key in (safe_id(name), safe_id(stem_of(name)))}:
+                        self._rows_of.setdefault(key, []).append(len(self._rows))
+                    self._rows.append((paths, texts))
+
     def fingerprint(self, keys: Iterable[str]) -> str:
         """Returns what changes when one of these photographs or the captions do: a name, a size or a time."""
         digest = hashlib.sha256()
         paths = [path for key in sorted(keys) for path in self.files(key)]
-        for path in [*paths, *([self.captions_file] if self.captions_file is not None else [])]:
+        for path in [
+            *paths,
+            *sorted({*self._tables, *([self.captions_file] if self.captions_file is not None else [])}),
+        ]:
             state = path.stat()
             digest.update(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:16]
@@ -105,12 +150,8 @@ def read_captions(path: Path) -> dict[str, str]:
     """
     kind = path.suffix.lower()
     try:
-        if kind == ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as lines:
-                return _of_rows(csv.DictReader(lines), path)
-        if kind == ".jsonl":
-            with path.open(encoding="utf-8-sig") as lines:
-                return _of_rows((json.loads(line) for line in lines if line.strip()), path)
+        if kind in (".csv", ".jsonl"):
+            return _of_rows(_table_rows(path), path)
         values = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise InvalidDataError(
@@ -120,6 +161,22 @@ def read_captions(path: Path) -> dict[str, str]:
     if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
         raise InvalidDataError(f'{path} is no JSON object of captions; write {{"photograph.jpg": "its caption", …}}')
     return {stem_of(name): text for name, text in values.items()}
+
+
+def _table_rows(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        if path.suffix.lower() == ".csv":
+            yield from csv.DictReader(lines)
+        else:
+            yield from (json.loads(line) for line in lines if line.strip())
+
+
+def _texts(row: Mapping[str, Any]) -> Iterator[str]:
+    for value in row.values():
+        if isinstance(value, Mapping):
+            yield from _texts(value)
+        elif isinstance(value, str | int | float) and (text := str(value).strip()):
+            yield text
 
 
 def _of_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> dict[str, str]:

@@ -16,6 +16,7 @@ from fashionedit.encoded import EncodedImage, without_metadata
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
 from fashionedit.folder import FashionEditFolder, split_files
+from fashionedit.hydration import check_hydration
 from fashionedit.image_metadata import has_metadata
 from fashionedit.lock import lock_folder
 from fashionedit.manifest import read_manifest
@@ -124,6 +125,7 @@ def publish_dataset(
             return _send(clean, target, "full", private, permission, leaderboard, dry_run, branch, message)
     with _staging(folder) as staged:
         write_annotations(folder, staged, workers=workers, progress=_part(progress, 0, 1))
+        check_hydration(staged, folder)
         check_files(staged, folder, workers=workers, progress=_part(progress, 1, 2))
         return _send(staged, target, "annotations", private, permission, leaderboard, dry_run, branch, message)
 

@@ -156,6 +156,42 @@ def test_captions_that_can_not_be_read_are_one_sentence(annotations, photos, tmp
     assert says in refused(annotations, photos, tmp_path / "out", captions=tmp_path / name)
 
 
+def test_captions_and_ids_come_from_any_column(annotations, photos, tmp_path):
+    (photos / "captions.json").unlink()
+    for number in range(6):
+        (path,) = photos.rglob(f"{identity(number)}.*")
+        path.rename(photos / f"IMG_{number}{path.suffix}")
+    rows = "".join(f'IMG_{n},"{caption(n)}",{identity(n)},7\n' for n in range(6))
+    (photos / "metadata.csv").write_text(f"datei,legende,artikel,zahl\n{rows}")
+    assert hydrate(annotations, photos, tmp_path / "out").identical
+
+
+def test_captions_come_from_a_text_beside_each_photograph(annotations, photos, tmp_path):
+    (photos / "captions.json").unlink()
+    for number in range(6):
+        (path,) = photos.rglob(f"{identity(number)}.*")
+        path.with_suffix(".txt").write_text(f"{caption(number)}\n")
+    assert hydrate(annotations, photos, tmp_path / "out").identical
+
+
+def test_what_could_not_be_filled_in_is_found_out_before_it_is_published(tmp_path):
+    from dataclasses import replace
+
+    from fashionedit.hydration import check_hydration
+
+    rows = [sample(n) for n in range(3)]
+    write_full(tmp_path / "good", rows)
+    write_annotations(tmp_path / "good", tmp_path / "good-annotations")
+    seen = []
+    check_hydration(tmp_path / "good-annotations", tmp_path / "good", progress=lambda *at: seen.append(at))
+    assert seen[-1] == (3, 3)
+    rows[1] = replace(rows[1], crops=rows[0].crops)
+    write_full(tmp_path / "bad", rows)
+    write_annotations(tmp_path / "bad", tmp_path / "bad-annotations")
+    with pytest.raises(InvalidDataError, match=f"sample {identity(1)} could not be filled in again"):
+        check_hydration(tmp_path / "bad-annotations", tmp_path / "bad")
+
+
 def test_a_set_without_captions_needs_none(tmp_path):
     from dataclasses import replace
 
