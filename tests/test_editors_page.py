@@ -206,7 +206,7 @@ def console(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.Monke
         assert line.startswith("$ ")
         if match := re.fullmatch(r"\$ export (\w+)=(\S+)", line):
             monkeypatch.setenv(match[1], match[2])
-        elif match := re.fullmatch(r"\$ pip install 'fashionedit\[(\w+)\]'", line):
+        elif match := re.fullmatch(r"\$ pip install -e '\.\[(\w+)\]'", line):
             setup = configparser.ConfigParser()
             setup.read(ROOT / "setup.cfg")
             assert match[1] in setup["options.extras_require"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import importlib
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from lowest_versions import lowest_versions
+
+from fashionedit.errors import MissingExtraError
 
 ROOT = Path(__file__).parents[1]
 ROOMS = {
@@ -129,6 +132,18 @@ def test_every_dependency_has_a_lowest_version_that_can_be_installed_and_tested(
     for line in lines:
         name, _, version = re.split("([>=]=)", line)
         assert lowest.get(name, version) == version, f"{name} has two lowest versions"
+
+
+def test_a_missing_library_is_told_as_setup_cfg_requires_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    extras = _setup()["options.extras_require"]
+    for extra in ("clip", "offline", "diffusers", "openai", "space", "sketch"):
+        lines = extras[extra].split()
+        for line in lines:
+            name = re.split("[>=]", line)[0]
+            assert str(MissingExtraError(extra, name)) == f"{name} is not installed; run: pip install '{line}'"
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda **_: [])
+    wanted = " ".join(f"'{line}'" for line in extras["clip"].split())
+    assert str(MissingExtraError("clip", "torch")) == f"torch is not installed; run: pip install {wanted}"
 
 
 def test_nothing_shadows_the_package() -> None:
