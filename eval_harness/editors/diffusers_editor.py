@@ -7,7 +7,7 @@ elsewhere base and reference are stitched side by side and the answer is cropped
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -101,6 +101,14 @@ class DiffusersEditor:
         ]
         name = facts.name + (f" + {lora.name}" if lora else "")
         return EditorInfo(name, " ".join(parts), stitched=not self._native, most_at_once=1)
+
+    def check_params(self, params: Mapping[str, Any]) -> None:
+        """Returns if the pipeline takes these params.
+
+        Raises:
+            EditorError: It does not take one, or would ignore it.
+        """
+        arguments(self._facts, self._kind, params)
 
     def edit(self, request: EditRequest) -> EditResult:
         """Returns the pipeline's picture; arguments and exceptions are those of `edit_many`."""

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from fashionedit.errors import EditorError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, StateTrack, Status
 from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.running.attempts import described
 from fashionedit.eval_harness.running.identity import editor_info
 from fashionedit.eval_harness.running.keys import canonical_json
 
@@ -295,7 +296,7 @@ def _alike(one: EditResult, other: EditResult, *, exact: bool, pixels: bool = Tr
 
 
 def _raised(request: EditRequest, what: str, error: Exception) -> str:
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    said = described(error)
     return (
         f"{what} ({request.protocol}) raised {said}; return an EditResult with a status and a message, and raise "
         "ServiceError alone, where no further call is worth making"

@@ -13,7 +13,7 @@ from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError,
 from fashionedit.eval_harness.editing import Editor, EditRequest, EditResult, PrivilegedEditor, RequestImage, Status
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import DETAIL, with_reference
-from fashionedit.eval_harness.running.attempts import edit_request
+from fashionedit.eval_harness.running.attempts import described, edit_request
 from fashionedit.eval_harness.running.chain import Chain, Step
 from fashionedit.eval_harness.running.identity import editor_info, run_identity
 from fashionedit.eval_harness.samples import SampleSource
@@ -142,8 +142,7 @@ class _Patient:
             raise
         except Exception as error:
             status = Status.TIMEOUT if isinstance(error, TimeoutError) else Status.ERROR
-            said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return Observed(request, status, said, time.perf_counter() - start)
+            return Observed(request, status, described(error), time.perf_counter() - start)
         if not isinstance(given, EditResult):
             raise EditorError(
                 f"edit() returned {type(given).__name__}; return an EditResult, such as EditResult.ok(image)"

@@ -268,13 +268,13 @@ def _raised(step: Step, error: BaseException, seconds: float) -> FailedAttempt:
     return _failure(
         step,
         Status.TIMEOUT if isinstance(error, TimeoutError) else Status.ERROR,
-        message=_described(error),
+        message=described(error),
         traceback="".join(traceback.format_exception(error)),
         seconds=round(seconds, 4),
     )
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """Returns what was raised, and where in the editor's own code."""
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
