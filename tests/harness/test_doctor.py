@@ -170,7 +170,7 @@ AILMENTS: dict[str, tuple[Callable[[EditRequest], Any], str, str, str]] = {
         "problem",
         "0 of 6 rounds gave a picture (6 error); the first of the others: R",
     ),
-    "16 bits": (lambda r: Image.new("I;16", r.base.size), "edits", "problem", "6 invalid_image"),
+    "no pixels": (lambda r: Image.new("RGB", (0, 4)), "edits", "problem", "6 invalid_image"),
 }
 
 
@@ -370,7 +370,7 @@ def test_the_command_tells_findings_verdict_and_the_run_to_start(
     assert lines[0] == "mine:edit, 10 calls"
     assert {line.split()[0] for line in lines[1:]} == {"ok"}
     assert verdict == "Ready."
-    assert following == "next: fashionedit run mine.py:edit --data fashionedit --out runs/mine-edit --param depth=3"
+    assert following == "next: fashionedit run mine.py:edit --data synthetic --out runs/mine-edit --param depth=3"
     assert [path for path in sorted(tmp_path.iterdir()) if path.name != "__pycache__"] == before
 
     assert code_of("identity", "--data", "synthetic:1", "--json") == 1
