@@ -229,6 +229,10 @@ def test_a_full_disk_is_told_and_a_bug_is_not_hidden(monkeypatch, capsys):
     assert "the disk can't be written (No space left on device); make room" in sentence(["show", "x"], capsys)
     fails(PermissionError(errno.EACCES, "Permission denied", "/there"))
     assert "/there can't be read or written (Permission denied); change its rights" in sentence(["show", "x"], capsys)
+    fails(PermissionError(errno.EACCES, "Permission denied", "/there/.page.html.12.0123abcd.part"))
+    assert "/there/page.html can't be" in sentence(["show", "x"], capsys)
+    fails(OSError(errno.EMFILE, "Too many open files", "/there"))
+    assert "/there can't be opened (Too many open files); raise the limit" in sentence(["show", "x"], capsys)
     for bug in (ConnectionResetError(errno.ECONNRESET, "reset"), OSError("no number")):
         fails(bug)
         with pytest.raises(OSError, match=r"reset|no number"):

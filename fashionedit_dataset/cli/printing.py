@@ -22,7 +22,7 @@ from fashionedit.runtime.secrets import clean, shown
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_PART = re.compile(r"\.([^/]+)\.\d+\.[0-9a-f]+\.part")  # a file is written under such a name first
+_PART = re.compile(r"\.([^/]+?)(?:\.\d+)?\.[0-9a-f]{6,}\.part")  # a file is written under such a name first
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
