@@ -257,7 +257,7 @@ def _differences(items: Sequence[Any], size: tuple[int, int] | None, convert: bo
         except InvalidDataError as error:
             faults.append(str(error))
     if not faults:
-        faults += difference_faults(found)
+        faults += [*difference_faults(found), *_repeated_words(found)]
     if faults:
         raise InvalidDataError(". ".join(faults))
     return ParsedAnswer(tuple(found), tuple(notes))
@@ -267,7 +267,7 @@ def difference_faults(found: Sequence[tuple[str, Box]], size: tuple[int, int] | 
     """Returns what is wrong with the differences of one sample, in sentences that a model or a person can act on.
 
     Looked for are boxes in another unit, of nearly nothing, of nearly the whole image, and nearly equal ones;
-    descriptions that say nothing, speak of the second image, or stand there twice.
+    descriptions that say nothing or speak of the second image.
 
     Args:
         found: Descriptions and boxes.
@@ -394,11 +394,15 @@ def _number(value: Any) -> float | None:
 
 
 def _repetitions(found: Sequence[tuple[str, Box]]) -> Iterator[str]:
-    for (first, (text, box)), (second, (other_text, other_box)) in combinations(enumerate(found, 1), 2):
+    for (first, (_, box)), (second, (_, other_box)) in combinations(enumerate(found, 1), 2):
         if box == other_box:
             yield f"differences {first} and {second} have the same box; give three different places"
         elif overlap(box, other_box) > MOST_OVERLAP:
             yield f"differences {first} and {second} have nearly the same box; give three different places"
+
+
+def _repeated_words(found: Sequence[tuple[str, Box]]) -> Iterator[str]:
+    for (first, (text, _)), (second, (other_text, _)) in combinations(enumerate(found, 1), 2):
         if text.casefold().rstrip(".") == other_text.casefold().rstrip("."):
             yield f"differences {first} and {second} have the same description; describe three different things"
 

@@ -437,6 +437,10 @@ class Build:
             selection=self._selection,
             usd=self.budget.spent,
             sheet=self.sheet,
+            captions_cut=sum(
+                bool(record.data.get("effective", {}).get("tokens_dropped"))
+                for record in self.work.store("generate").records()
+            ),
             drafts_per_second=throughput(self.work.store("generate")),
         )
 

@@ -125,6 +125,7 @@ class BuildReport:
         usd: What generation and analysis have cost in all runs together, as far as prices are known.
         drafts_per_second: Of one process, measured; None if no draft was generated.
         figures: On the boxes of the whole set, if the dataset was written.
+        captions_cut: Captions whose end the model that made the drafts did not read, because it has too many tokens.
         sheet: The page of the first samples, if samples were analysed.
     """
 
@@ -138,6 +139,7 @@ class BuildReport:
     drafts_per_second: float | None = None
     figures: BoxFigures | None = None
     sheet: Path | None = None
+    captions_cut: int = 0
 
 
 def stage_names(text: str | None) -> tuple[str, ...]:

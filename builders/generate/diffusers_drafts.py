@@ -13,7 +13,7 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.runtime.loading import DTYPES, Offload, default_dtype, load_pipeline, parts_without_t5
 from fashionedit.runtime.memory import free_memory, is_out_of_memory
-from fashionedit.runtime.pipelines import PipelineFacts
+from fashionedit.runtime.pipelines import PipelineFacts, dropped_tokens
 from fashionedit.runtime.quiet import quiet
 from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype
 
@@ -193,12 +193,15 @@ class DiffusersDrafts:
         flags = getattr(output, "nsfw_content_detected", None)
         unsafe = list(flags) if isinstance(flags, list | tuple) else [bool(flags)] * len(batch)
         return [
-            self._result(image, bool(flag), seconds, len(batch)) for image, flag in zip(images, unsafe, strict=True)
+            self._result(image, bool(flag), seconds, len(batch), dropped_tokens(pipeline, request.caption))
+            for image, flag, request in zip(images, unsafe, batch, strict=True)
         ]
 
-    def _result(self, image: Image.Image, unsafe: bool, seconds: float, batch: int) -> DraftResult:
+    def _result(
+        self, image: Image.Image, unsafe: bool, seconds: float, batch: int, dropped: dict[str, int]
+    ) -> DraftResult:
         width, height = image.size
-        effective = self._facts.effective(self._call) | {"width": width, "height": height}
+        effective = self._facts.effective(self._call) | {"width": width, "height": height} | dropped
         provenance = self._environment | {"batch": batch}
         if unsafe:
             return DraftResult(

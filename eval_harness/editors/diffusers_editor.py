@@ -19,7 +19,7 @@ from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.runtime.loading import default_dtype, load_pipeline
 from fashionedit.runtime.memory import free_memory, is_out_of_memory
-from fashionedit.runtime.pipelines import PipelineFacts, find_pipeline
+from fashionedit.runtime.pipelines import PipelineFacts, dropped_tokens, find_pipeline, is_black
 from fashionedit.runtime.quiet import quiet
 from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype
 
@@ -203,8 +203,8 @@ class DiffusersEditor:
         short = {name: value for name, value in requests[0].params.items() if name not in given}  # steps, guidance
         effective = facts.effective(given | size) | short | self._circumstances(count)
         return [
-            self._result(image, one, bool(flag), effective)
-            for image, one, flag in zip(images, shown, unsafe, strict=True)
+            self._result(image, one, bool(flag), effective | dropped_tokens(pipeline, text))
+            for image, one, flag, text in zip(images, shown, unsafe, words, strict=True)
         ]
 
     def _result(self, image: Image.Image, shown: Shown, unsafe: bool, effective: dict[str, Any]) -> EditResult:
@@ -214,6 +214,12 @@ class DiffusersEditor:
         if unsafe:
             message = f"the safety checker of {self._facts.name} took the picture for unsafe and blackened it"
             return EditResult.failed(Status.REFUSED, message, params=params)
+        if is_black(image):
+            message = (
+                "the picture is black all over, as NaN in the model's numbers leaves it; try option dtype=fp32 or "
+                "dtype=bf16, or load the weights again"
+            )
+            return EditResult.failed(Status.INVALID_IMAGE, message, params=params)
         return EditResult.ok(shown.edited(image, squeezed=self._kind.squeezes), params=params)
 
     def _circumstances(self, count: int) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class RunSummary:
         retries: How many of the edits were made again because they had failed.
         cost_usd: What the run has cost, USD, all its sessions together; None where no cost is known.
         seconds: The median time of an edit, s, of all sessions; None where none is known.
+        tokens_dropped: For each round whose instruction is longer than the model reads, the tokens that it passed over.
         stopped: Why the run ended early, a sentence; empty where it did not, or the caller stopped it.
     """
 
@@ -72,6 +73,7 @@ class RunSummary:
     cost_usd: float | None = None
     seconds: float | None = None
     stopped: str = ""
+    tokens_dropped: tuple[int, ...] = ()
 
     @property
     def unfinished(self) -> int:
@@ -92,6 +94,7 @@ class Tally:
         self._retries = 0
         self._reused = 0
         self._seconds: list[float] = []
+        self._cut: list[int] = []
         self._usd: float | None = None
         self._examples: dict[Status, str] = {}
 
@@ -134,6 +137,9 @@ class Tally:
 
     def _count(self, ended: Ended, *, advance: bool) -> None:
         self._statuses[ended.status] += 1
+        dropped = ended.effective_params.get("tokens_dropped") if isinstance(ended, RoundRecord) else None
+        if isinstance(dropped, int):
+            self._cut.append(dropped)
         if ended.status is not Status.OK:
             self._examples.setdefault(ended.status, ended.message)
         elif ended.seconds is not None:
@@ -165,6 +171,7 @@ class Tally:
             cost_usd=self._usd,
             seconds=statistics.median(self._seconds) if self._seconds else None,
             stopped=stopped,
+            tokens_dropped=tuple(self._cut),
         )
 
 
@@ -207,6 +214,11 @@ def summary_lines(summary: RunSummary) -> list[str]:
         took.append(f"{usd(summary.cost_usd)} in all")
     if took:
         lines.append(", ".join(took))
+    if cut := summary.tokens_dropped:
+        lines.append(
+            f"{len(cut)} {'instruction has' if len(cut) == 1 else 'instructions have'} more tokens than the text "
+            f"encoder reads; up to {max(cut)} at the end had no effect"
+        )
     if summary.note:
         lines.append(summary.note)
     return lines

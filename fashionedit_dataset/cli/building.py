@@ -150,6 +150,10 @@ def _told(report: BuildReport) -> str:
         lines.append(f"The first samples, to look at: {report.sheet}")
     if report.answered is not None:
         lines.append(f"Differences by {report.answered}.")
+    if report.captions_cut:
+        lines.append(
+            f"{report.captions_cut:,} captions have more tokens than the drafts' model reads; their ends are lost."
+        )
     if report.drafts_per_second:
         lines.append(f"Drafts: {1 / report.drafts_per_second:.2f} s each, in one process.")
     if report.usd:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.parallel import map_in_order
 
@@ -213,3 +215,29 @@ def _unreachable(repository: str, error: Exception) -> ServiceError:
         f"{repository} is not on this machine and can't be fetched ({type(error).__name__}); connect to the Hub once, "
         "or give a folder that holds the pipeline"
     )
+
+
+def dropped_tokens(pipeline: Any, text: str) -> dict[str, int]:
+    """Returns `tokens_dropped`, how many tokens at the end of the text no text encoder reads; empty where all are read.
+
+    CLIP's text encoders read 77 tokens and pass over the rest; a pipeline that has T5 or a language model too reads on.
+
+    Args:
+        pipeline: A pipeline of diffusers, loaded.
+        text: The prompt.
+    """
+    beyond = []
+    for name, part in getattr(pipeline, "components", {}).items():
+        limit = getattr(part, "model_max_length", None)
+        if name.startswith("tokenizer") and isinstance(limit, int) and callable(part):
+            try:
+                with quiet():
+                    beyond.append(len(part(text)["input_ids"]) - limit)
+            except Exception:  # a tokenizer of another kind: nothing is known of it
+                return {}
+    return {"tokens_dropped": min(beyond)} if beyond and min(beyond) > 0 else {}
+
+
+def is_black(image: Image.Image) -> bool:
+    """Returns whether a picture is black all over, as NaN in a model's numbers leaves it."""
+    return image.convert("RGB").getbbox() is None

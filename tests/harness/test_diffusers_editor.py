@@ -600,3 +600,32 @@ def test_the_extra_that_is_missing_is_named(folders: dict[str, Path], monkeypatc
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'diffusers>=[\d.]+'$"):
         editor_of(folders["pix2pix"])
+
+
+def test_numbers_that_overflow_make_an_invalid_image_and_no_ok_edit(tmp_path: Path) -> None:
+    import torch
+    from diffusers import StableDiffusionInstructPix2PixPipeline
+
+    pipeline = StableDiffusionInstructPix2PixPipeline.from_pretrained(write_tiny_pix2pix(tmp_path / "good"))
+    with torch.no_grad():
+        next(pipeline.unet.conv_out.parameters()).fill_(float("nan"))
+    pipeline.save_pretrained(tmp_path / "broken")
+    editor = editor_of(tmp_path / "broken")
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        result = editor.edit(request(steps=2))
+    assert result.status is Status.INVALID_IMAGE
+    assert "black all over" in result.message
+
+
+def test_tokens_that_no_text_encoder_reads_are_counted(tmp_path: Path) -> None:
+    from diffusers import StableDiffusionInstructPix2PixPipeline
+
+    from fashionedit.runtime.pipelines import dropped_tokens
+
+    pipeline = StableDiffusionInstructPix2PixPipeline.from_pretrained(write_tiny_pix2pix(tmp_path / "good"))
+    limit = pipeline.tokenizer.model_max_length
+    assert dropped_tokens(pipeline, "a red hem") == {}
+    text = "a red hem " * limit
+    assert dropped_tokens(pipeline, text) == {"tokens_dropped": len(pipeline.tokenizer(text)["input_ids"]) - limit}
+    pipeline.components["tokenizer"].model_max_length = 10**6
+    assert dropped_tokens(pipeline, text) == {}
