@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.files import open_regular
 from fashionedit.photographs import NamedFiles, stem_of
 from fashionedit.rows import SampleFacts
 from fashionedit.types import safe_id
@@ -86,7 +87,7 @@ def _entries(source: Path, path: Path) -> list[ImageFolderEntry]:
     name = path.relative_to(source).as_posix()
     entries = []
     files = NamedFiles(source)
-    with path.open("rb") as lines:
+    with open_regular(path, folder=source) as lines:
         for number, raw in enumerate(lines, 1):
             if text := _decoded(raw, f"{name}, line {number}", first=number == 1):
                 entries.append(_entry(files, path.parent, text, f"{name}, line {number}"))

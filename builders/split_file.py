@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
+from fashionedit.files import parse_json, read_regular
 from fashionedit.photographs import stem_of
 from fashionedit.types import safe_id, split_name
 
@@ -41,9 +42,7 @@ def read_split_file(path: Path) -> frozenset[str]:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InvalidDataError(f"{path} has more than {_MAX_BYTES >> 20} MiB; a list of names is shorter")
-        return path.read_bytes().decode("utf-8-sig")
+        return read_regular(path, _MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise InvalidDataError(f"{path} can't be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
@@ -55,9 +54,9 @@ def _names(text: str, name: str) -> list[Any]:
         lines = (line.strip() for line in text.splitlines())
         return [line for line in lines if line and not line.startswith("#")]
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidDataError(f"{name} is no valid JSON ({error}); write {_FORMS}") from error
+        found = parse_json(text, name=name)
+    except InvalidDataError as error:
+        raise InvalidDataError(f"{name} is no valid JSON ({error.__cause__}); write {_FORMS}") from error
     if isinstance(found, list):
         return found
     lists = [key for key, value in found.items() if key in ("train", "validation", "val") and isinstance(value, list)]

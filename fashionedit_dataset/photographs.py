@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
+import io
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DatasetNotFoundError, InvalidDataError
+from .files import parse_json, read_regular
 from .images import SUFFIXES, UNREAD_SUFFIXES
 from .types import safe_id
 
+_MOST_BYTES = 512 * 2**20  # of a file with captions
 _CAPTION_FILES = ("captions.json", "metadata.jsonl", "metadata.csv")
 _HUB_ROWS = "rows.jsonl"  # what a build keeps of a dataset on the Hub
 _LONGEST_NAME = 300  # letters
@@ -152,8 +154,8 @@ def read_captions(path: Path) -> dict[str, str]:
     try:
         if kind in (".csv", ".jsonl"):
             return _of_rows(_table_rows(path), path)
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        values = parse_json(read_regular(path, _MOST_BYTES), name=str(path))
+    except (OSError, InvalidDataError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidDataError(
             f"the captions in {path} can't be read ({str(error) or type(error).__name__}); give captions.json, a "
             "metadata.jsonl or a CSV file"
@@ -164,11 +166,11 @@ def read_captions(path: Path) -> dict[str, str]:
 
 
 def _table_rows(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        if path.suffix.lower() == ".csv":
-            yield from csv.DictReader(lines)
-        else:
-            yield from (json.loads(line) for line in lines if line.strip())
+    text = read_regular(path, _MOST_BYTES).decode("utf-8-sig")
+    if path.suffix.lower() == ".csv":
+        yield from csv.DictReader(io.StringIO(text, newline=""))
+    else:
+        yield from (parse_json(line, name=str(path)) for line in text.split("\n") if line.strip())
 
 
 def _texts(row: Mapping[str, Any]) -> Iterator[str]:

@@ -93,13 +93,13 @@ def photo_facts(row: Mapping[str, Any], columns: Mapping[str, str], name: str) -
     parsed = parse_file_name(name)
     facts: dict[str, Any] = dict(parsed.facts) if parsed else {}
     for field in _FACTS:
-        if (text := _text(row.get(columns.get(field, "")))) is not None:
+        if (text := _text(_cell(row, columns, field))) is not None:
             facts[field] = text
     attributes = {"colourway": parsed.colourway} if parsed else {}
     for column, value in row.items():
         if column not in columns.values() and (text := _text(value)) is not None:
             attributes[column] = text[:_LONGEST_ATTRIBUTE]
-    return {"caption": _text(row.get(columns.get("caption", ""))), "attributes": attributes, **facts}
+    return {"caption": _text(_cell(row, columns, "caption")), "attributes": attributes, **facts}
 
 
 def _text(value: Any) -> str | None:
@@ -108,3 +108,7 @@ def _text(value: Any) -> str | None:
     if isinstance(value, int | float):
         return f"{value}" if math.isfinite(value) else None
     return (value.strip() or None) if isinstance(value, str) else None
+
+
+def _cell(row: Mapping[str, Any], columns: Mapping[str, str], field: str) -> Any:
+    return row.get(columns[field]) if field in columns else None

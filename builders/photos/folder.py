@@ -120,7 +120,7 @@ class PhotoFolder:
     ) -> Photo | Unusable:
         name = row.get(columns["image"])
         path = self._files.find(base, name, f"{where}, column {columns['image']}")
-        given = row.get(columns.get("id", ""))
+        given = row.get(columns["id"]) if "id" in columns else None
         identity = safe_id(str(given).strip()) if given not in (None, "") else safe_id(stem_of(path.name))
         if not path.is_file():
             return Unusable(identity, "no image file", f"{where}: there is no file {name}")
@@ -128,7 +128,7 @@ class PhotoFolder:
         if facts["caption"] is None:
             facts["caption"] = captions.get(stem_of(path.name))
         draft = None
-        if (draft_name := row.get(columns.get("draft", ""))) not in (None, ""):
+        if (draft_name := row.get(columns["draft"]) if "draft" in columns else None) not in (None, ""):
             draft = self._files.find(base, draft_name, f"{where}, column {columns['draft']}")
             if not draft.is_file():
                 return Unusable(identity, "no draft", f"{where}: there is no file {draft_name}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.files import parse_json, read_regular
 from fashionedit.photographs import read_captions, stem_of
 from fashionedit.types import safe_id
 
@@ -22,6 +23,8 @@ ORIGINALS_FOLDER = "resize_orig"
 DRAFTS_FOLDER = "resize_gen"
 ANSWERS_FILE = "diff.json"
 SCORES_FILE = "captions_top.json"
+
+_MOST_ANSWERS = 512 * 2**20  # bytes
 
 
 class ReleaseFolder:
@@ -121,8 +124,8 @@ class ReleaseFolder:
     def _read_answers(self) -> dict[str, str]:
         """Returns the raw answers by the names of the photographs; one that is no text becomes JSON again."""
         try:
-            values = json.loads(self._answers.read_text("utf-8-sig"))
-        except (OSError, ValueError, RecursionError) as error:
+            values = parse_json(read_regular(self._answers, _MOST_ANSWERS), name=str(self._answers))
+        except (OSError, InvalidDataError) as error:
             raise InvalidDataError(
                 f"{self._answers} can't be read as JSON ({str(error) or type(error).__name__}); download it again"
             ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionedit.errors import InvalidDataError
+from fashionedit.files import parse_json, read_regular
 from fashionedit.photographs import stem_of
 from fashionedit.types import safe_id
 
@@ -64,8 +64,8 @@ def read_selection(path: Path) -> dict[str, float]:
         InvalidDataError: The file is none of these, a score is no finite number, or a photograph is named twice.
     """
     try:
-        values = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = parse_json(read_regular(path), name=str(path))
+    except (OSError, InvalidDataError) as error:
         raise InvalidDataError(
             f"the selection {path} can't be read ({str(error) or type(error).__name__}); give a JSON object of file "
             "names and scores, as captions_top.json is"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from fashionedit.errors import InvalidDataError
+from fashionedit.files import open_regular, parse_json
 
 
 def read_table(path: Path, *, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -28,16 +29,16 @@ def read_table(path: Path, *, name: str) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _json_rows(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as lines:
+    with TextIOWrapper(open_regular(path), encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             where = f"{name}, line {number}"
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                row = parse_json(line, name="the line")
+            except InvalidDataError as error:
                 raise InvalidDataError(
-                    f"{where}: it is no valid JSON ({error}); write one object on each line"
+                    f"{where}: it is no valid JSON ({error.__cause__}); write one object on each line"
                 ) from error
             if not isinstance(row, dict):
                 raise InvalidDataError(f"{where}: it is no JSON object; write one on each line")
@@ -45,7 +46,7 @@ def _json_rows(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _csv_rows(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
+    with TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as lines:
         rows = csv.DictReader(lines, strict=True)
         for row in rows:
             where = f"{name}, line {rows.line_num}"

@@ -51,5 +51,5 @@ def test_a_file_that_is_missing_or_far_too_large_is_named(tmp_path: Path) -> Non
         read_split_file(tmp_path / "absent")
     with (tmp_path / "large").open("wb") as file:
         file.truncate(1 << 30)
-    with pytest.raises(InvalidDataError, match="has more than 64 MiB"):
+    with pytest.raises(InvalidDataError, match="has more than the 67,108,864 bytes"):
         read_split_file(tmp_path / "large")
