@@ -56,6 +56,36 @@ class Forest:
     rows: tuple[ForestRow, ...]
     width: float = WIDTH
 
+    @property
+    def shows_floor(self) -> bool:
+        """Whether the line of the draft is drawn in any column."""
+        return any(floor is not None for _, _, floor, _ in self.columns)
+
+    @property
+    def shows_ceiling(self) -> bool:
+        """Whether the line of the original is drawn in any column."""
+        return any(ceiling is not None for *_, ceiling in self.columns)
+
+    @property
+    def shows_beyond(self) -> bool:
+        """Whether an arrow stands in the place of any mark."""
+        return any(cell.beyond for row in self.rows for cell in row.cells)
+
+    @property
+    def shows_gains(self) -> bool:
+        """Whether a gain stands beside any mean."""
+        return any(cell.gain for row in self.rows for cell in row.cells)
+
+    @property
+    def shows_best(self) -> bool:
+        """Whether any mean is bold."""
+        return any(cell.best for row in self.rows for cell in row.cells)
+
+    @property
+    def shows_words_alone(self) -> bool:
+        """Whether any mark is hollow, here and in the curves: the editor was told words alone."""
+        return any(row.dashed for row in self.rows)
+
 
 def forest(results: Results) -> Forest:
     """Returns the last round of all editors and baselines, editors first."""

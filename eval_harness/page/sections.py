@@ -148,7 +148,7 @@ def _gain(score: Score, label: str) -> ScoreCell:
     gain = score.gain
     if gain is None:
         return ScoreCell(label, "–", "")
-    between = "" if gain.standard_error is None else f"± {gain.standard_error:z.{DECIMALS}f}"
+    between = "" if not gain.standard_error else f"± {gain.standard_error:z.{DECIMALS}f}"
     if gain.low is not None and gain.high is not None:
         between = f"{signed(gain.low)} to {signed(gain.high)}"
     return ScoreCell(label, signed(gain.mean), between)

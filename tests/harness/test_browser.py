@@ -474,3 +474,38 @@ def test_a_page_to_pass_on_says_what_it_leaves_out_where_it_would_stand(opening:
     sample.locator("[name=pick]").check()
     figure = Image.open(io.BytesIO(exported(page, "png"))).convert("RGB")
     assert nearest(np.asarray(figure), (238, 234, 226)) == 0  # the ground of a place that is left out
+
+
+def test_tables_of_long_names_and_side_effects_fit_a_small_laptop(browser: Browser, tmp_path: Path) -> None:
+    source = ScoredSource([drawn_sample(number, size=SIZE) for number in range(3)])
+    name = "some-org/an-editor-whose-name-goes-on-and-on-as-those-of-checkpoints-do-at-step-120000"
+    run = DrawnRun(tmp_path / "run", source, name=name)
+    results = build_results(run, source, toy_embedder())
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(write_report(results, [run], source, tmp_path / "page.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    too_wide = "[...document.querySelectorAll('.wide')].filter((one) => one.scrollWidth > one.clientWidth + 1).length"
+    assert page.evaluate(too_wide) == 0
+    heights = "[...document.querySelectorAll('table.scores tbody tr.editor')].map((row) => row.clientHeight)"
+    first, second, *_ = page.evaluate(heights)
+    assert second <= first  # a name that is not repeated takes no room
+    page.close()
+
+
+def test_a_legend_explains_what_is_drawn_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
+    source = ScoredSource([drawn_sample(number, size=SIZE) for number in range(3)])
+    told = []
+    for protocols in (("bug",), ("vanilla", "bug")):
+        run = DrawnRun(tmp_path / "-".join(protocols), source, protocols=protocols)
+        results = build_results(run, source, toy_embedder())
+        page = browser.new_page()
+        page.goto(write_report(results, [run], source, tmp_path / f"{len(protocols)}.html").as_uri())
+        hints = page.evaluate("[...document.querySelectorAll('.hint')].map((one) => one.textContent).join(' ')")
+        assert ("Hollow marks" in hints) is (page.locator("circle.hollow").count() > 0) is (len(protocols) == 2)
+        assert ("Solid line" in hints) is (page.locator(".forest line.ceiling").count() > 0)
+        assert ("Dotted line" in hints) is (page.locator(".forest line.floor").count() > 0)
+        assert ("Arrows" in hints) is (page.locator(".forest path.beyond").count() > 0)
+        assert ("Bold" in hints) is (page.locator(".forest .value.best").count() > 0)
+        told.append(hints)
+        page.close()
+    assert told[0] != told[1]
