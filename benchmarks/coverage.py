@@ -23,6 +23,7 @@ import argparse
 import math
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -261,7 +262,10 @@ def seconds_for_a_run(images: int = IMAGES) -> tuple[int, float]:
     encoder = SimpleNamespace(is_clip=True, label="CLIP", fingerprint={"model": "none"})
     measured = SimpleNamespace(measures=measures_of(encoder), value=lambda measure, asked: 100 * random.random())
     scores = SimpleNamespace(
-        metrics=metrics_of(encoder), measured=measured, raw=lambda metric, pair: 0.8 + 0.2 * random.random()
+        metrics=metrics_of(encoder),
+        measured=measured,
+        antialiased=defaultdict(lambda: 30.0),
+        raw=lambda metric, pair: 0.8 + 0.2 * random.random(),
     )
     rounds = {
         round: {

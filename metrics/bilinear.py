@@ -119,3 +119,29 @@ def _places(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.flo
 def _weight(fraction: NDArray[np.float32]) -> Integers:
     weight: Integers = np.rint(fraction * _ONE).astype(np.int32)
     return weight
+
+
+def resize_area(array: Pixels, size: tuple[int, int]) -> Pixels:
+    """Returns the image in another size, each pixel the mean over the area that it covers: antialiased.
+
+    Where the image shrinks it is `cv2.resize(array, size, interpolation=cv2.INTER_AREA)` within a level.
+
+    Args:
+        array: (H, W, C), uint8, 0..255.
+        size: Width and height of the result, in pixels.
+    """
+    width, height = size
+    rows, columns, channels = array.shape
+    mixed = area_weights(rows, height) @ array.reshape(rows, columns * channels).astype(np.float32)
+    mixed = area_weights(columns, width) @ mixed.reshape(height, columns, channels)
+    return np.rint(mixed).astype(np.uint8)
+
+
+@lru_cache(maxsize=64)
+def area_weights(source: int, target: int) -> NDArray[np.float32]:
+    """Returns the share of each source pixel in each target pixel, (target, source); every row adds up to 1."""
+    edges = np.arange(target + 1) * (source / target)
+    places = np.arange(source)
+    overlap = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)
+    weights: NDArray[np.float32] = (np.clip(overlap, 0, None) * (target / source)).astype(np.float32)
+    return weights

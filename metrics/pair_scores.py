@@ -16,22 +16,27 @@ from PIL import Image
 
 from fashionedit.images import to_rgb
 
-from .bilinear import resize_bilinear
+from .bilinear import resize_area, resize_bilinear
 from .embedder import Embedder, Item
 from .similarity import PSNR_SIZE, cosine_similarity, peak_signal_noise_ratio
 
 _PAIRS_AT_ONCE = 64
-_KEPT = 256  # resized pictures, 197 kB each: 50 MB
+_KEPT = 128  # resized pictures, 393 kB each: 50 MB
 
 _Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class PairScores:
-    """How near a result is to its original: cosine similarity of the embeddings, -1..1, and PSNR, dB."""
+    """How near a result is to its original: cosine similarity of the embeddings, -1..1, and PSNR, dB.
+
+    Args:
+        antialiased: PSNR as `antialiased_psnr` gives it, dB.
+    """
 
     cosine_similarity: float
     psnr: float
+    antialiased: float
 
 
 def score_pairs(
@@ -63,13 +68,13 @@ def score_pairs(
             vectors = embedder.embed(opened, progress and _in_pairs(progress))
             cosines = cosine_similarity(vectors[0::2], vectors[1::2])
             pixels = list(pool.map(lambda item: kept.pixels(item[0], item[2]), items))
-            decibels = pool.map(peak_signal_noise_ratio, pixels[0::2], pixels[1::2])
-            for cosine, psnr in zip(cosines, decibels, strict=True):
-                yield PairScores(float(cosine), psnr)
+            for cosine, first, second in zip(cosines, pixels[0::2], pixels[1::2], strict=True):
+                psnr, averaged = map(peak_signal_noise_ratio, first, second)
+                yield PairScores(float(cosine), psnr, averaged)
 
 
-def psnr_of_pairs(pairs: Iterable[tuple[Item, Item]], decoders: int = 2) -> Iterator[float]:
-    """Yields the PSNR, dB, of (result, original) pairs, in their order; needs no encoder.
+def psnr_of_pairs(pairs: Iterable[tuple[Item, Item]], decoders: int = 2) -> Iterator[tuple[float, float]]:
+    """Yields PSNR and antialiased PSNR, dB, of (result, original) pairs, in their order; needs no encoder.
 
     Args:
         pairs: As for `score_pairs`.
@@ -80,7 +85,7 @@ def psnr_of_pairs(pairs: Iterable[tuple[Item, Item]], decoders: int = 2) -> Iter
     """
     kept = _Resized()
 
-    def pixels(item: tuple[str, Item]) -> _Pixels:
+    def pixels(item: tuple[str, Item]) -> tuple[_Pixels, _Pixels]:
         place, (digest, opener) = item
         return kept.pixels(digest or place, opener)
 
@@ -89,7 +94,9 @@ def psnr_of_pairs(pairs: Iterable[tuple[Item, Item]], decoders: int = 2) -> Iter
         while chunk := list(islice(iterator, _PAIRS_AT_ONCE)):
             first = pool.map(pixels, [(f"pair {number}, result", result) for number, (result, _) in chunk])
             second = pool.map(pixels, [(f"pair {number}, original", original) for number, (_, original) in chunk])
-            yield from map(peak_signal_noise_ratio, first, second)
+            for mine, theirs in zip(first, second, strict=True):
+                psnr, averaged = map(peak_signal_noise_ratio, mine, theirs)
+                yield psnr, averaged
 
 
 def _in_pairs(progress: Callable[[int], None]) -> Callable[[int], None]:
@@ -109,7 +116,7 @@ class _Resized:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._pixels: OrderedDict[str, _Pixels] = OrderedDict()
+        self._pixels: OrderedDict[str, tuple[_Pixels, _Pixels]] = OrderedDict()
 
     def open(self, key: str, opener: Callable[[], Image.Image]) -> Image.Image:
         """Returns the opened picture, and keeps its pixels."""
@@ -117,16 +124,17 @@ class _Resized:
         self._keep(key, image)
         return image
 
-    def pixels(self, key: str, opener: Callable[[], Image.Image]) -> _Pixels:
-        """Returns the pixels (256, 256, 3), from memory if the picture was opened lately."""
+    def pixels(self, key: str, opener: Callable[[], Image.Image]) -> tuple[_Pixels, _Pixels]:
+        """Returns the pixels (256, 256, 3), sampled and averaged, from memory if the picture was opened lately."""
         with self._lock:
             if key in self._pixels:
                 self._pixels.move_to_end(key)
                 return self._pixels[key]
         return self._keep(key, opener())
 
-    def _keep(self, key: str, image: Image.Image) -> _Pixels:
-        pixels = resize_bilinear(np.asarray(to_rgb(image)), PSNR_SIZE)
+    def _keep(self, key: str, image: Image.Image) -> tuple[_Pixels, _Pixels]:
+        whole = np.asarray(to_rgb(image))
+        pixels = resize_bilinear(whole, PSNR_SIZE), resize_area(whole, PSNR_SIZE)
         with self._lock:
             self._pixels[key] = pixels
             while len(self._pixels) > _KEPT:

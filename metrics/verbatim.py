@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,9 @@ from PIL import Image
 
 from fashionedit.images import to_rgb
 from fashionedit.types import Box
+
+from .bilinear import area_weights
+from .similarity import decibels
 
 VERBATIM_LEVELS = 6
 """Levels of 255 by which a cell may differ in any channel and still count as found."""
@@ -42,6 +46,35 @@ def verbatim_share(image: Image.Image, reference: Image.Image, box: Box) -> floa
     if found < 1 and (place := _best_place(picture, wanted, own)) is not None:
         found = max(found, _share(picture, wanted, place))
     return found
+
+
+COPY_SCALES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
+"""Sides of a crop, as shares of the picture's, that `copy_decibels` looks for."""
+
+
+def copy_decibels(image: Image.Image, original: Image.Image) -> float:
+    """Returns how near the picture is to the original, mirrored or not, or to a crop of it, PSNR in dB.
+
+    Both are averaged over 64 × 64 cells. Compared are the picture, itself and mirrored, with every part of the original
+    that has one of `COPY_SCALES` of its sides, and the other way round (the original, framed by something else). The
+    best place counts.
+    """
+    whole = _averaged(to_rgb(original), (_GRID, _GRID))
+    shown = _averaged(to_rgb(image), (_GRID, _GRID))
+    least = math.inf
+    for mine in (shown, shown[:, ::-1]):
+        for scale in COPY_SCALES:
+            cells = round(_GRID * scale)
+            for part, grid in ((mine, whole), (whole, mine)):
+                least = min(least, float(_errors_everywhere(grid, _shrunk(part, cells)).min()))
+    return decibels(max(least, 0.0))
+
+
+def _shrunk(grid: Floats, cells: int) -> Floats:
+    if cells == len(grid):
+        return grid
+    weights = area_weights(len(grid), cells).astype(np.float64)
+    return np.asarray(np.einsum("ij,jkc,lk->ilc", weights, grid, weights, optimize=True))
 
 
 def _share(picture: Image.Image, wanted: Image.Image, place: Place) -> float:

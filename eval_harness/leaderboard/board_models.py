@@ -64,6 +64,7 @@ class BoardRow(_Stored):
         hub: None where the Hub has no such number.
         place: The bundle's folder in the results repository.
         gain: Of the starred metric over the draft, paired.
+        two_pictures: See `Row.shows_two_pictures`.
     """
 
     rank: int | None
@@ -85,6 +86,7 @@ class BoardRow(_Stored):
     failed: int
     scores: dict[str, Value]
     gain: Value | None = None
+    two_pictures: bool = False
     classes: tuple[ClassScore, ...] = ()
 
     def is_ranked(self, metric: str) -> bool:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from fashionedit.eval_harness.scores.notes import DECIMALS, failed_text
-from fashionedit.eval_harness.scores.result_models import MOST_FAILED
+from fashionedit.eval_harness.scores.result_models import MOST_FAILED, PSNR_GAP
 from fashionedit.eval_harness.scores.text_table import (
     column_widths,
     cut,
@@ -126,7 +126,7 @@ def _cells(row: BoardRow, *, intervals: bool = True) -> list[str]:
 
 
 def _marks(row: BoardRow) -> str:
-    marks = "‡" * row.supplied + "§" * row.stitched + "¶" * (row.state == "conversation")
+    marks = "‡" * row.supplied + "§" * row.stitched + "¶" * (row.state == "conversation") + "≠" * row.two_pictures
     return marks + "†" * row.privileged
 
 
@@ -161,6 +161,7 @@ def _notes(board: Board) -> list[str]:
         ("†", "is told the answer: a baseline, not a contestant.", any(row.privileged for row in rows)),
         ("‡", "images made elsewhere and imported.", any(row.supplied for row in rows)),
         ("§", "base and reference side by side in one image.", any(row.stitched for row in rows)),
+        ("≠", f"PSNR is more than {PSNR_GAP:g} dB lower with antialiasing.", any(row.two_pictures for row in rows)),
         ("¶", "rounds chained by the service's conversation.", any(row.state == "conversation" for row in rows)),
     ):
         if shown:

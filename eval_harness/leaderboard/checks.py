@@ -14,7 +14,7 @@ from fashionedit.leaderboard_tasks import LAST_ROUND, LEADERBOARD_PROTOCOLS
 
 from .benchmark import SPLIT
 from .bundle import Benchmark
-from .copies import copy_problems, some
+from .copies import copy_problems, disguised_problems, some
 from .official import fingerprint_differences
 
 
@@ -35,7 +35,12 @@ def failed_checks(
         *unfinished_rounds(results),
         *record_differences(run, source, results),
         *([] if any_encoder else _of_the_encoder(results)),
-        *copy_problems(results),
+        *(copied := list(copy_problems(results))),
+        *(
+            []
+            if copied or run.identity.manifest != source.manifest_hash
+            else disguised_problems(run.outcomes(source), source)
+        ),
     ]
 
 

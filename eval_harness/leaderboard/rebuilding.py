@@ -31,7 +31,7 @@ def digests_of(results: Results, kind: Kind) -> dict[str, str]:
 def rebuilt_rows(results: Results, samples: Collection[str] | None = None) -> list[tuple[Row, Row]]:
     """Returns each row with the same row made from its samples: means, intervals, gains, curves, counts.
 
-    Measures and repeats are not made: those of the new row are empty.
+    Measures, repeats and the second PSNR are not made: those of the new row are empty.
 
     Args:
         samples: The ids of those to make it of; all by default.
@@ -84,6 +84,7 @@ class _ClaimedScores:
 
     metrics: tuple[Metric, ...]
     values: Mapping[tuple[str, Pair], float]
+    antialiased: None = None
     measured: None = None
 
     def raw(self, metric: Metric, pair: Pair) -> float:

@@ -22,6 +22,7 @@ from fashionedit.metrics.embedder import Embedder
 
 from .aggregates import place_of
 from .contents import Contents
+from .copies import disguised_problems
 from .pictures import open_picture
 
 PRECISE = {"clip": 0.01, "cosine": 0.01, "psnr": 1e-4, "encoded": 0.02, "counted": 1e-3}
@@ -62,7 +63,7 @@ def recomputed_problems(
         first = contents.bundle.run.model_copy(update={"repeats": 1})
         run = _ClaimedRun(Path(folder), first, results, pictures)
         found = build_results(run, source, embedder, measures=bool(results.measures), progress=progress)
-    return list(_differences(results, found))
+        return [*_differences(results, found), *disguised_problems(run.outcomes(source), source)]
 
 
 def _same_encoder(results: Results, embedder: Embedder) -> None:
@@ -122,7 +123,9 @@ def _differences(stated: Results, found: Results) -> Iterator[str]:
     for place, (row, claimed) in mine.items():
         if place not in theirs:
             continue
-        again = theirs[place][1]
+        remade, again = theirs[place]
+        if row.shows_two_pictures is not remade.shows_two_pictures:
+            yield f"{place_of(row)}: PSNR is {remade.psnr_gap} dB above that with antialiasing, not {row.psnr_gap}."
         for number, sample in enumerate(stated.samples):
             where = f"Sample {sample.id}: {place_of(row)}"
             if claimed.digests[number] != again.digests[number]:

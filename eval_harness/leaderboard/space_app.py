@@ -59,6 +59,7 @@ def _fixed(value: float, sign: str = "") -> str:
 def _name(row: dict[str, Any]) -> str:
     marks = "‡" * bool(row["supplied"]) + "§" * bool(row["stitched"]) + "¶" * bool(row["state"] == "conversation")
     name = "".join(one if one.isprintable() else " " for one in str(row["name"]))
+    marks += "≠" * bool(row.get("two_pictures"))
     return name + marks + "†" * bool(row["privileged"])
 
 

@@ -11,6 +11,7 @@ from itertools import compress
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.metrics.regions import OUTSIDE_MOST
 
 from .changes import changes_of
 from .headlines import headlines, hits, rounded
@@ -129,12 +130,25 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
         failures=dict(sorted(failures.items())),
         identical=sum(image == original for image, original in cells.pairs),
         scores={metric.id: _score(method, metric, cells, scores) for metric in scores.metrics},
+        psnr_gap=_psnr_gap(cells, scores),
         curve=_curve(cells, scores),
         measures={
             id: measure_value(values, cells.garments, measure_limits(id))
             for id, values in _measured(cells, scores).items()
         },
     )
+
+
+def _psnr_gap(cells: _Cells, scores: Scores) -> float | None:
+    if not scores.antialiased:
+        return None
+    psnr = next(metric for metric in scores.metrics if metric.id == "psnr")
+    gaps = [
+        min(scores.raw(psnr, pair), OUTSIDE_MOST) - min(scores.antialiased[pair], OUTSIDE_MOST)
+        for pair, ok in zip(cells.pairs, cells.ok, strict=True)
+        if ok
+    ]
+    return _mean(gaps) if gaps else None
 
 
 def _measured(cells: _Cells, scores: Scores) -> dict[str, tuple[float | None, ...]]:

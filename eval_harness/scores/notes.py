@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fashionedit.eval_harness.references import DETAIL, REFERENCES, ReferenceKind
 
 from .headlines import unfinished
-from .result_models import MOST_FAILED, Metric, Results, Row
+from .result_models import MOST_FAILED, PSNR_GAP, Metric, Results, Row
 
 DECIMALS = 2
 
@@ -23,8 +23,8 @@ def table_rows(results: Results) -> list[Row]:
 
 
 def method_name(row: Row) -> str:
-    """Returns the method with its marks: † is told the answer, ‡ was made elsewhere."""
-    return row.method + ("†" if row.privileged else "") + ("‡" if row.supplied else "")
+    """Returns the method with its marks: † is told the answer, ‡ was made elsewhere, ≠ has two different PSNRs."""
+    return row.method + "†" * row.privileged + "‡" * row.supplied + "≠" * row.shows_two_pictures
 
 
 def failed_text(failed: int, n: int) -> str:
@@ -121,6 +121,11 @@ def footnotes(results: Results) -> list[str]:
         notes.append("† is told the answer: a baseline, not a contestant.")
     if any(row.supplied for row in rows):
         notes.append("‡ images made elsewhere and imported.")
+    if any(row.shows_two_pictures for row in rows):
+        notes.append(
+            f"≠ PSNR is more than {PSNR_GAP:g} dB lower with antialiasing: the pixels that it samples show something "
+            "else than those in between."
+        )
     if found := [row for row in table_rows(results) if row.identical]:
         which = ", ".join(f"{place(row)}: {row.identical}" for row in found)
         notes.append(

@@ -16,7 +16,7 @@ from fashionedit.images import pixel_digest
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.encoder import ImageEncoder
 from fashionedit.metrics.pair_scores import psnr_of_pairs, score_pairs
-from fashionedit.metrics.similarity import PSNR_FINGERPRINT
+from fashionedit.metrics.similarity import ANTIALIASED_FINGERPRINT, PSNR_FINGERPRINT
 
 from .changes import Change
 from .measures import Asked, Measured, measures_of
@@ -36,10 +36,15 @@ _AT_ONCE = 48  # pairs, or changes: their pictures are still remembered when the
 
 @dataclass(frozen=True)
 class Scores:
-    """The raw scores of pairs: PSNR in dB, cosines in -1..1 and the measures of changes, where they were asked for."""
+    """The raw scores of pairs: PSNR in dB, cosines in -1..1 and the measures of changes, where they were asked for.
+
+    Args:
+        antialiased: PSNR a second time, by `antialiased_psnr`.
+    """
 
     metrics: tuple[Metric, ...]
     psnrs: StoredScores
+    antialiased: StoredScores
     cosines: StoredScores | None = None
     measured: Measured | None = None
 
@@ -48,7 +53,8 @@ class Scores:
         return self.psnrs[pair] if metric.id == "psnr" or self.cosines is None else self.cosines[pair]
 
     def __contains__(self, pair: Pair) -> bool:
-        return pair in self.psnrs and (self.cosines is None or pair in self.cosines)
+        known = pair in self.psnrs and pair in self.antialiased
+        return known and (self.cosines is None or pair in self.cosines)
 
 
 _PSNR = Metric(id="psnr", label="PSNR", unit="dB", scale=1, fingerprint=dict(PSNR_FINGERPRINT))
@@ -97,14 +103,15 @@ def score(
         InvalidDataError: An image of the run has other pixels than its record says, or a score is not finite.
     """
     psnrs = StoredScores(run_path / "scores", "psnr", _PSNR.fingerprint)
+    antialiased = StoredScores(run_path / "scores", "psnr_antialiased", ANTIALIASED_FINGERPRINT)
     measured: Measured | None = None
     if embedder is None:
-        scores = Scores((_PSNR,), psnrs)
+        scores = Scores((_PSNR,), psnrs, antialiased)
     else:
         metrics = metrics_of(embedder.encoder)
         measured = Measured(run_path / "scores", measures_of(embedder.encoder)) if changes else None
         cosines = StoredScores(run_path / "scores", metrics[0].id, metrics[0].fingerprint)
-        scores = Scores(metrics, psnrs, cosines, measured)
+        scores = Scores(metrics, psnrs, antialiased, cosines, measured)
     todo: dict[str, _Todo] = {}  # by original, so that its results come one after the other
     pictures = Pictures(keep=bool(changes))
     for outcome in outcomes:
@@ -126,13 +133,14 @@ def score(
             ((image, pictures.opener(image)), (original, pictures.opener(original))) for image, original in block.pairs
         )
         if embedder is None:
-            found: Iterable[tuple[float | None, float]] = ((None, psnr) for psnr in psnr_of_pairs(items))
+            found: Iterable[tuple[float | None, float, float]] = ((None, *both) for both in psnr_of_pairs(items))
         else:
-            found = ((one.cosine_similarity, one.psnr) for one in score_pairs(items, embedder))
-        for pair, (cosine, psnr) in zip(block.pairs, found, strict=True):
+            found = ((one.cosine_similarity, one.psnr, one.antialiased) for one in score_pairs(items, embedder))
+        for pair, (cosine, psnr, averaged) in zip(block.pairs, found, strict=True):
             if cosine is not None and scores.cosines is not None:
                 scores.cosines.add(pair, cosine)
             scores.psnrs.add(pair, psnr)
+            scores.antialiased.add(pair, averaged)
             done += 1
             if progress is not None:
                 progress(done, total)

@@ -149,7 +149,7 @@ def forge(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     change(content)
     results = Results.model_validate(content)
     rows = tuple(
-        rebuilt.model_copy(update={"measures": row.measures, "repeats": row.repeats})
+        rebuilt.model_copy(update={"measures": row.measures, "repeats": row.repeats, "psnr_gap": row.psnr_gap})
         for row, rebuilt in rebuilt_rows(results)
     )
     results = results.model_copy(update={"rows": rows})

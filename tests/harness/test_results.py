@@ -29,7 +29,9 @@ from fashionedit.eval_harness.scores.paired import paired_difference
 from fashionedit.eval_harness.scores.result_models import Results, Row
 from fashionedit.eval_harness.scores.results import build_results, read_results, to_json, write_results
 from fashionedit.eval_harness.scores.statistics import clustered_standard_error
+from fashionedit.eval_harness.scores.table import to_console
 from fashionedit.eval_harness.scores.timing import timing, write_timing
+from fashionedit.types import Sample
 
 
 @pytest.fixture
@@ -412,3 +414,26 @@ def test_times_and_sessions_stand_in_a_file_of_their_own(source: ScoredSource, t
     assert found["sessions"] == [{"machine": "m"}]
     assert [one["edits"] for one in found["rounds"]] == [6, 5, 6, 6, 5, 6]
     assert found["rounds"][0]["seconds"] is None
+
+
+def test_a_run_whose_pixels_between_the_samples_show_something_else_is_marked(tmp_path: Path) -> None:
+    source = ScoredSource([drawn_sample(number, size=(512, 512)) for number in range(3)])
+
+    def hides(sample: Sample, protocol: str, round: int) -> Image.Image:
+        original, shown = np.asarray(sample.original), np.asarray(sample.draft).copy()
+        shown[:] = 255 - shown
+        large = np.repeat(np.repeat(shown, 2, axis=0), 2, axis=1)
+        for row in (1, 2):
+            for column in (1, 2):
+                large[row::4, column::4] = original[::2, ::2]
+        return Image.fromarray(large)
+
+    results = build_results(DrawnRun(tmp_path / "a", source, hides, protocols=("bug",)), source, toy_embedder())
+    row = row_of(results, "bug", 3)
+    assert row.psnr_gap is not None
+    assert row.psnr_gap > 1
+    assert "toy-editor≠" in to_console(results)
+    assert "lower with antialiasing" in to_console(results)
+    honest = build_results(DrawnRun(tmp_path / "b", source), source, toy_embedder())
+    assert "≠" not in to_console(honest)
+    assert all(one.psnr_gap is None or one.psnr_gap < 0.5 for one in honest.rows)

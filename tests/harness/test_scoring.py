@@ -249,7 +249,7 @@ def test_score_by_psnr_prints_its_table_and_writes_no_results(
     assert "encoder" not in shown
     assert "Gain over the draft" in shown
     assert sorted(path.name for path in run.iterdir() if path.suffix != "") == ["run.json", "sessions.jsonl"]
-    assert [path.name.partition("-")[0] for path in (run / "scores").iterdir()] == ["psnr"]
+    assert {path.name.partition("-")[0] for path in (run / "scores").iterdir()} == {"psnr", "psnr_antialiased"}
     with pytest.raises(SystemExit) as stopped:
         main(["score", str(run), "--metric", "psnr", "--details", "--quiet"])
     assert stopped.value.code == 2

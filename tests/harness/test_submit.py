@@ -10,6 +10,7 @@ import yaml
 from board_hub import MODEL, RESULTS, command, printed, publish_benchmark, turn_to
 from board_toys import COUNT, REPOSITORY, mirrored, open_benchmark, slight, toy_run, write_benchmark
 from hub_server import HubServer
+from PIL import ImageOps
 from publishing_toys import python
 from scored_toys import MeanColours
 from toy_editors import refusing
@@ -358,6 +359,23 @@ def test_copies_of_the_originals_are_refused(hub, source, tmp_path):
     done = command(*arguments(folder))
     assert f"{2 * COUNT} rounds were not run" in done.stderr
     assert f"{COUNT} of {COUNT} samples have an output that is the original or nearly" in done.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_originals_in_disguise_are_refused(hub, source, tmp_path):
+    """Mirrored, and cropped on one side: PSNR with the original does not show it."""
+    originals = peeking(source)
+
+    def disguised(request):
+        image = originals(request).image
+        if request.round > 1:
+            return EditResult.ok(image)
+        width, height = image.size
+        return EditResult.ok(ImageOps.mirror(image.crop((width // 10, 0, width, height * 9 // 10))))
+
+    done = command(*arguments(toy_run(tmp_path / "run", source, disguised)))
+    assert done.returncode == 2
+    assert "samples have an output that is the original mirrored, cropped or framed (card-0" in done.stderr
 
 
 @pytest.mark.usefixtures("here")

@@ -6,6 +6,7 @@ import pytest
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics import resize_bilinear
+from fashionedit.metrics.bilinear import resize_area
 
 SPECIAL = [
     (256, 256),
@@ -71,3 +72,21 @@ def test_views_that_are_not_contiguous_are_read_right() -> None:
 def test_what_is_no_image_or_size_is_refused(array: np.ndarray, size: tuple[int, int]) -> None:
     with pytest.raises(InvalidDataError):
         resize_bilinear(array, size)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1024, 1024), (1101, 750), (533, 400), (256, 300), (700, 257)])
+def test_area_means_are_those_of_opencv_within_a_level(height: int, width: int) -> None:
+    pixels = np.random.default_rng(height + width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    expected = cv2.resize(pixels, (256, 256), interpolation=cv2.INTER_AREA)
+    assert np.abs(resize_area(pixels, (256, 256)).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 5), (3, 20), (16, 16)])
+def test_area_means_are_exact_where_counted_pixel_by_pixel(height: int, width: int) -> None:
+    """The image magnified so that every output pixel covers whole cells, whose plain mean is the answer."""
+    pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    large = pixels.repeat(16, axis=0).repeat(16, axis=1).astype(float)
+    expected = large.reshape(16, height, 16, width, 3).mean(axis=(1, 3))
+    assert np.abs(resize_area(pixels, (16, 16)) - expected).max() <= 0.501
+    flat = np.full((height, width, 3), 77, dtype=np.uint8)
+    assert (resize_area(flat, (9, 4)) == 77).all()

@@ -9,6 +9,7 @@ from scipy.spatial.distance import cosine
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics import cosine_similarity, peak_signal_noise_ratio, share_above
+from fashionedit.metrics.similarity import antialiased_psnr
 
 
 def test_psnr_is_within_1e_9_db_of_opencv_on_200_size_pairs() -> None:
@@ -94,3 +95,34 @@ def test_share_above_is_strict() -> None:
 def test_share_above_refuses_nothing_and_nan(values: list[float], threshold: float) -> None:
     with pytest.raises(InvalidDataError):
         share_above(values, threshold)
+
+
+def hidden(original: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The other picture, with the original in the pixels that PSNR's resize samples."""
+    shown = other.copy()
+    for row in range(0, len(shown), 4):
+        for column in range(0, shown.shape[1], 4):
+            shown[row + 1 : row + 3, column + 1 : column + 3] = original[row + 1 : row + 3, column + 1 : column + 3]
+    return shown
+
+
+def test_a_picture_between_the_samples_is_seen_with_antialiasing() -> None:
+    random = np.random.default_rng(3)
+    original, other = (cv2.resize(random.integers(0, 256, (24, 24, 3), dtype=np.uint8), (1024, 1024)) for _ in range(2))
+    attack = hidden(original, other)
+    assert peak_signal_noise_ratio(attack, original) > 300
+    assert antialiased_psnr(attack, original) < 15
+    for honest in (
+        other,
+        cv2.GaussianBlur(original, (0, 0), 4),
+        np.clip(original + random.normal(0, 9, original.shape), 0, 255).astype(np.uint8),
+    ):
+        assert peak_signal_noise_ratio(honest, original) - antialiased_psnr(honest, original) < 0.5
+
+
+def test_antialiased_psnr_is_that_of_opencvs_areas() -> None:
+    random = np.random.default_rng(4)
+    first, second = (cv2.resize(random.integers(0, 256, (20, 20, 3), dtype=np.uint8), (700, 900)) for _ in range(2))
+    areas = [cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA) for image in (first, second)]
+    assert antialiased_psnr(first, second) == pytest.approx(cv2.PSNR(*areas), abs=0.01)
+    assert antialiased_psnr(first, first) == pytest.approx(361.2, abs=0.1)

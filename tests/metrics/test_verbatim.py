@@ -6,10 +6,10 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from fashionedit.images import crop
-from fashionedit.metrics.verbatim import _errors_everywhere, verbatim_share
+from fashionedit.metrics.verbatim import _errors_everywhere, copy_decibels, verbatim_share
 from fashionedit.types import Box
 
 BOX = Box(200, 150, 520, 640)
@@ -80,3 +80,27 @@ def test_the_errors_of_all_places_are_those_of_each() -> None:
         for row in range(15)
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def framed(image: Image.Image) -> Image.Image:
+    return ImageOps.expand(image, 30, "white")
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        ImageOps.mirror,
+        as_jpeg,
+        framed,
+        lambda image: image.resize((200, 300)),
+        lambda image: image.crop((20, 10, 490, 480)),
+        lambda image: ImageOps.mirror(image.crop((0, 0, 410, 410))),
+    ],
+)
+def test_the_original_is_known_again_in_disguise(disguise) -> None:
+    assert copy_decibels(disguise(cloth(5)), cloth(5)) > 22
+    assert copy_decibels(disguise(cloth(6)), cloth(5)) < 18
+
+
+def test_a_copy_without_disguise_is_at_the_end_of_the_scale() -> None:
+    assert copy_decibels(cloth(5), cloth(5)) > 100
