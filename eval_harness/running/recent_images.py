@@ -7,8 +7,8 @@ from threading import Lock
 
 from PIL import Image
 
-MOST_BYTES = 96 * 2**20
-"""What is held at most, pixels and files together; twenty pictures of 1024², or 170 of 256 × 384."""
+MOST_BYTES = 32 * 2**20
+"""What is held at most, pixels and files together; seven pictures of 1024², or 57 of 256 × 384."""
 
 
 class RecentImages:
