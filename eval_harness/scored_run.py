@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from .report import write_report
 from .running.run_folder import RunFolder
 from .scores.result_models import Results
 from .scores.results import DescribedSource, build_results, write_results
+from .scores.scoring import DamagedImageError
 from .scores.timing import write_timing
 
 
@@ -27,7 +29,8 @@ def score_run(
     """Returns the results of the run, written to its `results.json` and `timing.json`, and its page.
 
     The page is `report.html`, or `report/index.html` where there are more samples than one file shows. Embeddings are
-    kept in the machine's cache, pair scores in the run folder, so that nothing is scored twice.
+    kept in the machine's cache, pair scores in the run folder, so that nothing is scored twice. An image that can't be
+    read or is not the recorded one is named in a warning; its rounds count as not run.
 
     Args:
         bar: Makes a progress bar from a title and a unit.
@@ -35,7 +38,13 @@ def score_run(
     """
     with bar(f"scoring {run.identity.editor.name}", "pair") as shown:
         embedder = Embedder(encoder, cache=EmbeddingCache())
-        results = build_results(run, source, embedder, measures=measures, limit=limit, progress=shown.at)
+        while True:  # one damaged image costs its own rounds; what was scored before is not scored again
+            try:
+                results = build_results(run, source, embedder, measures=measures, limit=limit, progress=shown.at)
+                break
+            except DamagedImageError as error:
+                warnings.warn(f"{error}; its rounds count as not run", stacklevel=2)
+                run.leave_out(error.digest)
     write_results(results, run.path / "results.json")
     write_timing(run, source, run.path / "timing.json", results)
     with bar("page", "sample") as shown:

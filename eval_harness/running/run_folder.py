@@ -53,6 +53,7 @@ class RunFolder:
         self._writing = writing
         self._lock = lock
         self._reported: set[str] = set()
+        self._left_out: set[str] = set()
 
     @classmethod
     def open(cls, path: Path | str) -> RunFolder:
@@ -127,10 +128,16 @@ class RunFolder:
         if record.key != key:
             self._uncommitted(key, "the record belongs to another key")
             return None
+        if record.output is not None and record.output.digest in self._left_out:
+            return None
         if record.output is not None and record.output.path is not None and not self._whole(record.output.path):
             self._uncommitted(key, f"{record.output.path} is missing or cut short")
             return None
         return record
+
+    def leave_out(self, digest: str) -> None:
+        """Counts the rounds whose image this is as not run, for as long as this object reads the folder."""
+        self._left_out.add(digest)
 
     def commit(self, record: RoundRecord, image: Image.Image | None = None, encoded: bytes | None = None) -> None:
         """Writes the image, then the record. An image whose pixels are there already is not written again.

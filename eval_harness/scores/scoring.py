@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.errors import InvalidImageError
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.images import pixel_digest
@@ -32,6 +32,19 @@ Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
 _AT_ONCE = 48  # pairs, or changes: their pictures are still remembered when the changes are measured
+
+
+class DamagedImageError(InvalidImageError):
+    """An image of the run can't be read, or is another one than its record names.
+
+    Args:
+        message: Which, and what to do.
+        digest: Of the image that the record names.
+    """
+
+    def __init__(self, message: str, digest: str) -> None:
+        super().__init__(message)
+        self.digest = digest
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,8 @@ def score(
         progress: Called with the pairs and changes done, and with those that there are in all, while there are any.
 
     Raises:
-        InvalidDataError: An image of the run has other pixels than its record says, or a score is not finite.
+        DamagedImageError: An image of the run can't be read or has other pixels than its record says.
+        InvalidDataError: A score is not finite.
     """
     psnrs = StoredScores(run_path / "scores", "psnr", _PSNR.fingerprint)
     antialiased = StoredScores(run_path / "scores", "psnr_antialiased", ANTIALIASED_FINGERPRINT)
@@ -186,10 +200,18 @@ def _draft(source: SampleSource, id: str) -> Image.Image:
 
 
 def _verified(outcome: RoundOutcome) -> Image.Image:
-    image = outcome.current.open()
+    try:
+        image = outcome.current.open()
+    except InvalidImageError as error:
+        raise DamagedImageError(f"{_place(outcome)} can't be read: {error}", outcome.current.digest) from error
     if pixel_digest(image) != outcome.current.digest:
-        raise InvalidDataError(
-            f"the image of sample {outcome.sample}, {outcome.protocol} round {outcome.round}, has other pixels than "
-            f"its record names (digest {outcome.current.digest[:12]}…): the file was altered; delete it and run again"
+        raise DamagedImageError(
+            f"{_place(outcome)} has other pixels than its record names (digest {outcome.current.digest[:12]}…): the "
+            "file was altered; delete it and run again",
+            outcome.current.digest,
         )
     return image
+
+
+def _place(outcome: RoundOutcome) -> str:
+    return f"the image of sample {outcome.sample}, {outcome.protocol} round {outcome.round},"
