@@ -86,6 +86,7 @@ class _ClaimedScores:
     values: Mapping[tuple[str, Pair], float]
     antialiased: None = None
     measured: None = None
+    cosines: tuple[()] = ()  # there are some: a bundle has all three metrics
 
     def raw(self, metric: Metric, pair: Pair) -> float:
         kept = metric.id if not metric.is_share else self.metrics[0].id
