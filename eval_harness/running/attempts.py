@@ -39,6 +39,10 @@ _NOT_THEIRS = {Path(fashionedit.__file__).parent, Path(sysconfig.get_path("stdli
 _STOPS = (EditorError, MissingExtraError, ServiceError)
 
 
+MAX_ASPECT = 200
+"""The longest side of an edit over its shortest; encoders resize the short side to 224 pixels and more."""
+
+
 class UnusableImageError(ValueError):
     """An image that can't be kept: that round is `invalid_image`."""
 
@@ -255,6 +259,8 @@ def finished_image(image: Image.Image, size: tuple[int, int] | None) -> tuple[Im
         check_size(returned, "the image")
         kept = to_rgb(image)
         check_size(kept.size, "the image")
+        if max(kept.size) > MAX_ASPECT * min(kept.size):
+            raise InvalidImageError(f"the image has {kept.width}×{kept.height} pixels, too elongated to be scored")
     except Exception as error:  # Pillow raises what it stumbles over in data that is cut or foreign
         text = str(error) if isinstance(error, InvalidImageError) else f"the image can't be used ({error})"
         raise UnusableImageError(text) from error

@@ -216,6 +216,7 @@ def test_exceptions_are_status_error_with_type_message_and_traceback(tmp_path: P
     [
         (Image.new("RGB", (0, 5)), "0×5 pixels; both sides need at least 1"),
         (Image.new("1", (9000, 8000)), "9000×8000 pixels, more than the 64,000,000 that are read"),
+        (Image.new("RGB", (30_000, 2)), "30000×2 pixels, too elongated to be scored"),
         (Image.new("1", (40_000, 1)), "40000×1 pixels, more than 32,768 on a side"),
     ],
 )
