@@ -174,7 +174,7 @@ def measure_value(values: Sequence[float | None], garments: Sequence[str], limit
 
 
 def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
-    if scores.cosines is None:
+    if not any(metric.is_share for metric in scores.metrics):
         return ()
     metric = scores.metrics[0]
     found = [value for value, ok in zip(_values(metric, cells.pairs, scores), cells.ok, strict=True) if ok]
