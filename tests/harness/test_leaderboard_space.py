@@ -109,6 +109,8 @@ def test_the_app_answers_by_every_filter(address, space):
         HOSTILE,
         "some-org/weak",
         "some-org/talks¶",
+        "Flat grey",
+        "Faded draft",
         "Return the reference",
         "Paste the reference†",
         "Oracle (the original)†",
