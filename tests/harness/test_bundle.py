@@ -45,6 +45,7 @@ def bundle(scored, source, tmp_path_factory):
 def test_the_files_and_what_they_say(bundle, scored, source):
     contents = read_contents(bundle)
     assert sorted(path.name for path in bundle.iterdir()) == [
+        ".fashionedit.json",  # whose the folder is; it is not sent
         "bundle.json",
         "outputs.json",
         "packages.json",

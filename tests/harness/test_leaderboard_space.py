@@ -115,26 +115,30 @@ def test_the_app_answers_by_every_filter(address, space):
         "Paste the reference†",
         "Oracle (the original)†",
     ]
-    assert [row[0] for row in rows] == ["", 1, 2, 1, "", "", ""]
+    assert [row[0] for row in rows] == ["", 1, 2, 1, "", "", "", "", ""]
     assert rows[2][3].count(" to ") == 1
     assert [row[1] for row in table(VANILLA, "detail", shown, "WEAK")] == [
         "Draft (do nothing)",
         "some-org/weak",
+        "Flat grey",
+        "Faded draft",
         "Oracle (the original)†",
     ]
     quiet = table(BUG, "detail", ["community"], "")
     assert [row[1] for row in quiet] == ["Draft (do nothing)", HOSTILE, "some-org/weak", "Oracle (the original)†"]
     assert [row[1] for row in table(BUG, "detail", ["baselines"], "")] == [
         "Draft (do nothing)",
+        "Flat grey",
+        "Faded draft",
         "Return the reference",
         "Paste the reference†",
         "Oracle (the original)†",
     ]
     classes = client.predict(BUG, "detail", shown, "", "gender", "CLIP", api_name="/classes")["value"]
-    assert classes["headers"] == ["#", "Model", "MEN (n = 4)", "WOMEN (n = 4)"]
+    assert classes["headers"] == ["#", "Model", "failed", "MEN (n = 4)", "WOMEN (n = 4)"]
     weak = next(row for row in board["rows"] if row["name"] == "some-org/weak" and row["protocol"] == "bug")
     mean = next(one for one in weak["classes"] if one["value"] == "MEN")["scores"]["clip"]["mean"]
-    assert next(row for row in classes["data"] if row[1] == "some-org/weak")[2].startswith(f"{mean:.2f} (")
+    assert next(row for row in classes["data"] if row[1] == "some-org/weak")[3].startswith(f"{mean:.2f} (")
     client.close()
 
 
