@@ -27,7 +27,9 @@ VIEWS = ("front", "side", "back")
 
 def encoded(number: int, form: str = "JPEG") -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (80, 100), (number * 9 % 256, 90, 200 - number)).save(buffer, form)
+    picture = Image.new("RGB", (80, 100), (number * 9 % 256, 90, 200 - number))
+    picture.paste("white", (10, 10, 40, 60))  # of one colour alone it would be no photograph
+    picture.save(buffer, form)
     return buffer.getvalue()
 
 
