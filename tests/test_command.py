@@ -15,6 +15,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fashionedit.cli import cli, main
+from fashionedit.eval_harness.scores.results import read_results
+from fashionedit.eval_harness.scores.table import to_markdown
 
 ROOT = Path(__file__).parents[1]
 
@@ -190,7 +192,7 @@ def test_every_verb_on_a_users_own_pictures(
 @pytest.mark.slow
 def test_the_demo_prints_the_table_and_writes_the_page(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "fashionedit", "demo", "--samples", "2", "--out", str(tmp_path / "demo")],
+        [sys.executable, "-m", "fashionedit", "demo", "--out", str(tmp_path / "demo")],
         capture_output=True,
         text=True,
         check=False,
@@ -204,6 +206,11 @@ def test_the_demo_prints_the_table_and_writes_the_page(tmp_path: Path) -> None:
     assert "synthetic-0-validation-00000" in page
     results = json.loads((tmp_path / "demo" / "results.json").read_text())
     assert {row["editor"] for row in results["rows"]} >= {"identity", "oracle", "synthetic-stepper"}
+    printed = to_markdown(read_results(tmp_path / "demo" / "results.json")).splitlines()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("`make demo` prints this")[2]
+    shown = [line for line in readme.partition("All verbs")[0].splitlines() if line.startswith("|")]
+    assert len(shown) == 9
+    assert not [line for line in shown if line not in printed], "the README shows another table than the demo prints"
 
 
 @pytest.mark.parametrize("place", ["file", "file/deeper"])
