@@ -95,7 +95,7 @@ def shows_picture(picture: Image.Image, original: Image.Image) -> bool:
     picture at 20 sizes, and their details are correlated: what is left once blurred copies are taken off, so that
     neither light nor large shapes count.
 
-    Of 19 such changes of 10 photographs 183 of 190 were known again (four of the misses had a fifth cut off at one
+    Of 19 such changes of 10 photographs 181 of 190 were known again (four of the misses had a fifth cut off at one
     corner), and none of 312 pairs of different photographs was taken for the same. A pair takes 0.12 s.
     """
     view = _View(picture)
