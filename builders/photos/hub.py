@@ -207,7 +207,9 @@ class HubDataset:
         image = values.get(columns["image"])
         name = values.get(columns.get("id", ""))
         if name in (None, "") and isinstance(image, dict) and isinstance(image.get("path"), str):
-            name = stem_of(image["path"].split("::")[0])
+            name = image["path"].split("::")[0]
+        if isinstance(name, str) and "://" in name:
+            name = name.partition("?")[0]  # a signed URL's signature is no part of an id
         identity = safe_id(stem_of(str(name)) if name not in (None, "") else f"{source.split}-{number:06d}")
         plain = {key: value for key, value in values.items() if key not in source.image_columns}
         return _Row(

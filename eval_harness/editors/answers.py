@@ -11,7 +11,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.runtime.answers import json_object
-from fashionedit.runtime.failures import Failure, Problem, masked, problem_in
+from fashionedit.runtime.failures import Failure, Problem, one_line, problem_in
 
 from .results import picture_result
 
@@ -75,7 +75,7 @@ class EditAnswer(BaseModel):
             return picture_result(data, service=service, seconds=seconds, **details)
         if status is Status.OK:
             status = Status.NO_IMAGE
-        message = masked(self.message) or f"answered {status} without an image or a message"
+        message = one_line(self.message) or f"answered {status} without an image or a message"
         return EditResult.failed(status, message, retry=self.retry and status.transient, **details)
 
 
@@ -113,10 +113,10 @@ def read_answer(data: bytes) -> EditAnswer | Problem:
         place = ".".join(map(str, first["loc"])) or "the answer"
         return Problem(
             Failure.MALFORMED,
-            message=masked(f"{place}: {first['msg']}, in {masked(data[:2000].decode(errors='replace'))[:80]!r}"),
+            message=one_line(f"{place}: {first['msg']}, in {one_line(data[:2000].decode(errors='replace'))[:80]!r}"),
         )
     except InvalidDataError as error:
-        return Problem(Failure.MALFORMED, message=masked(str(error)))
+        return Problem(Failure.MALFORMED, message=one_line(str(error)))
 
 
 def _completed(values: dict[str, Any]) -> dict[str, Any]:

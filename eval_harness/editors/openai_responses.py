@@ -20,7 +20,7 @@ from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.keys import canonical_json
 from fashionedit.runtime.answers import picture_text, token_counts
-from fashionedit.runtime.failures import masked, problem_in
+from fashionedit.runtime.failures import one_line, problem_in
 
 from .openai_images import PARAMS, checked_params
 from .openai_service import AT_ONCE, OpenAIService, effective, found_price, object_option, usd_per_edit
@@ -197,8 +197,8 @@ class OpenAIResponses:
                 return self._service.failed(problem, **details)
         parts = list(_parts(output))
         if refused := [text for kind, text in parts if kind == "refusal"]:
-            return EditResult.failed(Status.REFUSED, masked(" ".join(refused)), **details)
-        return self._service.no_picture(answer, masked(" ".join(text for _, text in parts)), **details)
+            return EditResult.failed(Status.REFUSED, one_line(" ".join(refused)), **details)
+        return self._service.no_picture(answer, one_line(" ".join(text for _, text in parts)), **details)
 
 
 def _parts(output: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

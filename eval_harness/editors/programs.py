@@ -42,7 +42,7 @@ from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.images import png_bytes
 from fashionedit.runtime import secrets
-from fashionedit.runtime.failures import Failure, Problem, Service, masked
+from fashionedit.runtime.failures import Failure, Problem, Service, one_line
 from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
 
 from .answers import EditAnswer, read_answer, request_json
@@ -135,11 +135,11 @@ class Program:
                 message = f"the program was not done within {self._settings.timeout:g} s and was killed"
                 return EditResult.failed(Status.TIMEOUT, message, retry=True)
             except (OSError, ValueError) as error:
-                return EditResult.failed(Status.ERROR, masked(f"the program can't be run: {error}"))
+                return EditResult.failed(Status.ERROR, one_line(f"the program can't be run: {error}"))
             if code != 0:
                 ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
                 said = secrets.masked(said)[-250:] or "without a word"  # masked whole: half a key is a secret too
-                return EditResult.failed(Status.ERROR, masked(f"the program {ended}: {said}"))
+                return EditResult.failed(Status.ERROR, one_line(f"the program {ended}: {said}"))
             return self._result(folder)
 
     def _line(self, request: EditRequest, folder: Path) -> list[str]:

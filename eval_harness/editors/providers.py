@@ -32,7 +32,7 @@ from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.images import png_bytes
 from fashionedit.runtime.answers import json_object, picture_text
-from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, masked, problem_in, problem_of
+from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, one_line, problem_in, problem_of
 from fashionedit.runtime.http_clients import client_options, connection_failure, open_client
 
 from .results import data_url, decoded, failed_result, picture_result
@@ -212,7 +212,7 @@ class ProviderEditor:
     def _failed(self, error: Exception) -> EditResult:
         from huggingface_hub.errors import HfHubHTTPError
 
-        who, said = self._service.host, masked(str(error)) or type(error).__name__
+        who, said = self._service.host, one_line(str(error)) or type(error).__name__
         if isinstance(error, HfHubHTTPError):
             response = error.response
             reply = ServiceReply(response.status_code, {name.lower(): text for name, text in response.headers.items()})

@@ -32,7 +32,7 @@ from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.images import png_bytes
-from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, masked, problem_of
+from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, one_line, problem_of
 from fashionedit.runtime.http_clients import auth_hook, check_url, connection_failure, is_loopback, open_client
 
 from .results import failed_result, picture_result
@@ -211,7 +211,7 @@ class Space:
     def _failed(self, error: Exception) -> EditResult:
         import httpx
 
-        said, kind = masked(str(error)) or type(error).__name__, type(error).__name__
+        said, kind = one_line(str(error)) or type(error).__name__, type(error).__name__
         if isinstance(error, httpx.HTTPStatusError):
             response = error.response
             reply = ServiceReply(response.status_code, {name.lower(): text for name, text in response.headers.items()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.files import write_atomically
+from fashionedit.files import write_all
 from fashionedit.runtime.hub import GRADIO
 
 from . import space_app
@@ -56,6 +56,6 @@ def write_space(board: Board, folder: Path) -> list[Path]:
         "app.py": Path(space_app.__file__).read_bytes(),
         "leaderboard.json": board_to_json(board).encode(),
     }
-    for name, content in files.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in files]
+    written = {folder / name: content for name, content in files.items()}
+    write_all(written)
+    return list(written)

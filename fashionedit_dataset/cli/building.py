@@ -118,22 +118,26 @@ def build(
     check_places(photos, folder, out)
     if not dry_run or isinstance(photos, HubDataset):  # which keeps there what it lists
         folder.claim()
-    parts = _parts(photos, given)
-    build_ = Build(
-        folder,
-        parts,
-        _options(photos, given, share_of(share)),
-        budget=budget,
-        bars=progress_bar(quiet or as_json),
-        tell=lambda sentence: echo(f"fashionedit: {sentence}", err=True),
-    )
-    if dry_run:
-        build_.check(out, stage_names(only))
-        plan = plan_build(build_, stage_names(only), out)
-        echo(plan.to_json() if as_json else plan.to_text(), nl=not as_json)
-        return
-    report = build_.run(out, stage_names(only))
-    echo(report.funnel.to_json() if as_json else _told(report), nl=not as_json)
+    try:
+        parts = _parts(photos, given)
+        build_ = Build(
+            folder,
+            parts,
+            _options(photos, given, share_of(share)),
+            budget=budget,
+            bars=progress_bar(quiet or as_json),
+            tell=lambda sentence: echo(f"fashionedit: {sentence}", err=True),
+        )
+        if dry_run:
+            build_.check(out, stage_names(only))
+            plan = plan_build(build_, stage_names(only), out)
+            echo(plan.to_json() if as_json else plan.to_text(), nl=not as_json)
+            return
+        report = build_.run(out, stage_names(only))
+        echo(report.funnel.to_json() if as_json else _told(report), nl=not as_json)
+    except BaseException:
+        folder.leave_unless_begun()
+        raise
 
 
 def _told(report: BuildReport) -> str:

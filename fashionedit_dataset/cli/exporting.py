@@ -27,15 +27,13 @@ def export(run: Path, form: str, out: Path) -> None:
     from fashionedit.eval_harness.exports.scored import exported
     from fashionedit.eval_harness.scores.results import read_results
     from fashionedit.eval_harness.scores.timing import begun
-    from fashionedit.files import write_atomically
+    from fashionedit.files import write_all
 
     protocols = list(exported(read_results(run / "results.json"), begun(run)))
     if form == "eval":
         files = {f"{one.task}.eval": inspect_log(one) for one in protocols}
     else:
         files = lighteval_files(protocols)
-    for name, content in files.items():
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
-        echo(str(path))
+    write_all({out / name: content for name, content in files.items()})
+    for name in files:
+        echo(str(out / name))

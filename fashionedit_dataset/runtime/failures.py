@@ -269,7 +269,7 @@ def _problem(status: int, content: Any) -> Problem:
     status = next((int(code) for code in codes if _is_status(code)), status)
     words = [code for code in codes if not code.isdecimal()]
     known = next((word for word in words if re.sub(r"[\s.\-]+", "_", word.lower()) in _CODES), None)
-    return Problem(failure_of(status, known or next(iter(words), None), message), status, masked(message), parameter)
+    return Problem(failure_of(status, known or next(iter(words), None), message), status, one_line(message), parameter)
 
 
 def _described(content: Any, depth: int = 0) -> tuple[list[str], str, str | None]:
@@ -293,7 +293,7 @@ def _is_status(value: Any) -> bool:
     return not isinstance(value, bool) and str(value).isdecimal() and 400 <= int(str(value)[:9]) < 600
 
 
-def masked(text: str) -> str:
+def one_line(text: str) -> str:
     """Returns a service's words as a message: on one line, shortened, without secrets, escape codes or addresses."""
     text = secrets.masked(" ".join(secrets.clean(text).split()))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

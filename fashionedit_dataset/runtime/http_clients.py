@@ -21,7 +21,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
 
-from .failures import masked
+from .failures import one_line
 from .secrets import printable
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _hooks(url: str, seconds: float | None) -> dict[str, list[Any]]:
 
 
 def _origin(response: Any) -> str:
-    return masked(place_of(urljoin(str(response.request.url), response.headers.get("location", ""))))
+    return one_line(place_of(urljoin(str(response.request.url), response.headers.get("location", ""))))
 
 
 def _bound(response: Any, limit: int, seconds: float | None, *, strict: bool) -> None:
@@ -144,7 +144,7 @@ def _bound(response: Any, limit: int, seconds: float | None, *, strict: bool) ->
         if encoding in ("gzip", "x-gzip", "deflate"):
             chunks = _unpacked(chunks)
         elif encoding not in ("", "identity"):
-            raise InvalidDataError(f"the answer is packed as {masked(encoding)}, which was not asked for")
+            raise InvalidDataError(f"the answer is packed as {one_line(encoding)}, which was not asked for")
     deadline = None if seconds is None else time.monotonic() + seconds
 
     def pieces() -> Iterator[bytes]:
@@ -218,7 +218,7 @@ def proxy_of(url: str) -> str | None:
 
 def connection_failure(error: BaseException, url: str) -> str:
     """Returns why a connection failed, in a few words that name the proxy, if there is one between."""
-    cause = masked(str(error.__cause__ or error)) or type(error.__cause__ or error).__name__
+    cause = one_line(str(error.__cause__ or error)) or type(error.__cause__ or error).__name__
     proxy = proxy_of(url)
     return f"{cause}, through the proxy {proxy}" if proxy else cause
 
@@ -273,7 +273,7 @@ def check_address(url: str, *, service: str) -> None:
     Raises:
         InvalidImageError: It may not.
     """
-    link = masked(place_of(url))
+    link = one_line(place_of(url))
     try:
         host, scheme = _host(url), urlsplit(url).scheme
     except ValueError:
@@ -329,11 +329,11 @@ def fetch(url: str, *, service: str, seconds: float, most: int = MOST_PICTURE_BY
             try:
                 return _fetched(client, url, most)
             except httpx2.TooManyRedirects:
-                raise InvalidImageError(f"the link {masked(place_of(url))} is redirected without end") from None
+                raise InvalidImageError(f"the link {one_line(place_of(url))} is redirected without end") from None
             except (httpx2.TransportError, ConnectionError) as error:
                 if not left:
                     why = connection_failure(error, url)
-                    raise ConnectionError(f"the link {masked(place_of(url))} can't be opened ({why})") from error
+                    raise ConnectionError(f"the link {one_line(place_of(url))} can't be opened ({why})") from error
             time.sleep(1)
     raise AssertionError
 
@@ -344,11 +344,11 @@ def _fetched(client: httpx2.Client, url: str, most: int) -> bytes:
         if response.status_code in (408, 425, 429) or response.status_code >= 500:
             raise ConnectionError(f"HTTP {response.status_code}")
         if not response.is_success:
-            raise InvalidImageError(f"the link {masked(place_of(url))} answered {response.status_code}")
+            raise InvalidImageError(f"the link {one_line(place_of(url))} answered {response.status_code}")
         for chunk in response.iter_bytes():
             received += chunk
             if len(received) > most:
-                raise InvalidImageError(f"the picture behind {masked(place_of(url))} is above {most // 2**20} MiB")
+                raise InvalidImageError(f"the picture behind {one_line(place_of(url))} is above {most // 2**20} MiB")
     return bytes(received)
 
 
@@ -379,6 +379,6 @@ def _plain(address: _Address) -> _Address:
 def _unusable_proxy(error: Exception) -> ServiceError:
     places = ", ".join(sorted({place_of(proxy) for name, proxy in getproxies().items() if name != "no"}))
     return ServiceError(
-        f"a proxy of the environment can't be used ({places}: {masked(str(error))}); mend or unset HTTP_PROXY, "
+        f"a proxy of the environment can't be used ({places}: {one_line(str(error))}); mend or unset HTTP_PROXY, "
         "HTTPS_PROXY and ALL_PROXY"
     )

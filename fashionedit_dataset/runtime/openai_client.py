@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 
-from .failures import Failure, Problem, masked, problem_of
+from .failures import Failure, Problem, one_line, problem_of
 from .http_clients import check_url, client_options, connection_failure, proxy_of
 from .http_clients import open_client as open_guarded
 from .limiter import ServiceReply
@@ -93,7 +93,7 @@ def call_problem(error: Exception, *, url: str, timeout: float) -> Problem:
     if isinstance(error, openai.APIConnectionError):
         return Problem(Failure.NO_CONNECTION, message=connection_failure(error, url))
     if isinstance(error, openai.APIResponseValidationError | ValueError):
-        return Problem(Failure.MALFORMED, message=masked(str(error)))
+        return Problem(Failure.MALFORMED, message=one_line(str(error)))
     raise error
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from .secrets import printable, shown
+
 
 class Bar:
     """A bar that is drawn only once there is something to wait for.
@@ -17,7 +19,7 @@ class Bar:
     """
 
     def __init__(self, title: str, unit: str, *, hidden: bool = False) -> None:
-        self._title = title
+        self._title = printable(shown(title))
         self._unit = unit
         self._hidden = hidden
         self._bar: Any = None

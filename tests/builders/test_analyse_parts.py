@@ -25,7 +25,7 @@ from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import pixel_digest, read_image
-from fashionedit.runtime.failures import masked, problem_of
+from fashionedit.runtime.failures import one_line, problem_of
 from fashionedit.runtime.prices import Price
 
 
@@ -250,7 +250,7 @@ def test_a_promise_grows_with_the_dearest_request_seen() -> None:
 
 def test_keys_are_taken_out_of_what_services_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "very-secret")
-    said = masked(f"bad key sk-proj-abc_DEF123456\nor very-secret {'x' * 400}")
+    said = one_line(f"bad key sk-proj-abc_DEF123456\nor very-secret {'x' * 400}")
     assert said.startswith("bad key [key] or [key] xxx")
     assert len(said) == 300
 

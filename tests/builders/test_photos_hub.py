@@ -81,6 +81,26 @@ def photos(place: Path | str, work: Path, **options: Any) -> dict[str, Photo]:
     return {name: item for name, item in items(place, work, **options).items() if isinstance(item, Photo)}
 
 
+def test_signatures_of_urls_are_not_kept(tmp_path: Path) -> None:
+    rows = [
+        {
+            "image": {"bytes": encoded(number), "path": None},
+            "text": f"dress {number}, https://user:LEAKED@shop/x?token=LEAKED",
+            "id": f"https://bucket/photos/dress-{number}.jpg?X-Amz-Signature=LEAKED{number}",
+            "link": f"https://bucket/{number}.jpg?X-Amz-Credential=LEAKED&size=3",
+        }
+        for number in range(3)
+    ]
+    place, work = write(tmp_path / "set", rows), tmp_path / "work"
+    found = photos(place, work)
+    assert sorted(found) == ["dress-0", "dress-1", "dress-2"]
+    assert found["dress-1"].caption == "dress 1, https://***@shop/x?token=***"
+    assert found["dress-1"].attributes == {"link": "https://bucket/1.jpg?X-Amz-Credential=***&size=3"}
+    files = [path for path in work.rglob("*") if path.is_file()]
+    assert len(files) > 3
+    assert [path for path in files if b"LEAKED" in path.read_bytes() or "LEAKED" in path.name] == []
+
+
 def test_rows_become_files_with_the_bytes_they_had(tmp_path: Path) -> None:
     rows = marqo_rows(12)
     place, work = write(tmp_path / "set", rows), tmp_path / "work"

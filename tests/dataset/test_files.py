@@ -17,6 +17,7 @@ from fashionedit.files import (
     read_json,
     read_json_lines,
     read_regular,
+    write_all,
     write_atomically,
 )
 
@@ -33,6 +34,32 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeyp
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_several_files_are_written_all_or_none_on_a_disk_that_fills(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.txt", tmp_path / "new" / "folder" / "large.bin"
+    old.write_bytes(b"old")
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from fashionedit.files import write_all\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "try:\n    write_all({Path(sys.argv[1]): b'changed', Path(sys.argv[2]): bytes(10_000)})\n"
+        "except OSError as error:\n    print(error.filename)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, old, new], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(new)
+    assert list(tmp_path.iterdir()) == [old]
+    assert old.read_bytes() == b"old"
+    write_all({old: b"changed", new: bytes(10_000)})
+    assert (old.read_bytes(), new.stat().st_size) == (b"changed", 10_000)
+
+
+def test_a_folder_in_the_way_of_one_file_leaves_the_others_alone(tmp_path: Path) -> None:
+    first, way = tmp_path / "first", tmp_path / "way"
+    way.mkdir()
+    with pytest.raises(IsADirectoryError, match="way"):
+        write_all({first: b"1", way: b"2"})
+    assert list(tmp_path.iterdir()) == [way]
 
 
 def test_lines_of_many_writers_never_mix(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -81,6 +82,14 @@ def test_a_folder_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidDataError, match="is a link"):
         fill(tmp_path / "link", {"card": "1"})
     assert not (tmp_path / "page" / "deep").exists()
+
+
+def test_a_full_disk_is_named_by_the_folder_and_leaves_none_above_it(tmp_path: Path) -> None:
+    out = tmp_path / "above" / "folder" / "out"
+    with pytest.raises(OSError, match="No space left") as caught, new_folder(out, "page"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write says it, without a name
+    assert caught.value.filename == str(out)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_leaves_the_earlier_folder(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.runtime.http_clients import check_url
+from fashionedit.runtime.progress import Bar
 from fashionedit.runtime.secrets import (
     clean,
     is_secret_name,
@@ -215,3 +216,15 @@ def test_an_address_that_no_service_can_have_is_refused(url: str) -> None:
     with pytest.raises(InvalidDataError, match="is no address") as caught:
         check_url(url, "base URL")
     assert str(caught.value).isprintable()
+
+
+def test_the_title_of_a_progress_bar_is_masked_and_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOY_PASSWORD", SECRET)
+    with Bar(f"run \x1b[2J{SECRET}\nnext", "round") as bar:
+        bar.at(1, 2)
+    said = capsys.readouterr().err
+    assert "[key]" in said
+    assert SECRET not in said
+    assert "\x1b[2J" not in said

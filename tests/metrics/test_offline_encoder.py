@@ -171,3 +171,12 @@ def test_other_weights_under_its_name_are_refused(tmp_path: Path) -> None:
         load_weights(changed)
     with pytest.raises(InvalidDataError, match=r"can't be read \(No such file or directory\); reinstall"):
         load_weights(tmp_path / "gone.pth")
+
+
+def test_nothing_is_reported_about_this_machine(tmp_path: Path) -> None:
+    code = "from fashionedit.metrics.offline_encoder import OfflineEncoder; OfflineEncoder()"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    environment |= dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []  # where the telemetry of onnxruntime keeps its id and session
