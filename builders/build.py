@@ -19,6 +19,7 @@ from fashionedit.metrics.embedder import Embedder
 from fashionedit.owned_folders import recover_folder
 from fashionedit.runtime.ledger import LEDGER_FILE, CostTracker
 from fashionedit.runtime.progress import Bar
+from fashionedit.runtime.worker_pool import FIRST_OUTCOMES
 
 from .analyse.conversation import spent_usd
 from .analyse.stage import analyse, check_price
@@ -39,7 +40,7 @@ from .preflight import Outstanding, check_places, check_room, check_split, outst
 from .ready_answers import read_answers
 from .split import SplitList, assign
 from .stage_settings import check_settings, keep_settings, stored_settings
-from .stage_store import StageRecord, StageStore
+from .stage_store import StageRecord, StageStore, check_reasons
 from .taking import LimitedSource, in_share
 from .work_folder import WorkFolder
 from .write_dataset import compare_splits, write_dataset
@@ -122,9 +123,10 @@ class Build:
             stages: Those that would run.
 
         Raises:
-            FashionEditError: Folders overlap, one is not a build's, or there is no such draft maker.
+            FashionEditError: Folders overlap, one is not a build's, or there is no such draft maker or reason to retry.
         """
         check_places(self.parts.source, self.work, out)
+        check_reasons(self.options.retry, [self.work.store(stage) for stage in ("generate", "analyse")])
         if "generate" in stages:
             self.maker  # noqa: B018 -- made now, so that what is wrong with its options is said now
 
@@ -320,8 +322,10 @@ class Build:
             items = list(read_answers(ready, store, bar.at))
             if asked:
                 keep_settings(store.folder, self.parts.analyst.identity(), again=True)
-                for part in (asked[:SHEET_SAMPLES], asked[SHEET_SAMPLES:]):
-                    done = len(ready) + (0 if part[:1] == asked[:1] else SHEET_SAMPLES)
+                # A part holds as many as are looked at for a reason that all of them share.
+                first = max(SHEET_SAMPLES, FIRST_OUTCOMES, self.parts.analyst.concurrency)
+                for part in (asked[:first], asked[first:]):
+                    done = len(ready) + (0 if part[:1] == asked[:1] else first)
                     at = partial(_further, bar.at, done, len(pairs))
                     items += analyse(
                         part,

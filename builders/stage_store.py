@@ -12,18 +12,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fashionedit.errors import InvalidDataError
-from fashionedit.files import write_atomically
+from fashionedit.errors import InvalidDataError, UnknownNameError
+from fashionedit.files import check_writable, write_atomically
 from fashionedit.images import pixel_digest, png_bytes, to_rgb
 from fashionedit.runtime.secrets import clean, masked, whole
 from fashionedit.types import check_id
+
+PAID_REASONS = (
+    "answer too large",
+    "black image",
+    "caption not accepted",
+    "draft not readable",
+    "no three valid differences",
+    "one-colour image",
+    "refused",
+    "safety filter",
+)
+"""For which the stages `generate` and `analyse` drop what a model or service was asked for."""
 
 
 class StageRecord(BaseModel):
@@ -116,6 +128,16 @@ class StageStore:
             if record is not None:
                 yield record
 
+    def check_writable(self, images: int = 0) -> None:
+        """Returns if records and so many images can be written.
+
+        Raises:
+            OSError: They can't; the error names the place.
+        """
+        check_writable(self.folder / "records", 2**16)
+        if images:
+            check_writable(self.folder / "files", images * 2**20)
+
     def put_image(self, image: Image.Image) -> str:
         """Keeps the image as PNG; returns the digest of its pixels, by which `image_path` finds it."""
         rgb = to_rgb(image)
@@ -163,6 +185,28 @@ def is_named(record: StageRecord, reasons: Sequence[str]) -> bool:
     """
     plain = {_plain(reason) for reason in reasons}
     return record.status == "dropped" and not plain.isdisjoint({"dropped", _plain(record.reason or "")})
+
+
+def check_reasons(reasons: Sequence[str], stores: Iterable[StageStore]) -> None:
+    """Checks that each reason, as `--retry` gives it, is one for which a photograph can be dropped.
+
+    Args:
+        reasons: As in `is_named`.
+        stores: Of the stages that are paid for; makers may drop drafts for reasons of their own.
+
+    Raises:
+        UnknownNameError: One is not.
+    """
+    if not reasons:
+        return
+    dropped = {record.reason or "" for store in stores for record in store.records() if record.status == "dropped"}
+    names = sorted({*PAID_REASONS, *dropped} - {""})
+    for reason in reasons:
+        if _plain(reason) not in {_plain(name) for name in (*names, "dropped")}:
+            raise UnknownNameError(
+                f"no photograph is dropped for {reason!r}; choose {', '.join(names)}, or dropped for all of them (what "
+                "failed in passing is tried again anyway)"
+            )
 
 
 def _plain(reason: str) -> str:

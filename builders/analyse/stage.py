@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -111,13 +110,14 @@ def _run(
     tell: Callable[[str], None] | None,
 ) -> Iterator[Analysed]:
     analyst = stage.analyst
-    tasks, earlier = stage.open(pairs, retry)
+    tasks = stage.open(pairs, retry)
+    if tasks:
+        stage.store.check_writable()
     pool = WorkerPool(
         stage,
         concurrency=analyst.concurrency,
         retries=analyst.max_retries,
         keep_going=keep_going,
-        earlier=earlier,
         tell=tell,
     )
     try:
@@ -152,11 +152,10 @@ class _Stage:
         self._service: Service | None = None
         self._done = self._all = 0
 
-    def open(self, pairs: Sequence[Pair], retry: Sequence[str]) -> tuple[list[_PairTask], Counter[str | None]]:
-        """Returns what is left to ask about, and how many pairs ended how before: None counts those kept."""
+    def open(self, pairs: Sequence[Pair], retry: Sequence[str]) -> list[_PairTask]:
+        """Returns what is left to ask about."""
         self._all = len(pairs)
         tasks: list[_PairTask] = []
-        earlier: Counter[str | None] = Counter()
         most = self.analyst.max_repairs
         for number, pair in enumerate(pairs):
             conversation = Conversation.resume(pair.photo.id, self.analyst.key(pair), self.store)
@@ -164,13 +163,11 @@ class _Stage:
                 conversation = Conversation(conversation.id, conversation.key, [], [])
             elif record is not None or conversation.finished(most):
                 if record is None:
-                    record = conversation.record(self.analyst)
-                    self.store.commit(record)
-                earlier[record.reason] += 1
+                    self.store.commit(conversation.record(self.analyst))
                 self._advance()
                 continue
             tasks.append(_PairTask(place=(0, number, 0), pair=pair, conversation=conversation, sizes=_sizes(pair)))
-        return tasks, earlier
+        return tasks
 
     def close(self) -> None:
         """Ends the connections."""

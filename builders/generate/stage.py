@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,12 +94,14 @@ def generate(
     finish_batches(store)
     work = _Work(maker, store, base_seed, digest_of or _decoded_digest, budget or CostTracker(), retry, progress)
     entries, tasks = work.open(everything)
+    concurrency = int(getattr(maker, "concurrency", 1))
+    if tasks:
+        store.check_writable(images=0 if isinstance(maker, DraftFinder) else concurrency * work.batch)
     pool = WorkerPool(
         work,
-        concurrency=getattr(maker, "concurrency", 1),
+        concurrency=concurrency,
         retries=getattr(maker, "max_retries", 0),
         keep_going=keep_going,
-        earlier=work.earlier,
         tell=tell,
     )
     try:
@@ -141,10 +142,9 @@ class _Work:
         self._retry = retry
         self._progress = progress
         self._described: dict[str, Any] | None = None
-        self._highest = maker.highest_cost or 0.0  # USD, of one draft; or the largest cost seen, if that is more
+        self._highest = maker.highest_cost  # USD, of one draft; or the largest cost seen, if that is more
         self._lock = Lock()
         self._done = self._all = 0
-        self.earlier: Counter[str | None] = Counter()
 
     def open(self, photos: Sequence[Photo]) -> tuple[list[_Entry], list[_DraftTask]]:
         """Returns all photographs, and those of them that have no draft yet."""
@@ -174,14 +174,18 @@ class _Work:
 
     def reserve(self, tasks: Sequence[_DraftTask]) -> str:
         """Reserves the most that the drafts may cost."""
-        return self._budget.reserve(self._highest * len(tasks), "generate")
+        return self._budget.reserve(None if self._highest is None else self._highest * len(tasks), "generate")
 
     def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
         """Enters what the drafts have cost."""
-        told = [outcome.value.result.cost for outcome in outcomes]
-        costs = [self._highest if cost is None else cost for cost in told]
-        self._budget.charge(entry, sum(costs))
-        self._highest = max(self._highest, *costs) if costs else self._highest
+        costs = [outcome.value.result.cost for outcome in outcomes]
+        told = [cost for cost in costs if cost is not None]
+        lacking = len(costs) - len(told)
+        self._budget.charge(
+            entry, None if lacking and self._highest is None else sum(told) + lacking * (self._highest or 0.0)
+        )
+        if any(told):
+            self._highest = max(*told, self._highest or 0.0)
 
     def seconds(self, tasks: int) -> float | None:
         """Returns None: the makers watch the time."""
@@ -309,8 +313,6 @@ class _Work:
         if record.status == "failed" or lost:
             entry.earlier = float(record.data.get("usd") or 0.0)
             return None
-        if "seed" in record.data:
-            self.earlier[record.reason] += 1
         return record
 
     def _note_result(self, entry: _Entry, made: _Made, batch: int) -> StageRecord:
@@ -336,12 +338,15 @@ class _Work:
 
 
 def check_draft_price(maker: DraftMaker, budget: CostTracker | None) -> None:
-    """Returns if a budget can be kept.
+    """Returns if a budget can be kept; drafts that were made before a price was stated count at this one from now on.
 
     Raises:
         InvalidDataError: There is a limit, and what a draft may cost is not known.
     """
-    if budget is not None and budget.limit is not None and maker.highest_cost is None:
+    if budget is None:
+        return
+    budget.price("generate", maker.highest_cost)
+    if budget.limit is not None and maker.highest_cost is None:
         raise InvalidDataError(
             "what a draft may cost is not known, so that a budget can't be kept; give --draft highest_cost=USD, or "
             "leave --budget out"

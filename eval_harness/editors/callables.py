@@ -38,6 +38,7 @@ from PIL import Image
 from fashionedit.errors import EditorError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor, Status
 from fashionedit.eval_harness.running.identity import UNDECLARED
+from fashionedit.eval_harness.running.users_code import users_code
 from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
 
 from .results import decoded
@@ -53,22 +54,23 @@ def load_editor(spec: str) -> Editor | PrivilegedEditor:
 
     Raises:
         UnknownNameError: There is no such module, file or attribute.
-        EditorError: The attribute is no editor.
+        EditorError: The attribute is no editor, or the module tries to end the program.
     """
     place, _, path = spec.rpartition(":")
     if not place or not path:
         raise UnknownNameError(f"{spec!r} names no editor; write package.module:attribute or path/to/file.py:attribute")
-    if place.endswith(".py"):
-        module, short = _from_file(Path(place)), Path(place).stem
-    else:
-        module, short = _from_name(place), place
-    found: Any = module
-    for name in path.split("."):
-        if not hasattr(found, name):
-            names = ", ".join(sorted(name for name in vars(found) if not name.startswith("_"))[:12]) or "nothing"
-            raise UnknownNameError(f"{place} has no {path!r}; it has {names}")
-        found = getattr(found, name)
-    return _as_editor(found, f"{short}:{path}", module)
+    with users_code(place):
+        if place.endswith(".py"):
+            module, short = _from_file(Path(place)), Path(place).stem
+        else:
+            module, short = _from_name(place), place
+        found: Any = module
+        for name in path.split("."):
+            if not hasattr(found, name):
+                names = ", ".join(sorted(name for name in vars(found) if not name.startswith("_"))[:12]) or "nothing"
+                raise UnknownNameError(f"{place} has no {path!r}; it has {names}")
+            found = getattr(found, name)
+        return _as_editor(found, f"{short}:{path}", module)
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -207,7 +207,11 @@ def _read(path: Path, most: int) -> bytes | None:
 
 
 def _run(line: list[str], settings: EditorSettings) -> tuple[int, str]:
-    """Returns the exit code and the end of stderr; nothing that the program started in its group outlives this."""
+    """Returns the exit code and the end of stderr.
+
+    Nothing that the program started in its group outlives this, unless Python lacks `os.waitid` (macOS before 3.13):
+    there what it leaves behind when it ends by itself is left alone.
+    """
     process = subprocess.Popen(
         line,
         stdin=subprocess.DEVNULL,
@@ -223,26 +227,32 @@ def _run(line: list[str], settings: EditorSettings) -> tuple[int, str]:
     try:
         _await_exit(process, settings.timeout)
     finally:
-        # Its leader is not reaped yet, so that the group's number can't be another one's by now.
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids it where only a zombie is left
-            os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None:  # not reaped, so that its group's number can't be another one's by now
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: only a zombie is left
+                os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
         reader.join(2)
     return code, b"".join(end)[-_STDERR:].decode(errors="replace").strip()
 
 
 def _await_exit(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Returns when the program has ended; it stays a zombie until it is waited for.
+    """Returns when the program has ended; where Python can, it stays a zombie until it is waited for.
 
     Raises:
         subprocess.TimeoutExpired: It has not, after so many seconds.
     """
+    if not hasattr(os, "waitid"):
+        process.wait(seconds)
+        return
     deadline, pause = time.monotonic() + seconds, 0.001
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-        if time.monotonic() > deadline:
-            raise subprocess.TimeoutExpired(process.args, seconds)
-        time.sleep(pause)
-        pause = min(2 * pause, 0.05)
+    try:
+        while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(process.args, seconds)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+    except ChildProcessError:  # SIGCHLD is ignored here, and the system has reaped it
+        process.wait()
 
 
 def _drain(pipe: IO[bytes], end: deque[bytes]) -> None:

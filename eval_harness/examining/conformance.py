@@ -10,9 +10,9 @@ from typing import Any, get_args
 from fashionedit.errors import EditorError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, StateTrack, Status
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.running.attempts import described
 from fashionedit.eval_harness.running.identity import editor_info
 from fashionedit.eval_harness.running.keys import canonical_json
+from fashionedit.eval_harness.running.users_code import described
 
 from .trials import INSTRUCTIONS, REFERENCE_SIZES, SIZES, trial
 from .tried_editor import Asked, TriedEditor, judged, levels_apart

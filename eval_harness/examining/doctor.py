@@ -13,9 +13,10 @@ from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError,
 from fashionedit.eval_harness.editing import Editor, EditRequest, EditResult, PrivilegedEditor, RequestImage, Status
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import DETAIL, with_reference
-from fashionedit.eval_harness.running.attempts import described, edit_request
+from fashionedit.eval_harness.running.attempts import edit_request
 from fashionedit.eval_harness.running.chain import Chain, Step
 from fashionedit.eval_harness.running.identity import editor_info, run_identity
+from fashionedit.eval_harness.running.users_code import ProgramEndedError, described
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.types import Sample
 
@@ -138,6 +139,8 @@ class _Patient:
         start = time.perf_counter()
         try:
             given = self.tried.edit(Asked(own))
+        except ProgramEndedError as error:
+            return Observed(request, Status.ERROR, str(error), time.perf_counter() - start)
         except (EditorError, ServiceError, MissingExtraError):
             raise
         except Exception as error:

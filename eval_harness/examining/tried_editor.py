@@ -15,6 +15,7 @@ from PIL import Image
 from fashionedit.eval_harness.editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor
 from fashionedit.eval_harness.running.attempts import Answer, Work, ask
 from fashionedit.eval_harness.running.chain import Step
+from fashionedit.eval_harness.running.users_code import users_code
 from fashionedit.images import pixel_digest
 from fashionedit.types import Sample
 
@@ -57,16 +58,22 @@ class TriedEditor:
         return getattr(self.editor, "batch_size", 1) if hasattr(self.editor, "edit_many") else None
 
     def edit(self, asked: Asked) -> Any:
-        """Returns whatever the editor returns, and raises what it raises."""
+        """Returns whatever the editor returns, and raises what it raises.
+
+        Raises:
+            ProgramEndedError: It tried to end the program.
+        """
         self.calls += 1
-        if self.awaited:
-            return self._run(cast(Any, self.editor).edit_async(asked.request))
-        return self._edit(asked)
+        with users_code("the edit"):
+            if self.awaited:
+                return self._run(cast(Any, self.editor).edit_async(asked.request))
+            return self._edit(asked)
 
     def edit_many(self, asked: Sequence[Asked]) -> Any:
         """Returns whatever `edit_many` returns."""
         self.calls += len(asked)
-        return cast(Any, self.editor).edit_many([item.request for item in asked])
+        with users_code("edit_many()"):
+            return cast(Any, self.editor).edit_many([item.request for item in asked])
 
     def edit_at_once(self, asked: Sequence[Asked]) -> list[Any]:
         """Returns what the editor returns to each, all asked at the same moment: on one loop, or in as many threads."""
@@ -77,14 +84,15 @@ class TriedEditor:
             async def together() -> list[Any]:
                 return list(await asyncio.gather(*(editor.edit_async(item.request) for item in asked)))
 
-            return cast(list[Any], self._run(together()))
+            with users_code("one of the edits"):
+                return cast(list[Any], self._run(together()))
         start = threading.Barrier(len(asked), timeout=_PATIENCE)
 
         def one(item: Asked) -> Any:
             start.wait()
             return self._edit(item)
 
-        with ThreadPoolExecutor(len(asked)) as pool:
+        with users_code("one of the edits"), ThreadPoolExecutor(len(asked)) as pool:
             return [future.result() for future in [pool.submit(one, item) for item in asked]]
 
     def close(self) -> None:
@@ -92,10 +100,11 @@ class TriedEditor:
         close: Callable[[], Any] | None = getattr(self.editor, "close", None)
         if close is None:
             return
-        if inspect.iscoroutinefunction(close):
-            self._run(close())
-        else:
-            close()
+        with users_code("close()"):
+            if inspect.iscoroutinefunction(close):
+                self._run(close())
+            else:
+                close()
 
     def end(self) -> None:
         """Ends the event loop."""

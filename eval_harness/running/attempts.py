@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sysconfig
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, cast
 
 from PIL import Image
 from pydantic import ValidationError
 
-import fashionedit
 from fashionedit.errors import EditorError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import (
     Editor,
@@ -34,8 +31,8 @@ from .identity import SizePolicy
 from .keys import image_path, plain_json
 from .records import FailedAttempt, InputImage, OutputImage, RoundRecord
 from .sessions import timestamp
+from .users_code import described
 
-_NOT_THEIRS = {Path(fashionedit.__file__).parent, Path(sysconfig.get_path("stdlib"))}
 _STOPS = (EditorError, MissingExtraError, ServiceError)
 
 
@@ -278,16 +275,6 @@ def _raised(step: Step, error: BaseException, seconds: float) -> FailedAttempt:
         traceback="".join(traceback.format_exception(error)),
         seconds=round(seconds, 4),
     )
-
-
-def described(error: BaseException) -> str:
-    """Returns what was raised, and where in the editor's own code."""
-    place = ""
-    for frame in traceback.extract_tb(error.__traceback__):
-        path = Path(frame.filename)
-        if not {"site-packages", "dist-packages"} & set(path.parts) and not _NOT_THEIRS & set(path.parents):
-            place = f" in {path.name}, line {frame.lineno}"
-    return f"{type(error).__name__}{place}{f': {error}' if str(error) else ''}"
 
 
 def _failure(step: Step, status: Status, **told: Any) -> FailedAttempt:

@@ -16,6 +16,7 @@ from .records import FailedAttempt
 from .rounds import Job, Rounds
 from .spending import Spending
 from .summary import Tally
+from .users_code import users_code
 
 _CANCELLING = 5.0  # seconds that a cancelled coroutine has to come to its end
 
@@ -64,11 +65,12 @@ class EditorCalls:
             close = getattr(self._editor, "close", None)
             if close is None:
                 return
-            if inspect.iscoroutinefunction(close):
-                loop = self._loop = self._loop or EventLoop()
-                loop.run(close())
-            else:
-                close()
+            with users_code(f"close() of {type(self._editor).__name__}"):
+                if inspect.iscoroutinefunction(close):
+                    loop = self._loop = self._loop or EventLoop()
+                    loop.run(close())
+                else:
+                    close()
         finally:
             if self._loop is not None:
                 self._loop.close()

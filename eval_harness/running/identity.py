@@ -15,6 +15,7 @@ from fashionedit.runtime.secrets import clean, masked, refuse_secrets
 
 from .keys import plain_json
 from .records import MOST_REPEATS, EditorIdentity, RunIdentity
+from .users_code import users_code
 
 SizePolicy = Literal["model", "base"]
 
@@ -29,7 +30,8 @@ def editor_info(editor: Editor | PrivilegedEditor, name: str | None = None) -> E
         EditorError: It is no EditorInfo, or its name, fingerprint or protocols are of no use.
         InvalidDataError: The given name is empty, longer than 96 characters or can't be printed.
     """
-    info = editor.describe()
+    with users_code(f"describe() of {type(editor).__name__}"):
+        info = editor.describe()
     if name is not None and not (name.strip() and len(name) <= 96 and name.isprintable()):
         raise InvalidDataError(f"--name {name!r} can't be used; give 1 to 96 printable characters")
     if not isinstance(info, EditorInfo):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,8 +11,7 @@ from typing import Any
 from PIL import Image
 
 from fashionedit.eval_harness.coding import processor
-from fashionedit.eval_harness.editing import Editor, PrivilegedEditor, Status
-from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.images import png_bytes
 from fashionedit.runtime.worker_pool import Task
@@ -64,9 +62,6 @@ class Rounds:
         privileged: Whether it is shown the whole sample.
         limits: Of the session.
         tally: Told of every round that ends.
-
-    Attributes:
-        earlier: How earlier sessions' edits ended, by status; None counts those with an image.
     """
 
     def __init__(
@@ -86,7 +81,6 @@ class Rounds:
         self._source = source
         self._shown = _Shown(source)
         self._recent = RecentImages()
-        self.earlier: Counter[str | None] = Counter()
         self._samples = {sample: number for number, sample in enumerate(source.ids)}
         self._protocols = {name: number for number, name in enumerate(folder.identity.protocols)}
 
@@ -107,11 +101,6 @@ class Rounds:
             if job is not None and self._samples[chain.sample] < most:
                 jobs.append(job)
                 reached += len(chain.rounds) - len(done)
-        self.earlier = Counter(
-            None if record.status is Status.OK else str(record.status)
-            for record in reused
-            if PROTOCOLS[record.protocol].edits
-        )
         self._tally.begin(reached, len(reused), planned)
         for record in reused:
             self._tally.reused(record, counted=True)

@@ -21,6 +21,7 @@ from .run_folder import RunFolder
 from .sessions import Session
 from .spending import Spending
 from .summary import Progress, RunSummary, Tally
+from .users_code import users_code
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -146,7 +147,8 @@ def run(
         repeats=repeats,
     )
     if (check := getattr(editor, "check_params", None)) is not None:
-        check(identity.params)  # before there is a folder
+        with users_code(f"check_params() of {type(editor).__name__}"):
+            check(identity.params)  # before there is a folder
     tally = Tally(progress, source)
     calls = EditorCalls(editor, info, limits)
     at_once = False
@@ -164,7 +166,6 @@ def run(
                 retries=limits.retries,
                 backoff=limits.backoff,
                 keep_going=limits.keep_going,
-                earlier=todo.earlier,
                 stop=stop,
                 tell=tell,
             )

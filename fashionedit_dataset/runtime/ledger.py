@@ -4,8 +4,9 @@
                     {"id": "5f0c-1", "reserve": 0.17, ...}      written before a call: the most that it may cost, USD
                     {"id": "5f0c-1", "charge": 0.04}            written after it: what it has cost
 
-A reservation without a charge counts in full: its process was killed, and nobody knows what the call has cost. Nothing
-is ever taken back, so that neither a record that is replaced nor another model makes the sum smaller. Several processes
+A reservation without a charge counts in full: its process was killed, and nobody knows what the call has cost. Where no
+price is known, `reserve` is null: such a call counts as the dearest of its kind, once one is priced. Nothing is ever
+taken back, so that neither a record that is replaced nor another model makes the sum smaller. Several processes
 may write to one ledger; each reads the others' lines before it reserves, so that one budget holds for all of them.
 """
 
@@ -36,6 +37,7 @@ class _Entry(BaseModel):
     id: str | None = None
     before: float | None = Field(None, ge=0, le=1e12)
     reserve: float | None = Field(None, ge=0, le=1e12)
+    kind: str | None = Field(None, alias="for")
     charge: float | None = Field(None, ge=0, le=1e12)
 
 
@@ -64,8 +66,10 @@ class CostTracker:
         self._read_to = 0  # bytes of the ledger
         self._before: float | None = None
         self._amounts: dict[str, float] = {}  # of calls that are not charged yet
+        self._unpriced: dict[str, str] = {}  # the kinds of calls that nobody knows the cost of
+        self._dearest: dict[str, float] = {}  # by kind, the most that a call may cost
         self._charged = 0.0
-        self._own: dict[str, float] = {}  # under way in this process
+        self._own: set[str] = set()  # under way in this process
         self._count = 0
         self._session = os.urandom(4).hex()
         if path is not None and path.exists():
@@ -78,19 +82,19 @@ class CostTracker:
     def spent(self) -> float:
         """USD spent by all runs, without what is reserved for this process's calls under way."""
         with self._lock:
-            return self._total() - sum(self._own.values())
+            return self._total() - self._reserved()
 
     @property
     def under_way(self) -> int:
         """How many calls of this process are reserved and not charged."""
         return len(self._own)
 
-    def reserve(self, highest: float, purpose: str = "") -> str:
+    def reserve(self, highest: float | None, purpose: str = "") -> str:
         """Enters what a call may cost at most, USD, and returns the entry's id, to be given to `charge`.
 
         Args:
-            highest: 0 for a call that is free, which gets no entry.
-            purpose: What is paid for, for readers of the ledger.
+            highest: 0 for a call that is free, which gets no entry; None where nobody knows.
+            purpose: What is paid for. A call without a price counts as the dearest one with the same purpose.
 
         Raises:
             BudgetSpentError: With what is spent and reserved already, it could exceed the limit.
@@ -99,21 +103,30 @@ class CostTracker:
         with self._lock:
             self._count += 1
             name = f"{self._session}-{self._count}"
-        if highest <= 0:
+        if highest is not None and highest <= 0:
             return name
         with self._lock, self._open() as file:
             if file is not None:
                 self._read(file)
-            if self.limit is not None and self._total() + highest > self.limit + _ROUNDING:
-                spent = self._total() - sum(self._own.values())
+            self._price(purpose, highest)
+            if self.limit is not None and self._total() + (highest or 0.0) > self.limit + _ROUNDING:
+                spent = self._total() - self._reserved()
                 raise BudgetSpentError(
                     f"{usd(spent)} of the budget of {usd(self.limit)} is spent, and the next call may cost "
-                    f"{usd(highest)}; give a higher --budget, and the same command continues"
+                    f"{usd(highest or 0.0)}; give a higher --budget, and the same command continues"
                 )
             time = datetime.now(UTC).isoformat(timespec="seconds")
             self._write(file, {"id": name, "reserve": highest, "for": purpose, "time": time})
-            self._own[name] = highest
+            self._own.add(name)
             return name
+
+    def price(self, purpose: str, highest: float | None) -> None:
+        """Takes note of what a call may cost at most, USD, so that earlier ones without a price count as much."""
+        with self._lock:
+            self._price(purpose, highest)
+
+    def _price(self, purpose: str, highest: float | None) -> None:
+        self._dearest[purpose] = max(self._dearest.get(purpose, 0.0), highest or 0.0)
 
     def charge(self, name: str, cost: float | None) -> float:
         """Puts what the call has cost in the place of its reservation, and returns it, USD.
@@ -123,16 +136,26 @@ class CostTracker:
             cost: None where nobody says: it counts as the most that it could.
         """
         with self._lock:
-            reserved = self._own.get(name, 0.0)
-            amount = reserved if cost is None or not math.isfinite(cost) else max(0.0, cost)
-            if amount or reserved:
+            reserved, unpriced = self._amounts.get(name, 0.0) if name in self._own else 0.0, name in self._unpriced
+            told = cost is not None and math.isfinite(cost)
+            amount = max(0.0, cost) if told and cost is not None else reserved
+            if amount or reserved or (unpriced and told):
                 with self._open() as file:
                     self._write(file, {"id": name, "charge": amount})
-                self._own.pop(name, None)
+            self._own.discard(name)
             return amount
 
     def _total(self) -> float:
-        return (self._before or 0.0) + self._charged + sum(self._amounts.values())
+        unpriced = sum(map(self._amount, self._unpriced))
+        return (self._before or 0.0) + self._charged + sum(self._amounts.values()) + unpriced
+
+    def _reserved(self) -> float:
+        return sum(map(self._amount, self._own))
+
+    def _amount(self, name: str) -> float:
+        if name in self._unpriced:
+            return self._dearest.get(self._unpriced[name], 0.0)
+        return self._amounts.get(name, 0.0)
 
     @contextmanager
     def _open(self) -> Iterator[int | None]:
@@ -184,10 +207,16 @@ class CostTracker:
     def _take(self, entry: _Entry) -> None:
         if entry.before is not None:
             self._before = entry.before
-        if entry.id is not None and entry.reserve is not None:
+        if entry.id is None:
+            return
+        if entry.reserve is not None:
             self._amounts[entry.id] = entry.reserve
-        if entry.id is not None and entry.charge is not None:
+            self._price(entry.kind or "", entry.reserve)
+        elif entry.charge is None:
+            self._unpriced[entry.id] = entry.kind or ""
+        else:
             self._amounts.pop(entry.id, None)
+            self._unpriced.pop(entry.id, None)
             self._charged += entry.charge
 
 

@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -28,7 +28,8 @@ FAILURES_IN_A_ROW = 20
 """So many tasks without a single answer between them, and the service is taken to be down."""
 
 FIRST_OUTCOMES = 8
-"""So many outcomes, or as many as calls may be under way if that is more, are looked at for a reason they all share."""
+"""So many outcomes of a session, or as many as calls may be under way if that is more, are looked at for a reason that
+all of them share."""
 
 LONGEST_BACKOFF = 60.0
 """Seconds that a retry is put off at most; a pause that the service asks for comes on top."""
@@ -174,7 +175,6 @@ class WorkerPool(Generic[T]):
         retries: How often a call is made again whose failure may pass.
         backoff: Seconds before the first retry; doubled for each further one, 60 at most.
         keep_going: Whether it goes on although the first outcomes share a reason.
-        earlier: Outcomes of earlier runs by reason; None counts those of use.
         stop: Asked before each call; True ends the stage, cleanly.
         tell: Given a sentence when Ctrl-C is pressed and calls under way are waited for.
     """
@@ -187,7 +187,6 @@ class WorkerPool(Generic[T]):
         retries: int = 0,
         backoff: float = 1.0,
         keep_going: bool = False,
-        earlier: Mapping[str | None, int] | None = None,
         stop: Callable[[], bool] | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
@@ -209,8 +208,8 @@ class WorkerPool(Generic[T]):
         self._writing = 0
         self._one_by_one = False  # there is no money for several tasks at once
         self._first = max(FIRST_OUTCOMES, concurrency)
-        self._reasons = Counter({reason: count for reason, count in (earlier or {}).items() if count})
-        self._proven = keep_going or None in self._reasons or len(self._reasons) > 1
+        self._reasons: Counter[str] = Counter()  # of this session alone, so that every session gets further
+        self._proven = keep_going
         self._example = ""
         self._ended = False
         self._interrupted = False
@@ -231,7 +230,6 @@ class WorkerPool(Generic[T]):
             self._schedule.add(task)
         if not self._schedule:
             return True
-        self._refuse_a_common_reason()
         try:
             with on_interrupt(self._press):
                 self._work(min(self._concurrency, len(self._schedule)))

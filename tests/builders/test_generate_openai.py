@@ -294,6 +294,19 @@ def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
         OpenAIDrafts("toy-image", **settings)
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_drafts_that_were_made_before_a_price_was_stated_count_at_it(tmp_path: Path, told: bool) -> None:
+    store, ledger = StageStore(tmp_path), tmp_path / "ledger.jsonl"
+    with ImagesServer(script={"a": ["ok"] if told else ["reset", "ok"]}) as server:
+        run(server, ["a", "b"], store, budget=CostTracker(ledger), concurrency=1, max_retries=1)
+        paid = 2 if told else 3  # a call that was lost may have been paid for
+        budget = CostTracker(ledger, limit=(paid + 1) * 0.17)
+        with pytest.raises(BudgetSpentError, match="of the budget"):
+            run(server, ["a", "b", "c", "d"], store, budget=budget, highest_cost=0.17, concurrency=1)
+        assert server.calls.total() == paid + 1
+    assert budget.spent == pytest.approx((paid + 1) * 0.17)
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_dead_service_ends_after_twenty_drafts(tmp_path: Path, concurrency: int) -> None:
     with ImagesServer(script={"first": ["ok"]}, default=("500",)) as server:
@@ -307,16 +320,17 @@ def test_drafts_that_are_all_one_colour_are_not_all_paid_for(tmp_path: Path) -> 
     store, captions = StageStore(tmp_path), [f"caption {number}" for number in range(30)]
     money: dict[str, Any] = {"cost_of": lambda usage: 0.25, "highest_cost": 0.5}
     with ImagesServer(default=("black",)) as server:
-        for _ in range(2):  # the second time nothing is asked for
-            with pytest.raises(CommonFailureError, match=r"first 8 drafts .*: black image.*\$2\.00 .*--keep-going"):
+        for session in (1, 2):  # each counts its own outcomes alone
+            sentence = rf"first 8 drafts .*: black image.*\${2 * session}\.00 .*--keep-going"
+            with pytest.raises(CommonFailureError, match=sentence):
                 run(server, captions, store, budget=CostTracker(tmp_path / "ledger.jsonl"), **money)
-            assert server.calls.total() == len(list(store.records())) == 8
+            assert server.calls.total() == len(list(store.records())) == session * 8
     with ImagesServer() as server:
         budget = CostTracker(tmp_path / "ledger.jsonl")
         assert len(run(server, captions, store, budget=budget, retry=["black_image"], **money)) == 30
         assert server.calls.total() == 30
-        assert budget.spent == 38 * 0.25  # what was replaced is not forgotten
-    assert len(list(store.folder.glob("superseded/*/*.json"))) == 8
+        assert budget.spent == 46 * 0.25  # what was replaced is not forgotten
+    assert len(list(store.folder.glob("superseded/*/*.json"))) == 16
     assert spent(store) == 30 * 0.25
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from images_server import ImagesServer
-from lmm_server import LmmServer
+from lmm_server import Fault, LmmServer
 from lmm_server import serving as serving_lmm
 from PIL import Image
 
@@ -98,6 +98,7 @@ def shop(
         (["--selection", "SELECTION"], "names no photograph of the source"),
         (["--again", "paint"], "no stage 'paint' can be made again"),
         (["--work", "INSIDE"], "lie apart"),
+        (["--retry", "one-color image"], "one-colour image, refused, safety filter, or dropped"),
     ],
 )
 def test_what_can_be_known_is_said_before_paying(shop: Shop, more: list[str], says: str, dry: list[str]) -> None:
@@ -200,3 +201,29 @@ def test_a_photograph_of_one_colour_is_no_sample(shop: Shop) -> None:
     assert "one-colour image: 1" in printed
     assert "black image: 1" in printed
     assert shop.lmm.calls == PHOTOGRAPHS - 2
+
+
+@pytest.mark.parametrize(("stage", "inner"), [("generate", "records"), ("generate", "files"), ("analyse", "records")])
+def test_nothing_is_paid_for_where_it_could_not_be_kept(shop: Shop, stage: str, inner: str) -> None:
+    assert shop.build("--only", "photos")[0] == 0
+    folder = shop.source.parent / "set.build" / stage
+    folder.mkdir()
+    (folder / inner).write_text("a file in the place of a folder")
+    for _ in range(2):
+        code, printed = shop.build()
+        paid = shop.images.calls.total() if stage == "generate" else shop.lmm.calls
+        assert (code, paid) == (2, 0), printed
+        assert str(folder / inner) in printed
+
+
+def test_a_stop_for_a_common_failure_comes_with_more_calls_than_a_part_has_pairs(shop: Shop) -> None:
+    with (shop.source / "metadata.csv").open("a", newline="") as file:
+        table = csv.writer(file)
+        for number in range(PHOTOGRAPHS, 50):
+            Image.effect_noise((96, 128), 40 + number).convert("RGB").save(shop.source / f"p{number}.png")
+            table.writerow([f"p{number}.png", f"A coat, number {number}.", "", f"G{number}"])
+    with serving_lmm(lambda call: Fault(refusal="I can't help with people.")) as server:
+        shop.lmm = server
+        code, printed = shop.build("--concurrency", "32")
+        assert (code, server.calls) == (2, 32), printed
+        assert "the first 32 pairs all ended the same way: refused" in printed

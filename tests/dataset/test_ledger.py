@@ -56,6 +56,25 @@ def test_the_ledger_is_written_before_the_call_and_only_ever_grows(tmp_path: Pat
     assert again.spent == pytest.approx(1.54)
 
 
+def test_a_call_without_a_price_counts_as_soon_as_one_is_stated(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    first = CostTracker(path)
+    for cost in (None, None, 0.0):  # the last one was answered with an error, and is free
+        first.charge(first.reserve(None, "generate"), cost)
+    first.reserve(None, "generate")  # its process is killed
+    first.charge(first.reserve(0.01, "analyse"), 0.01)
+    assert first.spent == pytest.approx(0.01)
+    later = CostTracker(path, limit=0.695)
+    assert later.spent == pytest.approx(0.01)
+    later.charge(later.reserve(0.17, "generate"), None)
+    assert later.spent == pytest.approx(0.01 + 4 * 0.17)
+    with pytest.raises(BudgetSpentError, match=r"\$0\.6900 of the budget"):
+        later.reserve(0.01, "analyse")
+    again = CostTracker(path)
+    again.price("generate", 0.02)
+    assert again.spent == pytest.approx(0.01 + 4 * 0.17)  # never lowered by a lower price
+
+
 def test_what_is_free_has_no_ledger(tmp_path: Path) -> None:
     costs = CostTracker(tmp_path / "ledger.jsonl")
     costs.charge(costs.reserve(0.0), 0.0)

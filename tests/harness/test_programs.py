@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -136,6 +138,52 @@ pathlib.Path({str(note)!r}).write_text(str(child.pid))
     result = program(tmp_path, source).edit(REQUEST)
     assert result.status is Status.NO_IMAGE
     assert not _alive(int(note.read_text()))
+
+
+LEAVES_A_CHILD = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"], stderr=subprocess.DEVNULL)
+"""
+
+
+@pytest.mark.parametrize("waitid", [True, False], ids=["waitid", "no waitid"])
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        (MIRROR, Status.OK),
+        ("import time; time.sleep(60)", Status.TIMEOUT),
+        ("raise SystemExit(3)", Status.ERROR),
+        (LEAVES_A_CHILD, Status.NO_IMAGE),
+    ],
+    ids=["ends", "hangs", "fails", "leaves a child"],
+)
+def test_no_group_is_killed_after_its_leader_was_reaped(
+    waitid: bool, source: str, status: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not waitid:
+        monkeypatch.delattr(os, "waitid")  # as on macOS before Python 3.13
+    kill, reaped = os.killpg, []
+
+    def watched(group: int, number: int) -> None:
+        reaped.append(not Path(f"/proc/{group}").exists())
+        kill(group, number)
+
+    monkeypatch.setattr(os, "killpg", watched)
+    result = program(tmp_path, source, "{base} {reference} {out}", timeout=5).edit(REQUEST)
+    assert result.status is status, result.message
+    assert reaped == ([False] if waitid or status is Status.TIMEOUT else [])
+
+
+def test_where_the_system_reaps_children_itself_no_group_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    monkeypatch.setattr(os, "killpg", lambda *_: pytest.fail("the number may be another group's"))
+    try:
+        result = program(tmp_path, MIRROR, "{base} {reference} {out}").edit(REQUEST)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert result.status is Status.OK
 
 
 def _alive(pid: int) -> bool:

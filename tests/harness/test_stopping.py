@@ -16,7 +16,7 @@ import pytest
 from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
 
-from fashionedit.errors import ServiceError, UnknownNameError
+from fashionedit.errors import UnknownNameError
 from fashionedit.eval_harness.editing import EditRequest, EditResult, Status
 from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.runner import run
@@ -49,15 +49,29 @@ def test_a_failure_that_all_rounds_share_is_not_paid_for_by_all(
     ):
         run(editor, ToySource(20), tmp_path, **options)
     assert len(editor.requests) == len(records(tmp_path)) == 8
-    with pytest.raises(ServiceError, match="--keep-going"):
+    with pytest.raises(CommonFailureError, match="first 8 rounds"):
         run(editor, ToySource(20), tmp_path, **options)
-    assert len(editor.requests) == 8  # nothing was asked before the user says so
+    assert len(editor.requests) == 16  # a session counts its own outcomes alone, and gets further
     assert run(editor, ToySource(20), tmp_path, keep_going=True, **options).statuses == {status: 60}
     good = ToyEditor()
     assert run(good, ToySource(20), tmp_path, retry=[str(status)], **options).statuses == {Status.OK: 60}
     assert (
         sum(path.read_text().count(f'"{status}"') for path in tmp_path.glob("errors/*.json")) == 20
     )  # the first rounds'
+
+
+def test_once_the_service_is_well_the_same_command_reaches_what_was_not_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(CommonFailureError):
+        run(failing(Status.REFUSED), ToySource(12), tmp_path, protocols=["vanilla"])
+    well = ToyEditor()
+    summary = run(well, ToySource(12), tmp_path, protocols=["vanilla"])
+    assert (summary.edits, summary.statuses) == (28, {Status.OK: 28, Status.REFUSED: 8})
+
+
+def test_a_service_that_turns_bad_between_two_sessions_is_stopped_too(tmp_path: Path) -> None:
+    run(ToyEditor(), ToySource(12), tmp_path, protocols=["vanilla"], limit=4)
+    with pytest.raises(CommonFailureError, match="first 8 rounds"):
+        run(failing(Status.REFUSED), ToySource(12), tmp_path, protocols=["vanilla"])
 
 
 def test_what_fails_now_and_then_or_in_a_small_set_goes_on(tmp_path: Path) -> None:
