@@ -106,7 +106,9 @@ def read_manifest(folder: Path) -> Manifest:
         found = Manifest.model_validate_json(read_regular(path, MANIFEST_BYTES, folder=folder))
     except (FileNotFoundError, NotADirectoryError):
         return Manifest()
-    except (ValidationError, OSError) as error:
+    except OSError as error:
+        raise InvalidDataError(f"{path} can't be read ({error.strerror}); change its rights") from error
+    except ValidationError as error:
         raise InvalidDataError(f"{path} can't be understood; restore it, or delete it to have it ignored") from error
     if found.format_version != 1:
         raise InvalidDataError(

@@ -156,5 +156,9 @@ def _text_beside(path: Path) -> str | None:
         return " ".join(path.with_suffix(".txt").read_text("utf-8-sig").split()) or None
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InvalidDataError(
+            f"{path.with_suffix('.txt')} can't be read ({error.strerror}); change its rights"
+        ) from error
+    except UnicodeDecodeError as error:
         raise InvalidDataError(f"{path.with_suffix('.txt')} can't be read ({error}); save it as UTF-8 text") from error

@@ -24,7 +24,9 @@ def read_table(path: Path, *, name: str) -> Iterator[tuple[str, dict[str, Any]]]
     """
     try:
         yield from _csv_rows(path, name) if path.suffix.lower() == ".csv" else _json_rows(path, name)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise InvalidDataError(f"{path} can't be read ({error.strerror}); change its rights") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidDataError(f"{name} can't be read ({error}); save it as UTF-8 text") from error
 
 

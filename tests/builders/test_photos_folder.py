@@ -188,6 +188,17 @@ def test_a_csv_file_that_is_none_is_named(root: Path, content: bytes, sentence: 
         items(root)
 
 
+def test_a_text_that_can_not_be_opened_says_why(tmp_path: Path) -> None:
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    for name in ("a", "b"):
+        Image.effect_noise((64, 64), 40).convert("RGB").save(folder / f"{name}.png")
+    (folder / "a.txt").write_text("a coat")
+    (folder / "b.txt").symlink_to("b.txt")  # in a circle: for root, too, it can't be opened
+    with pytest.raises(InvalidDataError, match=r"b\.txt can't be read \(Too many levels of symbolic links\)"):
+        list(open_source(folder, work=tmp_path / "work").photos())
+
+
 def test_several_tables_are_named(root: Path) -> None:
     for name in ("x.csv", "y.csv"):
         table(root / name, ("file", "text"), ("p/a.png", "a"))

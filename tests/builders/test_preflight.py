@@ -110,6 +110,8 @@ def test_what_can_be_known_is_said_before_paying(shop: Shop, more: list[str], sa
     assert (code, shop.calls) == (2, 0)
     assert says in printed
     assert not shop.out.exists()
+    if (work := shop.out.with_name("set.build")).exists():
+        assert any(work.glob("photos/records/*/*"))  # what was begun, and never a folder with its mark alone
 
 
 def test_other_captions_are_paid_for_with_consent_only(shop: Shop) -> None:
