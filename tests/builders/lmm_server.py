@@ -125,6 +125,7 @@ class LmmServer:
         self.log = log
         self.calls = 0
         self.most_under_way = 0
+        self.tokens = [0, 0]  # read and written, of all answers
         self.by_photo: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
         self.requests: list[str] = []
@@ -172,7 +173,15 @@ class LmmServer:
         fault = self.script(call)
         if fault is None:
             fault = Fault(200, text=shaped(photo, self.shape))
+        if fault.text is not None or fault.refusal is not None:
+            with self._lock:
+                self.tokens = [before + more for before, more in zip(self.tokens, _tokens(call), strict=True)]
         return call, fault
+
+    @property
+    def calls_under_way(self) -> int:
+        """How many calls are being answered."""
+        return self._under_way
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -270,9 +279,14 @@ def _turn(body: dict[str, Any]) -> int:
     return sum(message["role"] == "assistant" for message in body.get("messages") or body.get("input"))
 
 
+def _tokens(call: Call) -> tuple[int, int]:
+    """Returns what an answer to the call reads and writes."""
+    return 1000 + int(call.photo[:2], 16) + 300 * call.turn, 150 + int(call.photo[2:4], 16)
+
+
 def _body(call: Call, fault: Fault) -> dict[str, Any]:
     """Returns an answer of the API that was called, with tokens that depend on the pictures alone."""
-    read, cached, written = 1000 + int(call.photo[:2], 16) + 300 * call.turn, 128, 150 + int(call.photo[2:4], 16)
+    (read, written), cached = _tokens(call), 128
     text = None if fault.refusal is not None else fault.text
     if call.path.endswith("/chat/completions"):
         message = {"role": "assistant", "content": text, "refusal": fault.refusal}
