@@ -360,8 +360,6 @@ class _Compact:
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
         """Returns the fields of the struct that begins here."""
-        if depth > _DEEPEST:
-            raise ValueError("a page's header is nested too deeply")
         found: dict[int, Any] = {}
         field = 0
         while head := self._byte():
@@ -370,6 +368,8 @@ class _Compact:
         return found
 
     def _value(self, kind: int, depth: int) -> Any:
+        if depth > _DEEPEST:
+            raise ValueError("a page's header is nested too deeply")
         if kind in (1, 2):
             return kind == 1
         if kind == 3:
@@ -384,7 +384,7 @@ class _Compact:
         elif kind in (9, 10):
             head = self._byte()
             for _ in range(self._varint() if head >> 4 == 15 else head >> 4):
-                self._value(3 if head & 15 in (1, 2) else head & 15, depth)
+                self._value(3 if head & 15 in (1, 2) else head & 15, depth + 1)
         elif kind == 12:
             return self.struct(depth + 1)
         else:

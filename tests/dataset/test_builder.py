@@ -184,5 +184,5 @@ def test_no_door_opens_a_picture_that_a_row_only_names(naming_folder, door):
 
 
 def test_an_unknown_configuration_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(UnknownNameError, match=r"'synthetc' not found. Available: \['default', 'synthetic'\]"):
+    with pytest.raises(UnknownNameError, match=r"no configuration 'synthetc'; choose default or synthetic"):
         load_dataset("fashionedit", "synthetc")

@@ -101,6 +101,9 @@ def test_images_are_filed_under_their_digest() -> None:
     assert image_path("abcd") == "images/ab/abcd.png"
 
 
+AA, A0, BB, B0 = "aa" * 32, "a0" * 32, "bb" * 32, "b0" * 32
+
+
 def _record(chain: Chain, round: int, digest: str, state: Any = None) -> RoundRecord:
     step = chain.step(round)
     output = OutputImage(digest=digest, size=(4, 4), path=image_path(digest), returned_size=(4, 4))
@@ -122,19 +125,19 @@ def _keys(first: str, second: str, state: Any = None) -> list[str]:
     source = ToySource(1)
     chain = Chain(run_identity(ToyEditor().describe(), source), source, source.ids[0], "bug")
     keys = []
-    for round, digest in ((1, first), (2, second), (3, "cc")):
+    for round, digest in ((1, first), (2, second), (3, "c" * 64)):
         keys.append(chain.step(round).key)
         chain.take(_record(chain, round, digest, state))
     return keys
 
 
 def test_a_changed_round_changes_exactly_the_keys_after_it() -> None:
-    before, first, second = _keys("aa", "bb"), _keys("a0", "bb"), _keys("aa", "b0")
+    before, first, second = _keys(AA, BB), _keys(A0, BB), _keys(AA, B0)
     # Round 3 sees round 2's pixels: where those are the same again, so is its key.
     assert [a == b for a, b in zip(before, first, strict=True)] == [True, False, True]
     assert [a == b for a, b in zip(before, second, strict=True)] == [True, True, False]
 
 
 def test_a_returned_state_is_part_of_the_keys_after_it() -> None:
-    before, after = _keys("aa", "bb"), _keys("aa", "bb", {"id": 1})
+    before, after = _keys(AA, BB), _keys(AA, BB, {"id": 1})
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, False]
