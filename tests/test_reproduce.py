@@ -55,7 +55,8 @@ def test_all_rows_stand_beside_the_papers(tmp_path: Path, service: ImageService)
     shown = reproduce(tmp_path, service)
     rows = [line.strip("| ").split(" | ") for line in shown.splitlines() if line.startswith("| ")][1:]
     labels = ["SD2", "SD3", *(f"{name} ({round})" for name in ("Vanilla", "BUG") for round in (1, 2, 3))]
-    added = ["Draft (do nothing)", "Return the reference", "Paste the reference", "Oracle (the original)"]
+    trivial = ["Flat grey", "Faded draft", "Return the reference", "Paste the reference"]
+    added = ["Draft (do nothing)", *trivial, "Oracle (the original)"]
     assert [row[0] for row in rows] == [*labels, *added]
     assert [row[2:5] for row in rows[:2]] == [["69.25", "0", "6.93"], ["82.85", "1.75", "9.94"]]
     assert rows[7][2:5] == ["87.91", "35.4", "9.96"]

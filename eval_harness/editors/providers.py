@@ -88,7 +88,6 @@ class ProviderEditor:
         if settings.state != "images":
             raise InvalidDataError("hf has no conversations; leave the state out")
         options = settings.known_options("hf", _OPTIONS)
-        self._rules_kept = False
         self._provider, self._model, self._settings = provider, model, settings
         self._undeclared = f"{UNDECLARED}{os.urandom(8).hex()}"
         self._native = self._several(options.get("images"))
@@ -101,7 +100,9 @@ class ProviderEditor:
         self._client = InferenceClient(timeout=settings.timeout, **where)
         self._url = settings.base_url or constants.INFERENCE_PROXY_TEMPLATE.format(provider=provider)
         self._service = Service(f"{provider} ({model})", model, "HF_TOKEN", "provider, model and base URL")
-        self._keep_the_rules()
+        hooks = client_options(self._url, seconds=settings.timeout)["event_hooks"]
+        self._rules = {"request": [self._limit_time, *hooks["request"]], "response": [*hooks["response"], _keep]}
+        _guard_the_hubs_client(self._url)
 
     def describe(self) -> EditorInfo:
         """Returns provider, model and how images and seed are sent."""
@@ -142,8 +143,7 @@ class ProviderEditor:
         used = {**request.params, **({"seed": request.seed} if self._seed else {}), "stitched": stitched}
         if constants.HF_HUB_OFFLINE:
             raise ServiceError("HF_HUB_OFFLINE is set, so no provider can be called; unset it")
-        self._keep_the_rules()
-        _LAST.response = None
+        _CALL.response, _CALL.rules = None, self._rules
         try:
             # The client calls bytes JPEG where it is not given a data URL, which these three take and others do not.
             first: Any = data_url(shown) if self._provider in _DATA_URL else png_bytes(shown)
@@ -154,39 +154,14 @@ class ProviderEditor:
             raise
         except Exception as error:  # the client is not typed by error: each kind is told apart below
             result = self._failed(error)
+        finally:
+            _CALL.rules = None
         if result.image is None:
             return result
         return EditResult.ok(unstitch(result.image, request.base) if stitched else result.image, params=used)
 
-    def close(self) -> None:
-        """Gives the Hub's client back as it was."""
-        from huggingface_hub import set_client_factory
-        from huggingface_hub.utils import _http  # has the default, which is not public
-
-        if self._rules_kept:
-            set_client_factory(_http.default_client_factory)
-            self._rules_kept = False
-
-    def _keep_the_rules(self) -> None:
-        """Has the Hub's client, which is one for the whole process, keep the rules of `runtime.http_clients`."""
-        from huggingface_hub import set_client_factory
-        from huggingface_hub.errors import HfHubHTTPError
-
-        if self._rules_kept:
-            return
-        package = HfHubHTTPError.__mro__[1].__module__.partition(".")[0]  # httpx or httpx2, by its version
-        client_class = import_module(package).Client
-        seconds = self._settings.timeout
-        hooks = client_options(self._url, seconds=seconds)["event_hooks"]
-        hooks["response"].append(_keep)
-
-        def opened() -> Any:  # results lie at other addresses, and may be moved: these are looked at too
-            options = {"timeout": seconds, "follow_redirects": True, "event_hooks": hooks}
-            return open_client(client_class, self._url, seconds=seconds, **options)
-
-        opened().close()  # a proxy that can't be used is told now
-        set_client_factory(opened)
-        self._rules_kept = True
+    def _limit_time(self, request: Any) -> None:
+        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), self._settings.timeout)
 
     def _several(self, asked: Any) -> bool:
         if asked not in (None, "native", "stitched"):
@@ -241,7 +216,7 @@ class ProviderEditor:
 
     def _read_again(self) -> EditResult | None:
         """Returns what the last answer holds that the client could not read: an error, or a picture in another form."""
-        response = _LAST.response
+        response = _CALL.response
         try:
             answer = json_object(response.content)
         except (InvalidDataError, AttributeError, RuntimeError):  # no answer, or its body was not read
@@ -256,14 +231,52 @@ class ProviderEditor:
         return None
 
 
-_LAST = threading.local()
-"""Each thread's last answer: the client raises what does not say what was in it."""
+_CALL = threading.local()
+"""Each thread's call: the `rules` of its editor while it is under way, and the last `response`, since what the client
+raises does not say what was in it."""
 
 _HTTP_PACKAGES = ("httpx", "httpx2", "httpcore", "httpcore2")
+_GUARDED = threading.Lock()
 
 
 def _keep(response: Any) -> None:
-    _LAST.response = response
+    _CALL.response = response
+
+
+def _guard_the_hubs_client(url: str) -> None:
+    """Has the Hub's client keep an editor's rules during its calls, and only then: it is one for the whole process.
+
+    Raises:
+        ServiceError: A proxy of the environment can't be used.
+    """
+    from huggingface_hub import get_session, set_client_factory
+
+    with _GUARDED:
+        session = get_session()
+        package = type(session).__module__.partition(".")[0]  # httpx or httpx2, by the client's version
+        client_class = import_module(package).Client
+        usual = {name: [hook for hook in hooks if hook not in _HOOKS] for name, hooks in session.event_hooks.items()}
+
+        def opened() -> Any:  # results lie at other addresses, and may be moved: these are looked at too
+            hooks = {"request": [*usual["request"], _request_hook], "response": [*usual["response"], _response_hook]}
+            return open_client(client_class, url, timeout=None, follow_redirects=True, event_hooks=hooks)
+
+        opened().close()  # a proxy that can't be used is told now
+        if _request_hook not in session.event_hooks["request"]:
+            set_client_factory(opened)
+
+
+def _request_hook(request: Any) -> None:
+    for rule in (getattr(_CALL, "rules", None) or {}).get("request", ()):
+        rule(request)
+
+
+def _response_hook(response: Any) -> None:
+    for rule in (getattr(_CALL, "rules", None) or {}).get("response", ()):
+        rule(response)
+
+
+_HOOKS = (_request_hook, _response_hook)
 
 
 def _flag(value: Any) -> bool:

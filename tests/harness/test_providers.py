@@ -277,3 +277,13 @@ def test_the_fingerprint_says_what_changes_answers(monkeypatch: pytest.MonkeyPat
     assert len({*prints, fingerprint("replicate")}) == 4
     assert fingerprint("fal-ai") == prints[0]
     assert fingerprint("auto").startswith(UNDECLARED)
+
+
+def test_other_calls_of_the_hubs_client_keep_no_editors_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_tester")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    for name in ("fal-ai", "replicate"):
+        resolve_editor(f"hf:{name}/{MODEL}")
+        with json_service(lambda asked: as_json({"name": "a tester", "type": "user"})) as other:
+            said = huggingface_hub.HfApi(endpoint=other.url, token="hf_tester").whoami()
+        assert said["name"] == "a tester"
