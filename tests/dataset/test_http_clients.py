@@ -155,6 +155,7 @@ def test_packed_answers_are_read_whole(post: Callable[..., Any]) -> None:
         ("br", b"whatever", InvalidDataError),
         ("zstd", b"whatever", InvalidDataError),
     ],
+    ids=("cut short", "not packed", "br", "zstd"),  # two workers must name them alike, and gzip writes the time
 )
 def test_what_can_not_be_unpacked_is_an_error_that_says_so(encoding: str, body: bytes, error: type[Exception]) -> None:
     with served(lambda method, path: (200, {"Content-Encoding": encoding}, body)) as (url, _), pytest.raises(error):
