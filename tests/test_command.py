@@ -207,10 +207,10 @@ def test_the_demo_prints_the_table_and_writes_the_page(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "demo" / "results.json").read_text())
     assert {row["editor"] for row in results["rows"]} >= {"identity", "oracle", "synthetic-stepper"}
     printed = to_markdown(read_results(tmp_path / "demo" / "results.json")).splitlines()
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("`make demo` prints this")[2]
-    shown = [line for line in readme.partition("All verbs")[0].splitlines() if line.startswith("|")]
+    described = (ROOT / "docs" / "harness.md").read_text(encoding="utf-8").partition("`make demo` prints this")[2]
+    shown = [line for line in described.splitlines() if line.startswith("|")]
     assert len(shown) == 9
-    assert not [line for line in shown if line not in printed], "the README shows another table than the demo prints"
+    assert not [line for line in shown if line not in printed], "docs/harness.md has another table than the demo"
 
 
 @pytest.mark.parametrize("place", ["file", "file/deeper"])
