@@ -46,8 +46,8 @@ from images_server import ImagesServer
 from lmm_server import LmmServer
 
 from fashionedit.folder import open_folder
-from fashionedit.rendered import synthetic_folder
-from fashionedit.runtime.ledger import LEDGER_FILE
+from fashionedit.runtime.costs import LEDGER_FILE
+from fashionedit.synthetic.rendering import synthetic_folder
 
 COMMAND = [str(Path(sys.executable).with_name("fashionedit"))]
 CONCURRENCY = 4

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidImageError
-from fashionedit.images import crop
+from fashionedit.images import EncodedImage, crop
 from fashionedit.rows import EncodedSample, SampleFacts, stored_box
 
 from .crops import Cut

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.owned_folders import recover_folder
-from fashionedit.runtime.ledger import LEDGER_FILE, CostTracker
+from fashionedit.runtime.costs import LEDGER_FILE, CostTracker
 from fashionedit.runtime.progress import Bar
 from fashionedit.runtime.worker_pool import FIRST_OUTCOMES
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fashionedit.leaderboard_tasks import FRAMEWORK, LEADERBOARD_TASKS
+from fashionedit.card import FRAMEWORK, LEADERBOARD_TASKS
 
 
 def eval_yaml(name: str) -> str:

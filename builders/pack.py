@@ -8,12 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidImageError
-from fashionedit.images import crop
+from fashionedit.folder import write_folder
+from fashionedit.images import EncodedImage, crop
 from fashionedit.parallel import map_in_order
 from fashionedit.rows import EncodedSample
-from fashionedit.writing import write_folder
 
 from .image_folder import ImageFolderEntry, read_image_folder
 from .inspection import BOXES_FILE, BoxFigures, box_figures

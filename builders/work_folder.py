@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.files import clear_leftovers, write_atomically
-from fashionedit.lock import lock_folder
+from fashionedit.files import clear_leftovers, lock_folder, write_atomically
 from fashionedit.owned_folders import MARK_FILE, check_not_inside_ours, check_replaceable, mark_folder, read_mark
 
 from .funnel import FUNNEL_FILE, Funnel

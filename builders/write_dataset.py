@@ -10,12 +10,12 @@ from typing import Any
 
 from fashionedit.annotations_form import EVAL_FILE
 from fashionedit.card import SplitSize
+from fashionedit.folder import write_folder
 from fashionedit.images import read_image
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.parallel import map_in_order
 from fashionedit.rows import EncodedSample
 from fashionedit.types import SPLITS
-from fashionedit.writing import write_folder
 
 from .assembly import assemble
 from .build_options import BuildOptions

@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import aliases
-from ._version import __version__
 
 if TYPE_CHECKING:
     from .data import load, open_data
@@ -30,9 +29,10 @@ if TYPE_CHECKING:
         ServiceError,
         UnknownNameError,
     )
-    from .folder import FashionEditFolder, open_folder
+    from .folder import FashionEditFolder, open_folder, write_folder
     from .types import Box, Difference, Sample
-    from .writing import write_folder
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Box",
@@ -61,9 +61,8 @@ __all__ = [
 
 _HOMES = {
     "data": ("load", "open_data"),
-    "folder": ("FashionEditFolder", "open_folder"),
+    "folder": ("FashionEditFolder", "open_folder", "write_folder"),
     "types": ("Box", "Difference", "Sample"),
-    "writing": ("write_folder",),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from .card import SplitSize, read_card
-from .encoded import EncodedImage, without_metadata
 from .errors import InvalidDataError
 from .files import read_regular
-from .folder import FashionEditFolder, split_files
+from .folder import FashionEditFolder, split_files, write_folder
+from .images import EncodedImage, without_metadata
 from .manifest import Manifest, SampleHashes, StoredImage, manifest_hash, read_manifest
 from .parallel import map_in_order
 from .rows import RowImages, SampleFacts, image_cell
 from .schema import COLUMNS
 from .types import SPLITS
-from .writing import write_folder
 
 ALLOWED_COLUMNS = ("image_id", "sd3_image", "differences", "clip_score", "gender", "category", "garment_id", "view")
 ALLOWED_DIFFERENCE_FIELDS = ("description", "box_2d")

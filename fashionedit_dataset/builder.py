@@ -16,12 +16,12 @@ import datasets.exceptions
 import datasets.table
 import pyarrow as pa
 
+from .data import DEFAULT_SAMPLES, HydratedSet, LocalFolder, Repository, Source, SyntheticSet, find_source
 from .errors import FashionEditError, InvalidDataError, UnknownNameError
 from .folder import split_files
 from .parquet import ParquetReader, conform
-from .rendered import synthetic_folder
 from .schema import COLUMNS, features
-from .sources import DEFAULT_SAMPLES, HydratedSet, LocalFolder, Repository, Source, SyntheticSet, find_source
+from .synthetic.rendering import synthetic_folder
 from .types import SPLITS
 
 _CODE = ("builder.py", "parquet.py", "schema.py")

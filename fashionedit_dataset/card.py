@@ -1,4 +1,4 @@
-"""The dataset card: the README of a folder, which every version of `datasets` and the Hub's viewer read."""
+"""The dataset card, which every version of `datasets` and the Hub's viewer read, and the leaderboard's tasks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +271,28 @@ def _is_data_file(item: Any) -> bool:
         return False
     path = item.get("path")
     return isinstance(path, str) or (isinstance(path, list) and all(isinstance(one, str) for one in path))
+
+
+FRAMEWORK = "fashionedit"
+"""The name of the evaluation framework in `eval.yaml`."""
+
+LAST_ROUND = 3
+"""The round whose scores count."""
+
+LEADERBOARD_PROTOCOLS = ("vanilla", "bug")
+LEADERBOARD_METRICS = ("clip_star", "clip", "psnr")
+
+
+def task_id(protocol: str, metric: str) -> str:
+    """Returns the task's name.
+
+    >>> task_id("bug", "clip_star")
+    'bug_clip_star'
+    """
+    return f"{protocol}_{metric}"
+
+
+LEADERBOARD_TASKS = tuple(
+    task_id(protocol, metric) for protocol, metric in product(LEADERBOARD_PROTOCOLS, LEADERBOARD_METRICS)
+)
+"""One number each, after the last round, higher is better: CLIP* in %, CLIP × 100, PSNR in dB."""

@@ -8,15 +8,17 @@ import json
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from .errors import InvalidDataError
+from .errors import InvalidDataError, RunBusyError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
 
 Model = TypeVar("Model", bound="BaseModel")
 
@@ -346,3 +348,31 @@ def check_writable(folder: Path, room: int) -> None:
         raise type(error)(error.errno, error.strerror, str(folder)) from error
     finally:
         probe.unlink(missing_ok=True)
+
+
+def lock_folder(folder: Path, name: str = ".lock") -> int | None:
+    """Returns the open descriptor that holds the folder's lock; closing it gives the lock back.
+
+    None where the system or the file system has no such locks: there two runs at once are up to the user.
+
+    Args:
+        folder: An existing folder.
+        name: Of the file in it that is locked; processes that share the work lock a name each.
+
+    Raises:
+        RunBusyError: Another process, or another run in this one, holds it.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RunBusyError(f"another process is writing to {folder}; wait for it or choose another folder") from None
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,11 +1,12 @@
-"""A FashionEdit folder on disk, opened: one split (or both) as samples, with random access."""
+"""A FashionEdit folder on disk: opened as samples with random access, and written whole or not at all."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
@@ -15,14 +16,16 @@ from typing import Any, overload
 import pyarrow as pa
 from PIL import Image
 
-from .card import data_files, read_card
-from .encoded import EncodedImage
+from .card import CARD_FILE, SplitSize, card_text, data_files, read_card
 from .errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
-from .images import read_image
-from .manifest import StoredImage, manifest_hash, read_manifest
+from .files import write_atomically
+from .images import EncodedImage, read_image
+from .manifest import MANIFEST_FILE, Form, Manifest, SampleHashes, StoredImage, manifest_hash, read_manifest
+from .owned_folders import new_folder
 from .parallel import map_in_order
-from .parquet import MOST_BYTES, ParquetReader, conform, open_parquet
-from .rows import RowImages, SampleFacts, image_bytes, sample_of_row
+from .parquet import MOST_BYTES, SHARD_BYTES, ParquetReader, ShardWriter, conform, open_parquet
+from .paths import cache_folder
+from .rows import EncodedSample, RowImages, SampleFacts, StoredRow, image_bytes, sample_of_row
 from .schema import COLUMNS, IMAGE_COLUMNS
 from .types import SPLITS, Sample, split_name
 
@@ -289,3 +292,124 @@ def open_folder(path: Path | str, split: str = "validation", *, facts_only: bool
             message names it.
     """
     return FashionEditFolder(path, split, facts_only=facts_only)
+
+
+def write_folder(
+    out: Path | str,
+    splits: Mapping[str, Iterable[Sample | StoredRow]],
+    *,
+    name: str | None = None,
+    licence: str | None = None,
+    licence_note: str | None = None,
+    control_set: bool = False,
+    renderer: str | None = None,
+    form: Form = "full",
+    hashes: Mapping[str, SampleHashes] | None = None,
+    manifest_hashes: Mapping[str, str] | None = None,
+    sections: Sequence[tuple[str, str]] = (),
+    files: Mapping[str, bytes] | None = None,
+    replace: bool = False,
+    shard_bytes: int = SHARD_BYTES,
+    workers: int | None = None,
+) -> dict[str, SplitSize]:
+    """Writes Parquet shards, manifest and card; returns the size of each split.
+
+    Rows are taken one at a time, so the set may be larger than memory. Everything is written into a folder beside `out`
+    whose name starts with a dot and ends with `.part`, which is renamed at the end and removed on an error; one that a
+    killed process left is removed by the next call for `out`.
+
+    Args:
+        out: The new folder; it must not exist, or be empty.
+        splits: Rows by split (`train`, `validation` or `val`). Images of a `Sample` are stored as PNG.
+        name: The dataset's name; the folder's by default.
+        licence: The Hub's short name of a licence; none is claimed by default.
+        licence_note: What the card says about it.
+        control_set: Marks pictures that were drawn to test the harness.
+        renderer: What drew them.
+        form: What the card and the manifest say the folder is.
+        hashes, manifest_hashes: Of the annotations form (`Manifest.samples`, `Manifest.manifest_hashes`); looked at
+            once all rows are written.
+        sections: Further parts of the card: heading and text.
+        files: Further files to put into the folder, by name.
+        replace: Whether `out` may be a dataset that was written with `replace` before; it is replaced at the end, and
+            kept on an error. Files in it that are not ours stay.
+        shard_bytes: No Parquet file is larger, unless a single row is.
+        workers: Threads that encode images.
+
+    Raises:
+        InvalidDataError: `out` is taken, a split has no rows, an id appears twice, or two splits are one.
+    """
+    out = Path(out)
+    rows = {split_name(split): samples for split, samples in splits.items()}
+    if not rows or len(rows) != len(splits):
+        raise InvalidDataError(f"the splits are {', '.join(splits) or 'missing'}; give train, validation, or both")
+    title = name or out.resolve().name
+    ids: set[str] = set()
+    images: dict[str, StoredImage] = {}
+    sizes: dict[str, SplitSize] = {}
+    with new_folder(out, "build" if replace else "dataset", replace=replace) as folder:
+        (folder / "data").mkdir()
+        for split in (split for split in SPLITS if split in rows):
+            written = total = 0
+            with ShardWriter(folder / "data", split, shard_bytes=shard_bytes) as writer:
+                for row in map_in_order(_encoded, rows[split], workers=workers):
+                    if row.facts.id in ids:
+                        raise InvalidDataError(f"image_id {row.facts.id} appears twice; ids are unique across splits")
+                    ids.add(row.facts.id)
+                    images |= {image.sha256: StoredImage(pixels=image.digest, size=image.size) for image in row.images}
+                    written += 1
+                    total += row.nbytes
+                    writer.write(row)
+            if not written:
+                raise InvalidDataError(f"the split {split} has no samples; a split has at least one")
+            sizes[split] = SplitSize(written, total)
+        manifest = Manifest(
+            name=title,
+            control_set=control_set,
+            renderer=renderer,
+            form=form,
+            splits={split: size.rows for split, size in sizes.items()},
+            images=images,
+            manifest_hashes=dict(manifest_hashes or {}),
+            samples=dict(hashes or {}),
+        )
+        write_atomically(folder / MANIFEST_FILE, manifest.to_json().encode())
+        card = card_text(
+            title,
+            sizes,
+            licence=licence,
+            licence_note=licence_note,
+            renderer=renderer,
+            control_set=control_set,
+            form=form,
+            sections=sections,
+        )
+        write_atomically(folder / CARD_FILE, card.encode())
+        for file, data in (files or {}).items():
+            write_atomically(folder / file, data)
+    return sizes
+
+
+def _encoded(sample: Sample | StoredRow) -> StoredRow:
+    return EncodedSample.of(sample) if isinstance(sample, Sample) else sample
+
+
+def cached_folder(kind: str, name: str, write: Callable[[Path], object]) -> Path:
+    """Returns a FashionEdit folder in the cache, written now unless it was before.
+
+    Processes that ask for the same one at once wait for the one that writes it.
+
+    Args:
+        kind: Of the folders that lie together, such as `synthetic`.
+        name: Says all that the content depends on.
+        write: Writes the new folder that it is given.
+    """
+    home = cache_folder() / kind
+    folder = home / name
+    if not (folder / MANIFEST_FILE).is_file():
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / f".{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / MANIFEST_FILE).is_file():
+                write(folder)
+    return folder

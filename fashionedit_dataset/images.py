@@ -1,22 +1,28 @@
-"""Reading, naming and cutting images: the only place where foreign bytes become pixels."""
+"""Images: reading, naming, cutting and writing; the only place where foreign bytes become pixels."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import struct
+import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
 
 from .errors import InvalidDataError, InvalidImageError
 from .files import read_regular
-from .image_metadata import without_damage
+from .image_metadata import picture_alone, without_damage
 
 if TYPE_CHECKING:
     from .types import Box
+
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """What is read. Pillow knows many more, some of which hand the file to other programs."""
@@ -210,8 +216,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
                 f"an image of mode {image.mode} has values of an unknown range; scale them to 0..255 and make it RGB"
             )
         return image
-    import numpy as np
-
     values = np.asarray(image).astype(np.int64)
     levels = (np.clip(values, 0, 65_535) * 255 + 32_767) // 65_535
     if isinstance(key := image.info.get("transparency"), int):
@@ -290,13 +294,114 @@ def pixel_digest(image: Image.Image) -> str:
 
 def png_bytes(image: Image.Image) -> bytes:
     """Returns the image as PNG, lossless and without metadata."""
-    import numpy as np
-
-    from .png import encode_png
-
     return encode_png(np.asarray(to_rgb(image)))
 
 
 def crop(image: Image.Image, box: Box) -> Image.Image:
     """Returns the part of the image inside the box (at least one pixel)."""
     return image.crop(box.pixels(image.width, image.height))
+
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_UP = 2
+_RGB, _BITS = 2, 8
+
+
+def encode_png(pixels: NDArray[np.uint8], *, level: int = 1) -> bytes:
+    """Returns the pixels (H, W, 3), 0..255, as a PNG file without metadata.
+
+    Args:
+        pixels: With at least one pixel.
+        level: Of zlib, 0..9.
+    """
+    height, width, channels = pixels.shape
+    lines = pixels.reshape(height, width * channels)
+    rows = np.empty((height, 1 + lines.shape[1]), dtype=np.uint8)
+    rows[:, 0] = _UP
+    rows[0, 1:] = lines[0]  # above the first row there are zeros
+    np.subtract(lines[1:], lines[:-1], out=rows[1:, 1:])  # modulo 256, as the filter wants it
+    header = struct.pack(">IIBBBBB", width, height, _BITS, _RGB, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.data, level)), (b"IEND", b""))
+    return _SIGNATURE + b"".join(_chunk(name, data) for name, data in parts)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))
+
+
+_SIGNATURES = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """One image of a row, ready to be written.
+
+    Args:
+        data: The encoded file.
+        digest: SHA-256 of the decoded RGB pixels and their size (`images.pixel_digest`).
+        size: Width and height, pixels.
+    """
+
+    data: bytes = field(repr=False)
+    digest: str
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, image: Image.Image) -> EncodedImage:
+        """Returns the image as PNG, lossless."""
+        rgb = to_rgb(image)
+        return cls(png_bytes(rgb), pixel_digest(rgb), rgb.size)
+
+    @classmethod
+    def read(cls, data: bytes, *, name: str) -> EncodedImage:
+        """Returns bytes that are stored already, as they are, with the digest of their pixels.
+
+        Raises:
+            InvalidImageError: They can't be decoded; the message calls them `name`.
+        """
+        image = read_image(data, name=name)
+        return cls(data, pixel_digest(image), image.size)
+
+    @classmethod
+    def from_file(cls, path: Path, *, name: str) -> tuple[EncodedImage, Image.Image]:
+        """Returns the file's image as it will be stored, and decoded.
+
+        A plain JPEG or PNG (`images.decode_image`) keeps its bytes, so that nothing is lost or grown, but for what
+        stands in it beside the picture, such as place, time and author (`without_metadata`). Anything else
+        (other formats, palettes, transparency, 16 bits, an EXIF orientation, a profile other than sRGB, animations,
+        damaged metadata) becomes PNG.
+
+        Raises:
+            InvalidImageError: The file is missing, no image, or too large; the message calls it `name`.
+        """
+        data = read_image_file(path, name=name)
+        image, plain = decode_image(data, name=name)
+        kept = without_metadata(cls(data, pixel_digest(image), image.size), name=name) if plain else cls.of(image)
+        return kept, image
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the encoded bytes, 64 hex digits."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def suffix(self) -> str:
+        """What a file with these bytes is called after the dot."""
+        return next((suffix for start, suffix in _SIGNATURES.items() if self.data.startswith(start)), "img")
+
+
+def without_metadata(image: EncodedImage, *, name: str) -> EncodedImage:
+    """Returns the image with the same pixels and nothing else in its file.
+
+    PNG and JPEG lose the parts that hold no pixels; where the picture would then look different (an orientation, a
+    transparency), and in every other format, it is encoded anew as PNG.
+
+    Raises:
+        InvalidImageError: The bytes can't be decoded; the message calls them `name`.
+    """
+    bare = picture_alone(image.data)
+    if bare == image.data:
+        return image
+    if bare is not None and pixel_digest(read_image(bare, name=name)) == image.digest:
+        return EncodedImage(bare, image.digest, image.size)
+    return EncodedImage(png_bytes(read_image(image.data, name=name)), image.digest, image.size)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from .encoded import EncodedImage
 from .errors import InvalidDataError
-from .images import read_image
+from .images import EncodedImage, read_image
 from .schema import OPTIONAL_COLUMNS
 from .types import DIFFERENCES_PER_SAMPLE, Box, Difference, Sample, check_id, check_references
 

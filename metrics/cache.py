@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_atomically
-from fashionedit.places import cache_folder
+from fashionedit.paths import cache_folder
 
 from .embedding_file import DIGEST, Vector, is_unit, pack_rows, read_digests, read_rows
 from .fingerprint import canonical_json, fingerprint_hash

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
-from fashionedit.places import cache_folder
+from fashionedit.paths import cache_folder
 
 from .cache import EmbeddingCache
 from .embedder import Embedder, Item

@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fashionedit.encoded import EncodedImage
-from fashionedit.images import crop
+from fashionedit.folder import write_folder
+from fashionedit.images import EncodedImage, crop
 from fashionedit.rows import EncodedSample, SampleFacts
 from fashionedit.types import Box
-from fashionedit.writing import write_folder
 
 SHARED_PHOTOS = Path(__file__).parents[1].parent / "shared" / "data" / "clothing_photos"
 BOXES = (Box(100, 100, 400, 500), Box(450, 50, 700, 600), Box(600, 300, 1000, 1000))

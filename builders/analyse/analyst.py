@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from fashionedit.builders.photo import Pair
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError
+from fashionedit.runtime.costs import Price, price_of
 from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
-from fashionedit.runtime.prices import Price, price_of
 
 from .pictures import SentImages
 from .prompts import PAPER, Prompt

@@ -11,9 +11,8 @@ from typing import Any, Literal
 from PIL import Image
 
 from fashionedit.builders.photo import Pair
-from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidDataError, InvalidImageError
-from fashionedit.images import png_bytes
+from fashionedit.images import EncodedImage, png_bytes
 
 _LARGE = 512 * 2**10  # bytes; a draft of 1024 × 1024 as PNG has 1.5 MB
 _MIME = {"jpeg": "image/jpeg", "png": "image/png"}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.runtime.answers import token_counts
+from fashionedit.runtime.http_clients import token_counts
 from fashionedit.runtime.secrets import clean, masked
 
 MAX_TEXT = 65_536

@@ -9,8 +9,8 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.runtime import openai_client
-from fashionedit.runtime.answers import json_object
 from fashionedit.runtime.failures import Failure, Problem, problem_in
+from fashionedit.runtime.http_clients import json_object
 from fashionedit.runtime.limiter import ServiceReply
 
 from .analyst import Analyst

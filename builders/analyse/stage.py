@@ -12,7 +12,7 @@ from PIL import Image
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore, is_named
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
-from fashionedit.runtime.ledger import CostTracker
+from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import Outcome, Task, WorkerPool
 
 from .analyst import Analyst

@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any, get_args
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
-from fashionedit.runtime.loading import DTYPES, Offload, default_dtype, load_pipeline, parts_without_t5
-from fashionedit.runtime.memory import free_memory, is_out_of_memory
-from fashionedit.runtime.pipelines import PipelineFacts, dropped_tokens
-from fashionedit.runtime.quiet import quiet
-from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype
+from fashionedit.runtime.pipelines import (
+    DTYPES,
+    Offload,
+    PipelineFacts,
+    default_dtype,
+    dropped_tokens,
+    load_pipeline,
+    parts_without_t5,
+    quiet,
+)
+from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype, free_memory, is_out_of_memory
 
 from .arguments import call_arguments
 from .drafting import DraftRequest, DraftResult

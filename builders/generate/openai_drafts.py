@@ -13,9 +13,15 @@ from urllib.parse import urlsplit
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
 from fashionedit.images import read_image
-from fashionedit.runtime.answers import json_object, picture_bytes, picture_text, token_counts
 from fashionedit.runtime.failures import Failure, Problem, Service, problem_in
-from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
+from fashionedit.runtime.http_clients import (
+    MOST_SECONDS,
+    check_url,
+    json_object,
+    picture_bytes,
+    picture_text,
+    token_counts,
+)
 from fashionedit.runtime.limiter import ServiceReply
 from fashionedit.runtime.openai_client import (
     call_errors,

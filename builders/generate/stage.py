@@ -15,7 +15,7 @@ from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import pixel_digest, read_image, to_rgb
-from fashionedit.runtime.ledger import CostTracker
+from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import Outcome, Task, WorkerPool
 
 from .batches import commit_together, finish_batches

@@ -24,10 +24,10 @@ from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.folder import FashionEditFolder, split_files
 from fashionedit.image_metadata import has_metadata
 from fashionedit.images import pixel_digest, read_image
-from fashionedit.likeness import Likeness, fingerprint, shows_picture
 from fashionedit.manifest import MANIFEST_FILE, read_manifest
 from fashionedit.owned_folders import MARK_FILE
 from fashionedit.parallel import map_in_order
+from fashionedit.perceptual_hash import Likeness, fingerprint, shows_picture
 from fashionedit.rows import image_bytes
 from fashionedit.schema import COLUMNS
 

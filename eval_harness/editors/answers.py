@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, Va
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.keys import plain_json
-from fashionedit.runtime.answers import json_object
 from fashionedit.runtime.failures import Failure, Problem, one_line, problem_in
+from fashionedit.runtime.http_clients import json_object
 
 from .results import picture_result
 

@@ -17,11 +17,16 @@ from PIL import Image
 
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
-from fashionedit.runtime.loading import default_dtype, load_pipeline
-from fashionedit.runtime.memory import free_memory, is_out_of_memory
-from fashionedit.runtime.pipelines import PipelineFacts, dropped_tokens, find_pipeline, is_black
-from fashionedit.runtime.quiet import quiet
-from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype
+from fashionedit.runtime.pipelines import (
+    PipelineFacts,
+    default_dtype,
+    dropped_tokens,
+    find_pipeline,
+    is_black,
+    load_pipeline,
+    quiet,
+)
+from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype, free_memory, is_out_of_memory
 
 from .diffusers_call import Shown, arguments, seed_of, show
 from .diffusers_classes import EditClass, find_edit_class

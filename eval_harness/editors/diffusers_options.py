@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
-from fashionedit.runtime.loading import DTYPES, Offload
+from fashionedit.runtime.pipelines import DTYPES, Offload
 
 from .settings import EditorSettings
 

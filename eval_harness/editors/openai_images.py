@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.errors import EditorError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply
 from fashionedit.eval_harness.running.keys import canonical_json
-from fashionedit.runtime.answers import picture_text, token_counts
+from fashionedit.runtime.http_clients import picture_text, token_counts
 
 from .openai_service import AT_ONCE, OpenAIService, effective, found_price, object_option, usd_per_edit
 from .settings import EditorSettings

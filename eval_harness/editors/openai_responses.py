@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.running.keys import canonical_json
-from fashionedit.runtime.answers import picture_text, token_counts
 from fashionedit.runtime.failures import one_line, problem_in
+from fashionedit.runtime.http_clients import picture_text, token_counts
 
 from .openai_images import PARAMS, checked_params
 from .openai_service import AT_ONCE, OpenAIService, effective, found_price, object_option, usd_per_edit

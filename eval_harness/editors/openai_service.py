@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditResult, ServiceReply, Status
-from fashionedit.runtime.answers import json_object
+from fashionedit.runtime.costs import Price, price_of
 from fashionedit.runtime.failures import Failure, Problem, Service, problem_in
+from fashionedit.runtime.http_clients import json_object
 from fashionedit.runtime.openai_client import call_errors, call_problem, open_client, service_host, service_url
-from fashionedit.runtime.prices import Price, price_of
 
 from .results import failed_result, picture_result
 from .settings import EditorSettings

@@ -34,9 +34,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply
 from fashionedit.eval_harness.running.identity import UNDECLARED
-from fashionedit.runtime.answers import json_object
 from fashionedit.runtime.failures import Failure, Problem, Service, problem_of
-from fashionedit.runtime.http_clients import check_url, connection_failure, open_client, place_of
+from fashionedit.runtime.http_clients import check_url, connection_failure, json_object, open_client, place_of
 from fashionedit.runtime.secrets import without_keys
 
 from .answers import read_answer, request_json

@@ -31,9 +31,8 @@ from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.running.keys import plain_json
 from fashionedit.images import png_bytes
-from fashionedit.runtime.answers import json_object, picture_text
 from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, one_line, problem_in, problem_of
-from fashionedit.runtime.http_clients import client_options, connection_failure, open_client
+from fashionedit.runtime.http_clients import client_options, connection_failure, json_object, open_client, picture_text
 
 from .results import data_url, decoded, failed_result, picture_result
 from .settings import EditorSettings

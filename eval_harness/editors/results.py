@@ -11,9 +11,8 @@ from fashionedit.errors import InvalidImageError
 from fashionedit.eval_harness.coding import processor
 from fashionedit.eval_harness.editing import EditResult, RequestImage, Status
 from fashionedit.images import png_bytes, read_image
-from fashionedit.runtime.answers import picture_bytes
 from fashionedit.runtime.failures import Failure, Problem, Service
-from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
+from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES, picture_bytes
 
 
 def data_url(image: Image.Image | RequestImage) -> str:

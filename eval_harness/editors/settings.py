@@ -8,8 +8,8 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import StateTrack
+from fashionedit.runtime.costs import Price
 from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
-from fashionedit.runtime.prices import Price
 from fashionedit.runtime.secrets import refuse_secrets
 
 DEFAULT_TIMEOUT = 300.0

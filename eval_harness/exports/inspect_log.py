@@ -11,7 +11,7 @@ import json
 import zipfile
 from typing import Any
 
-from fashionedit._version import __version__
+from fashionedit import __version__
 from fashionedit.eval_harness.scores.headlines import rounded
 
 from .scored import Exported

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from fashionedit._version import __version__
+from fashionedit import __version__
 
 from .scored import Exported
 

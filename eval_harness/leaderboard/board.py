@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fashionedit.card import LAST_ROUND, LEADERBOARD_PROTOCOLS, task_id
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.scores.intervals import INTERVALS
 from fashionedit.eval_harness.scores.result_models import Kind, Results, Row
-from fashionedit.leaderboard_tasks import LAST_ROUND, LEADERBOARD_PROTOCOLS, task_id
 
 from .board_models import Board, BoardRow, Evidence, HubState, Refused, Unsupported, Value
 from .bundle import Benchmark, Bundle

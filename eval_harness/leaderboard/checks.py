@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from fashionedit.card import LAST_ROUND, LEADERBOARD_PROTOCOLS
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.aggregation import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
-from fashionedit.leaderboard_tasks import LAST_ROUND, LEADERBOARD_PROTOCOLS
 
 from .benchmark import SPLIT
 from .bundle import Benchmark

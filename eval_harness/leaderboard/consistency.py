@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fashionedit.card import LAST_ROUND, LEADERBOARD_PROTOCOLS
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.protocols import PROTOCOL_VERSION
 from fashionedit.eval_harness.scores.aggregation import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.leaderboard_tasks import LAST_ROUND, LEADERBOARD_PROTOCOLS
 
 from .aggregates import aggregate_problems, shape_problems, two_scores
 from .benchmark import SPLIT

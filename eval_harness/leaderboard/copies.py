@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from fashionedit.card import LAST_ROUND
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.leaderboard_tasks import LAST_ROUND
 from fashionedit.metrics.verbatim import copy_decibels
 
 from .official import fingerprint_differences

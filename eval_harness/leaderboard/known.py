@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from fashionedit.data import find_folder
+from fashionedit.data import Repository, find_folder, find_source
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.eval_harness.scores.result_models import Results, ScoredSample
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.manifest import read_manifest
-from fashionedit.sources import Repository, find_source
 
 from .benchmark import SPLIT
 from .bundle import Benchmark, Bundle

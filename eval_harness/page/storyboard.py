@@ -23,7 +23,7 @@ from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.scores.notes import method_name, short_label
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import DescribedSource, ScorableRun
-from fashionedit.likeness import Likeness, fingerprint, shows_picture
+from fashionedit.perceptual_hash import Likeness, fingerprint, shows_picture
 from fashionedit.types import Sample
 
 from .pictures import PictureSize, SamplePictures, Shown, image_format, picture_size

@@ -26,9 +26,16 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, InvalidImageError, RunMismatchError
 from fashionedit.eval_harness.references import with_reference
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.files import append_line, check_writable, open_regular, parse_model, read_regular, write_atomically
+from fashionedit.files import (
+    append_line,
+    check_writable,
+    lock_folder,
+    open_regular,
+    parse_model,
+    read_regular,
+    write_atomically,
+)
 from fashionedit.images import MAX_FILE_BYTES, pixel_digest, png_bytes, read_image
-from fashionedit.lock import lock_folder
 from fashionedit.runtime.secrets import clean, masked
 
 from .chain import Chain, chains, round_outcome

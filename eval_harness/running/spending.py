@@ -9,7 +9,7 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo
-from fashionedit.runtime.ledger import LEDGER_FILE, CostTracker
+from fashionedit.runtime.costs import LEDGER_FILE, CostTracker
 
 from .attempts import Answer
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.references import REFERENCES, left_out, reference_of
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.runtime.ledger import usd
+from fashionedit.runtime.costs import usd
 
 from .chain import Ended
 from .records import RoundRecord

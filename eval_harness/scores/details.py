@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fashionedit.runtime.ledger import usd
+from fashionedit.runtime.costs import usd
 from fashionedit.runtime.secrets import printable
 
 from .breakdown import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from fashionedit._version import __version__
+from fashionedit import __version__
 from fashionedit.runtime.secrets import masked_arguments
 
 from . import building, comparing, data, editors, exporting, leaderboard, publishing, results, runs

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fashionedit.builders.generate import DraftMaker
     from fashionedit.builders.photos import PhotoSource
     from fashionedit.metrics.embedder import Embedder
-    from fashionedit.runtime.prices import Price
+    from fashionedit.runtime.costs import Price
 
 
 @click.command(short_help="Photographs → FashionEdit folder.")
@@ -205,7 +205,7 @@ _PICTURE_TOKENS = 6_240  # of a 1024 × 1536 picture at high quality, the deares
 
 def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
     """Returns what turns the usage of an image service into money, and the most of it, where a price is known."""
-    from fashionedit.runtime.prices import price_of
+    from fashionedit.runtime.costs import price_of
 
     price = price_of(model, prices)
     if price is None:
@@ -277,7 +277,7 @@ def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
 
 
 def _prices(text: str | None, model: str) -> dict[str, Price]:
-    from fashionedit.runtime.prices import parse_price, read_prices
+    from fashionedit.runtime.costs import parse_price, read_prices
 
     if text is None:
         return {}

@@ -37,7 +37,7 @@ def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: 
 @click.argument("folder", type=PATH)
 def use(folder: Path) -> None:
     """Make FOLDER what load_dataset("fashionedit") opens on this machine."""
-    from fashionedit.settings import register_folder
+    from fashionedit.paths import register_folder
 
     echo(f"fashionedit is {register_folder(folder)}")
 
@@ -51,7 +51,7 @@ def use(folder: Path) -> None:
 @quiet_option
 def synthesize(out: Path, samples: int, seed: int, split: str, workers: int | None, quiet: bool) -> None:
     """Render the synthetic control set into the FashionEdit folder OUT."""
-    from fashionedit.rendered import write_synthetic
+    from fashionedit.synthetic.rendering import write_synthetic
     from fashionedit.types import split_names
 
     with progress_bar(quiet)("rendering", "sample") as bar:

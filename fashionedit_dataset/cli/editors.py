@@ -78,7 +78,7 @@ def doctor(
 
 def _next_data(data: str) -> str:
     """Returns the data to run on: what was given, else the full set, else the control set where no other is known."""
-    from fashionedit.sources import find_source
+    from fashionedit.data import find_source
 
     if data != _DATA:
         return data

@@ -125,7 +125,7 @@ def editor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
     """Returns what the options of `editor_options` say."""
     from fashionedit.eval_harness.editors import EditorSettings
-    from fashionedit.runtime.prices import parse_price
+    from fashionedit.runtime.costs import parse_price
 
     told = {name: given[name] for name in ("base_url", "version", "state")}
     if given["timeout"] is not None:

@@ -116,8 +116,8 @@ def hydrate(
     PHOTOS holds <image_id>.jpg (.jpeg, .png, .webp), at any depth. Every photograph, caption and crop is compared with
     the hash that was published with it. OUT has the manifest hash of the set that the annotations were made from.
     """
+    from fashionedit.hydration import HydrationReport
     from fashionedit.hydration import hydrate as fill_in
-    from fashionedit.hydration_report import HydrationReport
 
     def tell(report: HydrationReport) -> None:
         if as_json:

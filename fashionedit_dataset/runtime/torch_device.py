@@ -1,10 +1,10 @@
-"""Where torch computes, and how exactly."""
+"""Where torch computes, how exactly, and what happens when its memory runs out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import MissingExtraError, UnknownNameError
 
@@ -76,3 +76,31 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
                 yield
     finally:
         torch.set_float32_matmul_precision(precision)
+
+
+# torch raises OutOfMemoryError for CUDA and XPU only; the others are plain RuntimeErrors with these texts.
+_TEXTS = (
+    "out of memory",  # CUDA, HIP, XPU, MPS
+    "can't allocate memory",  # DefaultCPUAllocator on Linux and macOS
+    "not enough memory",  # DefaultCPUAllocator on Windows
+    "invalid buffer size",  # MPS, for a tensor above its limit
+    "status_alloc_failed",  # cuBLAS, cuDNN
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether the error says that a device, or this machine, had no memory left."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _TEXTS)
+
+
+def free_memory(pipeline: Any, device: torch.device) -> None:
+    """Gives back what a failed call of a diffusers pipeline left on the device, offloaded parts included."""
+    import torch
+
+    pipeline.maybe_free_model_hooks()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

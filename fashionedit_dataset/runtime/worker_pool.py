@@ -21,7 +21,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from fashionedit.errors import BudgetSpentError, ServiceError
 
-from .ledger import usd
+from .costs import usd
 from .limiter import Limiter, ServiceReply
 
 FAILURES_IN_A_ROW = 20

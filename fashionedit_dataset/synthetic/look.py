@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .chance import choose, uniform
 from .cloth import Material
-from .palette import COLOURS, Palette
-from .patterns import Colour
+from .patterns import COLOURS, Colour, Palette
+from .rng import choose, uniform
 
 Design = dict[str, str]
 """Attribute → value: everything that may differ."""

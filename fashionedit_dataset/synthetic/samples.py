@@ -1,21 +1,217 @@
-"""Samples of the synthetic set, one by one or many at once."""
+"""Samples of the synthetic set: which three attributes differ, the boxes that hold what they change, and the words."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import crop
 from fashionedit.types import Box, Difference, Sample, split_name
 
-from .pairs import Pair, combined, garment_number, photograph, plan, slot
-from .raster import HEIGHT, WIDTH
-from .scene import Studio
-from .wardrobe import stage
-from .wording import caption, describe
-from .workers import default_workers, rendered
+from .geometry import HEIGHT, WIDTH, Area, Field
+from .look import Design, Look
+from .rng import number, shuffled, uniform
+from .scene import Studio, unequal
+from .wardrobe import GARMENTS, allowed, caption, describe, is_plain, make_look, stage
+
+SMALLEST, LARGEST = 0.0052, 0.195
+"""Share of the picture that a box may cover, a little inside the promised 0.5 to 20 %."""
+
+FAINTEST, CLEAR, CLEAR_SHARE = 5.0, 24, 0.085
+"""A difference shows at a glance if its box changes by this much on average (0..255), and this share of it clearly."""
+
+Pixels = NDArray[np.uint8]
+
+_ROUND = tuple(GARMENTS)
+_BLOCK = 35
+_GARMENTS_PER_BLOCK = 28
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What stands at an index: a garment in one of its colourways.
+
+    Args:
+        kind: The category.
+        garment: The garment's number in its split.
+        colourway: 0, or 1 where the previous index shows the same garment.
+    """
+
+    kind: str
+    garment: int
+    colourway: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A draft and an original, rendered.
+
+    Args:
+        look: What they share.
+        design: The original's values.
+        changes: The draft's values of the three attributes that differ, in the order of the rounds.
+        boxes: The smallest rectangles around what each changes.
+        draft, original: Shape (768, 512, 3), 0..255.
+    """
+
+    look: Look
+    design: Design
+    changes: tuple[tuple[str, str], ...]
+    boxes: tuple[Area, ...]
+    draft: Pixels
+    original: Pixels
+
+
+@lru_cache(maxsize=64)
+def _block(seed: int, split: str, block: int) -> tuple[Slot, ...]:
+    kinds: list[str] = []
+    for turn in range(_GARMENTS_PER_BLOCK // len(_ROUND)):
+        kinds += shuffled(_ROUND, "round", seed, split, block, turn)
+    # No garment of the first round has a second colourway, so that the first seven indices show all seven.
+    twins = set(
+        shuffled(range(len(_ROUND), _GARMENTS_PER_BLOCK), "twins", seed, split, block)[: _BLOCK - _GARMENTS_PER_BLOCK]
+    )
+    slots: list[Slot] = []
+    for place, kind in enumerate(kinds):
+        garment = block * _GARMENTS_PER_BLOCK + place
+        slots += [Slot(kind, garment, way) for way in range(2 if place in twins else 1)]
+    return tuple(slots)
+
+
+def slot(index: int, seed: int, split: str) -> Slot:
+    """Returns what stands at an index of the split."""
+    return _block(seed, split, index // _BLOCK)[index % _BLOCK]
+
+
+def photograph(canvas: Field) -> Pixels:
+    """Returns the canvas in 8 bits."""
+    pixels: Pixels = np.clip(canvas + np.float32(0.5), 0, 255).astype(np.uint8)
+    return pixels
+
+
+def plan(index: int, seed: int, split: str) -> Pair:
+    """Returns the pair at an index: the same whatever was rendered before, and in whatever process."""
+    here = slot(index, seed, split)
+    garment = f"{split} {seed} {here.kind} {here.garment}"
+    for again in range(8):
+        search = _Search(make_look(here.kind, garment, here.colourway, again))
+        for attempt in range(12):
+            pair = search.differ((garment, here.colourway, attempt))
+            if pair is not None:
+                return pair
+    raise RuntimeError(f"no three differences fit on {garment}; its wardrobe holds too little that shows")
+
+
+class _Search:
+    """Looks for three differences of one original, and remembers what each of them changes."""
+
+    def __init__(self, look: Look) -> None:
+        self._look, self._design, self._studio = look, dict(look.design), Studio()
+        self._scene = stage(look, self._design)
+        self._canvas = self._studio.canvas(self._scene)
+        self._original = photograph(self._canvas)
+        self._boxes: dict[tuple[str, str], Area | None] = {}
+
+    def differ(self, name: tuple[object, ...]) -> Pair | None:
+        """Returns a pair with the first three differences, in an order by name, that can stand side by side."""
+        look, design = self._look, self._design
+        changes: list[tuple[str, str]] = []
+        boxes: list[Area] = []
+        for change in _candidates(look, design, name):
+            draft = {**design, **dict([*changes, change])}
+            if change[0] in dict(changes) or not allowed(look.kind, draft):
+                continue
+            box = self._box(change)
+            if box is None or any(_touch(box, taken) for taken in boxes):
+                continue
+            changes.append(change)
+            boxes.append(box)
+            if len(changes) == 3:
+                pair = self._verified(tuple(changes))
+                if pair is not None:
+                    return pair
+                changes.pop()
+                boxes.pop()
+        return None
+
+    def _box(self, change: tuple[str, str]) -> Area | None:
+        if change not in self._boxes:
+            scene = stage(self._look, {**self._design, change[0]: change[1]})
+            other = photograph(self._studio.canvas(scene, (self._scene, self._canvas)))
+            self._boxes[change] = _visible_box(other, self._original)
+        return self._boxes[change]
+
+    def _verified(self, changes: tuple[tuple[str, str], ...]) -> Pair | None:
+        """Returns the pair if on the draft, too, each difference alone changes its own box and nothing else."""
+        look, design = self._look, self._design
+        drafted = {**design, **dict(changes)}
+        empty = stage(look, drafted)
+        bare = self._studio.canvas(empty, (self._scene, self._canvas))
+        draft = photograph(bare)
+        boxes: list[Area] = []
+        for attribute, _ in changes:
+            alone = stage(look, {**drafted, attribute: design[attribute]})
+            box = _visible_box(draft, photograph(self._studio.canvas(alone, (empty, bare))))
+            if box is None or any(_touch(box, taken) for taken in boxes):
+                return None
+            boxes.append(box)
+        outside = np.ones((HEIGHT, WIDTH), bool)
+        for left, top, right, bottom in boxes:
+            outside[top:bottom, left:right] = False
+        if unequal(draft, self._original)[outside].any():
+            return None
+        return Pair(look, design, changes, tuple(boxes), draft, self._original)
+
+
+def _candidates(look: Look, design: Design, name: tuple[object, ...]) -> list[tuple[str, str]]:
+    found: list[tuple[float, tuple[str, str]]] = []
+    for attribute, values in GARMENTS[look.kind].attributes.items():
+        others = [value for value in values if value != design[attribute]]
+        if attribute == "buttons" and look.kind == "Blazer":
+            others = [value for value in others if value.split()[0] == design[attribute].split()[0]]
+        late = uniform(0, 1, *name, attribute) + (0.7 if is_plain(design[attribute]) else 0.0)
+        for turn, value in enumerate(shuffled(others, *name, attribute, "values")):
+            found.append((late + 0.4 * turn, (attribute, value)))
+    return [candidate for _, candidate in sorted(found)]
+
+
+def _visible_box(draft: Pixels, original: Pixels) -> Area | None:
+    changed = unequal(draft, original)
+    rows, columns = np.nonzero(changed.any(axis=1))[0], np.nonzero(changed.any(axis=0))[0]
+    if not len(rows):
+        return None
+    left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    if not SMALLEST <= (right - left) * (bottom - top) / (WIDTH * HEIGHT) <= LARGEST:
+        return None
+    far = np.abs(draft[top:bottom, left:right].astype(np.int16) - original[top:bottom, left:right])
+    if far.mean() < FAINTEST or (far.max(axis=2) > CLEAR).mean() < CLEAR_SHARE:
+        return None
+    return left, top, right, bottom
+
+
+def _touch(one: Area, two: Area) -> bool:
+    return one[0] < two[2] + 1 and two[0] < one[2] + 1 and one[1] < two[3] + 1 and two[1] < one[3] + 1
+
+
+def combined(pair: Pair, differences: Collection[int]) -> Design:
+    """Returns the draft's design with these differences (0-based) applied."""
+    design = {**pair.design, **dict(pair.changes)}
+    for k in differences:
+        attribute = pair.changes[k][0]
+        design[attribute] = pair.design[attribute]
+    return design
+
+
+def garment_number(seed: int, split: str, garment: int) -> str:
+    """Returns the garment's id of 8 digits; its first digit tells the split."""
+    lead = 1 if split == "train" else 2
+    return f"{lead}{(garment * 7_654_321 + number('garment', seed, split)) % 10_000_000:07d}"
 
 
 def synthetic_sample(index: int, *, seed: int = 0, split: str = "validation") -> Sample:
@@ -49,31 +245,6 @@ def synthetic_sample(index: int, *, seed: int = 0, split: str = "validation") ->
         garment_id=garment_number(seed, split, slot(index, seed, split).garment),
         view="flat",
     )
-
-
-def synthetic_samples(
-    count: int, *, seed: int = 0, split: str = "validation", workers: int | None = None
-) -> Iterator[Sample]:
-    """Yields the first `count` samples in order; how many processes render them changes nothing but the time.
-
-    Args:
-        count: How many.
-        seed, split: As for `synthetic_sample`.
-        workers: Processes beside this one; 1 renders in this process alone, None takes one per processor, 8 at most.
-
-    Raises:
-        InvalidDataError: The count or the number of workers is too small.
-        UnknownNameError: No split has this name.
-    """
-    if count < 0:
-        raise InvalidDataError(f"count is {count}; ask for 0 samples or more")
-    if workers is not None and workers < 1:
-        raise InvalidDataError(f"workers is {workers}; use 1 or more, or None for one per processor")
-    split = split_name(split)
-    processes = min(default_workers() if workers is None else workers, max(count, 1))
-    if processes == 1:
-        return (synthetic_sample(index, seed=seed, split=split) for index in range(count))
-    return rendered(count, seed, split, processes)
 
 
 def render_with(

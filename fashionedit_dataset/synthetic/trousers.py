@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from .cloth import Cloth, Material, Shadow
-from .folds import bending, falling, radiating
 from .geometry import Panel, circle, joined, mirrored, moved, points, ribbon, through
 from .look import Design, Look
 from .motifs import badge, embroidery, label
-from .palette import COLOURS
-from .pockets import flap_pocket, patch_pocket, slant_pocket, zip_line
+from .parts import bending, falling, opening, radiating, waistband
+from .patterns import COLOURS
 from .scene import Scene
-from .tailoring import button_colour
-from .trims import belt, cord
-from .waistbands import opening, waistband
+from .trims import belt, button_colour, cord, flap_pocket, patch_pocket, slant_pocket, zip_line
 
-ATTRIBUTES: dict[str, dict[str, str]] = {
+TROUSERS: dict[str, dict[str, str]] = {
     "waistband": {
         "button": "A waistband with belt loops and one button",
         "contrast": "A {trim} contrast waistband",
@@ -67,7 +64,7 @@ LEGS = {"slim": (60.0, 76.0), "straight": (74.0, 84.0), "wide": (102.0, 96.0)}
 """Width of a leg at the hem and at the knee, in pixels, by cut."""
 
 
-def draw(scene: Scene, look: Look, design: Design) -> None:
+def draw_trousers(scene: Scene, look: Look, design: Design) -> None:
     """Draws the trousers."""
     end, knee = LEGS[look.pick(tuple(LEGS), "cut")]
     waist, top, apart = 92.0 + look.vary(-3, 6, "waist"), 84.0, look.vary(14, 22, "apart")

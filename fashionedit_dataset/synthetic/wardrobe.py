@@ -1,104 +1,41 @@
-"""The seven garments: what each is made of, who wears it, and what it may look like."""
+"""The seven garments: what each is made of, who wears it, what it may look like, and the words for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from . import blazer, coat, dress, shirt, skirt, trousers, tshirt
-from .chance import choose, shuffled, uniform, weighted
-from .cloth import Material
+from .cloth import FABRICS, Material
+from .dresses import DRESS, SKIRT, draw_dress, draw_skirt
 from .geometry import Frame
+from .jackets import BLAZER, COAT, draw_blazer, draw_coat
 from .look import Design, Look
-from .palette import palette
-from .patterns import Pattern
+from .patterns import PATTERNS, Pattern, palette
+from .rng import choose, shuffled, uniform, weighted
 from .scene import Scene
+from .tops import SHIRT, TSHIRT, draw_shirt, draw_tshirt
+from .trousers import TROUSERS, draw_trousers
 
 PLAIN = ("none", "plain", "straight", "seam")
 """Values that show nothing."""
 
 _BRIGHT = (
-    "white",
-    "ivory",
-    "butter",
-    "mustard",
-    "coral",
-    "sage",
-    "sky",
-    "cornflower",
-    "cobalt",
-    "navy",
-    "emerald",
-    "forest",
-    "raspberry",
-    "red",
-    "burgundy",
-    "lilac",
-    "black",
-    "rust",
-    "teal",
-    "blush",
-)
+    "white", "ivory", "butter", "mustard", "coral", "sage", "sky", "cornflower", "cobalt", "navy", "emerald",
+    "forest", "raspberry", "red", "burgundy", "lilac", "black", "rust", "teal", "blush",
+)  # fmt: skip
 _QUIET = (
-    "white",
-    "ivory",
-    "sky",
-    "ice",
-    "cornflower",
-    "navy",
-    "sage",
-    "olive",
-    "blush",
-    "rose",
-    "burgundy",
-    "butter",
-    "denim",
-    "terracotta",
-    "dove",
-    "forest",
-    "lilac",
-)
+    "white", "ivory", "sky", "ice", "cornflower", "navy", "sage", "olive", "blush", "rose", "burgundy", "butter",
+    "denim", "terracotta", "dove", "forest", "lilac",
+)  # fmt: skip
 _TAILORED = (
-    "navy",
-    "charcoal",
-    "camel",
-    "grey",
-    "forest",
-    "burgundy",
-    "tobacco",
-    "ivory",
-    "sand",
-    "olive",
-    "cobalt",
-    "plum",
-    "black",
-    "oatmeal",
-    "teal",
-    "rose",
-    "rust",
-    "dove",
-)
+    "navy", "charcoal", "camel", "grey", "forest", "burgundy", "tobacco", "ivory", "sand", "olive", "cobalt",
+    "plum", "black", "oatmeal", "teal", "rose", "rust", "dove",
+)  # fmt: skip
 _LOWER = (
-    "navy",
-    "denim",
-    "indigo",
-    "black",
-    "charcoal",
-    "camel",
-    "olive",
-    "sand",
-    "tobacco",
-    "burgundy",
-    "ivory",
-    "rust",
-    "forest",
-    "grey",
-    "sage",
-    "cobalt",
-    "rose",
-    "teal",
-    "mustard",
-)
+    "navy", "denim", "indigo", "black", "charcoal", "camel", "olive", "sand", "tobacco", "burgundy", "ivory",
+    "rust", "forest", "grey", "sage", "cobalt", "rose", "teal", "mustard",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,8 +67,8 @@ class Garment:
 GARMENTS: dict[str, Garment] = {
     "Tshirt": Garment(
         "T-shirt",
-        tshirt.ATTRIBUTES,
-        tshirt.draw,
+        TSHIRT,
+        draw_tshirt,
         ("WOMEN", "WOMEN", "MEN"),
         ("jersey", "pique", "jersey", "knit", "linen"),
         _BRIGHT,
@@ -141,8 +78,8 @@ GARMENTS: dict[str, Garment] = {
     ),
     "Shirt": Garment(
         "shirt",
-        shirt.ATTRIBUTES,
-        shirt.draw,
+        SHIRT,
+        draw_shirt,
         ("WOMEN", "MEN"),
         ("poplin", "oxford", "linen", "denim", "twill"),
         _QUIET,
@@ -162,8 +99,8 @@ GARMENTS: dict[str, Garment] = {
     ),
     "Blazer": Garment(
         "blazer",
-        blazer.ATTRIBUTES,
-        blazer.draw,
+        BLAZER,
+        draw_blazer,
         ("WOMEN", "MEN"),
         ("twill", "wool", "linen", "herringbone", "corduroy"),
         _TAILORED,
@@ -173,8 +110,8 @@ GARMENTS: dict[str, Garment] = {
     ),
     "Coat": Garment(
         "coat",
-        coat.ATTRIBUTES,
-        coat.draw,
+        COAT,
+        draw_coat,
         ("WOMEN", "WOMEN", "MEN"),
         ("wool", "boucle", "herringbone", "twill", "wool"),
         _TAILORED,
@@ -184,8 +121,8 @@ GARMENTS: dict[str, Garment] = {
     ),
     "Dress": Garment(
         "dress",
-        dress.ATTRIBUTES,
-        dress.draw,
+        DRESS,
+        draw_dress,
         ("WOMEN",),
         ("poplin", "linen", "satin", "chiffon", "jersey"),
         _BRIGHT,
@@ -205,8 +142,8 @@ GARMENTS: dict[str, Garment] = {
     ),
     "Skirt": Garment(
         "skirt",
-        skirt.ATTRIBUTES,
-        skirt.draw,
+        SKIRT,
+        draw_skirt,
         ("WOMEN",),
         ("twill", "denim", "satin", "wool", "poplin", "corduroy"),
         (*_LOWER, "red", "cornflower", "blush", "butter"),
@@ -225,8 +162,8 @@ GARMENTS: dict[str, Garment] = {
     ),
     "Trousers": Garment(
         "trousers",
-        trousers.ATTRIBUTES,
-        trousers.draw,
+        TROUSERS,
+        draw_trousers,
         ("WOMEN", "MEN"),
         ("twill", "denim", "wool", "linen", "corduroy", "denim"),
         _LOWER,
@@ -293,3 +230,67 @@ def stage(look: Look, design: Design) -> Scene:
     scene = Scene(frame, look.palette.backdrop, look.name)
     garment.draw(scene, look, design)
     return scene
+
+
+_FIGURES = {None: "solid color", "stripe": "striped", "check": "plaid", "dot": "dotted", "floral": "floral"}
+
+_SLEEVES = {
+    "cap": "cap sleeves", "short": "short sleeves", "elbow": "medium sleeves", "long": "long sleeves",
+    "three-quarter": "three-quarter sleeves", "bracelet": "seven-eighths sleeves", "none": "no sleeves",
+    "puff": "short puff sleeves",
+}  # fmt: skip
+
+_NECKS = {
+    "crew": "a crew neckline", "V": "a v-shape neckline", "scoop": "a round neckline", "boat": "a boat neckline",
+    "henley": "a round neckline with a placket", "polo": "a lapel neckline", "square": "a square neckline",
+    "collar": "a round neckline with a collar", "point": "a lapel neckline", "spread": "a lapel neckline",
+    "band": "a stand collar", "club": "a lapel neckline", "contrast": "a lapel neckline", "notch": "notched lapels",
+    "peak": "peak lapels", "shawl": "a shawl lapel", "satin": "a shawl lapel", "fur": "a shawl collar",
+    "funnel": "a high collar", "round": "a round collar",
+}  # fmt: skip
+
+_LENGTHS = {
+    "knee": "of knee length",
+    "midi": "of medium length",
+    "thigh": "above the knee",
+    "full": "of full length",
+    "ankle": "cropped",
+}
+
+_NECK_ATTRIBUTES = ("neckline", "collar", "lapels")
+
+
+def describe(look: Look, attribute: str, value: str) -> str:
+    """Returns in words what an original with this value shows."""
+    text = GARMENTS[look.kind].attributes[attribute][value]
+    trim = look.palette.trim
+    told = text.format(trim=trim, Trim=trim.capitalize())
+    return re.sub(r"\b([Aa]) (?=[aeio])", r"\1n ", told)
+
+
+def caption(look: Look, design: Design, differing: Collection[str], name: str) -> str:
+    """Returns a templated caption in the manner of DeepFashion-MultiModal, silent about what differs.
+
+    It tells sleeves, fabric, pattern, neckline and length, hardly ever a colour (FACTS.md section 4), and leaves out
+    every attribute that differs, so that the draft satisfies it as well as the original.
+    """
+    noun = GARMENTS[look.kind].noun
+    whose = choose(
+        ("Her", "The", "This woman's") if look.gender == "WOMEN" else ("His", "The", "This man's"), name, "whose"
+    )
+    plural = look.kind == "Trousers"
+    figure = _FIGURES[PATTERNS[look.cloth.pattern.kind] if look.cloth.pattern else None]
+    parts = []
+    if look.kind in ("Blazer", "Coat"):
+        parts.append("long sleeves")
+    elif "sleeves" in design and "sleeves" not in differing:
+        parts.append(_SLEEVES[design["sleeves"]])
+    parts.append(f"{FABRICS[look.cloth.fabric].word} fabric")
+    told = ", ".join(parts) + f" and {figure} patterns"
+    sentences = [f"{whose} {noun} {'have' if plural else 'has'} {told}."]
+    necks = [attribute for attribute in _NECK_ATTRIBUTES if attribute in design and attribute not in differing]
+    if necks:
+        sentences.append(f"It has {_NECKS[design[necks[0]]]}.")
+    if "length" in design and "length" not in differing:
+        sentences.append(f"{'They are' if plural else f'The {noun} is'} {_LENGTHS[design['length']]}.")
+    return " ".join(sentences)

@@ -17,7 +17,7 @@ from lmm_pairs import make_pairs, toy_analyst
 import fashionedit.runtime.openai_client as openai_client
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.stage_store import StageStore
-from fashionedit.runtime.ledger import CostTracker
+from fashionedit.runtime.costs import CostTracker
 
 pairs, store = make_pairs(Path(sys.argv[1]), int(sys.argv[2])), StageStore(Path(sys.argv[3]))
 url = sys.argv[4]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashionedit import writing
+from fashionedit import folder
 from fashionedit.builders import work_folder
 from fashionedit.builders.generate import DiffusersDrafts
 from fashionedit.builders.stage_store import StageStore
@@ -67,5 +67,5 @@ if __name__ == "__main__":
     dying.around(StageStore, "commit", lambda store, record: store.folder.name)
     dying.around(work_folder.WorkFolder, "keep_split", lambda folder, split: "split")
     dying.around(ShardWriter, "write", lambda writer, row: "shards")
-    dying.around(writing, "write_atomically", lambda path, data: "last files")
+    dying.around(folder, "write_atomically", lambda path, data: "last files")
     main(sys.argv[4:])

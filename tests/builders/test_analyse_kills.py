@@ -20,7 +20,7 @@ from fashionedit.builders.analyse.conversation import spent_usd
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.photo import Pair
 from fashionedit.builders.stage_store import StageStore
-from fashionedit.runtime.ledger import CostTracker
+from fashionedit.runtime.costs import CostTracker
 
 HERE = Path(__file__).parent
 PAIRS = 12

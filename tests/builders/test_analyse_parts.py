@@ -25,8 +25,8 @@ from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import pixel_digest, read_image
+from fashionedit.runtime.costs import Price
 from fashionedit.runtime.failures import one_line, problem_of
-from fashionedit.runtime.prices import Price
 
 
 def test_the_default_prompt_is_the_papers_three_numbered_parts() -> None:

@@ -19,8 +19,7 @@ from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
-from fashionedit.runtime.ledger import CostTracker
-from fashionedit.runtime.prices import Price
+from fashionedit.runtime.costs import CostTracker, Price
 from fashionedit.runtime.worker_pool import FAILURES_IN_A_ROW, CommonFailureError
 
 Run = Callable[..., list[Analysed]]

@@ -8,7 +8,7 @@ from fashionedit.builders.card_sections import card_sections
 from fashionedit.builders.eval_yaml import eval_yaml
 from fashionedit.builders.funnel import Funnel, FunnelStep
 from fashionedit.builders.stage_store import StageRecord
-from fashionedit.leaderboard_tasks import LEADERBOARD_TASKS
+from fashionedit.card import LEADERBOARD_TASKS
 
 
 def record(identity: str, status: str, reason: str | None = None) -> StageRecord:

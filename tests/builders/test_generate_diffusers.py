@@ -24,7 +24,7 @@ from fashionedit.builders.generate import PRESETS, DiffusersDrafts, DraftRequest
 from fashionedit.builders.generate.text_pipelines import find_text_pipeline
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
-from fashionedit.runtime.loading import load_pipeline
+from fashionedit.runtime.pipelines import load_pipeline
 
 REQUESTS = [
     DraftRequest(f"p{number}", caption, number) for number, caption in enumerate(["a dress", "a coat", "a hat"])

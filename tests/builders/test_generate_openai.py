@@ -15,7 +15,7 @@ from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
 from fashionedit.images import pixel_digest
-from fashionedit.runtime.ledger import CostTracker
+from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import CommonFailureError
 
 KEY = "sk-test-0123456789"

@@ -18,10 +18,9 @@ from fashionedit.annotations_form import write_annotations
 from fashionedit.builders.publish.caption_search import CaptionSearch
 from fashionedit.builders.publish.dataset import publish_dataset
 from fashionedit.builders.publish.guard import check_files, files_to_send
-from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidDataError
-from fashionedit.images import crop
-from fashionedit.likeness import Likeness, fingerprint
+from fashionedit.images import EncodedImage, crop
+from fashionedit.perceptual_hash import Likeness, fingerprint
 
 TRAIN = "data/train-00000-of-00001.parquet"
 
@@ -267,7 +266,7 @@ def test_flat_pictures_are_like_nothing():
 
 
 def test_likeness_in_blocks_agrees_with_one_by_one(monkeypatch):
-    import fashionedit.likeness as module
+    import fashionedit.perceptual_hash as module
 
     known = [fingerprint(picture(seed)) for seed in range(30)]
     asked = [fingerprint(picture(seed).resize((100, 100))) for seed in range(0, 60, 7)]

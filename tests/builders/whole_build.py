@@ -38,7 +38,7 @@ def pictures(count: int) -> list[Image.Image | bytes]:
     if len(found) == count:
         return [path.read_bytes() for path in found]
     from fashionedit.folder import open_folder
-    from fashionedit.rendered import synthetic_folder
+    from fashionedit.synthetic.rendering import synthetic_folder
 
     drawn = open_folder(synthetic_folder(count, ("validation",)))
     return [drawn.original(key) for key in drawn.ids]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashionedit.folder import write_folder
 from fashionedit.images import crop
 from fashionedit.types import Box, Difference, Sample
-from fashionedit.writing import write_folder
 
 BOXES = (Box(100, 100, 300.3, 400), Box(400, 50.5, 600, 300), Box(700, 500, 950, 1000))
 
@@ -55,7 +55,7 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def toy_renderer(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
     """Puts toys in the renderer's place; gives the list of the calls it got: samples, seed, split."""
-    import fashionedit.synthetic as synthetic
+    from fashionedit.synthetic import rendering
 
     calls: list[tuple[int, int, str]] = []
 
@@ -64,6 +64,6 @@ def toy_renderer(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
         for number in range(count):
             yield _draw(number + 1000 * (split == "train"), id=f"{split}-{seed}-{number}")
 
-    monkeypatch.setattr(synthetic, "RENDERER_VERSION", "toys 1", raising=False)
-    monkeypatch.setattr(synthetic, "synthetic_samples", synthetic_samples, raising=False)
+    monkeypatch.setattr(rendering, "RENDERER_VERSION", "toys 1")
+    monkeypatch.setattr(rendering, "synthetic_samples", synthetic_samples)
     return calls

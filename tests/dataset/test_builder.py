@@ -12,8 +12,8 @@ from datasets import load_dataset
 
 import fashionedit
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
+from fashionedit.paths import register_folder
 from fashionedit.schema import arrow_schema, features
-from fashionedit.settings import register_folder
 
 VALIDATION = "data/validation-00000-of-00001.parquet"
 

@@ -8,12 +8,10 @@ import pytest
 from PIL import Image
 
 import fashionedit
-from fashionedit.data import load, open_data
+from fashionedit.data import LocalFolder, Repository, SyntheticSet, find_source, load, open_data
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 from fashionedit.images import crop
-from fashionedit.places import cache_folder
-from fashionedit.settings import register_folder
-from fashionedit.sources import LocalFolder, Repository, SyntheticSet, find_source
+from fashionedit.paths import cache_folder, register_folder
 
 
 def test_a_spec_names_a_folder_a_repository_or_the_synthetic_set(toy_folder, tmp_path, monkeypatch):
@@ -90,10 +88,10 @@ def test_the_synthetic_set_is_rendered_once(toy_renderer):
 
 
 def test_another_renderer_renders_anew(toy_renderer, monkeypatch):
-    import fashionedit.synthetic as synthetic
+    from fashionedit.synthetic import rendering
 
     first = open_data("synthetic:1")
-    monkeypatch.setattr(synthetic, "RENDERER_VERSION", "toys 2")
+    monkeypatch.setattr(rendering, "RENDERER_VERSION", "toys 2")
     assert open_data("synthetic:1").path != first.path
     assert len(toy_renderer) == 2
 

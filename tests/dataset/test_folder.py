@@ -17,13 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashionedit.encoded import EncodedImage
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, InvalidImageError, UnknownNameError
-from fashionedit.folder import open_folder
-from fashionedit.images import pixel_digest
+from fashionedit.folder import open_folder, write_folder
+from fashionedit.images import EncodedImage, pixel_digest
 from fashionedit.rows import EncodedSample
 from fashionedit.schema import arrow_schema
-from fashionedit.writing import write_folder
 
 VALIDATION = "data/validation-00000-of-00001.parquet"
 

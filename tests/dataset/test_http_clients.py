@@ -23,8 +23,18 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
 from fashionedit.images import png_bytes
 from fashionedit.runtime import http_clients
-from fashionedit.runtime.answers import json_object, picture_bytes, picture_text, token_counts
-from fashionedit.runtime.http_clients import auth_hook, check_address, connection_failure, fetch, open_client, proxy_of
+from fashionedit.runtime.http_clients import (
+    auth_hook,
+    check_address,
+    connection_failure,
+    fetch,
+    json_object,
+    open_client,
+    picture_bytes,
+    picture_text,
+    proxy_of,
+    token_counts,
+)
 
 PICTURE = png_bytes(Image.effect_noise((40, 30), 60).convert("RGB"))
 Reply = tuple[int, Mapping[str, str], bytes]

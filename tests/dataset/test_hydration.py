@@ -26,7 +26,7 @@ from fashionedit.annotations_form import write_annotations
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.folder import open_folder
 from fashionedit.hydration import hydrate
-from fashionedit.settings import register_folder
+from fashionedit.paths import register_folder
 
 BOTH = "train+validation"
 
@@ -205,7 +205,7 @@ def test_a_set_without_captions_needs_none(tmp_path):
 def test_crops_that_were_not_cut_by_the_box_are_found_out(tmp_path):
     from dataclasses import replace
 
-    from fashionedit.encoded import EncodedImage
+    from fashionedit.images import EncodedImage
 
     rows = [sample(0), replace(sample(1), crops=(EncodedImage.of(picture(50)), *sample(1).crops[1:]))]
     write_annotations(write_full(tmp_path / "full", rows), tmp_path / "annotations")
@@ -263,7 +263,7 @@ def test_load_dataset_fills_in_from_a_folder_of_photographs(full, annotations, p
     streamed = datasets.load_dataset("fashionedit", split="train", streaming=True, **options)
     assert [row["annotation"] for row in streamed] == [caption(number) for number in range(4)]
     assert fashionedit.open_data(photos, BOTH).manifest_hash == open_folder(full, BOTH).manifest_hash
-    copies = [path for path in (fashionedit.places.cache_folder() / "hydrated").iterdir() if path.is_dir()]
+    copies = [path for path in (fashionedit.paths.cache_folder() / "hydrated").iterdir() if path.is_dir()]
     assert len(copies) == 1
 
     photograph(photos, 0).write_bytes(encode(picture(3), quality=92))

@@ -8,9 +8,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 from publishing_toys import encode, picture
 
-from fashionedit.encoded import EncodedImage, without_metadata
 from fashionedit.image_metadata import has_metadata
-from fashionedit.images import pixel_digest, read_image
+from fashionedit.images import EncodedImage, pixel_digest, read_image, without_metadata
 
 DECODING = {
     "jfif",

@@ -13,15 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidDataError, InvalidImageError
-from fashionedit.folder import open_folder
-from fashionedit.images import pixel_digest
+from fashionedit.folder import open_folder, write_folder
+from fashionedit.images import EncodedImage, pixel_digest
 from fashionedit.manifest import manifest_hash
 from fashionedit.parquet import conform
 from fashionedit.rows import EncodedSample, RowImages, image_bytes, sample_of_row
 from fashionedit.schema import COLUMNS, REFERENCE_COLUMNS, arrow_schema, features
-from fashionedit.writing import write_folder
 
 VALIDATION = "data/validation-00000-of-00001.parquet"
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashionedit.encoded import EncodedImage
 from fashionedit.errors import InvalidBoxError, InvalidDataError, InvalidImageError
-from fashionedit.images import pixel_digest, read_image
+from fashionedit.images import EncodedImage, pixel_digest, read_image
 from fashionedit.rows import EncodedSample, SampleFacts, sample_of_row, stored_box
 from fashionedit.schema import (
     COLUMNS,

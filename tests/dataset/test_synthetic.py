@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import textwrap
+import time
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +21,7 @@ from PIL import Image
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.images import pixel_digest
-from fashionedit.synthetic import RENDERER_VERSION, render_with, synthetic_sample, synthetic_samples
+from fashionedit.synthetic import RENDERER_VERSION, render_with, rendering, synthetic_sample, synthetic_samples
 from fashionedit.types import Sample
 
 KINDS = {"Tshirt", "Shirt", "Blazer", "Coat", "Dress", "Skirt", "Trousers"}
@@ -186,3 +191,78 @@ def test_the_pixels_are_the_same_with_every_version_of_numpy_and_pillow_that_is_
     assert hashlib.sha256(digests.encode()).hexdigest() == (
         "3b194417dea59613e4b7ff16008018c332dab009e24804edbff3ede16b819862"
     )
+
+
+COUNT = 5
+
+
+def digests(processes: int) -> list[tuple[str, str, str]]:
+    return [
+        (s.id, pixel_digest(s.draft), pixel_digest(s.original)) for s in synthetic_samples(COUNT, workers=processes)
+    ]
+
+
+def test_the_number_of_workers_changes_nothing() -> None:
+    alone = digests(1)
+    assert [name for name, _, _ in alone] == [f"synthetic-0-validation-{index:05d}" for index in range(COUNT)]
+    assert digests(2) == alone
+
+
+def test_no_more_workers_than_samples_and_none_for_none() -> None:
+    assert list(synthetic_samples(0, workers=4)) == []
+    assert 1 <= rendering.default_workers() <= rendering.MOST_WORKERS
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """Returns the worker processes, as they are started."""
+    processes: list[subprocess.Popen[bytes]] = []
+    start = rendering._start
+
+    def recording(*arguments: Any) -> subprocess.Popen[bytes]:
+        processes.append(start(*arguments))
+        return processes[-1]
+
+    monkeypatch.setattr(rendering, "_start", recording)
+    return processes
+
+
+def test_what_a_dead_worker_leaves_is_rendered_here(started: list[subprocess.Popen[bytes]]) -> None:
+    stream = synthetic_samples(4, workers=2)
+    names = [next(stream).id]
+    for worker in started:
+        worker.kill()
+    names += [sample.id for sample in stream]
+    assert names == [f"synthetic-0-validation-{index:05d}" for index in range(4)]
+
+
+def test_leaving_early_leaves_no_process_behind(started: list[subprocess.Popen[bytes]]) -> None:
+    stream = synthetic_samples(50, workers=2)
+    next(stream)
+    assert [worker.poll() for worker in started] == [None, None]
+    stream.close()  # type: ignore[attr-defined]  # a generator
+    assert all(worker.returncode is not None for worker in started)
+
+
+def test_a_script_without_main_guard_works_and_an_interrupt_ends_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            from fashionedit.synthetic import synthetic_samples
+            for sample in synthetic_samples(100_000, workers=2):
+                print(sample.id, flush=True)
+            """
+        )
+    )
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "synthetic-0-validation-00000"
+        os.killpg(process.pid, signal.SIGINT)
+        start = time.monotonic()
+        _, told = process.communicate(timeout=60)
+    assert time.monotonic() - start < 30
+    assert told.count("Traceback") == 1
+    assert "KeyboardInterrupt" in told

@@ -9,10 +9,18 @@ from itertools import pairwise
 import pytest
 
 from fashionedit.synthetic.look import Look
-from fashionedit.synthetic.pairs import garment_number, slot
-from fashionedit.synthetic.palette import COLOURS, contrast
-from fashionedit.synthetic.wardrobe import GARMENTS, allowed, is_plain, make_look, original_design, stage
-from fashionedit.synthetic.wording import caption, describe
+from fashionedit.synthetic.patterns import COLOURS, contrast
+from fashionedit.synthetic.samples import garment_number, slot
+from fashionedit.synthetic.wardrobe import (
+    GARMENTS,
+    allowed,
+    caption,
+    describe,
+    is_plain,
+    make_look,
+    original_design,
+    stage,
+)
 
 LOOKS = 40
 """Garments of each kind whose words are read; no pixel is rendered here."""

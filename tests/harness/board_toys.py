@@ -30,8 +30,7 @@ from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results, to_json, write_results
-from fashionedit.folder import FashionEditFolder, open_folder
-from fashionedit.writing import write_folder
+from fashionedit.folder import FashionEditFolder, open_folder, write_folder
 
 COUNT = 8
 REPOSITORY = "some-org/fashion"

@@ -31,7 +31,7 @@ from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results, write_results
 from fashionedit.folder import open_folder
 from fashionedit.metrics import Embedder, load_encoder
-from fashionedit.rendered import write_synthetic
+from fashionedit.synthetic.rendering import write_synthetic
 from fashionedit.types import Sample
 
 NAMES = ("identity", "paste-reference", "oracle", "synthetic-stepper")

@@ -115,7 +115,7 @@ def breaking(module: Any, error: Exception, above: int = 0) -> Iterator[list[int
 def test_the_table_fits_the_classes_of_diffusers(name: str) -> None:
     import diffusers
 
-    from fashionedit.runtime.quiet import quiet
+    from fashionedit.runtime.pipelines import quiet
 
     kind = CLASSES[name]
     with quiet():

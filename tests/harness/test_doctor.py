@@ -26,8 +26,8 @@ from fashionedit.eval_harness.examining.doctor import examine
 from fashionedit.eval_harness.examining.drawn_person import drawn_person
 from fashionedit.eval_harness.examining.findings import Diagnosis
 from fashionedit.eval_harness.running.identity import UNDECLARED
-from fashionedit.rendered import write_synthetic
-from fashionedit.settings import register_folder
+from fashionedit.paths import register_folder
+from fashionedit.synthetic.rendering import write_synthetic
 
 
 def good(request: EditRequest) -> Image.Image:

@@ -18,7 +18,7 @@ from fashionedit.eval_harness.editing import Editor, EditRequest, EditResult, Re
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.images import pixel_digest
-from fashionedit.runtime.prices import PRICES, Price
+from fashionedit.runtime.costs import PRICES, Price
 
 EDITORS_OPEN: list[Any] = []
 EDITORS = ("openai:gpt-image-1", "openai-responses:gpt-4.1-mini")

@@ -30,10 +30,9 @@ from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results, read_results, write_results
 from fashionedit.eval_harness.scores.table import to_console, to_markdown
 from fashionedit.eval_harness.scores.timing import timing
-from fashionedit.folder import FashionEditFolder, open_folder
+from fashionedit.folder import FashionEditFolder, open_folder, write_folder
 from fashionedit.images import pixel_digest
 from fashionedit.types import Sample
-from fashionedit.writing import write_folder
 
 
 def sketched(sample: Sample) -> Sample:

@@ -232,7 +232,7 @@ def test_two_runs_at_once_are_refused_and_a_dead_one_holds_nothing(tmp_path: Pat
         [
             sys.executable,
             "-c",
-            "import sys, time\nfrom pathlib import Path\nfrom fashionedit.lock import lock_folder\n"
+            "import sys, time\nfrom pathlib import Path\nfrom fashionedit.files import lock_folder\n"
             "lock_folder(Path(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(60)",
             str(out),
         ],

@@ -224,7 +224,7 @@ def test_progress_counts_up_to_all_pairs(source: ScoredSource, tmp_path: Path) -
 
 
 def test_a_dataset_that_has_moved_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from fashionedit.rendered import write_synthetic
+    from fashionedit.synthetic.rendering import write_synthetic
 
     write_synthetic(tmp_path / "data", 1, ("validation",))
     main(["run", "identity", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--quiet"])

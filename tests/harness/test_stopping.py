@@ -20,7 +20,7 @@ from fashionedit.errors import UnknownNameError
 from fashionedit.eval_harness.editing import EditRequest, EditResult, Status
 from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.runtime.ledger import CostTracker
+from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import CommonFailureError
 
 

@@ -16,8 +16,8 @@ from scored_toys import MeanColours
 from toy_editors import refusing
 
 from fashionedit.builders.eval_yaml import eval_yaml
+from fashionedit.card import LEADERBOARD_TASKS
 from fashionedit.eval_harness.editing import EditResult, Status
-from fashionedit.leaderboard_tasks import LEADERBOARD_TASKS
 
 EVAL_RESULTS = ".eval_results/fashionedit.yaml"
 PLACE = f"submissions/{MODEL}/detail-images"
@@ -398,7 +398,7 @@ def test_another_revision_of_the_data_is_refused(hub, scored, source, tmp_path):
     from dataclasses import replace
 
     from fashionedit.annotations_form import write_annotations
-    from fashionedit.writing import write_folder
+    from fashionedit.folder import write_folder
 
     samples = [replace(sample, annotation=f"{sample.annotation} Changed.") for sample in source]
     write_folder(tmp_path / "changed", {"validation": samples}, name="fashion")

@@ -26,7 +26,7 @@ from fashionedit.eval_harness.scores.result_models import Results, Row
 from fashionedit.eval_harness.scores.results import build_results
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.metrics import Embedder, load_encoder
-from fashionedit.rendered import write_synthetic
+from fashionedit.synthetic.rendering import write_synthetic
 
 SAMPLES = 7
 IDENTICAL = 20 * np.log10(255 / np.finfo(np.float64).eps)  # what cv2.PSNR gives for equal pictures: 361.2 dB

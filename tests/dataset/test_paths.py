@@ -5,8 +5,7 @@ import json
 import pytest
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
-from fashionedit.places import settings_file
-from fashionedit.settings import register_folder, registered_folder
+from fashionedit.paths import register_folder, registered_folder, settings_file
 
 
 def test_nothing_is_registered_at_first():

@@ -1,14 +1,32 @@
-"""What `fashionedit use FOLDER` remembers on this machine."""
+"""Where this package keeps things on a user's machine, and the folder that `fashionedit use` registered."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from .errors import InvalidDataError
 from .files import write_atomically
-from .places import settings_file
+
+
+def cache_folder() -> Path:
+    """Returns the folder of everything that can be made again.
+
+    `$FASHIONEDIT_CACHE`, else `$XDG_CACHE_HOME/fashionedit`, else `~/.cache/fashionedit`.
+    """
+    if own := os.environ.get("FASHIONEDIT_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fashionedit"
+
+
+def settings_file() -> Path:
+    """Returns the file in which `fashionedit use FOLDER` remembers the folder.
+
+    `$XDG_CONFIG_HOME/fashionedit/settings.json`, else `~/.config/fashionedit/settings.json`.
+    """
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "fashionedit" / "settings.json"
 
 
 def register_folder(path: Path | str) -> Path:
@@ -23,7 +41,7 @@ def register_folder(path: Path | str) -> Path:
     folder = Path(path).expanduser().resolve()
     split_files(folder)
     try:
-        settings = _read()
+        settings = _read_settings()
     except InvalidDataError:
         settings = {}  # what can't be understood is written anew
     settings["folder"] = str(folder)
@@ -37,7 +55,7 @@ def registered_folder() -> Path | None:
     Raises:
         InvalidDataError: The settings file can't be understood.
     """
-    folder = _read().get("folder")
+    folder = _read_settings().get("folder")
     if folder is None:
         return None
     if not isinstance(folder, str) or not folder:
@@ -45,7 +63,7 @@ def registered_folder() -> Path | None:
     return Path(folder)
 
 
-def _read() -> dict[str, Any]:
+def _read_settings() -> dict[str, Any]:
     path = settings_file()
     try:
         settings = json.loads(path.read_bytes())

@@ -1,0 +1,572 @@
+"""The blazer and the coat, and the jacket that both are cut from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .cloth import Cloth, Material, Shadow
+from .geometry import Panel, Points, circle, joined, mirrored, points, through
+from .look import Design, Look
+from .motifs import badge, bow, corsage, neck_label
+from .parts import Sleeve, falling, radiating
+from .patterns import COLOURS, Colour
+from .scene import Scene
+from .trims import belt, button_colour, flap_pocket, fringe, patch_pocket, pocket_square, toggle, welt_pocket, zip_line
+
+LEAF = Shadow(2, 4, 4, 0.60)
+
+
+@dataclass(frozen=True)
+class Jacket:
+    """The measures of a tailored piece, on the right of the picture.
+
+    Args:
+        shoulder, armpit, waist, foot: Where the side runs.
+        overlap: How far each front reaches beyond the middle, in pixels.
+        roll: y at which the lapels meet.
+        hem: y at which it ends, at the foot or above.
+        rounded: Whether the fronts curve away at the hem.
+    """
+
+    shoulder: tuple[float, float]
+    armpit: tuple[float, float]
+    waist: tuple[float, float]
+    foot: tuple[float, float]
+    overlap: float
+    roll: float
+    hem: float
+    rounded: bool
+
+    @property
+    def arm(self) -> Points:
+        """The armhole."""
+        (sx, sy), (ax, ay) = self.shoulder, self.armpit
+        return through(self.shoulder, (sx + 1, sy + 34), (sx + 2, ay - 42), (ax, ay))
+
+    @property
+    def side(self) -> Points:
+        """The side seam, down to the hem."""
+        middle = ((self.waist[0] + self.foot[0]) / 2 + 3, (self.waist[1] + self.foot[1]) / 2)
+        whole = through(self.armpit, self.waist, middle, self.foot)
+        return whole[whole[:, 1] <= self.hem + 0.5]
+
+    def lining(self, scene: Scene, look: Look, closed: bool = False) -> None:
+        """Lays what shows inside the neck: lining, facing, label."""
+        silk = Material(look.palette.rgb("third"), "satin")
+        deep = self.roll + 40
+        back = through((-46, 112), (-24, 102), (0, 99), (24, 102), (46, 112))
+        scene.cloth(joined(back, points((48, deep), (-48, deep))), silk, "lining", tone=0.66, puff=4, ground=True)
+        crest = 104 if closed else 88
+        facing = joined(
+            through((-50, 108), (-26, (108 + 3 * crest) / 4), (0, crest), (26, (108 + 3 * crest) / 4), (50, 108)),
+            through((40, 134), (20, 126), (0, 124), (-20, 126), (-40, 134)),
+        )
+        scene.cloth(facing, look.cloth, "facing", tone=0.76, puff=5, ground=True, shadow=Shadow(0, 4, 4, 0.5))
+        if not closed:
+            neck_label(scene, 134, 40, 19, (70, 62, 60))
+
+    def sleeve(self, scene: Scene, look: Look, side: int, *, reach: float, end: float) -> tuple[Sleeve, Cloth]:
+        """Lays one sleeve."""
+        sleeve = Sleeve(
+            side, self.shoulder, self.armpit, lean=look.vary(6.5, 9, "lean", side), reach=reach, end=end, bow=9
+        )
+        piece = sleeve.lay(scene, look, 0.98, longest=0.98, bulge=5, puff=11, strength=0.9)
+        scene.seam(sleeve.panel.along(0.22, 0.25, 0.98), 0.20, within=piece)
+        return sleeve, piece
+
+    def cuff_buttons(self, scene: Scene, sleeve: Sleeve, count: int, colour: Colour, make: str) -> None:
+        """Sews buttons on above the sleeve's hem."""
+        for n in range(count):
+            x, y = sleeve.panel.at(0.17, 0.935 - 0.036 * n)
+            scene.button(x, y, 6.4, colour, make)
+
+    def elbow_patch(self, scene: Scene, look: Look, sleeve: Sleeve, piece: Cloth) -> None:
+        """Sews an elbow patch on."""
+        x, y = sleeve.panel.at(0.45, 0.55)
+        scene.cloth(
+            circle(x, y, 21, squash=1.7),
+            Material(look.trim, "corduroy"),
+            "elbow",
+            puff=3,
+            shadow=Shadow(1, 2, 2, 0.42),
+            within=sleeve.outline(0.98),
+            angle=sleeve.lean,
+        )
+        scene.stitch(circle(x, y, 17, squash=1.8, count=49), look.base, within=piece)
+
+    def front(self, scene: Scene, look: Look, side: int) -> Cloth:
+        """Lays one front; the right of the picture (1) lies on top."""
+        over, side_seam = self.overlap, self.side
+        fx, fy = (float(v) for v in side_seam[-1])
+        bend = (6.0, self.roll - 90) if self.roll > 250 else (8.0, 134.0)
+        if self.rounded:
+            foot = through(
+                (fx, fy), (fx * 0.6, fy + 8), (fx * 0.28, fy + 7), (8 - over * 0.5, fy - 20), (-over, fy - 84)
+            )
+        else:
+            foot = through((fx, fy), (fx * 0.5, fy + 10), (-over, fy + 14))
+        edge = joined(points((-over, self.roll + 8)), through((-over, self.roll), bend, (44, 106)))
+        if not self.rounded:
+            # A corner above every hem keeps the edge over it the same, pixel for pixel, whatever the length.
+            edge = joined(points((-over, 540)), edge)
+        outline = joined(points((44, 106), self.shoulder), self.arm, side_seam, foot, edge)
+        name = (look.name, "front", side)
+        (ax, ay), (wx, wy) = self.armpit, self.waist
+        folds = radiating(side * ax, ay, 120 if side > 0 else 20, 160 if side > 0 else 60, 3, 110, *name, height=3.0)
+        folds += radiating(
+            side * (wx + 4), wy, 150 if side > 0 else -20, 205 if side > 0 else 30, 4, 62, *name, "w", height=2.8
+        )
+        half = Panel(
+            points((side * 6, self.waist[1]), (side * 4, self.foot[1])), mirrored(through(self.waist, self.foot), side)
+        )
+        folds += falling(half, 2, 0.2, 1.0, *name, width=24, height=2.4, soft=6)
+        piece = scene.cloth(
+            mirrored(outline, side),
+            look.cloth,
+            f"front {side}",
+            folds=folds,
+            puff=9,
+            ground=True,
+            shadow=Shadow(-3 if side > 0 else 1, 3, 4, 0.48),
+        )
+        scene.seam(mirrored(self.arm, side), 0.42, 1.5, within=piece)
+        dart = through((side * 72, 318), (side * 62, 380), (side * 68, 460))
+        scene.seam(dart, 0.22, within=piece)
+        trail = joined(
+            points((-over + 5, max(self.roll, 344) + 10)), points((-over + 5, fy - 84 if self.rounded else fy + 8))
+        )
+        scene.stitch(mirrored(trail, side), within=piece)
+        scene.stitch(mirrored(foot - (0, 8), side), within=piece)
+        return piece
+
+    def lapel(
+        self, scene: Scene, look: Look, side: int, kind: str, *, size: float = 1.0, collar: Material | None = None
+    ) -> None:
+        """Turns one lapel and its half of the collar back: `notch`, `peak` or `shawl`."""
+        cloth = look.cloth
+        over, roll = self.overlap, self.roll
+        inside = through((-over, roll), (-8 + over * 0.1, roll - 64), (24, 214), (36, 150), (40, 100))
+        if kind == "shawl":
+            silk = collar or cloth
+            edge = through(
+                (40, 92), (64, 122), (84 * size, 180), (88 * size, 236), (58 * size, roll - 70), (-over, roll)
+            )
+            leaf = scene.cloth(
+                mirrored(joined(inside, edge), side),
+                silk,
+                f"lapel {side}",
+                angle=side * 0.3,
+                puff=12,
+                shadow=LEAF,
+                tone=1.10,
+                origin=(side * 60, 170),
+                crease=0.7,
+            )
+            scene.stitch(mirrored(edge * 0.955 + (0, 8), side), within=leaf)
+            return
+        if kind == "peak":
+            out = through((120 * size, 158), (112 * size, 222), (74 * size, roll - 84), (-over, roll))
+            gorge = points((52, 178), (64, 186))
+        else:
+            out = through((104 * size, 194), (100 * size, 240), (66 * size, roll - 76), (-over, roll))
+            gorge = points((52, 176), (60, 180))
+        leaf = scene.cloth(
+            mirrored(joined(inside, gorge, out), side),
+            cloth,
+            f"lapel {side}",
+            angle=side * 0.3,
+            puff=11,
+            shadow=LEAF,
+            tone=1.12,
+            origin=(side * 60, 170),
+            crease=0.7,
+        )
+        scene.stitch(mirrored(joined(gorge[1:], out) * 0.955 + (0, 8), side), within=leaf)
+        leafs = collar or cloth
+        tip = points((90, 150), (62, 178)) if kind == "notch" else points((92, 146), (60, 178))
+        half = joined(through((38, 92), (50, 100), (72, 126)), tip, through((52, 172), (40, 138), (34, 108)))
+        part = scene.cloth(
+            mirrored(half, side), leafs, f"collar {side}", angle=side * 0.6, puff=7, shadow=LEAF, tone=1.10, crease=0.5
+        )
+        scene.stitch(mirrored(points((70, 130), (85, 150), (62, 172)), side), within=part)
+        if side > 0:
+            hole = (
+                points((78 * size, 178), (94 * size, 171))
+                if kind == "peak"
+                else points((74 * size, 197), (92 * size, 203))
+            )
+            scene.seam(hole, 0.6, 2.2, within=leaf)
+
+    def buttons(self, scene: Scene, look: Look, layout: str, *, radius: float, pitch: float, start: float) -> None:
+        """Sews the front's buttons on: `single N` or `double N`."""
+        kind, _, number = layout.partition(" ")
+        colour, make = button_colour(look)
+        count = int(number) if kind == "single" else int(number) // 2
+        for n in range(count):
+            y = start + n * pitch
+            if kind == "double":
+                for x in (-self.overlap + 18, self.overlap - 12):
+                    scene.button(x, y, radius, colour, make)
+            else:
+                scene.seam(points((-self.overlap + 2, y), (-self.overlap + 16, y)), 0.45, 2.0)
+                scene.button(0, y, radius, colour, make)
+
+    def epaulettes(self, scene: Scene, look: Look) -> None:
+        """Buttons straps down on both shoulders."""
+        colour, make = button_colour(look)
+        sx, sy = self.shoulder
+        for n in (-1, 1):
+            strap = mirrored(
+                points((sx - 2, sy - 1), (sx - 52, sy - 20), (sx - 64, sy - 6), (sx - 54, sy + 10), (sx - 4, sy + 30)),
+                n,
+            )
+            scene.cloth(
+                strap, look.cloth, f"epaulette {n}", puff=5, shadow=Shadow(2, 4, 2, 0.55), angle=n * 0.3, tone=1.12
+            )
+            scene.stitch(strap * 0.86 + (n * (sx - 32) * 0.14, (sy + 2) * 0.14))
+            scene.button(n * (sx - 48), sy - 3, 7, colour, make)
+
+
+BLAZER: dict[str, dict[str, str]] = {
+    "lapels": {
+        "notch": "Notch lapels of medium width",
+        "peak": "Peak lapels with pointed tips",
+        "shawl": "A smooth shawl lapel without a notch",
+        "satin": "A shawl lapel faced with {trim} satin",
+    },
+    "buttons": {
+        "single 1": "A single button at the waist",
+        "single 3": "Three buttons in one row",
+        "double 2": "Two buttons side by side at the waist",
+        "double 4": "Four buttons in two rows",
+        "double 6": "Six buttons in two rows",
+    },
+    "hip pockets": {
+        "none": "A front without hip pockets",
+        "flap": "Two flap pockets at the hips",
+        "patch": "Two large patch pockets at the hips",
+        "contrast": "Two {trim} flaps on the hip pockets",
+    },
+    "chest pocket": {
+        "none": "A clean chest without a pocket",
+        "welt": "A welt pocket on the chest",
+        "square": "A {trim} pocket square in the chest pocket",
+        "crest": "A round embroidered crest on the chest",
+    },
+    "ticket pocket": {
+        "none": "No ticket pocket above the hip pocket",
+        "flap": "A small flap ticket pocket above the hip",
+    },
+    "lapel flower": {"none": "A bare lapel", "rose": "A {trim} fabric rose pinned to the lapel"},
+    "cuffs": {
+        "buttons": "Cuffs with four buttons each",
+        "plain": "Plain cuffs without buttons",
+        "turned": "Turned-back {trim} cuffs",
+    },
+    "elbows": {"plain": "Plain elbows", "patches": "Oval {trim} elbow patches"},
+    "waist": {
+        "none": "An unbelted waist",
+        "belt": "A {trim} leather belt with a metal buckle at the waist",
+        "self": "A self-fabric belt with a buckle at the waist",
+    },
+    "shoulders": {"plain": "Plain padded shoulders", "epaulettes": "Buttoned epaulettes on the shoulders"},
+    "hem": {"plain": "A plain hem", "border": "A {trim} border along the hem"},
+}
+
+
+def draw_blazer(scene: Scene, look: Look, design: Design) -> None:
+    """Draws the blazer."""
+    wide, deep = look.vary(-6, 8, "width"), look.vary(-20, 22, "length")
+    double = look.original("buttons").startswith("double")
+    jacket = Jacket(
+        shoulder=(124 + wide * 0.5, 138.0),
+        armpit=(142.0 + wide, 262.0),
+        waist=(120 + wide + look.vary(-4, 6, "waist"), 388.0),
+        foot=(144 + wide, 596 + deep),
+        overlap=44.0 if double else 13.0,
+        roll=look.vary(366, 392, "roll"),
+        hem=596 + deep,
+        rounded=not double and look.vary(0, 1, "fronts") < 0.75,
+    )
+    jacket.lining(scene, look)
+    colour, make = button_colour(look)
+    for n in (-1, 1):
+        sleeve, piece = jacket.sleeve(scene, look, n, reach=452, end=62)
+        if design["elbows"] == "patches":
+            jacket.elbow_patch(scene, look, sleeve, piece)
+        if design["cuffs"] == "turned":
+            cuff = sleeve.cuff(scene, look, 0.845, 0.99, name="turn-up", spread=0.05, bulge=5)
+            scene.inlay(cuff, look.contrast(), sleeve.panel.section(0.8, 1.0, spread=0.3))
+            scene.stitch(sleeve.line(0.86, bulge=5), within=cuff)
+        elif design["cuffs"] == "buttons":
+            jacket.cuff_buttons(scene, sleeve, 4, colour, make)
+    for n in (-1, 1):
+        front = jacket.front(scene, look, n)
+        if design["hem"] == "border":
+            x, y = jacket.foot
+            scene.inlay(front, look.contrast(), points((-220, y - 40), (220, y - 40), (220, y + 40), (-220, y + 40)))
+            scene.seam(points((-x - 6, y - 40), (x + 6, y - 40)), 0.3, within=front)
+        _blazer_pockets(scene, look, design, n, jacket)
+        kind = design["lapels"]
+        satin = Material(look.trim, "satin") if kind == "satin" else None
+        jacket.lapel(scene, look, n, "shawl" if satin else kind, size=look.vary(0.94, 1.06, "lapel"), collar=satin)
+    jacket.buttons(scene, look, design["buttons"], radius=10.5, pitch=60 if double else 54, start=jacket.roll + 26)
+    if design["waist"] != "none":
+        y = jacket.waist[1] + 26
+        x = jacket.waist[0] + 1
+        strap = Material(look.trim, "satin") if design["waist"] == "belt" else look.cloth
+        belt(scene, through((-x, y - 2), (0, y + 5), (x, y - 2)), 27, strap)
+    if design["lapel flower"] == "rose":
+        corsage(scene, 66, 226, 25, look.trim)
+    if design["shoulders"] == "epaulettes":
+        jacket.epaulettes(scene, look)
+
+
+def _blazer_pockets(scene: Scene, look: Look, design: Design, side: int, jacket: Jacket) -> None:
+    y = jacket.foot[1] - 118
+    kind = design["hip pockets"]
+    if kind in ("flap", "contrast"):
+        flap_pocket(
+            scene,
+            look,
+            side * 86,
+            y,
+            82,
+            36,
+            lean=side * -0.05,
+            material=look.contrast() if kind == "contrast" else None,
+        )
+    elif kind == "patch":
+        patch_pocket(scene, look, side * 84, y - 14, 92, 106, lean=side * -0.03, foot="round")
+    if side < 0:
+        return
+    if design["ticket pocket"] == "flap":
+        flap_pocket(scene, look, 88, y - 48, 60, 27, lean=-0.05)
+    kind = design["chest pocket"]
+    if kind == "square":
+        pocket_square(scene, look, 92, 272, 48, look.trim, lean=-0.10)
+    if kind in ("welt", "square"):
+        welt_pocket(scene, look, 92, 274, 60, 17, lean=-0.10)
+    elif kind == "crest":
+        badge(scene, 98, 290, 27, look.trim, look.base, look.pick(("star", "anchor", "sun"), "crest"))
+
+
+COAT: dict[str, dict[str, str]] = {
+    "collar": {
+        "notch": "Broad notch lapels",
+        "peak": "Broad peak lapels",
+        "fur": "A {trim} shearling shawl collar",
+        "funnel": "A high funnel collar closed up to the chin",
+        "round": "A flat round collar closed at the neck",
+    },
+    "closure": {
+        "single 3": "Three large buttons in one row",
+        "double 6": "Six large buttons in two rows",
+        "toggles": "Three horn toggles with leather loops",
+        "zip": "A metal zip down the front",
+    },
+    "pockets": {
+        "none": "A front without pockets",
+        "welt": "Two slanted welt pockets",
+        "flap": "Two flap pockets at the hips",
+        "patch": "Two large patch pockets",
+        "contrast": "Two {trim} patch pockets",
+    },
+    "chest": {
+        "none": "A clean chest",
+        "storm flap": "A buttoned storm flap over one shoulder",
+        "welt": "A welt pocket on the chest",
+        "rose": "A {trim} fabric rose pinned to the chest",
+    },
+    "belt": {
+        "none": "An unbelted waist",
+        "buckle": "A belt with a metal buckle at the waist",
+        "contrast": "A {trim} leather belt with a metal buckle",
+        "tied": "A self-fabric sash tied in a bow at the waist",
+    },
+    "shoulders": {"plain": "Plain shoulders", "epaulettes": "Buttoned epaulettes on the shoulders"},
+    "cuffs": {
+        "plain": "Plain cuffs",
+        "strap": "Cuffs with a buttoned strap",
+        "turned": "Turned-back {trim} cuffs",
+        "fur": "{Trim} shearling cuffs",
+    },
+    "hem": {
+        "plain": "A plain hem",
+        "border": "A {trim} border along the hem",
+        "fur": "{Trim} shearling along the hem",
+        "fringe": "A {trim} fringe along the hem",
+    },
+    "length": {"knee": "A length down to the knee", "thigh": "A shorter length that ends on the thigh"},
+}
+
+
+def draw_coat(scene: Scene, look: Look, design: Design) -> None:
+    """Draws the coat."""
+    wide, flare = look.vary(-5, 8, "width"), look.vary(-10, 10, "flare")
+    base = Jacket(
+        shoulder=(116 + wide * 0.5, 136.0),
+        armpit=(134.0 + wide, 258.0),
+        waist=(126 + wide + look.vary(-7, 5, "waist"), 392.0),
+        foot=(160 + wide + flare, 706.0),
+        overlap=46.0,
+        roll=344.0,
+        hem=706.0 if design["length"] == "knee" else 648.0,
+        rounded=False,
+    )
+    closed = design["collar"] in ("funnel", "round")
+    jacket = replace(base, roll=152.0) if closed else base
+    jacket.lining(scene, look, closed)
+    for n in (-1, 1):
+        _sleeve(scene, look, design, n, jacket)
+    for n in (-1, 1):
+        front = jacket.front(scene, look, n)
+        x, y = (float(v) for v in jacket.side[-1])
+        if design["hem"] in ("border", "fur"):
+            cloth = look.contrast("shearling" if design["hem"] == "fur" else None)
+            scene.inlay(front, cloth, points((-230, y - 46), (230, y - 46), (230, y + 40), (-230, y + 40)))
+            scene.seam(points((-x - 8, y - 46), (x + 8, y - 46)), 0.4, 1.6, within=front)
+        _coat_pockets(scene, look, design, n)
+        if n > 0:
+            _chest(scene, look, design)
+        if not closed:
+            kind = design["collar"]
+            fur = look.contrast("shearling") if kind == "fur" else None
+            jacket.lapel(scene, look, n, "shawl" if fur else kind, size=1.1, collar=fur)
+    if design["hem"] == "fringe":
+        x, y = (float(v) for v in jacket.side[-1])
+        fringe(scene, look, through((-x, y - 10), (0, y), (x, y - 10)), 44, look.trim)
+    _closure(scene, look, design, jacket)
+    if closed:
+        _collar(scene, look, design)
+    if design["chest"] == "rose":
+        corsage(scene, 96, 258, 27, look.trim)
+    _belt(scene, look, design, jacket)
+    if design["shoulders"] == "epaulettes":
+        jacket.epaulettes(scene, look)
+
+
+def _sleeve(scene: Scene, look: Look, design: Design, side: int, jacket: Jacket) -> None:
+    sleeve, _ = jacket.sleeve(scene, look, side, reach=462, end=70)
+    value = design["cuffs"]
+    if value == "strap":
+        colour, make = button_colour(look)
+        band = sleeve.cuff(scene, look, 0.84, 0.895, name="strap", spread=0.03, bulge=4)
+        for t in (0.852, 0.882):
+            scene.stitch(sleeve.line(t, 4), within=band)
+        x, y = sleeve.panel.at(0.24, 0.872)
+        scene.button(x, y, 8, colour, make)
+    elif value != "plain":
+        _turn_up(scene, look, sleeve, look.contrast("shearling" if value == "fur" else None))
+
+
+def _turn_up(scene: Scene, look: Look, sleeve: Sleeve, cloth: Material) -> None:
+    outline = sleeve.panel.section(0.84, 0.99, bulge=(5, 5), spread=0.08)
+    scene.cloth(
+        outline, cloth, f"turn-up {sleeve.side}", angle=sleeve.lean, puff=7, shadow=Shadow(1, 3, 3, 0.45), ground=True
+    )
+
+
+def _coat_pockets(scene: Scene, look: Look, design: Design, side: int) -> None:
+    kind = design["pockets"]
+    if kind == "welt":
+        welt_pocket(scene, look, side * 88, 476, 92, 22, lean=side * 1.16)
+    elif kind == "flap":
+        flap_pocket(scene, look, side * 84, 500, 82, 42, lean=side * -0.06)
+    elif kind != "none":
+        patch_pocket(
+            scene,
+            look,
+            side * 86,
+            494,
+            84,
+            104,
+            lean=side * -0.04,
+            foot="round",
+            material=look.contrast() if kind == "contrast" else None,
+        )
+
+
+def _closure(scene: Scene, look: Look, design: Design, jacket: Jacket) -> None:
+    kind = design["closure"]
+    if kind == "zip":
+        zip_line(
+            scene, points(*((-37.0, float(y)) for y in range(352, 622, 10))), COLOURS["charcoal"], width=13, pull=0.05
+        )
+    elif kind == "toggles":
+        for n in range(3):
+            toggle(scene, -6, 386 + n * 74, 50, COLOURS["tobacco"], COLOURS["chocolate"])
+    else:
+        jacket.buttons(scene, look, kind, radius=13, pitch=74, start=384)
+
+
+def _collar(scene: Scene, look: Look, design: Design) -> None:
+    colour, make = button_colour(look)
+    for y in (206, 280):
+        scene.button(0, y, 13, colour, make)
+    for n in (-1, 1):
+        if design["collar"] == "funnel":
+            half = joined(
+                points((-9, 186), (-6, 112)),
+                through((-6, 112), (20, 108), (50, 92)),
+                through((58, 98), (64, 122), (60, 150)),
+                through((60, 150), (30, 176), (-9, 186)),
+            )
+        else:
+            half = joined(
+                through((44, 98), (30, 130), (1, 154)),
+                through((1, 154), (20, 196), (62, 204), (96, 176), (84, 130), (46, 94)),
+            )
+        leaf = scene.cloth(
+            mirrored(half, n),
+            look.cloth,
+            f"collar {n}",
+            puff=9,
+            shadow=LEAF,
+            angle=n * 0.4,
+            tone=1.12,
+            ground=True,
+            crease=0.6,
+        )
+        inner = half * 0.92 + ((4.0, 12.0) if design["collar"] == "round" else (3.0, 10.0))
+        scene.stitch(mirrored(inner, n), within=leaf)
+
+
+def _chest(scene: Scene, look: Look, design: Design) -> None:
+    value = design["chest"]
+    if value == "storm flap":
+        colour, make = button_colour(look)
+        flap = joined(
+            points((66, 116)),
+            points((116, 138)),
+            through((118, 170), (120, 222), (126, 256)),
+            through((126, 262), (104, 288), (66, 292)),
+            through((66, 292), (62, 240), (66, 116)),
+        )
+        piece = scene.cloth(flap, look.cloth, "storm flap", puff=7, shadow=Shadow(1, 5, 4, 0.6), tone=1.08)
+        scene.stitch(through((120, 258), (100, 280), (70, 285)), within=piece)
+        scene.button(82, 272, 9, colour, make)
+    elif value == "welt":
+        welt_pocket(scene, look, 92, 284, 58, 20, lean=-0.14)
+
+
+def _belt(scene: Scene, look: Look, design: Design, jacket: Jacket) -> None:
+    value = design["belt"]
+    if value == "none":
+        return
+    x, y = jacket.waist[0] + 2, jacket.waist[1] + 34
+    line = through((-x, y - 3), (0, y + 6), (x, y - 3))
+    if value == "tied":
+        belt(scene, line, 30, look.cloth, buckle=None)
+        bow(scene, -8, y + 6, 52, look.cloth, tails=1.0)
+    else:
+        belt(scene, line, 32, Material(look.trim, "satin") if value == "contrast" else look.cloth)
+        for n in (-1, 1):
+            scene.cloth(
+                mirrored(points((92, y - 22), (101, y - 22), (101, y + 24), (92, y + 24)), n),
+                look.cloth,
+                "loop",
+                puff=3,
+                shadow=Shadow(1, 2, 2, 0.5),
+                tone=1.08,
+            )
