@@ -38,9 +38,8 @@ from numpy.typing import NDArray
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.scores.aggregation import Method, rows_of
-from fashionedit.eval_harness.scores.intervals import share_interval
+from fashionedit.eval_harness.scores.intervals import paired_difference, share_interval
 from fashionedit.eval_harness.scores.measures import measures_of
-from fashionedit.eval_harness.scores.paired import paired_difference
 from fashionedit.eval_harness.scores.scoring import metrics_of
 from fashionedit.types import Box
 

@@ -33,8 +33,7 @@ from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embed
 from toy_samples import ToyDigests
 
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.scores.merging import merge
-from fashionedit.eval_harness.scores.results import build_results
+from fashionedit.eval_harness.scores.results import build_results, merge
 from fashionedit.images import crop, pixel_digest
 from fashionedit.rows import SampleFacts
 from fashionedit.types import Sample

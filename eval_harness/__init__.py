@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from .running.summary import RunSummary
     from .running.supplied import import_images
     from .scores.comparison import Comparison, compare
-    from .scores.merging import merge
     from .scores.result_models import Results
-    from .scores.results import build_results, read_results, write_results
+    from .scores.results import build_results, merge, read_results, write_results
     from .scores.table import to_console, to_markdown
 
 __all__ = [
@@ -61,11 +60,10 @@ _HOMES = {
     "scores.comparison": ("Comparison", "compare"),
     "editing": ("EditRequest", "EditResult", "Editor", "EditorInfo", "PrivilegedEditor", "RequestImage", "Status"),
     "editors": ("EDITORS", "resolve_editor"),
-    "scores.merging": ("merge",),
     "protocols": ("PROTOCOLS",),
     "report": ("write_report",),
     "scores.result_models": ("Results",),
-    "scores.results": ("build_results", "read_results", "write_results"),
+    "scores.results": ("build_results", "merge", "read_results", "write_results"),
     "running.run_folder": ("RunFolder",),
     "running.runner": ("run",),
     "running.summary": ("RunSummary",),

@@ -13,9 +13,8 @@ from .editors import resolve_editor
 from .report import write_report
 from .running.run_folder import RunFolder
 from .running.runner import run
-from .scores.merging import merge
 from .scores.result_models import Results
-from .scores.results import build_results, write_results
+from .scores.results import build_results, merge, write_results
 from .scores.timing import write_timing
 
 DEMO_EDITORS = ("identity", "synthetic-stepper")

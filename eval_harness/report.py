@@ -17,7 +17,7 @@ from .page.forest import forest
 from .page.forms import MOST_IN_A_FILE, Form, page_path, write_file, write_folder
 from .page.sections import failure_rows, gain_rows, leads, measure_rows, provenance, score_rows
 from .page.storyboard import Storyboard
-from .scores.notes import footnotes, samples_left_out, short_label
+from .scores.labels import footnotes, samples_left_out, short_label
 from .scores.result_models import Results
 from .scores.results import DescribedSource, ScorableRun
 from .scores.scoring import Progress

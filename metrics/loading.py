@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from .pair_metric import PairMetric
+    from .evaluate_module import PairMetric
 
 METRICS = {
     "clip_similarity": ("fashionedit.metrics.clip_similarity.clip_similarity", "ClipSimilarity"),

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.scores.aggregation import NOT_RUN, THRESHOLDS, measure_value
+from fashionedit.eval_harness.scores.aggregation import THRESHOLDS, measure_value
 from fashionedit.eval_harness.scores.intervals import INTERVALS
 from fashionedit.eval_harness.scores.measures import measure_limits
+from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.scoring import STAR_THRESHOLD
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT

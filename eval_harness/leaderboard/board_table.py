@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from fashionedit.eval_harness.scores.notes import DECIMALS, failed_text
+from fashionedit.eval_harness.scores.labels import DECIMALS, failed_text
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, PSNR_GAP
-from fashionedit.eval_harness.scores.text_table import (
+from fashionedit.eval_harness.scores.table import (
     column_widths,
     cut,
     escaped,
@@ -158,7 +158,7 @@ def _notes(board: Board) -> list[str]:
         "itself nowhere.",
     ]
     for mark, meaning, shown in (
-        ("†", "is told the answer: a baseline, not a contestant.", any(row.privileged for row in rows)),
+        ("†", "is told the answer: a baseline, not a competing system.", any(row.privileged for row in rows)),
         ("‡", "images made elsewhere and imported.", any(row.supplied for row in rows)),
         ("§", "base and reference side by side in one image.", any(row.stitched for row in rows)),
         ("≠", f"PSNR is more than {PSNR_GAP:g} dB lower with antialiasing.", any(row.two_pictures for row in rows)),

@@ -9,7 +9,7 @@ from fashionedit.card import LAST_ROUND, LEADERBOARD_PROTOCOLS
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.aggregation import NOT_RUN
+from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 
 from .benchmark import SPLIT

@@ -15,7 +15,7 @@ UNKNOWN = "–"
 
 
 def value_of(score: Score) -> Value:
-    """Returns the headline with its interval."""
+    """Returns the primary score with its interval."""
     return Value(mean=score.mean, low=score.low, high=score.high)
 
 

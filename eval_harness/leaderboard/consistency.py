@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fashionedit.card import LAST_ROUND, LEADERBOARD_PROTOCOLS
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.protocols import PROTOCOL_VERSION
-from fashionedit.eval_harness.scores.aggregation import NOT_RUN
+from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results
 
 from .aggregates import aggregate_problems, shape_problems, two_scores

@@ -11,7 +11,7 @@ from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.metrics.verbatim import copy_decibels
+from fashionedit.metrics.regions import copy_decibels
 
 from .official import fingerprint_differences
 

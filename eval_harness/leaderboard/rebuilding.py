@@ -10,7 +10,8 @@ from typing import Any, cast
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.aggregation import NOT_RUN, Method, rows_of
+from fashionedit.eval_harness.scores.aggregation import Method, rows_of
+from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Kind, Metric, Results, Row, RowSamples
 from fashionedit.eval_harness.scores.scoring import Scores
 from fashionedit.eval_harness.scores.stored_scores import Pair

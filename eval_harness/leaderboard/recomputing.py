@@ -14,7 +14,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.aggregation import NOT_RUN
+from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import DescribedSource, build_results
 from fashionedit.eval_harness.scores.scoring import Progress

@@ -11,7 +11,7 @@ from pathlib import Path
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.notes import failed_text
+from fashionedit.eval_harness.scores.labels import failed_text
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Results
 from fashionedit.files import write_atomically
 from fashionedit.runtime.hub import repository_name

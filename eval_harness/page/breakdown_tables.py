@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.scores.breakdown import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
-from fashionedit.eval_harness.scores.notes import DECIMALS, failed_text, method_name, ranked_text, short_label
+from fashionedit.eval_harness.scores.labels import DECIMALS, failed_text, method_name, ranked_text, short_label
+from fashionedit.eval_harness.scores.primary_scores import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
 from fashionedit.eval_harness.scores.result_models import Results
 
 from .sections import ScoreCell, interval_text

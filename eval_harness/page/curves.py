@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.scores.notes import DECIMALS, short_label
+from fashionedit.eval_harness.scores.labels import DECIMALS, short_label
 from fashionedit.eval_harness.scores.result_models import Metric, Results, Row
 
 from .plots import BOTTOM, LEFT, RIGHT, TOP, Chart, Level, Line, Mark, Tick, labels, number, ticks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.scores.notes import DECIMALS, failed_text, ranked_text, short_label
+from fashionedit.eval_harness.scores.labels import DECIMALS, failed_text, ranked_text, short_label
 from fashionedit.eval_harness.scores.result_models import Metric, Results, Row
 
 from .curves import interval, score_range

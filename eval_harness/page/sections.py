@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.scores.notes import (
+from fashionedit.eval_harness.scores.labels import (
     DECIMALS,
     failed_text,
     method_name,

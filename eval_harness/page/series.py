@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.scores.notes import method_name
+from fashionedit.eval_harness.scores.labels import method_name
 from fashionedit.eval_harness.scores.result_models import Results, Row
 
 COLOURS = 8

@@ -20,7 +20,7 @@ from fashionedit.eval_harness.references import (
     with_reference,
 )
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
-from fashionedit.eval_harness.scores.notes import method_name, short_label
+from fashionedit.eval_harness.scores.labels import method_name, short_label
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import DescribedSource, ScorableRun
 from fashionedit.perceptual_hash import Likeness, fingerprint, shows_picture

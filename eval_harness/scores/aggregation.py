@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import compress
 
 from fashionedit.eval_harness.editing import Status
@@ -13,19 +13,12 @@ from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.metrics.regions import OUTSIDE_MOST
 
-from .changes import changes_of
-from .headlines import headlines, hits, rounded
-from .intervals import mean_interval, share_interval
-from .measures import Asked, Extent, measure_limits
-from .paired import metric_difference
+from .intervals import clustered_standard_error, mean_interval, metric_difference, share_interval
+from .measures import Asked, Extent, changes_of, measure_limits
+from .primary_scores import NOT_RUN, hits, primary_scores, rounded
 from .result_models import Gain, Kind, MeasureValue, Metric, Row, RowSamples, Score
 from .scoring import Scores
-from .statistics import clustered_standard_error
 from .stored_scores import Pair
-
-NOT_RUN = "not_run"
-"""The status of a round that has no record. Of imported images it is a failure; a run that has not come to it is
-unfinished, and its row is over the samples that were asked in this round."""
 
 THRESHOLDS = tuple(number / 100 for number in range(70, 99))
 """The cosines of the threshold curve, 0.70 to 0.98; the starred metric's own is among them."""
@@ -185,20 +178,20 @@ def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
 
 def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Score:
     own, drafts = (_values(metric, pairs, scores) for pairs in (cells.pairs, cells.drafts))
-    headline = headlines(metric, own, drafts, cells.ok)
+    own_scores = primary_scores(metric, own, drafts, cells.ok)
     bounds: dict[str, float] = {}
     if metric.threshold is not None:
         own, drafts = (
             [100.0 if hit else 0.0 for hit in hits(side, metric.threshold, metric.scale)] for side in (own, drafts)
         )
         best = [hit if ok else 100.0 for hit, ok in zip(own, cells.ok, strict=True)]
-        bounds = {"best": _mean(best), "worst": _mean(headline)}
+        bounds = {"best": _mean(best), "worst": _mean(own_scores)}
     completers = [value for value, whole in zip(own, cells.completed, strict=True) if whole]
-    error = clustered_standard_error(headline, cells.garments)
-    low, high = _interval(metric, headline, error, cells)
-    gain, detectable = (None, None) if method.kind == "floor" else _gain(metric, headline, drafts, cells)
+    error = clustered_standard_error(own_scores, cells.garments)
+    low, high = _interval(metric, own_scores, error, cells)
+    gain, detectable = (None, None) if method.kind == "floor" else _gain(metric, own_scores, drafts, cells)
     return Score(
-        mean=_mean(headline),
+        mean=_mean(own_scores),
         standard_error=_or_none(error),
         carry_forward=_mean(own),
         completers=_mean(completers) if completers else None,
@@ -216,20 +209,20 @@ def _values(metric: Metric, pairs: Sequence[Pair], scores: Scores) -> list[float
 
 
 def _interval(
-    metric: Metric, headline: Sequence[float], error: float | None, cells: _Cells
+    metric: Metric, own_scores: Sequence[float], error: float | None, cells: _Cells
 ) -> tuple[float | None, float | None]:
     if metric.is_share:
-        shares = share_interval([value / 100 for value in headline], cells.garments)
+        shares = share_interval([value / 100 for value in own_scores], cells.garments)
         ends = None if shares is None else (100 * shares[0], 100 * shares[1])
     else:
-        ends = mean_interval(_mean(headline), error, len(set(cells.garments)), metric.limits)
+        ends = mean_interval(_mean(own_scores), error, len(set(cells.garments)), metric.limits)
     return (None, None) if ends is None else (rounded(ends[0]), rounded(ends[1]))
 
 
 def _gain(
-    metric: Metric, headline: Sequence[float], drafts: Sequence[float], cells: _Cells
+    metric: Metric, own_scores: Sequence[float], drafts: Sequence[float], cells: _Cells
 ) -> tuple[Gain, float | None]:
-    found = metric_difference(metric, headline, drafts, cells.garments)
+    found = metric_difference(metric, own_scores, drafts, cells.garments)
     gain = Gain(
         mean=rounded(found.mean),
         standard_error=_or_none(found.standard_error),
@@ -257,3 +250,38 @@ def _mean(values: Sequence[float]) -> float:
 
 def _or_none(value: float | None) -> float | None:
     return None if value is None else rounded(value)
+
+
+ByRound = dict[int, dict[str, RoundOutcome]]
+"""Outcomes of one method in one protocol: round → sample id → outcome."""
+
+
+def grouped(outcomes: Iterable[RoundOutcome]) -> dict[str, ByRound]:
+    """Returns the outcomes by protocol, round and sample."""
+    groups: dict[str, ByRound] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.protocol, {}).setdefault(outcome.round, {})[outcome.sample] = outcome
+    return groups
+
+
+def with_repeats(
+    rows: Iterable[tuple[Row, RowSamples]],
+    others: Sequence[Mapping[int, Mapping[str, RoundOutcome]]],
+    method: Method,
+    source: SampleSource,
+    scores: Scores,
+) -> Iterator[tuple[Row, RowSamples]]:
+    """Yields the rows of the first repetition with the primary scores of all, its own first.
+
+    Args:
+        others: The outcomes of the other repetitions in the same protocol; without any the rows stay as they are.
+    """
+    plain = replace(method, extent="none")
+    again = [
+        {row.round: row.scores for row, _ in rows_of(plain, "", "", outcomes, source, scores)} for outcomes in others
+    ]
+    for row, samples in rows:
+        repeats = {
+            id: (score.mean, *(one[row.round][id].mean for one in again)) for id, score in row.scores.items() if again
+        }
+        yield row.model_copy(update={"repeats": repeats}), samples

@@ -1,4 +1,4 @@
-"""Which of several methods is better: paired differences on the same samples, and what they are worth."""
+"""Which of several systems is better: paired differences on the same samples, and what they are worth."""
 
 from __future__ import annotations
 
@@ -7,16 +7,77 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.protocols import PROTOCOLS
 
-from .breakdown import BREAKDOWNS, groups
-from .contestants import BASELINES, Contestant, contestants
-from .headlines import headline_values, unfinished
-from .paired import PairedDifference, holm, metric_difference
-from .power import SIGNIFICANCE
+from .intervals import SIGNIFICANCE, PairedDifference, holm, metric_difference
+from .primary_scores import BREAKDOWNS, groups, row_primary_scores, unfinished
 from .result_models import Results
+
+BASELINES = ("draft", "flat-grey", "faded-draft", "return-reference", "paste-reference", "oracle")
+"""The rows of every table that a run can be compared with, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A run, or a row that every table has, with its places in the table.
+
+    Args:
+        label: How the comparison calls it.
+        rows: The index in `Results.rows` by protocol and round.
+        always: The index of the one row that stands for it in every protocol and round, as that of the draft does.
+    """
+
+    label: str
+    rows: dict[tuple[str, int], int]
+    always: int | None = None
+
+    def row(self, protocol: str, round: int) -> int | None:
+        """Returns the index of its row there, None where it has none."""
+        return self.rows.get((protocol, round), self.always)
+
+
+def systems(results: Results, named: Sequence[int | str]) -> list[System]:
+    """Returns the systems in the order named; where two have one label, both say which they are.
+
+    Args:
+        named: Indices of `Results.runs`, or names from `BASELINES`.
+
+    Raises:
+        UnknownNameError: A name is no baseline.
+        InvalidDataError: One has no rows here.
+    """
+    found = [_run(results, one) if isinstance(one, int) else _baseline(results, one) for one in named]
+    labels = [one.label for one in found]
+    return [
+        replace(one, label=f"{one.label} ({place})") if labels.count(one.label) > 1 else one
+        for place, one in enumerate(found, start=1)
+    ]
+
+
+def _run(results: Results, index: int) -> System:
+    rows = {(row.protocol, row.round): place for place, row in enumerate(results.rows) if row.run == index}
+    if not rows:
+        raise InvalidDataError(f"run {index} has no rows in these results; score the run again")
+    return System(results.rows[next(iter(rows.values()))].method, rows)
+
+
+def _baseline(results: Results, name: str) -> System:
+    if name not in BASELINES:
+        raise UnknownNameError(f"no baseline is called {name!r}; choose {', '.join(BASELINES)}")
+    for place, row in enumerate(results.rows):
+        if row.kind == "floor" if name == "draft" else row.kind == "trivial" and row.editor == name:
+            return System(row.method, {}, place)
+    rows = {
+        (row.protocol, row.round): place
+        for place, row in enumerate(results.rows)
+        if row.editor == name and row.kind in ("baseline", "ceiling")
+    }
+    if not rows:
+        raise InvalidDataError(f"{name} has no rows in these results; compare with another of {', '.join(BASELINES)}")
+    return System(results.rows[next(iter(rows.values()))].method, rows)
+
 
 _DECISIVE = 5
 
@@ -40,7 +101,7 @@ class Contrast:
         by, value: The kind of samples, where the contrast is about one kind alone; empty for all.
         metric: The metric's id.
         n, garments: Over how many samples and garments.
-        means: The two headlines over these samples.
+        means: The two primary scores over these samples.
         failed: In how many of these samples the two did not end `ok`.
         ranked: Whether each has a rank by this metric.
         difference: First minus second.
@@ -87,7 +148,7 @@ class Comparison:
     """Every pair of methods, compared.
 
     Args:
-        contestants: Their labels, in the order given.
+        systems: Their labels, in the order given.
         family: Which tests were corrected together, in words.
         last: The contrasts of the last round: the family.
         rounds: Those of earlier rounds; exploratory.
@@ -96,7 +157,7 @@ class Comparison:
             a rank need not tie where others stand between them. Who has no rank by the metric is left out.
     """
 
-    contestants: tuple[str, ...]
+    systems: tuple[str, ...]
     family: str
     last: tuple[Contrast, ...]
     rounds: tuple[Contrast, ...]
@@ -127,7 +188,7 @@ def compare(results: Results, named: Sequence[int | str]) -> Comparison:
             "a run is unfinished: its rounds are over other samples than those of what it is compared with; finish it "
             "with the same run command and score it again, or compare its first N samples: fashionedit score --limit N"
         )
-    found = contestants(results, named)
+    found = systems(results, named)
     last: list[Contrast] = []
     rounds: list[Contrast] = []
     breakdowns: list[Contrast] = []
@@ -144,7 +205,7 @@ def compare(results: Results, named: Sequence[int | str]) -> Comparison:
     )
 
 
-def _shared(first: Contestant, second: Contestant) -> list[tuple[str, int]]:
+def _shared(first: System, second: System) -> list[tuple[str, int]]:
     places = [place for place in {**first.rows, **second.rows} if None not in (first.row(*place), second.row(*place))]
     if not places:
         raise InvalidDataError(
@@ -158,7 +219,7 @@ def _placed(place: tuple[str, int]) -> tuple[int, int]:
 
 
 def _contrasts(
-    results: Results, pair: tuple[Contestant, Contestant], place: tuple[str, int], *, kinds: bool
+    results: Results, pair: tuple[System, System], place: tuple[str, int], *, kinds: bool
 ) -> Iterator[Contrast]:
     rows = [row for one in pair if (row := one.row(*place)) is not None]
     samples = {("", ""): list(range(len(results.samples)))}
@@ -166,7 +227,7 @@ def _contrasts(
         samples |= {(by, value): at for by in BREAKDOWNS for value, at in groups(results, by).items()}
     similarity = [results.row_samples[row].values[results.metrics[0].id] for row in rows]
     for metric in results.metrics:
-        values = [headline_values(results, row, metric) for row in rows]
+        values = [row_primary_scores(results, row, metric) for row in rows]
         for kind, at in samples.items():
             first, second = ([column[one] for one in at] for column in values)
             garments = [results.samples[one].garment for one in at]

@@ -9,12 +9,12 @@ from typing import Any
 
 from fashionedit.runtime.secrets import printable
 
-from .breakdown import FEWEST_GARMENTS, By
 from .comparison import Comparison, Contrast
-from .notes import DECIMALS, caption, ranking_note, short_label
-from .power import SIGNIFICANCE
+from .intervals import SIGNIFICANCE
+from .labels import DECIMALS, caption, ranking_note, short_label
+from .primary_scores import FEWEST_GARMENTS, By
 from .result_models import Metric, Results
-from .text_table import aligned, escaped, markdown_rows
+from .table import aligned, escaped, markdown_rows
 
 _HEAD = (
     "Metric",
@@ -76,7 +76,7 @@ def comparison_markdown(comparison: Comparison, results: Results, by: Sequence[B
 def comparison_json(comparison: Comparison) -> str:
     """Returns the comparison as JSON: every contrast with its difference, p-values, verdict and decisive samples."""
     found: dict[str, Any] = {
-        "contestants": list(comparison.contestants),
+        "systems": list(comparison.systems),
         "family": comparison.family,
         "order": [
             {"protocol": protocol, "metric": metric, "ranks": [list(rank) for rank in ranks]}

@@ -1,20 +1,161 @@
-"""Did it change only what was asked? What is measured of each round, and where the values are kept."""
+"""Did it change only what was asked? What each round changed, how that is measured, and where the values are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
-from fashionedit.metrics.encoder import ImageEncoder
-from fashionedit.metrics.regions import OUTSIDE_MOST, REGION_SIDE, has_outside
-from fashionedit.metrics.similarity import PSNR_FINGERPRINT
-from fashionedit.metrics.verbatim import VERBATIM_LEVELS
+from PIL import Image, ImageChops
 
-from .changes import Change
+from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.running.keys import canonical_json
+from fashionedit.eval_harness.running.records import RoundOutcome
+from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.images import to_rgb
+from fashionedit.metrics.embedder import Embedder, Item
+from fashionedit.metrics.encoder import ImageEncoder
+from fashionedit.metrics.regions import (
+    OUTSIDE_MOST,
+    REGION_SIDE,
+    VERBATIM_LEVELS,
+    has_outside,
+    inside,
+    outside_decibels,
+    outside_replaced,
+    verbatim_share,
+)
+from fashionedit.metrics.similarity import PSNR_FINGERPRINT, cosine_similarity
+from fashionedit.types import Box
+
 from .result_models import Measure
-from .stored_scores import StoredScores
+from .stored_scores import Pair, StoredScores
+
+_KEPT = 256 * 2**20  # bytes of pixels: some 80 pictures of 1024 × 1024
+
+Opener = Callable[[], Image.Image]
+
+
+class Pictures:
+    """Opens pictures by their pixel digests; safe to use from several threads.
+
+    Args:
+        keep: Whether the last pictures are kept, for somebody who comes back for them.
+    """
+
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+        self._openers: dict[str, Opener] = {}
+        self._kept: OrderedDict[str, Image.Image] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def name(self, digest: str, opener: Opener) -> None:
+        """Says how a picture is opened; the first that is said holds."""
+        self._openers.setdefault(digest, opener)
+
+    def opener(self, digest: str) -> Opener:
+        """Returns what opens the picture."""
+        return partial(self.open, digest)
+
+    def open(self, digest: str) -> Image.Image:
+        """Returns the picture in RGB."""
+        with self._lock:
+            if digest in self._kept:
+                self._kept.move_to_end(digest)
+                return self._kept[digest]
+        image = to_rgb(self._openers[digest]())
+        if self._keep:
+            image.load()
+            self._remember(digest, image)
+        return image
+
+    def _remember(self, digest: str, image: Image.Image) -> None:
+        with self._lock:
+            if digest in self._kept:
+                return
+            self._kept[digest] = image
+            self._bytes += _size(image)
+            while self._bytes > _KEPT and len(self._kept) > 1:
+                self._bytes -= _size(self._kept.popitem(last=False)[1])
+
+
+def _size(image: Image.Image) -> int:
+    return image.width * image.height * 3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One round of one sample that ended `ok`: pixel digests of the pictures, and the box of the difference.
+
+    Args:
+        image: What the round came to.
+        before: What it began with: the last good image of the rounds before, or the draft.
+        reference: What `bug` shows in this round; the same in `vanilla`, where nobody sees it.
+    """
+
+    sample: str
+    round: int
+    image: str
+    before: str
+    draft: str
+    original: str
+    reference: str
+    box: Box
+
+    def pair(self, measure: str) -> Pair:
+        """Returns the name under which the value of a measure is stored: the picture, and all that it is held to."""
+        if measure == "drift":
+            return self.image, self.draft
+        parts = {
+            "inside": (self.original,),
+            "outside": (self.before,),
+            "outside_similarity": (self.before,),
+            "leak": (self.before, self.reference),
+        }
+        return self.image, digest_of(measure, *parts[measure], list(self.box.box_2d))
+
+
+def digest_of(*parts: object) -> str:
+    """Returns 64 hex digits that stand for the parts, which must be plain values."""
+    return hashlib.sha256(canonical_json(list(parts), name="a change").encode()).hexdigest()
+
+
+def changes_of(
+    outcomes: Mapping[int, Mapping[str, RoundOutcome]], source: SampleSource
+) -> Iterator[tuple[int, str, Change]]:
+    """Yields round, sample and change of every round that made an image; round 0 makes none.
+
+    Args:
+        outcomes: Of one method in one protocol: round → sample id → outcome.
+    """
+    before = {id: source.digests(id).draft for id in source.ids}
+    for round, found in sorted(outcomes.items()):
+        for id, outcome in found.items():
+            if round and outcome.status is Status.OK:
+                digests = source.digests(id)
+                yield (
+                    round,
+                    id,
+                    Change(
+                        sample=id,
+                        round=round,
+                        image=outcome.current.digest,
+                        before=before[id],
+                        draft=digests.draft,
+                        original=digests.original,
+                        reference=digests.references[round - 1],
+                        box=source.facts(id).boxes[round - 1],
+                    ),
+                )
+            before[id] = outcome.current.digest
+
 
 Extent = Literal["all", "unencoded", "none"]
 """What is measured of a row: everything, what needs no encoding beyond the metrics', or nothing."""
@@ -109,3 +250,80 @@ class Measured:
     def add(self, measure: str, change: Change, value: float) -> None:
         """Stores a value; one that is known stays."""
         self._stores[measure].add(change.pair(measure), value)
+
+
+def measure(asked: Sequence[Asked], pictures: Pictures, embedder: Embedder, measured: Measured) -> None:
+    """Measures the changes, and stores each value.
+
+    Nothing is opened for what pixels need not say: a picture that is the one before has changed nothing.
+
+    Args:
+        pictures: Knows all pictures of the changes: image, before, draft, original and reference.
+    """
+    with ThreadPoolExecutor(embedder.decoders, thread_name_prefix="measure") as pool:
+        pixels = list(pool.map(partial(_by_pixels, pictures), asked))
+    comparisons: list[tuple[str, Change, Item, Item]] = []
+    for one, found in zip(asked, pixels, strict=True):
+        comparisons += _comparisons(one, found, pictures)
+    vectors = embedder.embed(item for _, _, first, second in comparisons for item in (first, second))
+    cosines = iter(cosine_similarity(vectors[0::2], vectors[1::2])) if comparisons else iter(())
+    by_encoder = {(id, change): float(next(cosines)) for id, change, _, _ in comparisons}
+    for one, found in zip(asked, pixels, strict=True):
+        for id in one.measures:
+            measured.add(id, one.change, _value(id, found, by_encoder.get((id, one.change), 1.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """What needs no encoder: dB outside the box, whether a pixel changed there, and the leak, %."""
+
+    outside: float
+    changed: bool
+    leak: float
+
+
+def _by_pixels(pictures: Pictures, asked: Asked) -> _Pixels:
+    change = asked.change
+    if change.image == change.before:
+        return _Pixels(OUTSIDE_MOST, False, 0.0)
+    image, before, reference = map(pictures.open, (change.image, change.before, change.reference))
+    outside, changed = OUTSIDE_MOST, False
+    if has_outside(change.box):
+        outside = outside_decibels(image, before, change.box)
+        kept = outside_replaced(image, before, change.box)
+        changed = ImageChops.difference(image, kept).getbbox() is not None
+    shares = [verbatim_share(one, reference, change.box) for one in (image, before)]
+    return _Pixels(outside, changed, 100 * max(shares[0] - shares[1], 0.0))
+
+
+def _comparisons(asked: Asked, found: _Pixels, pictures: Pictures) -> Iterator[tuple[str, Change, Item, Item]]:
+    """Yields the pictures whose embeddings are to be compared."""
+    change = asked.change
+    image: Item = (change.image, pictures.opener(change.image))
+    if "inside" in asked.measures:
+        mine, theirs = (
+            (digest_of("inside", digest, list(change.box.box_2d)), partial(_inside, pictures, digest, change))
+            for digest in (change.image, change.original)
+        )
+        yield "inside", change, mine, theirs
+    if "outside_similarity" in asked.measures and found.changed:
+        name = digest_of("outside replaced", change.image, change.before, list(change.box.box_2d))
+        yield "outside_similarity", change, image, (name, partial(_replaced, pictures, change))
+    if "drift" in asked.measures and change.image != change.draft:
+        yield "drift", change, image, (change.draft, pictures.opener(change.draft))
+
+
+def _inside(pictures: Pictures, digest: str, change: Change) -> Image.Image:
+    return inside(pictures.open(digest), change.box)
+
+
+def _replaced(pictures: Pictures, change: Change) -> Image.Image:
+    return outside_replaced(pictures.open(change.image), pictures.open(change.before), change.box)
+
+
+def _value(id: str, found: _Pixels, cosine: float) -> float:
+    if id == "outside":
+        return found.outside
+    if id == "leak":
+        return found.leak
+    return 100 * (1 - cosine) if id == "drift" else 100 * cosine

@@ -83,7 +83,7 @@ class DatasetFacts(_Stored):
     """What was scored against.
 
     Args:
-        samples: The denominator of every headline: the split, or the part of it that has the run's kind of reference.
+        samples: The denominator of every primary score: the split, or the part that has the run's kind of reference.
         left_out: How many samples of the split have none.
         not_reached: How many samples an unfinished run has not come to, or `--limit` leaves out; they are not scored.
         garments: How many different garments they show: the clusters of the standard errors.
@@ -104,7 +104,7 @@ class DatasetFacts(_Stored):
 
 
 class Gain(_Stored):
-    """How much higher a headline is than the draft's, sample by sample, in the metric's unit.
+    """How much higher a primary score is than the draft's, sample by sample, in the metric's unit.
 
     Args:
         mean: The mean of the samples' differences; negative where the draft is better.
@@ -122,14 +122,14 @@ class Score(_Stored):
     """One metric of one row, in the metric's unit.
 
     Args:
-        mean: The headline, over all samples. A sample whose round did not end `ok` counts as a miss for the starred
+        mean: The primary score, over all samples. A sample whose round did not end `ok` is a miss for the starred
             metric; for the others it counts with the lower of the draft's and the last good image's score, so that a
             refusal never counts more than the draft. It may count more than a poor edit would: see `MOST_FAILED`.
-        standard_error: Of the headline, clustered by garment; None with fewer than two garments.
+        standard_error: Of the primary score, clustered by garment; None with fewer than two garments.
         carry_forward: Over all samples, each with its last good image (the draft, if there is none).
         completers: Over the samples whose rounds up to this one all ended `ok`; None if there are none.
-        best, worst: For the starred metric: the headline if every failure were a hit, and if every one were a miss.
-        low, high: The ends of the headline's 95 % interval; None where it can't be given.
+        best, worst: For the starred metric: the mean if every failure were a hit, and if every one were a miss.
+        low, high: The ends of the primary score's 95 % interval; None where it can't be given.
         gain: Over the draft, paired; None in the draft's own row.
         detectable: The smallest true gain over the draft that this many samples and garments show as significant
             (two-sided, α = 0.05) in 80 % of repetitions; None where it can't be given.
@@ -184,7 +184,7 @@ class Row(_Stored):
             cut at 60 dB; None where none did.
         curve: The starred metric at each of `Results.thresholds`, %.
         measures: The measures by id; without those that no sample has.
-        repeats: For each metric the headline with each seed, the run's own first; empty where there is one seed.
+        repeats: For each metric the primary score with each seed, the run's own first; empty where there is one seed.
     """
 
     run: int | None

@@ -18,10 +18,7 @@ from fashionedit.metrics.encoder import ImageEncoder
 from fashionedit.metrics.pair_scores import psnr_of_pairs, score_pairs
 from fashionedit.metrics.similarity import ANTIALIASED_FINGERPRINT, PSNR_FINGERPRINT
 
-from .changes import Change
-from .measures import Asked, Measured, measures_of
-from .measuring import measure
-from .pictures import Pictures
+from .measures import Asked, Change, Measured, Pictures, measure, measures_of
 from .result_models import Metric
 from .stored_scores import Pair, StoredScores
 

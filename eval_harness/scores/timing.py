@@ -19,7 +19,7 @@ from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.files import read_json, read_json_lines, write_atomically
 
-from .headlines import headline_values
+from .primary_scores import row_primary_scores
 from .result_models import Results
 from .results import ScorableRun
 
@@ -112,7 +112,7 @@ def _accepted(one: dict[str, Any], rounds: Sequence[dict[str, Any]], results: Re
         for index, row in enumerate(results.rows)
         if row.run is not None and (row.protocol, row.round) == (protocol, number)
     )
-    accepted = sum(value > 0 for value in headline_values(results, place, star))
+    accepted = sum(value > 0 for value in row_primary_scores(results, place, star))
     earlier = [other for other in rounds if other["protocol"] == protocol and other["round"] <= number]
     found: dict[str, Any] = {"accepted": accepted}
     for name, field in (("seconds_per_accepted", "seconds"), ("usd_per_accepted", "cost_usd")):

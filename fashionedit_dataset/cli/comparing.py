@@ -32,22 +32,21 @@ def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> No
     oracle. The p-values of the last rounds are corrected together (Holm); earlier rounds and breakdowns explore. Runs
     of another dataset, protocol version or metric fingerprint are refused.
     """
+    from fashionedit.eval_harness.scores.comparison import BASELINES
     from fashionedit.eval_harness.scores.comparison import compare as compare_results
     from fashionedit.eval_harness.scores.comparison_text import comparison_json, comparison_markdown, comparison_text
-    from fashionedit.eval_harness.scores.contestants import BASELINES
-    from fashionedit.eval_harness.scores.merging import merge
-    from fashionedit.eval_harness.scores.results import read_results
+    from fashionedit.eval_harness.scores.results import merge, read_results
 
     scored: list[Results] = []
-    contestants: list[int | str] = []
+    systems: list[int | str] = []
     for path in runs:
         if str(path) in BASELINES and not path.exists():
-            contestants.append(str(path))
+            systems.append(str(path))
         else:
-            contestants.append(len(scored))
+            systems.append(len(scored))
             scored.append(read_results(path / "results.json"))
     results = merge(scored)
-    comparison = compare_results(results, contestants)
+    comparison = compare_results(results, systems)
     if form == "json":
         echo(comparison_json(comparison), nl=False)
     elif form == "markdown":

@@ -89,8 +89,7 @@ def score(
     along with every run.
     """
     from fashionedit.eval_harness.scored_run import score_run
-    from fashionedit.eval_harness.scores.merging import merge
-    from fashionedit.eval_harness.scores.results import build_results
+    from fashionedit.eval_harness.scores.results import build_results, merge
     from fashionedit.metrics import load_encoder
 
     if metric == "psnr" and details:
@@ -119,8 +118,7 @@ def score(
 def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
     """Print the table of scored runs, side by side where several are given."""
     from fashionedit.eval_harness.scores.details import details_text, gain_section, sections
-    from fashionedit.eval_harness.scores.merging import merge
-    from fashionedit.eval_harness.scores.results import read_results, to_json
+    from fashionedit.eval_harness.scores.results import merge, read_results, to_json
     from fashionedit.eval_harness.scores.table import to_markdown
     from fashionedit.eval_harness.scores.timing import read_timing
 
@@ -167,8 +165,7 @@ def report(
     shows all of them.
     """
     from fashionedit.eval_harness.report import write_report
-    from fashionedit.eval_harness.scores.merging import merge
-    from fashionedit.eval_harness.scores.results import read_results
+    from fashionedit.eval_harness.scores.results import merge, read_results
 
     opened = [open_run(path, data, quiet) for path in runs]
     results = merge([read_results(path / "results.json") for path in runs])

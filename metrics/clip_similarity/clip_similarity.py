@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fashionedit.metrics.embedding_metric import EmbeddingMetric
+from fashionedit.metrics.evaluate_module import EmbeddingMetric
 
 _ABOUT = (
     "The mean cosine similarity, × 100, of the CLIP embeddings (openai/clip-vit-large-patch14, projected, 768 numbers) "

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.metrics.embedding_metric import EmbeddingMetric
+from fashionedit.metrics.evaluate_module import EmbeddingMetric
 from fashionedit.metrics.similarity import share_above
 
 _ABOUT = (

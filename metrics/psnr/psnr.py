@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from fashionedit.errors import InvalidDataError
+from fashionedit.metrics.evaluate_module import Pair, PairMetric
 from fashionedit.metrics.fingerprint import fingerprint_hash
 from fashionedit.metrics.inputs import Opener, defer_input
-from fashionedit.metrics.pair_metric import Pair, PairMetric
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT, peak_signal_noise_ratio
 
 _THREADS = 2

@@ -20,8 +20,7 @@ from scored_toys import BOXES, DrawnRun, ScoredSource, drawn_sample, stepped, to
 
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.scores.merging import merge
-from fashionedit.eval_harness.scores.results import build_results
+from fashionedit.eval_harness.scores.results import build_results, merge
 
 pytestmark = pytest.mark.browser
 

@@ -21,14 +21,12 @@ from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.eval_harness.scores.breakdown import breakdown
 from fashionedit.eval_harness.scores.comparison import Comparison, Contrast, compare
 from fashionedit.eval_harness.scores.comparison_text import comparison_json, comparison_markdown, comparison_text
-from fashionedit.eval_harness.scores.headlines import headline_values
-from fashionedit.eval_harness.scores.merging import merge
-from fashionedit.eval_harness.scores.paired import paired_difference
+from fashionedit.eval_harness.scores.intervals import paired_difference
+from fashionedit.eval_harness.scores.primary_scores import breakdown, row_primary_scores
 from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.eval_harness.scores.results import build_results, write_results
+from fashionedit.eval_harness.scores.results import build_results, merge, write_results
 from fashionedit.folder import open_folder
 from fashionedit.metrics import Embedder, load_encoder
 from fashionedit.synthetic.rendering import write_synthetic
@@ -65,10 +63,10 @@ def the(contrasts: tuple[Contrast, ...], **fields: Any) -> Contrast:
     return found
 
 
-def test_stored_scores_give_the_headlines_again(merged: Results) -> None:
+def test_stored_scores_give_the_primary_scores_again(merged: Results) -> None:
     for index, row in enumerate(merged.rows):
         for metric in merged.metrics:
-            assert np.mean(headline_values(merged, index, metric)) == pytest.approx(
+            assert np.mean(row_primary_scores(merged, index, metric)) == pytest.approx(
                 row.scores[metric.id].mean, abs=1e-5
             )
 
@@ -169,7 +167,7 @@ def test_results_break_down_by_what_they_know(merged: Results) -> None:
 def test_one_run_against_itself_is_a_tie(source: ScoredSource, tmp_path: Path) -> None:
     results = build_results(DrawnRun(tmp_path, source), source, toy_embedder(), baselines=drawn_baselines(source))
     found = compare(results, [0, 0])
-    assert found.contestants == ("toy-editor (1)", "toy-editor (2)")
+    assert found.systems == ("toy-editor (1)", "toy-editor (2)")
     assert {one.verdict for one in found.last} == {"tie"}
     assert {(one.difference.mean, one.difference.p, one.wins, one.losses) for one in found.last} == {(0, 1, 0, 0)}
     assert "the same" in comparison_text(found, results)
@@ -197,7 +195,7 @@ def test_ties_between_neighbours_do_not_hide_what_differs(merged: Results) -> No
         for contrast in found.last
     ]
     chained = Comparison(
-        found.contestants, found.family, tuple(tied), (), (), {("bug", "psnr"): (("able", "shy", "behind"),)}
+        found.systems, found.family, tuple(tied), (), (), {("bug", "psnr"): (("able", "shy", "behind"),)}
     )
     assert "bug, PSNR: able = shy = behind (but able > behind)" in comparison_text(chained, merged)
 
@@ -295,7 +293,7 @@ def test_identity_against_identity_is_a_tie(command: Callable[..., str]) -> None
     assert {one["verdict"] for one in found["last"]} == {"tie"}
     against_draft = json.loads(command("identity", "draft", "--json"))
     assert {one["verdict"] for one in against_draft["last"]} == {"tie"}
-    assert against_draft["contestants"] == ["identity", "Draft (do nothing)"]
+    assert against_draft["systems"] == ["identity", "Draft (do nothing)"]
 
 
 @pytest.mark.slow

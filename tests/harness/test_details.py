@@ -18,7 +18,7 @@ from fashionedit.cli.options import print_table
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.scores.details import Section, details_text, gain_section, sections
-from fashionedit.eval_harness.scores.headlines import headline_values
+from fashionedit.eval_harness.scores.primary_scores import row_primary_scores
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results, write_results
 from fashionedit.eval_harness.scores.timing import read_timing, timing, write_timing
@@ -102,7 +102,7 @@ def test_an_accepted_edit_bears_the_cost_of_all_rounds_and_samples(
     place = next(
         index for index, row in enumerate(results.rows) if (row.run, row.protocol, row.round) == (0, "vanilla", 2)
     )
-    hits = sum(value == 100 for value in headline_values(results, place, results.metrics[1]))
+    hits = sum(value == 100 for value in row_primary_scores(results, place, results.metrics[1]))
     assert hits == 7
     assert second["accepted"] == hits
     assert second["seconds_per_accepted"] == pytest.approx(2 * 8 * 0.5 / hits)

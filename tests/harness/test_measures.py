@@ -13,12 +13,10 @@ from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_baselines, dr
 from fashionedit.errors import RunMismatchError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.scores.measures import measure_limits, measures_of
-from fashionedit.eval_harness.scores.merging import merge
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
-from fashionedit.eval_harness.scores.results import build_results, to_json
-from fashionedit.metrics.regions import inside, outside_decibels, outside_replaced
+from fashionedit.eval_harness.scores.results import build_results, merge, to_json
+from fashionedit.metrics.regions import inside, outside_decibels, outside_replaced, verbatim_share
 from fashionedit.metrics.similarity import cosine_similarity
-from fashionedit.metrics.verbatim import verbatim_share
 from fashionedit.types import Sample
 
 IDS = ("inside", "outside", "outside_similarity", "drift", "leak")

@@ -14,10 +14,9 @@ from fashionedit.eval_harness.page.forest import forest
 from fashionedit.eval_harness.page.plots import HEIGHT, Chart, Line, Mark, labels, ticks
 from fashionedit.eval_harness.page.sections import signed
 from fashionedit.eval_harness.page.series import series
-from fashionedit.eval_harness.scores.breakdown import breakdown
-from fashionedit.eval_harness.scores.merging import merge
+from fashionedit.eval_harness.scores.primary_scores import breakdown
 from fashionedit.eval_harness.scores.result_models import Gain, Results
-from fashionedit.eval_harness.scores.results import build_results
+from fashionedit.eval_harness.scores.results import build_results, merge
 
 
 @pytest.fixture

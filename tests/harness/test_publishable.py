@@ -16,8 +16,7 @@ from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.page.withholding import left_out_words
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.records import EditorIdentity
-from fashionedit.eval_harness.scores.merging import merge
-from fashionedit.eval_harness.scores.results import build_results
+from fashionedit.eval_harness.scores.results import build_results, merge
 from fashionedit.images import crop
 from fashionedit.types import Difference, Sample
 

@@ -25,9 +25,8 @@ from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.running.summary import summary_lines
 from fashionedit.eval_harness.running.supplied import import_images
-from fashionedit.eval_harness.scores.merging import merge
 from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.eval_harness.scores.results import build_results, read_results, write_results
+from fashionedit.eval_harness.scores.results import build_results, merge, read_results, write_results
 from fashionedit.eval_harness.scores.table import to_console, to_markdown
 from fashionedit.eval_harness.scores.timing import timing
 from fashionedit.folder import FashionEditFolder, open_folder, write_folder

@@ -91,7 +91,7 @@ def test_other_repeats_make_another_run(tmp_path: Path) -> None:
         run(ToyEditor(), ToySource(1), tmp_path / "none", repeats=0)
 
 
-def test_rows_have_the_headline_of_each_repetition(tmp_path: Path) -> None:
+def test_rows_have_the_primary_score_of_each_repetition(tmp_path: Path) -> None:
     source = ScoredSource([drawn_sample(number, garment=f"g{number // 2}") for number in range(4)])
     run(ToyEditor(noisy), source, tmp_path / "run", repeats=3)
     folder = RunFolder.open(tmp_path / "run")

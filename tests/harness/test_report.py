@@ -19,8 +19,7 @@ from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.page.chosen import chosen_samples
 from fashionedit.eval_harness.page.pictures import FILE_BUDGET, SamplePictures, picture_size
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.scores.merging import merge
-from fashionedit.eval_harness.scores.results import build_results
+from fashionedit.eval_harness.scores.results import build_results, merge
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
 

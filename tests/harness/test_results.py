@@ -20,15 +20,17 @@ from scored_toys import (
 from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import EditorIdentity
-from fashionedit.eval_harness.scores.breakdown import breakdown
 from fashionedit.eval_harness.scores.comparison import compare
-from fashionedit.eval_harness.scores.intervals import mean_interval, share_interval
-from fashionedit.eval_harness.scores.merging import merge
-from fashionedit.eval_harness.scores.notes import caption, footnotes
-from fashionedit.eval_harness.scores.paired import paired_difference
+from fashionedit.eval_harness.scores.intervals import (
+    clustered_standard_error,
+    mean_interval,
+    paired_difference,
+    share_interval,
+)
+from fashionedit.eval_harness.scores.labels import caption, footnotes
+from fashionedit.eval_harness.scores.primary_scores import breakdown
 from fashionedit.eval_harness.scores.result_models import Results, Row
-from fashionedit.eval_harness.scores.results import build_results, read_results, to_json, write_results
-from fashionedit.eval_harness.scores.statistics import clustered_standard_error
+from fashionedit.eval_harness.scores.results import build_results, merge, read_results, to_json, write_results
 from fashionedit.eval_harness.scores.table import to_console
 from fashionedit.eval_harness.scores.timing import timing, write_timing
 from fashionedit.types import Sample
@@ -336,7 +338,7 @@ def test_the_file_is_sorted_json_without_times(source: ScoredSource, tmp_path: P
     assert not {"seconds", "time", "sessions"} & set(text.replace('"', " ").split())
 
 
-def test_every_headline_can_be_recomputed_from_the_file(source: ScoredSource, tmp_path: Path) -> None:
+def test_every_primary_score_can_be_recomputed_from_the_file(source: ScoredSource, tmp_path: Path) -> None:
     results = build(DrawnRun(tmp_path, source, failing(("card-01", 2), ("card-04", 3))), source)
     floor = results.row_samples[0].values["cosine"]
     for row, samples in zip(results.rows, results.row_samples, strict=True):

@@ -15,9 +15,8 @@ from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.scored_run import score_run
-from fashionedit.eval_harness.scores.merging import merge
 from fashionedit.eval_harness.scores.result_models import Gain, Results, Row, Score
-from fashionedit.eval_harness.scores.results import build_results, write_results
+from fashionedit.eval_harness.scores.results import build_results, merge, write_results
 from fashionedit.eval_harness.scores.table import to_console
 from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder
 from fashionedit.runtime.progress import Bar

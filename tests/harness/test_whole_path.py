@@ -21,9 +21,8 @@ from fashionedit.cli import main
 from fashionedit.eval_harness.editors import EDITORS, resolve_editor
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.eval_harness.scores.merging import merge
 from fashionedit.eval_harness.scores.result_models import Results, Row
-from fashionedit.eval_harness.scores.results import build_results
+from fashionedit.eval_harness.scores.results import build_results, merge
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.metrics import Embedder, load_encoder
 from fashionedit.synthetic.rendering import write_synthetic

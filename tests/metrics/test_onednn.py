@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from transformers.activations import QuickGELUActivation
 
-from fashionedit.metrics.onednn import pack_linears, split_activations
+from fashionedit.metrics.transformers_encoder import pack_linears, split_activations
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 8), (3, 257, 4096), (130, 7)])

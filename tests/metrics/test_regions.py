@@ -1,14 +1,26 @@
-"""Inside and outside a box, on noise, whose every pixel counts."""
+"""A picture inside and outside a box, and what of it is found verbatim in another."""
 
 from __future__ import annotations
+
+import io
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.metrics.regions import OUTSIDE_MOST, has_outside, inside, outside_decibels, outside_replaced
+from fashionedit.images import crop
+from fashionedit.metrics.regions import (
+    OUTSIDE_MOST,
+    _errors_everywhere,
+    copy_decibels,
+    has_outside,
+    inside,
+    outside_decibels,
+    outside_replaced,
+    verbatim_share,
+)
 from fashionedit.types import Box
 
 BOX = Box(250, 500, 750, 1000)
@@ -60,3 +72,97 @@ def test_a_box_over_everything_has_no_outside() -> None:
     assert (has_outside(BOX), has_outside(WHOLE)) == (True, False)
     with pytest.raises(InvalidDataError, match="covers the whole picture"):
         outside_decibels(noise(0), noise(1), WHOLE)
+
+
+PASTED = Box(200, 150, 520, 640)
+
+
+def cloth(seed: int, size: tuple[int, int] = (512, 512)) -> Image.Image:
+    """Blotches of colour: smooth enough to survive a resizing, different everywhere."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def pasted(reference: Image.Image, onto: Image.Image, place: tuple[int, int] | None = None) -> Image.Image:
+    left, top, right, bottom = PASTED.pixels(*onto.size)
+    copy = onto.copy()
+    copy.paste(reference.resize((right - left, bottom - top), Image.Resampling.LANCZOS), place or (left, top))
+    return copy
+
+
+def as_jpeg(image: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=75)
+    return Image.open(file).convert("RGB")
+
+
+@pytest.fixture(scope="module")
+def reference() -> Image.Image:
+    return crop(cloth(1, (750, 1101)), PASTED)
+
+
+def test_a_copy_is_found_in_its_box_and_elsewhere_and_alone(reference: Image.Image) -> None:
+    other = cloth(2)
+    for copy in (
+        pasted(reference, other),
+        as_jpeg(pasted(reference, other)),
+        pasted(reference, other, (37, 211)),
+        reference,
+        reference.resize((512, 512)),
+    ):
+        assert verbatim_share(copy, reference, PASTED) > 0.9
+
+
+def test_other_cloth_and_other_colours_are_no_copy(reference: Image.Image) -> None:
+    assert verbatim_share(cloth(2), reference, PASTED) < 0.05
+    assert verbatim_share(cloth(1).point(lambda level: min(255, level + 12)), reference, PASTED) < 0.2
+    assert verbatim_share(cloth(1).filter(ImageFilter.GaussianBlur(12)), reference, PASTED) < 0.5
+
+
+def test_half_a_copy_is_half_found(reference: Image.Image) -> None:
+    half = pasted(reference, cloth(2))
+    left, top, right, bottom = PASTED.pixels(*half.size)
+    half.paste(cloth(3).crop((left, top, (left + right) // 2, bottom)), (left, top))
+    assert verbatim_share(half, reference, PASTED) == pytest.approx(0.5, abs=0.06)
+
+
+def test_tiny_references_and_boxes_are_measured_too() -> None:
+    thin = Box(500, 0, 502, 1000)
+    for reference in (Image.new("RGB", (1, 1), "red"), cloth(4, (300, 2))):
+        assert 0 <= verbatim_share(cloth(2), reference, thin) <= 1
+    assert verbatim_share(Image.new("RGB", (9, 7), "red"), Image.new("RGB", (1, 1), "red"), thin) == 1
+
+
+def test_the_errors_of_all_places_are_those_of_each() -> None:
+    random = np.random.default_rng(0)
+    grid, template = random.uniform(0, 255, (20, 24, 3)), random.uniform(0, 255, (6, 5, 3))
+    found = _errors_everywhere(grid, template)
+    expected = [
+        [((grid[row : row + 6, column : column + 5] - template) ** 2).mean() for column in range(20)]
+        for row in range(15)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def framed(image: Image.Image) -> Image.Image:
+    return ImageOps.expand(image, 30, "white")
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        ImageOps.mirror,
+        as_jpeg,
+        framed,
+        lambda image: image.resize((200, 300)),
+        lambda image: image.crop((20, 10, 490, 480)),
+        lambda image: ImageOps.mirror(image.crop((0, 0, 410, 410))),
+    ],
+)
+def test_the_original_is_known_again_in_disguise(disguise) -> None:
+    assert copy_decibels(disguise(cloth(5)), cloth(5)) > 22
+    assert copy_decibels(disguise(cloth(6)), cloth(5)) < 18
+
+
+def test_a_copy_without_disguise_is_at_the_end_of_the_scale() -> None:
+    assert copy_decibels(cloth(5), cloth(5)) > 100

@@ -1,4 +1,4 @@
-"""Scored runs in the forms of other tools, read by those readers that are here."""
+"""A scored run as logs of Inspect, read by those readers that are here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import zipfile
 from pathlib import Path
 
 import datasets
-import pyarrow.parquet as pq
 import pytest
 from board_toys import COUNT, open_benchmark, toy_run, write_benchmark
 from toy_editors import ToyEditor, tint
@@ -36,7 +35,7 @@ def last(scored: Path, protocol: str) -> dict:
 
 
 def test_a_log_is_read_by_datasets_and_its_samples_give_the_means(scored: Path, tmp_path: Path) -> None:
-    main(["export", str(scored), "--format", "eval", "--out", str(tmp_path)])
+    main(["export", str(scored), "--out", str(tmp_path)])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fashionedit_bug.eval", "fashionedit_vanilla.eval"]
     read = datasets.load_dataset(
         "eval", data_files=str(tmp_path / "fashionedit_bug.eval"), split="train", cache_dir=str(tmp_path / "cache")
@@ -56,26 +55,9 @@ def test_a_log_is_read_by_datasets_and_its_samples_give_the_means(scored: Path, 
     assert header["results"]["metadata"]["failures"] == row["failures"]
 
 
-def test_lightevals_files_have_the_means_and_every_sample(scored: Path, tmp_path: Path) -> None:
-    main(["export", str(scored), "--format", "lighteval", "--out", str(tmp_path)])
-    (path,) = tmp_path.glob("results/*/results_*.json")
-    results = json.loads(path.read_text())
-    row = last(scored, "bug")
-    found = results["results"]["fashionedit|bug|0"]
-    assert {name: found[name] for name in row["scores"]} == {n: s["mean"] for n, s in row["scores"].items()}
-    assert set(results["results"]) == {"fashionedit|vanilla|0", "fashionedit|bug|0", "all"}
-    (details,) = tmp_path.glob("details/*/*/details_fashionedit|bug|0_*.parquet")
-    table = pq.read_table(details).to_pylist()
-    assert [one["doc"]["id"] for one in table] == [f"card-{n:02d}" for n in range(COUNT)]
-    mean = sum(one["metric"]["psnr"] for one in table) / COUNT
-    assert mean == pytest.approx(row["scores"]["psnr"]["mean"], abs=1e-5)
-    assert set(json.loads(table[0]["rounds"])) == {"1", "2", "3"}
-
-
 def test_the_same_run_gives_the_same_bytes_and_nothing_of_the_pictures(scored: Path, tmp_path: Path) -> None:
-    for form in ("eval", "lighteval"):
-        for out in ("first", "second"):
-            main(["export", str(scored), "--format", form, "--out", str(tmp_path / out)])
+    for out in ("first", "second"):
+        main(["export", str(scored), "--out", str(tmp_path / out)])
     first = {path.relative_to(tmp_path / "first"): path.read_bytes() for path in (tmp_path / "first").rglob("*.*")}
     assert first == {p.relative_to(tmp_path / "second"): p.read_bytes() for p in (tmp_path / "second").rglob("*.*")}
     asked = [json.loads(path.read_text())["instruction"] for path in (scored / "records").rglob("*.json")]
@@ -88,6 +70,6 @@ def test_the_same_run_gives_the_same_bytes_and_nothing_of_the_pictures(scored: P
 def test_a_run_that_was_not_scored_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(ToyEditor(tint), ToySource(1), tmp_path / "run", rounds=1)
     with pytest.raises(SystemExit):
-        main(["export", str(tmp_path / "run"), "--format", "eval", "--out", str(tmp_path / "out")])
+        main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "out")])
     assert "results.json" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fashionedit.eval_harness.references import DETAIL, REFERENCES, ReferenceKind
 
-from .headlines import unfinished
+from .primary_scores import unfinished
 from .result_models import MOST_FAILED, PSNR_GAP, Metric, Results, Row
 
 DECIMALS = 2
@@ -118,7 +118,7 @@ def footnotes(results: Results) -> list[str]:
         )
     notes += _reference_notes(results)
     if any(row.privileged for row in rows):
-        notes.append("† is told the answer: a baseline, not a contestant.")
+        notes.append("† is told the answer: a baseline, not a competing system.")
     if any(row.supplied for row in rows):
         notes.append("‡ images made elsewhere and imported.")
     if any(row.shows_two_pictures for row in rows):

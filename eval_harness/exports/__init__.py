@@ -1,1 +1,0 @@
-"""Scored runs in the forms of other tools: logs of Inspect, results and details of lighteval."""
