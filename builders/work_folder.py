@@ -92,8 +92,7 @@ class WorkFolder:
             clear_leftovers(self.path, below=True)
             yield
         finally:
-            if descriptor is not None:
-                os.close(descriptor)
+            os.close(descriptor)
 
     def frozen_split(self, out: Path) -> SplitList | None:
         """Returns the split list that was made before, from here or from the dataset; None where there is none.

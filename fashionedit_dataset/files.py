@@ -8,7 +8,6 @@ import json
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -146,22 +145,66 @@ def try_lock(descriptor: int, path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def append_line(path: Path, line: str) -> None:
-    """Appends one line, with a single write on an O_APPEND descriptor under the file's lock.
+@contextmanager
+def locked_file(path: Path) -> Iterator[int]:
+    """Opens a file to be read and appended to by this process alone, and gives its descriptor.
 
-    Lines of concurrent writers never mix. A last line that a killed writer left without its newline is closed first;
-    without the lock, a line that another process is just writing would look like one.
+    The file and its folder are made where they are missing. A file system without locks is used without one: there each
+    write still arrives whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
-        with suppress(OSError):  # a file system without locks still appends each write whole
+        with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        size = os.fstat(descriptor).st_size
-        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        os.write(descriptor, (("\n" if torn else "") + line + "\n").encode())
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Appends one line under the file's lock, so that lines of concurrent writers never mix.
+
+    Raises:
+        OSError: It can't be written whole; the error names the file.
+    """
+    with locked_file(path) as descriptor:
+        append_text(descriptor, f"{line}\n", path)
+
+
+def append_text(descriptor: int, text: str, path: Path) -> None:
+    """Appends text to a locked file with a single write.
+
+    A last line that a killed writer left without its newline is closed first; without the lock, a line that another
+    process is just writing would look like one.
+
+    Raises:
+        OSError: It can't be written whole; the error names `path`.
+    """
+    size = os.fstat(descriptor).st_size
+    torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    data = (("\n" if torn else "") + text).encode()
+    with named_errors(path):
+        if os.write(descriptor, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def lock_folder(folder: Path, name: str = ".lock") -> int:
+    """Returns the open descriptor that holds an existing folder's lock; closing it, or dying, gives the lock back.
+
+    Args:
+        folder: An existing folder.
+        name: Of the file in it that is locked; processes that share the work lock a name each.
+
+    Raises:
+        RunBusyError: Another process, or another run in this one, holds it.
+    """
+    path = folder / name
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    if not try_lock(descriptor, path):
+        os.close(descriptor)
+        raise RunBusyError(f"another process is writing to {folder}; wait for it or choose another folder")
+    return descriptor
 
 
 def open_regular(path: Path, *, folder: Path | None = None) -> BinaryIO:
@@ -348,31 +391,3 @@ def check_writable(folder: Path, room: int) -> None:
         raise type(error)(error.errno, error.strerror, str(folder)) from error
     finally:
         probe.unlink(missing_ok=True)
-
-
-def lock_folder(folder: Path, name: str = ".lock") -> int | None:
-    """Returns the open descriptor that holds the folder's lock; closing it gives the lock back.
-
-    None where the system or the file system has no such locks: there two runs at once are up to the user.
-
-    Args:
-        folder: An existing folder.
-        name: Of the file in it that is locked; processes that share the work lock a name each.
-
-    Raises:
-        RunBusyError: Another process, or another run in this one, holds it.
-    """
-    if sys.platform == "win32":
-        return None
-    import fcntl
-
-    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise RunBusyError(f"another process is writing to {folder}; wait for it or choose another folder") from None
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor

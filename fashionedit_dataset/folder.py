@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import threading
 from collections import OrderedDict
@@ -18,7 +17,7 @@ from PIL import Image
 
 from .card import CARD_FILE, SplitSize, card_text, data_files, read_card
 from .errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
-from .files import write_atomically
+from .files import locked_file, write_atomically
 from .images import EncodedImage, read_image
 from .manifest import MANIFEST_FILE, Form, Manifest, SampleHashes, StoredImage, manifest_hash, read_manifest
 from .owned_folders import new_folder
@@ -407,9 +406,7 @@ def cached_folder(kind: str, name: str, write: Callable[[Path], object]) -> Path
     home = cache_folder() / kind
     folder = home / name
     if not (folder / MANIFEST_FILE).is_file():
-        home.mkdir(parents=True, exist_ok=True)
-        with (home / f".{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked_file(home / f".{name}.lock"):
             if not (folder / MANIFEST_FILE).is_file():
                 write(folder)
     return folder

@@ -16,8 +16,7 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest, to_rgb
 
-from .cache import EmbeddingCache
-from .embedding_file import Vector
+from .cache import EmbeddingCache, Vector
 from .encoder import ImageEncoder
 
 Item = tuple[str | None, Callable[[], Image.Image]]

@@ -253,8 +253,7 @@ def _staging(folder: Path) -> Iterator[Path]:
         yield home / "annotations"
     finally:
         shutil.rmtree(home, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        os.close(lock)
 
 
 def _part(progress: Callable[[int, int], None] | None, before: int, parts: int) -> Callable[[int, int], None] | None:

@@ -98,8 +98,7 @@ class RunFolder:
                 raise RunMismatchError(_mismatch(folder, differences))
             _sweep(folder)
         except BaseException:
-            if lock is not None:
-                os.close(lock)
+            os.close(lock)
             raise
         return cls(folder, identity, writing=True, lock=lock)
 

@@ -15,14 +15,12 @@ may write to one ledger; each reads the others' lines before it reserves, so tha
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +30,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fashionedit.errors import BudgetSpentError, InvalidDataError
+from fashionedit.files import append_text, locked_file
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _OPTIONS = {"input": "input", "cached": "cached", "output": "output", "image": "image"}
@@ -353,34 +352,16 @@ class CostTracker:
             return self._dearest.get(self._unpriced[name], 0.0)
         return self._amounts.get(name, 0.0)
 
-    @contextmanager
-    def _open(self) -> Iterator[int | None]:
+    def _open(self) -> AbstractContextManager[int | None]:
         """Opens the ledger for this process alone."""
-        if self._path is None:
-            yield None
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            with suppress(OSError):  # a file system without locks still appends each line whole
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield descriptor
-        finally:
-            os.close(descriptor)
+        return nullcontext() if self._path is None else locked_file(self._path)
 
     def _write(self, file: int | None, entry: dict[str, object]) -> None:
-        lines = [entry]
-        if file is None:
+        if file is None or self._path is None:
             self._take(_Entry.model_validate(entry))
             return
-        size = os.fstat(file).st_size
-        if size == 0:
-            lines.insert(0, {"before": self._before or 0.0})
-        torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-        text = ("\n" if torn else "") + "".join(f"{json.dumps(line)}\n" for line in lines)
-        data = text.encode()
-        if os.write(file, data) != len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+        first = [] if os.fstat(file).st_size else [{"before": self._before or 0.0}]
+        append_text(file, "".join(f"{json.dumps(line)}\n" for line in (*first, entry)), self._path)
         self._read(file)
 
     def _read(self, file: int) -> None:

@@ -4,9 +4,12 @@ import hashlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,8 @@ import pytest
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics import EmbeddingCache
-from fashionedit.metrics import cache as cache_module
-from fashionedit.metrics.cache import BYTES_VARIABLE
+from fashionedit.metrics.cache import BYTES_VARIABLE, CACHE_FILE
+from fashionedit.metrics.fingerprint import fingerprint_hash
 
 FINGERPRINT = {"kind": "toy", "weights": "abc", "preprocessing": "p", "precision": "fp32", "backend": "torch"}
 DIMENSION = 16
@@ -54,12 +57,8 @@ def _rows(*names: object) -> dict[str, np.ndarray]:
     return {digest: _row(digest) for digest in map(_digest, names)}
 
 
-def _files(cache: EmbeddingCache) -> list[Path]:
-    return sorted(cache.folder.glob("*/*.safetensors"))
-
-
-def _size(cache: EmbeddingCache) -> int:
-    return sum(file.stat().st_size for file in _files(cache))
+def _file(cache: EmbeddingCache) -> Path:
+    return cache.folder / CACHE_FILE
 
 
 def _start(folder: Path, name: str, batches: int) -> subprocess.Popen[str]:
@@ -88,7 +87,7 @@ def test_rows_come_back_in_this_and_in_the_next_process(cache: EmbeddingCache) -
 def test_it_lies_in_the_cache_folder_of_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FASHIONEDIT_CACHE", str(tmp_path / "mine"))
     EmbeddingCache().put(FINGERPRINT, _rows("a"))
-    assert len(list((tmp_path / "mine" / "embeddings").glob("*/*.safetensors"))) == 1
+    assert [path.name for path in (tmp_path / "mine" / "embeddings").iterdir()] == [CACHE_FILE]
 
 
 @pytest.mark.parametrize("part", sorted(FINGERPRINT))
@@ -101,44 +100,45 @@ def test_each_part_of_the_fingerprint_makes_it_miss(part: str, cache: EmbeddingC
     assert len(cache.get(FINGERPRINT, rows, DIMENSION)) == 1
 
 
-def test_a_file_in_the_folder_of_another_encoder_is_ignored(cache: EmbeddingCache) -> None:
-    rows = _rows("a")
-    cache.put(FINGERPRINT, rows)
-    other = {**FINGERPRINT, "weights": "other"}
-    cache.put(other, _rows("b"))
-    mine, theirs = (next(f for f in _files(cache) if _holds(f, name)) for name in ("abc", "other"))
-    mine.replace(theirs.parent / mine.name)
-    assert EmbeddingCache(cache.folder).get(other, rows, DIMENSION) == {}
-
-
-def _holds(file: Path, weights: str) -> bool:
-    return f'\\"weights\\":\\"{weights}\\"'.encode() in file.read_bytes()
-
-
 def test_any_damaged_byte_is_a_miss(cache: EmbeddingCache) -> None:
     rows = _rows("a", "b")
     cache.put(FINGERPRINT, rows)
-    (file,) = _files(cache)
+    file = _file(cache)
     whole = file.read_bytes()
-    for place in {*range(0, len(whole), 7), 0, 7, 8, 9, len(whole) - 1}:
+    missed = 0
+    for place in [place for place, byte in enumerate(whole) if byte or place % 97 == 0]:
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
-        for digest, row in EmbeddingCache(cache.folder).get(FINGERPRINT, rows, DIMENSION).items():
+        found = cache.get(FINGERPRINT, rows, DIMENSION)
+        missed += len(rows) - len(found)
+        for digest, row in found.items():
             np.testing.assert_array_equal(row, rows[digest], err_msg=f"byte {place}")
-    for length in (0, 1, 7, 8, 20, len(whole) // 2, len(whole) - 1):
+    assert missed > 100
+    for length in (0, 1, 20, 100, len(whole) // 3, len(whole) // 2):
         file.write_bytes(whole[:length])
-        assert EmbeddingCache(cache.folder).get(FINGERPRINT, rows, DIMENSION) == {}
+        assert cache.get(FINGERPRINT, rows, DIMENSION) == {}
+
+
+def test_a_row_is_of_its_own_encoder_and_picture_only(cache: EmbeddingCache) -> None:
+    rows = _rows("a", "b")
+    cache.put(FINGERPRINT, rows)
+    with closing(sqlite3.connect(_file(cache))) as database, database:
+        (first,) = database.execute("SELECT row FROM embeddings ORDER BY age").fetchone()
+        database.execute("UPDATE embeddings SET row = ?", (first,))
+    assert cache.get(FINGERPRINT, rows, DIMENSION).keys() == {_digest("a")}
+    other = {**FINGERPRINT, "weights": "other"}
+    with closing(sqlite3.connect(_file(cache))) as database, database:
+        database.execute("UPDATE embeddings SET encoder = ?", (fingerprint_hash(other),))
+    assert cache.get(other, rows, DIMENSION) == {}
 
 
 def test_a_damaged_file_is_mended_by_storing_again(cache: EmbeddingCache) -> None:
     rows = _rows("a")
     cache.put(FINGERPRINT, rows)
-    (file,) = _files(cache)
-    file.write_bytes(b"nothing")
-    reader = EmbeddingCache(cache.folder)
-    assert reader.get(FINGERPRINT, rows, DIMENSION) == {}
-    reader.put(FINGERPRINT, rows)
-    assert len(reader.get(FINGERPRINT, rows, DIMENSION)) == 1
-    assert len(EmbeddingCache(cache.folder).get(FINGERPRINT, rows, DIMENSION)) == 1
+    for damage in (b"nothing", _file(cache).read_bytes()[:20_000]):
+        _file(cache).write_bytes(damage)
+        assert cache.get(FINGERPRINT, rows, DIMENSION) == {}
+        cache.put(FINGERPRINT, rows)
+        assert len(cache.get(FINGERPRINT, rows, DIMENSION)) == 1
 
 
 def test_rows_of_another_dimension_are_a_miss(cache: EmbeddingCache) -> None:
@@ -160,28 +160,28 @@ def test_rows_of_another_dimension_are_a_miss(cache: EmbeddingCache) -> None:
 def test_what_is_no_embedding_is_never_stored(digest: str, row: np.ndarray, cache: EmbeddingCache) -> None:
     with pytest.raises(InvalidDataError):
         cache.put(FINGERPRINT, {digest: row})
-    assert _files(cache) == []
+    assert not _file(cache).exists()
 
 
 def test_the_oldest_go_when_it_is_full(tmp_path: Path) -> None:
-    whole = EmbeddingCache(tmp_path / "probe")
-    whole.put(FINGERPRINT, _rows("probe"))
-    limit = 5 * _size(whole) + 10
+    limit = 1 << 19
     cache = EmbeddingCache(tmp_path / "full", max_bytes=limit)
-    for number in range(12):
-        cache.put({**FINGERPRINT, "weights": str(number % 2)}, _rows(number))
-        for file in _files(cache):  # a clock that ticks between two writes
-            os.utime(file, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns - 10**9))
-        assert _size(cache) <= limit
-    reader = EmbeddingCache(cache.folder)
-    kept = [n for n in range(12) if reader.get({**FINGERPRINT, "weights": str(n % 2)}, _rows(n), DIMENSION)]
-    assert kept == [7, 8, 9, 10, 11]
+    for batch in range(60):  # 6 MB of rows in all
+        rows = {digest: np.resize(row, 1024) / 8 for digest, row in _rows(*range(batch * 25, batch * 25 + 25)).items()}
+        cache.put({**FINGERPRINT, "weights": str(batch % 2)}, rows)
+        assert _file(cache).stat().st_size <= limit
+    kept = [
+        number
+        for number in range(60 * 25)
+        if cache.get({**FINGERPRINT, "weights": str(number // 25 % 2)}, _rows(number), 1024)
+    ]
+    assert kept == list(range(60 * 25 - len(kept), 60 * 25))
+    assert len(kept) > 60
 
 
 def test_a_bound_of_nothing_keeps_nothing(tmp_path: Path) -> None:
     cache = EmbeddingCache(tmp_path, max_bytes=0)
     cache.put(FINGERPRINT, _rows("a"))
-    assert _files(cache) == []
     assert cache.get(FINGERPRINT, _rows("a"), DIMENSION) == {}
 
 
@@ -196,65 +196,20 @@ def test_the_bound_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, t
         EmbeddingCache(tmp_path, max_bytes=-1)
 
 
-def test_foreign_files_are_never_touched(tmp_path: Path) -> None:
+def test_files_of_the_earlier_format_go_and_foreign_ones_stay(tmp_path: Path) -> None:
     alike = tmp_path / ("0" * 16)
     foreign = [tmp_path / "model.safetensors", tmp_path / "models" / "model.safetensors", alike / "model.safetensors"]
-    for file in foreign:
+    earlier = alike / f"{'a' * 32}.safetensors"
+    for file in (*foreign, earlier):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(bytes(1000))
-        os.utime(file, (1, 1))
-    EmbeddingCache(tmp_path, max_bytes=10).put(FINGERPRINT, _rows("a"))
-    assert all(file.stat().st_size == 1000 for file in foreign)
-
-
-def test_many_small_files_become_few(cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "_MANY", 10)
-    names = [f"row {number}" for number in range(35)]
-    for name in names:
-        cache.put(FINGERPRINT, _rows(name))
-    assert len(_files(cache)) <= 11
-    for reader in (cache, EmbeddingCache(cache.folder)):
-        assert len(reader.get(FINGERPRINT, _rows(*names), DIMENSION)) == 35
-
-
-def test_merged_files_stay_small_enough_to_be_left_alone(
-    cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache.put(FINGERPRINT, _rows("probe"))
-    one = _size(cache)
-    monkeypatch.setattr(cache_module, "_MANY", 10)
-    monkeypatch.setattr(cache_module, "_SMALL", 3 * one)
-    names = [f"row {number}" for number in range(120)]
-    for name in names:
-        cache.put(FINGERPRINT, _rows(name))
-    assert max(file.stat().st_size for file in _files(cache)) < 6 * one
-    assert len(EmbeddingCache(cache.folder).get(FINGERPRINT, _rows(*names), DIMENSION)) == 120
-
-
-def test_a_reader_finds_rows_that_another_process_has_merged_meanwhile(
-    cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cache_module, "_MANY", 4)
-    names = ["a", "b", "c", "d"]
-    for name in names:
-        cache.put(FINGERPRINT, _rows(name))
-    reader = EmbeddingCache(cache.folder)
-    assert len(reader.get(FINGERPRINT, _rows("a"), DIMENSION)) == 1
-    cache.put(FINGERPRINT, _rows("e"))
-    assert len(_files(cache)) == 1
-    assert len(reader.get(FINGERPRINT, _rows(*names, "e"), DIMENSION)) == 5
-
-
-def test_leftovers_of_killed_writers_are_swept_when_they_are_old(cache: EmbeddingCache) -> None:
+    cache = EmbeddingCache(tmp_path)
+    assert cache.get(FINGERPRINT, _rows("a"), DIMENSION) == {}
+    assert earlier.exists()
     cache.put(FINGERPRINT, _rows("a"))
-    (file,) = _files(cache)
-    old, new = (file.with_name(f".{file.name}.1.{age}.part") for age in ("aaaa", "bbbb"))
-    for part in (old, new):
-        part.write_bytes(b"half")
-    os.utime(old, (time.time() - 7200, time.time() - 7200))
-    cache.put(FINGERPRINT, _rows("b"))
-    assert not old.exists()
-    assert new.exists()
+    assert len(cache.get(FINGERPRINT, _rows("a"), DIMENSION)) == 1
+    assert not earlier.exists()
+    assert all(file.stat().st_size == 1000 for file in foreign)
 
 
 def test_a_disk_that_takes_nothing_gives_a_warning(tmp_path: Path) -> None:
@@ -262,6 +217,22 @@ def test_a_disk_that_takes_nothing_gives_a_warning(tmp_path: Path) -> None:
     blocked.write_text("not a folder")
     with pytest.warns(UserWarning, match="not kept"):
         EmbeddingCache(blocked / "embeddings").put(FINGERPRINT, _rows("a"))
+    (tmp_path / "taken" / CACHE_FILE).mkdir(parents=True)
+    with pytest.warns(UserWarning, match="not kept"):
+        EmbeddingCache(tmp_path / "taken").put(FINGERPRINT, _rows("a"))
+    assert EmbeddingCache(tmp_path / "taken").get(FINGERPRINT, _rows("a"), DIMENSION) == {}
+
+
+def test_it_is_used_from_threads_and_forked_processes(cache: EmbeddingCache) -> None:
+    cache.put(FINGERPRINT, _rows("parent"))
+    child = os.fork()
+    if not child:
+        cache.put(FINGERPRINT, _rows("child"))
+        os._exit(0 if len(cache.get(FINGERPRINT, _rows("parent", "child"), DIMENSION)) == 2 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: cache.put(FINGERPRINT, _rows(number)), range(20)))
+    assert len(cache.get(FINGERPRINT, _rows("parent", "child", *range(20)), DIMENSION)) == 22
 
 
 def test_writers_killed_at_any_moment_leave_only_whole_rows(tmp_path: Path) -> None:
@@ -288,7 +259,7 @@ def test_writers_killed_at_any_moment_leave_only_whole_rows(tmp_path: Path) -> N
 
 
 def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
-    folder, batches = tmp_path / "embeddings", 200  # enough for both to merge while the other writes
+    folder, batches = tmp_path / "embeddings", 200
     processes = [_start(folder, name, batches) for name in ("left", "right")]
     for process in processes:
         process.communicate(timeout=120)
@@ -298,4 +269,4 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     assert len(found) == len(wanted)
     for digest, row in found.items():
         np.testing.assert_array_equal(row, _row(digest))
-    assert list(folder.glob("*/.*.part")) == []
+    assert [path.name for path in folder.iterdir()] == [CACHE_FILE]
