@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from .editors import EDITORS, resolve_editor
     from .protocols import PROTOCOLS
     from .report import write_report
+    from .running.imported import import_images
     from .running.run_folder import RunFolder
+    from .running.run_stats import RunSummary
     from .running.runner import run
-    from .running.summary import RunSummary
-    from .running.supplied import import_images
     from .scores.comparison import Comparison, compare
     from .scores.result_models import Results
     from .scores.results import build_results, merge, read_results, write_results
@@ -66,8 +66,8 @@ _HOMES = {
     "scores.results": ("build_results", "merge", "read_results", "write_results"),
     "running.run_folder": ("RunFolder",),
     "running.runner": ("run",),
-    "running.summary": ("RunSummary",),
-    "running.supplied": ("import_images",),
+    "running.run_stats": ("RunSummary",),
+    "running.imported": ("import_images",),
     "scores.table": ("to_console", "to_markdown"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,7 +15,7 @@ from fashionedit.images import png_bytes
 from fashionedit.runtime.limiter import ServiceReply as ServiceReply
 from fashionedit.types import Sample
 
-from .coding import processor
+from .cpu_slots import cpu_slot
 
 Role = Literal["base", "reference"]
 
@@ -57,7 +58,7 @@ class RequestImage:
         """The image as PNG, without metadata: what an editor sends."""
         if self.encoded is not None:
             return self.encoded
-        with processor():
+        with cpu_slot():
             return png_bytes(self.image)
 
 
@@ -226,3 +227,41 @@ class PrivilegedEditor(Protocol):
     def edit(self, request: EditRequest, sample: Sample) -> EditResult:
         """Returns the edited image, made with the answer in view."""
         ...
+
+
+def canonical_json(value: Any, *, name: str) -> str:
+    """Returns the one JSON text of a value: sorted keys, no spaces, no NaN.
+
+    Args:
+        value: Anything that JSON can say.
+        name: How the message calls the value.
+
+    Raises:
+        EditorError: JSON can't say it.
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text.encode()  # a lone surrogate is text to Python and to no file
+        return text
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EditorError(
+            f"{name} can't be written as JSON ({error}); use only text, finite numbers, true, false, null, lists and "
+            "mappings with text keys"
+        ) from error
+
+
+def plain_json(value: Any, *, name: str) -> Any:
+    """Returns the value as it comes back from disk (tuples as lists), a copy that shares nothing with the first.
+
+    Raises:
+        EditorError: JSON can't say it.
+    """
+    return json.loads(canonical_json(value, name=name))
+
+
+UNDECLARED = "undeclared-"
+"""How the fingerprint of an editor begins whose code can't be read and that declares no version."""
+
+
+DEFAULT_TIMEOUT = 300.0
+"""Seconds that one edit may take; image services need up to two minutes."""

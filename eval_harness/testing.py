@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 from fashionedit.errors import EditorError
 
+from .diagnostics.conformance import CHECKS, BrokenError, Case, NotApplicableError
+from .diagnostics.tried_editor import TriedEditor
 from .editing import Editor, PrivilegedEditor
 from .editors.callables import function_editor
-from .examining.conformance import CHECKS, BrokenError, Case, NotApplicableError
-from .examining.tried_editor import TriedEditor
 from .running.identity import editor_info
 
 

@@ -24,7 +24,7 @@ def edit_image(base: Image.Image, reference: Image.Image | None, instruction: st
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Speaks the contract of `fashionedit.eval_harness.editors.own_server`."""
+    """Speaks the contract of `fashionedit.eval_harness.editors.http_editor`."""
 
     protocol_version = "HTTP/1.1"  # keeps connections open
 

@@ -240,8 +240,8 @@ def fashionedit(words: list[str]) -> tuple[int, str]:
 
 def contract(text: str, substitutes: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Compares the fields on the page with those that a server is really sent."""
+    from fashionedit.eval_harness.diagnostics.conformance import trial
     from fashionedit.eval_harness.editors.answers import request_json
-    from fashionedit.eval_harness.examining.trials import trial
 
     def shape(value: object) -> object:
         if isinstance(value, dict):

@@ -88,6 +88,96 @@ def test_imports_are_relative_inside_a_room(room: str) -> None:
     assert not wrong
 
 
+CYCLES = {
+    frozenset({f"fashionedit.metrics.{name}" for name in ("encoder", "offline_encoder", "transformers_encoder")}),
+    frozenset({"fashionedit.builder", "fashionedit.data"}),
+    frozenset({"fashionedit.folder", "fashionedit.paths"}),
+}
+"""Import cycles that are still there; this set must only shrink."""
+
+
+def _import_graph() -> dict[str, set[str]]:
+    """Returns the imports of every module, those inside functions included and those for type checkers left out."""
+    names = {}
+    for room, package in ROOMS.items():
+        for path in _modules(room):
+            parts = path.relative_to(ROOT / room).with_suffix("").parts
+            names[".".join([package, *(part for part in parts if part != "__init__")])] = path
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        skipped = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for part in node.body
+            for inner in ast.walk(part)
+        }
+        graph[name] = set()
+        for node in ast.walk(tree):
+            if id(node) in skipped:
+                continue
+            if isinstance(node, ast.Import):
+                graph[name] |= {alias.name for alias in node.names} & names.keys()
+            elif isinstance(node, ast.ImportFrom):
+                above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+                module = ".".join([*above, *([node.module] if node.module else [])])
+                for alias in node.names:
+                    inner = f"{module}.{alias.name}"
+                    graph[name] |= {inner if inner in names else module} & names.keys()
+    return graph
+
+
+def _cycles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """Returns the groups of nodes that reach each other."""
+    reach: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        waiting = list(graph[start])
+        while waiting:
+            node = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting += graph[node]
+        reach[start] = seen
+    groups = {frozenset({node, *(n for n in reach[node] if node in reach[n])}) for node in graph}
+    return {group for group in groups if len(group) > 1}
+
+
+def _without_the_command(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Returns the graph without the command, which imports everything, and without what `__main__` starts it by."""
+    left = {name for name in graph if not name.startswith("fashionedit.cli") and name != "fashionedit.__main__"}
+    return {name: graph[name] & left for name in left}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert _cycles(_without_the_command(_import_graph())) == CYCLES, "a cycle that is gone leaves the set too"
+
+
+def test_no_folder_imports_another_that_imports_it() -> None:
+    """A package's root holds what its folders share and what puts them together: each module of it counts alone."""
+    graph = _without_the_command(_import_graph())
+    tops = set(ROOMS.values())
+    packages = {module for module in graph if any(other.startswith(f"{module}.") for other in graph)}
+
+    def folder(module: str) -> str:
+        inside = module if module in packages else module.rpartition(".")[0]
+        return module if inside in tops else inside
+
+    folders: dict[str, set[str]] = {}
+    for module, targets in graph.items():
+        folders.setdefault(folder(module), set()).update(map(folder, targets))
+    assert _cycles({node: targets - {node} for node, targets in folders.items()}) <= CYCLES
+
+
+def test_the_import_graph_sees_imports_inside_functions_and_finds_cycles() -> None:
+    graph = _import_graph()
+    assert "fashionedit.eval_harness.editing" in graph["fashionedit.eval_harness.running.calls"]
+    assert "fashionedit.eval_harness.editors.callables" in graph["fashionedit.eval_harness.editors.resolve"]
+    assert _cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {frozenset("abc")}
+
+
 def test_only_packages_list_their_public_names() -> None:
     wrong = [
         path.relative_to(ROOT).as_posix()

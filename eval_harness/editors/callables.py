@@ -36,12 +36,19 @@ import numpy as np
 from PIL import Image
 
 from fashionedit.errors import EditorError, UnknownNameError
-from fashionedit.eval_harness.editing import Editor, EditorInfo, EditRequest, EditResult, PrivilegedEditor, Status
-from fashionedit.eval_harness.running.identity import UNDECLARED
-from fashionedit.eval_harness.running.users_code import users_code
+from fashionedit.eval_harness.editing import (
+    UNDECLARED,
+    Editor,
+    EditorInfo,
+    EditRequest,
+    EditResult,
+    PrivilegedEditor,
+    Status,
+)
 from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
+from fashionedit.runtime.user_code import users_code
 
-from .results import decoded
+from .answers import decoded
 
 _FORMS = "write edit(image, instruction, reference=None, **kw) or edit(request: EditRequest)"
 _AT_ONCE = 8  # an async function waits for a service; those bear about that many

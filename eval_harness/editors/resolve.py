@@ -10,23 +10,23 @@ from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
 from .settings import EditorSettings
 
 EDITORS: dict[str, str] = {
-    "identity": "plain:Identity",
-    "return-reference": "plain:ReturnReference",
-    "paste-reference": "privileged:PasteReference",
-    "oracle": "privileged:Oracle",
-    "synthetic-stepper": "privileged:SyntheticStepper",
+    "identity": "baselines:Identity",
+    "return-reference": "baselines:ReturnReference",
+    "paste-reference": "baselines:PasteReference",
+    "oracle": "baselines:Oracle",
+    "synthetic-stepper": "baselines:SyntheticStepper",
 }
 """Name → module of this package and class; imported when asked for."""
 
 
 PREFIXES: dict[str, str] = {
-    "openai": "openai_images:open_editor",
-    "openai-responses": "openai_responses:open_editor",
-    "http": "own_server:open_http",
-    "https": "own_server:open_https",
-    "command": "programs:open_editor",
+    "openai": "openai_editors:open_images",
+    "openai-responses": "openai_editors:open_responses",
+    "http": "http_editor:open_http",
+    "https": "http_editor:open_https",
+    "command": "command_editor:open_editor",
     "diffusers": "diffusers_editor:open_editor",
-    "hf": "providers:open_editor",
+    "hf": "hf_inference:open_editor",
     "space": "spaces:open_editor",
 }
 """Prefix before the colon → module of this package and its function `(rest, settings) -> Editor`."""

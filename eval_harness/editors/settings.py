@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.editing import StateTrack
+from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, StateTrack
 from fashionedit.runtime.costs import Price
 from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
 from fashionedit.runtime.secrets import refuse_secrets
-
-DEFAULT_TIMEOUT = 300.0
-"""Seconds that one edit may take; image services need up to two minutes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fashionedit.eval_harness.editing import canonical_json
 from fashionedit.eval_harness.references import with_reference
 from fashionedit.eval_harness.running.chain import chains
-from fashionedit.eval_harness.running.keys import canonical_json
 from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource

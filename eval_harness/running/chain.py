@@ -10,8 +10,17 @@ from fashionedit.eval_harness.editing import Role, Status
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.samples import SampleSource
 
-from .keys import record_key, round_seed
-from .records import FailedAttempt, ImageRef, InputImage, OutputImage, RoundOutcome, RoundRecord, RunIdentity
+from .records import (
+    FailedAttempt,
+    ImageRef,
+    InputImage,
+    OutputImage,
+    RoundOutcome,
+    RoundRecord,
+    RunIdentity,
+    record_key,
+    round_seed,
+)
 
 Ended = RoundRecord | FailedAttempt
 """How a round ended: committed, or to be tried again."""

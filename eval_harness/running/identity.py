@@ -7,20 +7,16 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
-from fashionedit.eval_harness.editing import Editor, EditorInfo, PrivilegedEditor
+from fashionedit.eval_harness.editing import Editor, EditorInfo, PrivilegedEditor, plain_json
 from fashionedit.eval_harness.protocols import PROTOCOL_VERSION, PROTOCOLS, ordered_protocols
 from fashionedit.eval_harness.references import reference_of
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.runtime.secrets import clean, masked, refuse_secrets
+from fashionedit.runtime.user_code import users_code
 
-from .keys import plain_json
 from .records import MOST_REPEATS, EditorIdentity, RunIdentity
-from .users_code import users_code
 
 SizePolicy = Literal["model", "base"]
-
-UNDECLARED = "undeclared-"
-"""How the fingerprint of an editor begins whose code can't be read and that declares no version."""
 
 
 def editor_info(editor: Editor | PrivilegedEditor, name: str | None = None) -> EditorInfo:

@@ -1,27 +1,29 @@
-"""A run: an editor over the samples of a dataset, round after round, each committed before it counts."""
+"""A run: an editor over the samples of a dataset, round after round, each committed before it counts.
+
+`run` puts the parts together; `EditStage` is what the worker pool does with each round.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fashionedit.errors import BudgetSpentError
-from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
-from fashionedit.eval_harness.editors.settings import DEFAULT_TIMEOUT
+from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, Editor, PrivilegedEditor, Status
 from fashionedit.eval_harness.references import DETAIL, with_reference
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.runtime.worker_pool import Interrupted, WorkerPool
+from fashionedit.runtime.user_code import users_code
+from fashionedit.runtime.worker_pool import Interrupted, Outcome, WorkerPool
 
-from .edit_calls import EditorCalls, EditStage
+from .calls import Answer, EditorCalls, Work, failed
 from .identity import SizePolicy, editor_info, run_identity
-from .limits import DEFAULT_RETRIES, run_limits
-from .rounds import Rounds
+from .limits import DEFAULT_RETRIES, Spending, run_limits
+from .records import FailedAttempt
+from .round_planner import Job, Rounds
 from .run_folder import RunFolder
+from .run_stats import Progress, RunStats, RunSummary
 from .sessions import Session
-from .spending import Spending
-from .summary import Progress, RunSummary, Tally
-from .users_code import users_code
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -149,19 +151,19 @@ def run(
     if (check := getattr(editor, "check_params", None)) is not None:
         with users_code(f"check_params() of {type(editor).__name__}"):
             check(identity.params)  # before there is a folder
-    tally = Tally(progress, source)
-    calls = EditorCalls(editor, info, limits)
+    stats = RunStats(progress, source)
+    calls = EditorCalls(editor, info, patience=limits.patience, batch=limits.batch)
     at_once = False
     try:
-        with RunFolder.create_or_open(out, identity) as folder, Session(folder, tally.counts, data) as session:
+        with RunFolder.create_or_open(out, identity) as folder, Session(folder, stats.counts, data) as session:
             spending = Spending(folder.path, info, limits.budget)
-            tally.spent(spending.usd)
-            todo = Rounds(folder, source, editor, info.privileged, limits, tally)
+            stats.spent(spending.usd)
+            todo = Rounds(folder, source, editor, info.privileged, limits, stats)
             jobs = todo.open()
             if jobs:
                 folder.check_writable(limits.concurrency)
             pool = WorkerPool(
-                EditStage(todo, calls, spending, tally),
+                EditStage(todo, calls, spending, stats),
                 concurrency=limits.concurrency,
                 retries=limits.retries,
                 backoff=limits.backoff,
@@ -173,14 +175,106 @@ def run(
                 finished = pool.run(jobs)
             except Interrupted as error:
                 at_once = error.at_once
-                summary = tally.summary(folder.path)
+                summary = stats.summary(folder.path)
                 raise RunInterrupted(summary, at_once=at_once, under_way=error.under_way) from None
             except BudgetSpentError as error:
                 session.ended = "stopped"
-                return tally.summary(folder.path, stopped=str(error))
+                return stats.summary(folder.path, stopped=str(error))
             if not finished:
                 session.ended = "stopped"
-            return tally.summary(folder.path)
+            return stats.summary(folder.path)
     finally:
         if not at_once:  # an edit under way may keep it open for long
             calls.close()
+
+
+class EditStage:
+    """The rounds of a run, as the worker pool does them.
+
+    Args:
+        rounds: What there is to do.
+        calls: The editor.
+        spending: The run's money.
+        stats: Told of every round that ends.
+    """
+
+    noun = "rounds"
+
+    def __init__(self, rounds: Rounds, calls: EditorCalls, spending: Spending, stats: RunStats) -> None:
+        self._rounds = rounds
+        self._calls = calls
+        self._spending = spending
+        self._stats = stats
+
+    @property
+    def batch(self) -> int:
+        """How many rounds go into one call."""
+        return self._calls.batch
+
+    def spent(self) -> float | None:
+        """Returns what all sessions have cost, USD; None where that is not known."""
+        return self._spending.usd
+
+    def reserve(self, tasks: Sequence[Job]) -> str:
+        """Reserves the most that the edits may cost."""
+        return self._spending.reserve(len(tasks))
+
+    def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
+        """Enters what the edits have cost."""
+        self._spending.charge(entry, [outcome.value for outcome in outcomes])
+        self._stats.spent(self._spending.usd)
+
+    def prepare(self, tasks: Sequence[Job]) -> tuple[Sequence[Job], list[Work]]:
+        """Returns the edits to make, their images decoded."""
+        return tasks, [self._rounds.work(task) for task in tasks]
+
+    def call(self, prepared: tuple[Sequence[Job], list[Work]]) -> list[Outcome]:
+        """Asks the editor."""
+        tasks, works = prepared
+        return [_outcome(task, answer) for task, answer in zip(tasks, self._calls(works), strict=True)]
+
+    def seconds(self, tasks: int) -> float | None:
+        """Returns how long so many edits are waited for; None waits for ever."""
+        return self._calls.seconds(tasks)
+
+    def expired(self, tasks: Sequence[Job], seconds: float) -> list[Outcome]:
+        """Returns the outcomes of edits that are waited for no longer."""
+        return [_outcome(task, failed(task.step, self._calls.given_up(), seconds)) for task in tasks]
+
+    def commit(self, finished: Sequence[tuple[Job, Outcome, bool]]) -> Iterable[Job]:
+        """Writes the edits, and moves their chains on."""
+        for job, outcome, again in finished:
+            answer: Answer = outcome.value
+            ended = answer.ended
+            job.attempts += ended.attempts
+            if not isinstance(ended, FailedAttempt):
+                ended = ended.model_copy(update={"attempts": job.attempts})
+            self._rounds.write(job, ended, answer.image)
+            if again:
+                self._stats.retried()
+                continue
+            self._stats.finished(ended, asked=True)
+            following = self._rounds.follow(job, ended)
+            if following is not None:
+                yield following
+
+
+def _outcome(job: Job, answer: Answer) -> Outcome:
+    ended = answer.ended
+    answered: bool | None = True
+    reason = None if ended.status is Status.OK else str(ended.status)
+    if isinstance(ended, FailedAttempt):
+        # What failed in an earlier session too, and not in passing, may be the sample's own fault.
+        answered = False if answer.again or not job.attempts else None
+        came = answer.reply is not None and answer.reply.status < 300  # an answer, if one of no use
+        reason = reason if came else None
+    return Outcome(
+        answered=answered,
+        reason=reason,
+        message=ended.message,
+        again=answer.again,
+        alone=answer.alone,
+        stop=answer.stop,
+        reply=answer.reply,
+        value=answer,
+    )

@@ -9,10 +9,9 @@ from functools import partial
 from PIL import Image, ImageEnhance
 
 from fashionedit.eval_harness.editing import Editor, EditorInfo, PrivilegedEditor, Status
-from fashionedit.eval_harness.editors.plain import Identity, ReturnReference
-from fashionedit.eval_harness.editors.privileged import Oracle, PasteReference
+from fashionedit.eval_harness.editors.baselines import Identity, Oracle, PasteReference, ReturnReference
 from fashionedit.eval_harness.protocols import ordered_protocols
-from fashionedit.eval_harness.running.attempts import Answer, Work, ask, edit_request
+from fashionedit.eval_harness.running.calls import Answer, Work, ask, edit_request
 from fashionedit.eval_harness.running.chain import Chain, Ended, Step, draft_record, round_outcome
 from fashionedit.eval_harness.running.identity import SizePolicy, editor_info, run_identity
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity

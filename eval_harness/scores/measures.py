@@ -14,8 +14,7 @@ from typing import Literal
 
 from PIL import Image, ImageChops
 
-from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.running.keys import canonical_json
+from fashionedit.eval_harness.editing import Status, canonical_json
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.images import to_rgb

@@ -52,8 +52,8 @@ def doctor(
     money for the whole split; and the command to give. EDITOR and its options are as for run. At most twelve edits are
     made, each once, and nothing is written. The exit code is 1 where a problem was found.
     """
+    from fashionedit.eval_harness.diagnostics.doctor import examine
     from fashionedit.eval_harness.editors import resolve_editor
-    from fashionedit.eval_harness.examining.doctor import examine
 
     asked = parameters(params)
     found = resolve_editor(editor, editor_settings(given))

@@ -114,9 +114,9 @@ def run(
     """
     from fashionedit.eval_harness.editors import resolve_editor
     from fashionedit.eval_harness.running.limits import DEFAULT_RETRIES
+    from fashionedit.eval_harness.running.run_stats import next_step, summary_lines
     from fashionedit.eval_harness.running.runner import RunInterrupted
     from fashionedit.eval_harness.running.runner import run as run_editor
-    from fashionedit.eval_harness.running.summary import next_step, summary_lines
 
     found = resolve_editor(editor, editor_settings(given))
     source = open_data(data, split, quiet)
@@ -189,7 +189,7 @@ def import_(
     The names of the authors' release (text_one, m_three) are understood too. Tables mark such a run as supplied; images
     that are missing are listed and count as not run.
     """
-    from fashionedit.eval_harness.running.supplied import import_images
+    from fashionedit.eval_harness.running.imported import import_images
 
     source = open_data(data, split, quiet)
     with progress_bar(quiet)("importing", "image") as bar:

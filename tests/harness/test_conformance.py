@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 from image_service import ImageService
 from PIL import Image, ImageChops
-from test_providers import MODEL, provider
+from test_hf_inference import MODEL, provider
 from toy_editors import ToyEditor, tint
 
 from fashionedit.errors import EditorError, ServiceError
-from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
+from fashionedit.eval_harness.diagnostics.conformance import CHECKS
+from fashionedit.eval_harness.editing import UNDECLARED, EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import EDITORS, EditorSettings, resolve_editor
-from fashionedit.eval_harness.examining.conformance import CHECKS
-from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.eval_harness.testing import ConformanceReport, assert_conforms, check_editor
 
 

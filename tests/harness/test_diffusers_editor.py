@@ -31,9 +31,8 @@ from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError,
 from fashionedit.eval_harness import RunFolder, Status, run
 from fashionedit.eval_harness.editing import EditRequest, RequestImage
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.editors.diffusers_call import Shown, arguments, show
-from fashionedit.eval_harness.editors.diffusers_classes import CLASSES
 from fashionedit.eval_harness.editors.diffusers_editor import DiffusersEditor
+from fashionedit.eval_harness.editors.diffusers_pipelines import CLASSES, Shown, arguments, show
 from fashionedit.eval_harness.testing import assert_conforms
 from fashionedit.runtime.pipelines import find_pipeline
 

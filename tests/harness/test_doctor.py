@@ -20,12 +20,10 @@ from toy_samples import ToySource
 
 from fashionedit.cli import main
 from fashionedit.errors import EditorError, InvalidDataError, ServiceError
-from fashionedit.eval_harness.editing import EditRequest, EditResult, ServiceReply, Status
+from fashionedit.eval_harness.diagnostics.doctor import drawn_person, examine
+from fashionedit.eval_harness.diagnostics.findings import Diagnosis
+from fashionedit.eval_harness.editing import UNDECLARED, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.examining.doctor import examine
-from fashionedit.eval_harness.examining.drawn_person import drawn_person
-from fashionedit.eval_harness.examining.findings import Diagnosis
-from fashionedit.eval_harness.running.identity import UNDECLARED
 from fashionedit.paths import register_folder
 from fashionedit.synthetic.rendering import write_synthetic
 

@@ -9,11 +9,17 @@ from toy_editors import ToyEditor
 from toy_samples import ToySource
 
 from fashionedit.errors import EditorError
-from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.editing import Status, plain_json
 from fashionedit.eval_harness.running.chain import Chain
 from fashionedit.eval_harness.running.identity import run_identity
-from fashionedit.eval_harness.running.keys import image_path, plain_json, record_key, request_id, round_seed
-from fashionedit.eval_harness.running.records import OutputImage, RoundRecord
+from fashionedit.eval_harness.running.records import (
+    OutputImage,
+    RoundRecord,
+    image_path,
+    record_key,
+    request_id,
+    round_seed,
+)
 
 PARTS: dict[str, Any] = {
     "editor": "editor 1",

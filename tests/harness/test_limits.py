@@ -24,8 +24,8 @@ from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 from fashionedit.eval_harness.running.limits import Limits
 from fashionedit.eval_harness.running.records import RoundRecord
+from fashionedit.eval_harness.running.run_stats import next_step, summary_lines
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.eval_harness.running.summary import next_step, summary_lines
 from fashionedit.runtime.worker_pool import LONGEST_BACKOFF, pause_before
 
 

@@ -21,10 +21,10 @@ from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.page.curves import charts
 from fashionedit.eval_harness.references import REFERENCES, WithReference, left_out, reference_of, with_reference
 from fashionedit.eval_harness.report import write_report
+from fashionedit.eval_harness.running.imported import import_images
 from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.run_stats import summary_lines
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.eval_harness.running.summary import summary_lines
-from fashionedit.eval_harness.running.supplied import import_images
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results, merge, read_results, write_results
 from fashionedit.eval_harness.scores.table import to_console, to_markdown

@@ -14,7 +14,7 @@ from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.editing import EditRequest
-from fashionedit.eval_harness.running.keys import round_seed
+from fashionedit.eval_harness.running.records import round_seed
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.scores.details import sections

@@ -18,7 +18,7 @@ from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, RunBusyError, RunMismatchError
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.running.attempts import finished_image
+from fashionedit.eval_harness.running.calls import finished_image
 from fashionedit.eval_harness.running.chain import chains
 from fashionedit.eval_harness.running.identity import run_identity
 from fashionedit.eval_harness.running.records import RoundRecord, RunIdentity

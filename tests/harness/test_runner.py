@@ -20,11 +20,10 @@ from toy_samples import HEIGHT, WIDTH, ToySource
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, RequestImage, Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.running.keys import round_seed
-from fashionedit.eval_harness.running.records import RoundOutcome, RoundRecord
+from fashionedit.eval_harness.running.records import RoundOutcome, RoundRecord, round_seed
 from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.running.run_stats import RunSummary, next_step, summary_lines
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.eval_harness.running.summary import RunSummary, next_step, summary_lines
 from fashionedit.images import pixel_digest
 from fashionedit.types import Sample
 

@@ -16,9 +16,8 @@ from toy_samples import ToySource
 
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.eval_harness import Status, run
-from fashionedit.eval_harness.editing import EditRequest, RequestImage
+from fashionedit.eval_harness.editing import UNDECLARED, EditRequest, RequestImage
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.running.identity import UNDECLARED
 
 APP = Path(__file__).with_name("gradio_app.py")
 BASE = Image.new("RGB", (20, 30), (200, 20, 20))

@@ -1,1 +1,0 @@
-"""What is to be known of an editor before a run: the doctor and the conformance check."""

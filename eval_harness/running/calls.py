@@ -1,0 +1,458 @@
+"""Calls an editor and validates what it returns; attempts share nothing, so they can run side by side.
+
+Editors with `edit_async` are awaited on one event loop in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
+
+from PIL import Image
+from pydantic import ValidationError
+
+from fashionedit.errors import EditorError, InvalidImageError, MissingExtraError, ServiceError
+from fashionedit.eval_harness.editing import (
+    Editor,
+    EditorInfo,
+    EditRequest,
+    EditResult,
+    PrivilegedEditor,
+    RequestImage,
+    ServiceReply,
+    Status,
+    plain_json,
+)
+from fashionedit.images import check_size, pixel_digest, to_rgb
+from fashionedit.runtime.secrets import whole
+from fashionedit.runtime.user_code import described, users_code
+from fashionedit.types import Sample
+
+from .chain import Ended, Step
+from .identity import SizePolicy
+from .records import FailedAttempt, InputImage, OutputImage, RoundRecord, image_path
+from .sessions import timestamp
+
+_STOPS = (EditorError, MissingExtraError, ServiceError)
+
+
+MAX_ASPECT = 200
+"""The longest side of an edit over its shortest; encoders resize the short side to 224 pixels and more."""
+
+
+class UnusableImageError(ValueError):
+    """An image that can't be kept: that round is `invalid_image`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One edit to make.
+
+    Args:
+        sample: For privileged editors alone; None keeps the answer from all others.
+    """
+
+    step: Step
+    request: EditRequest
+    editor: Editor | PrivilegedEditor
+    size_policy: SizePolicy
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of an attempt.
+
+    Args:
+        ended: A record to commit, or a failed attempt to keep.
+        image: The record's image, where it has one.
+        stop: The mistake for which no further edit is worth asking, such as a broken contract or a missing key.
+        again: Whether the same request may succeed a little later.
+        alone: Whether it was asked together with others, and what failed is the whole of them.
+        reply: What the service said about its limits.
+    """
+
+    ended: Ended
+    image: Image.Image | None = field(default=None, repr=False)
+    stop: EditorError | MissingExtraError | ServiceError | None = None
+    again: bool = False
+    alone: bool = False
+    reply: ServiceReply | None = None
+
+
+def edit_request(
+    step: Step, shown: Mapping[str, Image.Image], *, request_id: str, encoded: Mapping[str, bytes] | None = None
+) -> EditRequest:
+    """Returns the request of a step. Images, params and state are copies: an editor may draw on what it is given.
+
+    Args:
+        shown: The image of each role.
+        request_id: Its opaque name.
+        encoded: The PNG of the roles whose image is at hand as one.
+    """
+    known = encoded or {}
+    return EditRequest(
+        request_id=request_id,
+        protocol=step.protocol,
+        round=step.round,
+        instruction=step.instruction,
+        images=tuple(RequestImage(role, _own(shown[role]), known.get(role)) for role, _ in step.images),
+        seed=step.seed,
+        params=deepcopy(step.params),
+        state=deepcopy(step.state),
+    )
+
+
+def attempt(work: Work, edit: Callable[[Work], EditResult] | None = None) -> Answer:
+    """Returns what one call of the editor came to.
+
+    Whatever the editor raises is status `error` (`TimeoutError`: `timeout`), traceback kept, and so is an answer that
+    breaks the contract; a broken contract, a missing package and a service that refuses to work stop the run as well,
+    since every further edit would end the same way. `KeyboardInterrupt` alone passes through.
+
+    Args:
+        work: The edit to make.
+        edit: Makes it; by default the editor's `edit`.
+    """
+    start = time.perf_counter()
+    try:
+        return ask(work, edit)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an editor's own code may raise anything, sys.exit() too; one edit ends no run
+        return failed(work.step, error, time.perf_counter() - start)
+
+
+def attempt_together(
+    works: Sequence[Work], edit_many: Callable[[list[EditRequest]], Sequence[EditResult]]
+) -> list[Answer]:
+    """Returns what one call of the editor with several requests came to, each judged on its own.
+
+    A call that raises is a failed attempt of each of them, to be asked for alone.
+    """
+    sizes = [_sizes(work) for work in works]
+    start = time.perf_counter()
+    try:
+        results = edit_many([work.request for work in works])
+        if not isinstance(results, list | tuple) or len(results) != len(works):
+            count = f" of {len(results)}" if isinstance(results, list | tuple) else ""
+            raise EditorError(
+                f"edit_many() of {type(works[0].editor).__name__} was given {len(works)} requests and returned "
+                f"{type(results).__name__}{count}; return one EditResult for each, in their order"
+            )
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        seconds = (time.perf_counter() - start) / len(works)
+        answers = [failed(work.step, error, seconds) for work in works]
+        return [replace(answer, alone=True) for answer in answers]
+    seconds = (time.perf_counter() - start) / len(works)
+    return [_judged(work, result, size, seconds) for work, result, size in zip(works, results, sizes, strict=True)]
+
+
+def failed(step: Step, error: BaseException, seconds: float) -> Answer:
+    """Returns the answer that an exception makes.
+
+    Args:
+        step: What was asked.
+        error: What was raised.
+        seconds: How long that took.
+    """
+    again = isinstance(error, TimeoutError | ConnectionError)
+    return Answer(_raised(step, error, seconds), stop=error if isinstance(error, _STOPS) else None, again=again)
+
+
+def ask(work: Work, edit: Callable[[Work], EditResult] | None = None) -> Answer:
+    """Returns what one call of the editor came to, and raises what the editor raises.
+
+    Raises:
+        EditorError: The answer breaks the contract.
+    """
+    sizes = _sizes(work)
+    start = time.perf_counter()
+    result = _checked(work, (edit or edit_once)(work))
+    return _judge(work, result, sizes, result.seconds if result.seconds is not None else time.perf_counter() - start)
+
+
+def edit_once(work: Work) -> EditResult:
+    """Returns what the editor's `edit` returns."""
+    if work.sample is None:
+        return cast(Editor, work.editor).edit(work.request)
+    return cast(PrivilegedEditor, work.editor).edit(work.request, _own_sample(work.sample))
+
+
+def _sizes(work: Work) -> list[tuple[int, int]]:
+    # Noted before the call: the editor may do as it likes with the images.
+    return [item.image.size for item in work.request.images]
+
+
+def _judged(work: Work, result: Any, sizes: list[tuple[int, int]], seconds: float) -> Answer:
+    try:
+        result = _checked(work, result)
+        return _judge(work, result, sizes, result.seconds if result.seconds is not None else seconds)
+    except EditorError as error:
+        return failed(work.step, error, seconds)
+
+
+def _checked(work: Work, result: Any) -> EditResult:
+    if not isinstance(result, EditResult):
+        raise EditorError(
+            f"edit() of {type(work.editor).__name__} returned {type(result).__name__}; return an EditResult, such as "
+            "EditResult.ok(image)"
+        )
+    return result
+
+
+def _judge(work: Work, result: EditResult, sizes: list[tuple[int, int]], seconds: float) -> Answer:
+    step, status, message = work.step, result.status, result.message
+    told: dict[str, Any] = {
+        "message": message,
+        "model_version": result.model_version,
+        "usage": dict(result.usage),
+        "cost_usd": result.cost_usd,
+        "seconds": round(seconds, 4),
+        "attempts": result.attempts,
+    }
+    if status.transient:
+        return Answer(_failure(step, status, **told), again=result.retry, reply=result.reply)
+    image, output = None, None
+    if result.image is not None:
+        try:
+            image, output = finished_image(result.image, sizes[0] if work.size_policy == "base" else None)
+        except UnusableImageError as error:
+            status, told["message"] = Status.INVALID_IMAGE, str(error)
+    try:
+        record = RoundRecord(
+            key=step.key,
+            sample=step.sample,
+            protocol=step.protocol,
+            round=step.round,
+            status=status,
+            instruction=step.instruction,
+            inputs=tuple(
+                InputImage(role=role, digest=digest, size=size)
+                for (role, digest), size in zip(step.images, sizes, strict=True)
+            ),
+            output=output,
+            seed=step.seed,
+            params=step.params,
+            effective_params=plain_json(whole(dict(result.params)), name="the params of an EditResult"),
+            state=plain_json(whole(result.state), name="the state of an EditResult"),
+            **told,
+        )
+    except ValidationError as error:
+        raise _field_error(error) from error
+    return Answer(record, image, reply=result.reply)
+
+
+def finished_image(image: Image.Image, size: tuple[int, int] | None) -> tuple[Image.Image, OutputImage]:
+    """Returns the image as it is kept: mode RGB, resized (Lanczos) to `size` (width, height) where one is given.
+
+    Raises:
+        UnusableImageError: It has no pixels, more of them than `images.check_size` allows, or none that can be decoded.
+    """
+    returned = image.size
+    try:
+        check_size(returned, "the image")
+        kept = to_rgb(image)
+        check_size(kept.size, "the image")
+        if max(kept.size) > MAX_ASPECT * min(kept.size):
+            raise InvalidImageError(f"the image has {kept.width}×{kept.height} pixels, too elongated to be scored")
+    except Exception as error:  # Pillow raises what it stumbles over in data that is cut or foreign
+        text = str(error) if isinstance(error, InvalidImageError) else f"the image can't be used ({error})"
+        raise UnusableImageError(text) from error
+    if size is not None and kept.size != size:
+        kept = kept.resize(size, Image.Resampling.LANCZOS)
+    digest = pixel_digest(kept)
+    return kept, OutputImage(digest=digest, size=kept.size, path=image_path(digest), returned_size=returned)
+
+
+def _raised(step: Step, error: BaseException, seconds: float) -> FailedAttempt:
+    return _failure(
+        step,
+        Status.TIMEOUT if isinstance(error, TimeoutError) else Status.ERROR,
+        message=described(error),
+        traceback="".join(traceback.format_exception(error)),
+        seconds=round(seconds, 4),
+    )
+
+
+def _failure(step: Step, status: Status, **told: Any) -> FailedAttempt:
+    try:
+        return FailedAttempt(
+            key=step.key,
+            sample=step.sample,
+            protocol=step.protocol,
+            round=step.round,
+            status=status,
+            time=timestamp(),
+            **told,
+        )
+    except ValidationError as error:
+        raise _field_error(error) from error
+
+
+def _field_error(error: ValidationError) -> EditorError:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return EditorError(f"an EditResult has {place} {first['input']!r}, which can't be recorded: {first['msg']}")
+
+
+def _own(image: Image.Image) -> Image.Image:
+    own = to_rgb(image).copy()
+    own.info.clear()  # metadata may name the photograph
+    return own
+
+
+def _own_sample(sample: Sample) -> Sample:
+    return replace(
+        sample,
+        draft=_own(sample.draft),
+        original=_own(sample.original),
+        differences=tuple(replace(item, reference=_own(item.reference)) for item in sample.differences),
+        sketches=tuple(map(_own, sample.sketches)),
+        examples=tuple(map(_own, sample.examples)),
+    )
+
+
+_CANCELLING = 5.0  # seconds that a cancelled coroutine has to come to its end
+
+
+class EditorCalls:
+    """Calls one editor, from any number of threads: one request, several together, or on an event loop.
+
+    Args:
+        editor: Who is asked.
+        info: What it says of itself.
+        patience: Seconds to wait for one edit; None waits for ever.
+        batch: Requests in one call, at most; None takes as many as the editor does.
+
+    Attributes:
+        batch: Requests that may be put into one call.
+    """
+
+    def __init__(
+        self, editor: Editor | PrivilegedEditor, info: EditorInfo, *, patience: float | None, batch: int | None
+    ) -> None:
+        self._editor: Any = editor
+        self._patience = patience
+        self._loop: EventLoop | None = None
+        alone = info.privileged
+        if not alone and inspect.iscoroutinefunction(getattr(editor, "edit_async", None)):
+            self._loop = EventLoop()
+        takes = int(getattr(editor, "batch_size", 1)) if not alone and hasattr(editor, "edit_many") else 1
+        self.batch = max(1, min(takes, batch or takes))
+
+    def seconds(self, requests: int) -> float | None:
+        """Returns how long a call with so many requests is waited for; None waits for ever."""
+        if self._patience is None:
+            return None
+        return self._patience * requests + (_CANCELLING if self._loop is not None else 0.0)
+
+    def __call__(self, works: Sequence[Work]) -> list[Answer]:
+        """Returns the answers, in the order of the requests."""
+        if len(works) > 1:
+            return attempt_together(works, self._editor.edit_many)
+        return [attempt(works[0], self._awaited if self._loop is not None else edit_once)]
+
+    def given_up(self) -> OutOfTimeError:
+        """Returns the error of an edit that is waited for no longer."""
+        return OutOfTimeError(self._patience or 0.0)
+
+    def close(self) -> None:
+        """Tells the editor that no further edit comes, and ends the event loop."""
+        try:
+            close = getattr(self._editor, "close", None)
+            if close is None:
+                return
+            with users_code(f"close() of {type(self._editor).__name__}"):
+                if inspect.iscoroutinefunction(close):
+                    loop = self._loop = self._loop or EventLoop()
+                    loop.run(close())
+                else:
+                    close()
+        finally:
+            if self._loop is not None:
+                self._loop.close()
+
+    def _awaited(self, work: Work) -> EditResult:
+        assert self._loop is not None
+        result: EditResult = self._loop.run(self._editor.edit_async(work.request), self._patience)
+        return result
+
+
+Result = TypeVar("Result")
+
+
+class OutOfTimeError(TimeoutError):
+    """The harness's time for an edit is over; what was under way is cancelled or given up."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no answer within {seconds:g} s")
+
+
+class EventLoop:
+    """Awaits coroutines for any thread that asks; started by the first of them."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="edit-async", daemon=True)
+        self._started = threading.Lock()
+
+    def run(self, coroutine: Coroutine[Any, Any, Result], seconds: float | None = None) -> Result:
+        """Returns what the coroutine returns, and raises what it raises.
+
+        Args:
+            coroutine: Awaited on the loop's thread.
+            seconds: Cancelled after so long; None waits for ever.
+
+        Raises:
+            OutOfTimeError: It was cancelled.
+        """
+
+        async def limited() -> Result:
+            try:
+                async with asyncio.timeout(seconds) as scope:
+                    return await coroutine
+            except SystemExit as error:  # it would end the loop's thread, and every later edit would wait for ever
+                raise RuntimeError(f"the coroutine called sys.exit({error.code!r})") from error
+            except TimeoutError:
+                if scope.expired() and seconds is not None:
+                    raise OutOfTimeError(seconds) from None
+                raise
+
+        with self._started:
+            if self._thread.ident is None:
+                self._thread.start()
+        future = asyncio.run_coroutine_threadsafe(limited(), self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Cancels what is still under way and ends the thread."""
+        if self._thread.ident is not None:
+            try:
+                asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(timeout=5)
+            except TimeoutError:
+                return  # a coroutine blocks the loop; its thread is a daemon and dies with the process
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=5)
+        if not self._loop.is_running():
+            self._loop.close()
+
+
+async def _cancel_all() -> None:
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
