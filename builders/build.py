@@ -266,7 +266,7 @@ class Build:
                     budget=self.budget,
                     retry=self.options.retry,
                     keep_going=self.options.keep_going,
-                    progress=bar.at,
+                    progress=self._paid(bar),
                     tell=self._tell,
                 )
             )
@@ -326,7 +326,7 @@ class Build:
                 first = max(SHEET_SAMPLES, FIRST_OUTCOMES, self.parts.analyst.concurrency)
                 for part in (asked[:first], asked[first:]):
                     done = len(ready) + (0 if part[:1] == asked[:1] else first)
-                    at = partial(_further, bar.at, done, len(pairs))
+                    at = partial(_further, self._paid(bar), done, len(pairs))
                     items += analyse(
                         part,
                         self.parts.analyst,
@@ -339,6 +339,16 @@ class Build:
                     )
                     self._keep_sheet(items)
         return sorted(items, key=lambda item: item.pair.photo.id)
+
+    def _paid(self, bar: Bar) -> Callable[[int, int], None]:
+        """Returns what moves the bar of a stage that costs money, and shows what all stages have cost."""
+
+        def at(done: int, total: int) -> None:
+            bar.at(done, total)
+            if self.budget.spent:
+                bar.spend(self.budget.spent)
+
+        return at
 
     def _keep_sheet(self, items: Sequence[Analysed]) -> None:
         """Writes the sheet of the first samples, once, so that a person can look before the rest is paid for."""
