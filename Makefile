@@ -13,7 +13,7 @@ demo: .venv/.demo .venv/.links
 
 test: check
 	browser=$$($(BIN)/python tests/browser.py --install) && \
-	FASHIONEDIT_CHROMIUM="$$browser" $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	FASHIONEDIT_CHROMIUM="$$browser" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 check: .venv/.dev .venv/.links
 	$(BIN)/ruff check .
@@ -28,7 +28,7 @@ lowest:
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python tests/lowest_versions.py > .venv-lowest/constraints.txt
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-lowest/constraints.txt '.[test]'
-	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile -o filterwarnings=default
+	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -o filterwarnings=default
 
 clean:
 	rm -rf .venv .venv-lowest build *.egg-info

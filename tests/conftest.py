@@ -110,7 +110,12 @@ _left_out: list[int] = []  # browser tests, of this process or of each worker
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the browser tests out where no browser can be had; with $CI set they stay, and fail with a sentence."""
+    """Puts files with slow tests first, so that no worker ends long after the other.
+
+    Leaves the browser tests out where no browser can be had; with $CI set they stay, and fail with a sentence.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     wanted = [item for item in items if item.get_closest_marker("browser")]
     if not wanted or os.environ.get("CI") or find_browser() is not None:
         return

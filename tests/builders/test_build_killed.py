@@ -16,7 +16,7 @@ from whole_build import BuildGround, prepare
 from fashionedit.builders.stage_store import StageStore
 
 STAGES = ("photos", "generate", "filter", "analyse", "crop", "split", "shards", "last files")
-KILLS_IN_A_STAGE = 2
+KILLS_IN_A_STAGE = 1
 PHOTOGRAPHS = 16
 CONCURRENCY = 4
 pytestmark = pytest.mark.slow
