@@ -6,11 +6,13 @@ import hashlib
 import io
 import struct
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,8 @@ from .image_metadata import picture_alone, without_damage
 if TYPE_CHECKING:
     from .types import Box
 
+
+Value = TypeVar("Value")
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """What is read. Pillow knows many more, some of which hand the file to other programs."""
@@ -405,3 +409,33 @@ def without_metadata(image: EncodedImage, *, name: str) -> EncodedImage:
     if bare is not None and pixel_digest(read_image(bare, name=name)) == image.digest:
         return EncodedImage(bare, image.digest, image.size)
     return EncodedImage(png_bytes(read_image(image.data, name=name)), image.digest, image.size)
+
+
+class ImageCache(Generic[Value]):
+    """The pictures used last, by their digests, in whatever form; safe to use from several threads.
+
+    Args:
+        max_bytes: What is held at most; the one used longest ago goes first.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._lock = Lock()
+        self._kept: OrderedDict[str, tuple[Value, int]] = OrderedDict()
+
+    def get(self, key: str) -> Value | None:
+        """Returns what is held, which is not to be changed; None where it is not held."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def put(self, key: str, value: Value, nbytes: int) -> None:
+        """Holds a value of this size in the place of an earlier one."""
+        with self._lock:
+            self._bytes += nbytes - self._kept.pop(key, (None, 0))[1]
+            self._kept[key] = value, nbytes
+            while self._bytes > self._max_bytes:
+                self._bytes -= self._kept.popitem(last=False)[1][1]

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fashionedit.images import to_rgb
+from fashionedit.images import ImageCache, to_rgb
 
 from .bilinear import resize_area, resize_bilinear
 from .embedder import Embedder, Item
 from .similarity import PSNR_SIZE, cosine_similarity, peak_signal_noise_ratio
 
 _PAIRS_AT_ONCE = 64
-_KEPT = 128  # resized pictures, 393 kB each: 50 MB
+_MAX_BYTES = 50_000_000  # of resized pictures: 127 of them
 
 _Pixels = NDArray[np.uint8]
 
@@ -115,8 +113,7 @@ class _Resized:
     """The last pictures that were opened, at the size in which PSNR compares them."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._pixels: OrderedDict[str, tuple[_Pixels, _Pixels]] = OrderedDict()
+        self._pixels: ImageCache[tuple[_Pixels, _Pixels]] = ImageCache(_MAX_BYTES)
 
     def open(self, key: str, opener: Callable[[], Image.Image]) -> Image.Image:
         """Returns the opened picture, and keeps its pixels."""
@@ -126,17 +123,10 @@ class _Resized:
 
     def pixels(self, key: str, opener: Callable[[], Image.Image]) -> tuple[_Pixels, _Pixels]:
         """Returns the pixels (256, 256, 3), sampled and averaged, from memory if the picture was opened lately."""
-        with self._lock:
-            if key in self._pixels:
-                self._pixels.move_to_end(key)
-                return self._pixels[key]
-        return self._keep(key, opener())
+        return self._pixels.get(key) or self._keep(key, opener())
 
     def _keep(self, key: str, image: Image.Image) -> tuple[_Pixels, _Pixels]:
         whole = np.asarray(to_rgb(image))
         pixels = resize_bilinear(whole, PSNR_SIZE), resize_area(whole, PSNR_SIZE)
-        with self._lock:
-            self._pixels[key] = pixels
-            while len(self._pixels) > _KEPT:
-                self._pixels.popitem(last=False)
+        self._pixels.put(key, pixels, sum(part.nbytes for part in pixels))
         return pixels

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Lock
 from typing import Any
 
 from PIL import Image
@@ -15,7 +13,7 @@ from PIL import Image
 from fashionedit.eval_harness.cpu_slots import cpu_slot
 from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.images import png_bytes
+from fashionedit.images import ImageCache, png_bytes
 from fashionedit.runtime.worker_pool import Task
 
 from .calls import Work, edit_request
@@ -25,6 +23,8 @@ from .records import FailedAttempt, RoundRecord
 from .run_folder import RunFolder
 from .run_stats import RunStats
 from .sessions import timestamp
+
+_RECENT_BYTES = 32 * 2**20  # of pixels and PNG files: seven pictures of 1024², or 57 of 256 × 384
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -81,7 +81,7 @@ class Rounds:
         self._stats = stats
         self._source = source
         self._shown = _Shown(source)
-        self._recent = RecentImages()
+        self._recent: ImageCache[tuple[Image.Image, bytes]] = ImageCache(_RECENT_BYTES)
         self._samples = {sample: number for number, sample in enumerate(source.ids)}
         self._protocols = {name: number for number, name in enumerate(folder.identity.protocols)}
 
@@ -131,7 +131,7 @@ class Rounds:
             elif step.base is None or step.base.path is None:
                 shown[role] = self._shown.draft(step.sample)
             else:
-                known = self._recent.take(step.base.digest)
+                known = self._recent.get(step.base.digest)
                 if known is None:
                     with cpu_slot():
                         shown[role] = self._folder.read(step.base.path, step.base.digest)
@@ -157,7 +157,8 @@ class Rounds:
             with cpu_slot():
                 encoded = png_bytes(image)
             if ended.round < job.chain.rounds[-1]:
-                self._recent.keep(ended.output.digest, image, encoded)
+                size = image.width * image.height * 3 + len(encoded)
+                self._recent.put(ended.output.digest, (image, encoded), size)
         self._folder.commit(ended, image, encoded)
 
     def follow(self, job: Job, ended: Ended) -> Job | None:
@@ -230,42 +231,3 @@ def _replaced(record: RoundRecord, earlier: int) -> FailedAttempt:
         seconds=record.seconds,
         attempts=max(1, record.attempts - earlier),
     )
-
-
-MOST_BYTES = 32 * 2**20
-"""What is held at most, pixels and files together; seven pictures of 1024², or 57 of 256 × 384."""
-
-
-class RecentImages:
-    """Images by digest, with the PNG that was written of them; the oldest go first. Safe to use from several threads.
-
-    An image is read from here in the place of decoding its file and encoding it anew to send it.
-    """
-
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most = most_bytes
-        self._bytes = 0
-        self._lock = Lock()
-        self._kept: OrderedDict[str, tuple[Image.Image, bytes]] = OrderedDict()
-
-    def keep(self, digest: str, image: Image.Image, encoded: bytes) -> None:
-        """Remembers an image of mode RGB."""
-        with self._lock:
-            self._forget(digest)
-            self._kept[digest] = image, encoded
-            self._bytes += _size(image, encoded)
-            while self._bytes > self._most:
-                self._forget(next(iter(self._kept)))
-
-    def take(self, digest: str) -> tuple[Image.Image, bytes] | None:
-        """Returns the image and its PNG, which are not to be changed; None if they are not remembered."""
-        with self._lock:
-            return self._kept.get(digest)
-
-    def _forget(self, digest: str) -> None:
-        if (known := self._kept.pop(digest, None)) is not None:
-            self._bytes -= _size(*known)
-
-
-def _size(image: Image.Image, encoded: bytes) -> int:
-    return image.width * image.height * len(image.getbands()) + len(encoded)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Literal
 
 from PIL import Image, ImageChops
@@ -17,7 +15,7 @@ from PIL import Image, ImageChops
 from fashionedit.eval_harness.editing import Status, canonical_json
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.images import to_rgb
+from fashionedit.images import ImageCache, to_rgb
 from fashionedit.metrics.embedder import Embedder, Item
 from fashionedit.metrics.encoder import ImageEncoder
 from fashionedit.metrics.regions import (
@@ -36,7 +34,7 @@ from fashionedit.types import Box
 from .result_models import Measure
 from .stored_scores import Pair, StoredScores
 
-_KEPT = 256 * 2**20  # bytes of pixels: some 80 pictures of 1024 × 1024
+_MAX_BYTES = 256 * 2**20  # of pixels: some 80 pictures of 1024 × 1024
 
 Opener = Callable[[], Image.Image]
 
@@ -51,9 +49,7 @@ class Pictures:
     def __init__(self, *, keep: bool) -> None:
         self._keep = keep
         self._openers: dict[str, Opener] = {}
-        self._kept: OrderedDict[str, Image.Image] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
+        self._kept: ImageCache[Image.Image] = ImageCache(_MAX_BYTES)
 
     def name(self, digest: str, opener: Opener) -> None:
         """Says how a picture is opened; the first that is said holds."""
@@ -65,28 +61,13 @@ class Pictures:
 
     def open(self, digest: str) -> Image.Image:
         """Returns the picture in RGB."""
-        with self._lock:
-            if digest in self._kept:
-                self._kept.move_to_end(digest)
-                return self._kept[digest]
-        image = to_rgb(self._openers[digest]())
-        if self._keep:
-            image.load()
-            self._remember(digest, image)
+        image = self._kept.get(digest)
+        if image is None:
+            image = to_rgb(self._openers[digest]())
+            if self._keep:
+                image.load()
+                self._kept.put(digest, image, image.width * image.height * 3)
         return image
-
-    def _remember(self, digest: str, image: Image.Image) -> None:
-        with self._lock:
-            if digest in self._kept:
-                return
-            self._kept[digest] = image
-            self._bytes += _size(image)
-            while self._bytes > _KEPT and len(self._kept) > 1:
-                self._bytes -= _size(self._kept.popitem(last=False)[1])
-
-
-def _size(image: Image.Image) -> int:
-    return image.width * image.height * 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from fashionedit.errors import InvalidImageError
 from fashionedit.images import (
     MAX_PIXELS,
     MAX_SIDE,
+    ImageCache,
     crop,
     decode_image,
     encode_png,
@@ -398,3 +399,22 @@ def test_every_checksum_is_right() -> None:
         names.append(chunk[:4])
         at += 12 + length
     assert names == [b"IHDR", b"IDAT", b"IEND"]
+
+
+def test_the_cache_forgets_what_was_used_longest_ago() -> None:
+    cache: ImageCache[str] = ImageCache(max_bytes=350)
+    for key in "abcd":
+        cache.put(key, key.upper(), 100)
+    assert [cache.get(key) for key in "abcd"] == [None, "B", "C", "D"]
+    cache.get("b")
+    cache.put("c", "C again", 100)  # the same once more takes no more room
+    cache.put("e", "E", 100)
+    assert [cache.get(key) for key in "bcde"] == ["B", "C again", None, "E"]
+
+
+def test_what_is_larger_than_the_cache_is_not_held() -> None:
+    cache: ImageCache[str] = ImageCache(max_bytes=350)
+    cache.put("a", "A", 1000)
+    assert cache.get("a") is None
+    cache.put("b", "B", 350)
+    assert cache.get("b") == "B"
