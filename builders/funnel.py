@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from fashionedit.runtime.tables import markdown_rows
+
 from .stage_store import StageRecord
 
 FUNNEL_FILE = "funnel.json"
@@ -89,8 +91,8 @@ class Funnel:
 
     def to_markdown(self) -> str:
         """Returns the funnel as a table for a dataset card."""
-        rows = [f"| {step.name} | {step.came:,} | {step.kept:,} | {_reasons(step)} |" for step in self.steps]
-        return "\n".join(["| stage | in | out | left out |", "|---|---|---|---|", *rows])
+        rows = [[step.name, f"{step.came:,}", f"{step.kept:,}", _reasons(step)] for step in self.steps]
+        return "\n".join(markdown_rows(["stage", "in", "out", "left out"], rows, words=4))
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from fashionedit.runtime.tables import aligned
+
 from .analyse.estimate import estimate
 from .build import Build
 from .build_options import STAGES
@@ -107,14 +109,7 @@ class Plan:
             )
             for line in self.lines
         ]
-        widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-        table = [
-            "  ".join(
-                cell.ljust(width) if column == 0 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in (head, *rows)
-        ]
+        table = aligned(head, rows, words=1)
         notes = [f"{line.stage}: {line.note}." for line in self.lines if line.note]
         money = f"In all: {_usd(self.usd, none='$0.00')}; spent so far: ${self.spent:.2f}"
         limit = "" if self.budget is None else f"; the build stops before ${self.budget:.2f} is exceeded"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from fashionedit.eval_harness.scores.labels import DECIMALS, failed_text
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, PSNR_GAP
-from fashionedit.eval_harness.scores.table import (
+from fashionedit.runtime.secrets import printable
+from fashionedit.runtime.tables import (
     column_widths,
     cut,
     escaped,
@@ -17,7 +18,6 @@ from fashionedit.eval_harness.scores.table import (
     text_width,
     wrapped,
 )
-from fashionedit.runtime.secrets import printable
 
 from .board_models import Board, BoardRow, Value
 

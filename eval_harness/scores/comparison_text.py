@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from fashionedit.runtime.secrets import printable
+from fashionedit.runtime.tables import aligned, escaped, markdown_rows
 
 from .comparison import Comparison, Contrast
 from .intervals import SIGNIFICANCE
 from .labels import DECIMALS, caption, ranking_note, short_label
 from .primary_scores import FEWEST_GARMENTS, By
 from .result_models import Metric, Results
-from .table import aligned, escaped, markdown_rows
 
 _HEAD = (
     "Metric",

@@ -9,11 +9,11 @@ from typing import Any
 
 from fashionedit.runtime.costs import usd
 from fashionedit.runtime.secrets import printable
+from fashionedit.runtime.tables import aligned, escaped, markdown_rows
 
 from .labels import DECIMALS, failed_text, method_name, short_label, table_rows
 from .primary_scores import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
 from .result_models import Measure, Metric, Results, Row
-from .table import aligned, escaped, markdown_rows
 
 _SHOWN_THRESHOLDS = (0.7, 0.75, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.96, 0.98)
 _NONE = "–"
