@@ -23,7 +23,6 @@ import argparse
 import math
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -40,7 +39,9 @@ from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.scores.aggregation import Method, rows_of
 from fashionedit.eval_harness.scores.intervals import paired_difference, share_interval
 from fashionedit.eval_harness.scores.measures import measures_of
-from fashionedit.eval_harness.scores.scoring import metrics_of
+from fashionedit.eval_harness.scores.scoring import described
+from fashionedit.metrics.paper_metrics import THRESHOLDS
+from fashionedit.metrics.registry import PAPER_METRICS, load_metrics
 from fashionedit.types import Box
 
 LOWEST, HIGHEST = 0.935, 0.965
@@ -261,9 +262,10 @@ def seconds_for_a_run(images: int = IMAGES) -> tuple[int, float]:
     encoder = SimpleNamespace(is_clip=True, label="CLIP", fingerprint={"model": "none"})
     measured = SimpleNamespace(measures=measures_of(encoder), value=lambda measure, asked: 100 * random.random())
     scores = SimpleNamespace(
-        metrics=metrics_of(encoder),
+        metrics=tuple(map(described, load_metrics(PAPER_METRICS, SimpleNamespace(encoder=encoder)))),
+        thresholds=THRESHOLDS,
         measured=measured,
-        antialiased=defaultdict(lambda: 30.0),
+        control=lambda metric, pair: 30.0,
         raw=lambda metric, pair: 0.8 + 0.2 * random.random(),
     )
     rounds = {

@@ -17,7 +17,7 @@ from .page.forest import forest
 from .page.forms import MOST_IN_A_FILE, Form, page_path, write_file, write_folder
 from .page.sections import failure_rows, gain_rows, leads, measure_rows, provenance, score_rows
 from .page.storyboard import Storyboard
-from .scores.labels import footnotes, samples_left_out, short_label
+from .scores.labels import encoder_text, footnotes, samples_left_out, short_label
 from .scores.result_models import Results
 from .scores.results import DescribedSource, ScorableRun
 from .scores.scoring import Progress
@@ -110,6 +110,7 @@ def _values(results: Results, shown: int, *, publishable: bool) -> dict[str, Any
         "measures": measure_rows(results),
         "breakdowns": breakdown_tables(results),
         "left_out": samples_left_out(results),
+        "encoder": encoder_text(results),
         "footnotes": footnotes(results),
         "statuses": statuses,
         "failures": failures,

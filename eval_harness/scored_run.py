@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fashionedit.metrics import Embedder, EmbeddingCache, ImageEncoder
+from fashionedit.metrics import Embedder, Metric
 from fashionedit.runtime.progress import Bar
 
 from .report import write_report
@@ -20,27 +20,29 @@ from .scores.timing import write_timing
 def score_run(
     run: RunFolder,
     source: DescribedSource,
-    encoder: ImageEncoder,
+    embedder: Embedder | None,
     bar: Callable[[str, str], Bar],
     *,
+    metrics: Sequence[Metric] | None = None,
     measures: bool = True,
     limit: int | None = None,
 ) -> tuple[Results, Path]:
     """Returns the results of the run, written to its `results.json` and `timing.json`, and its page.
 
-    The page is `report.html`, or `report/index.html` where there are more samples than one file shows. Embeddings are
-    kept in the machine's cache, pair scores in the run folder, so that nothing is scored twice. An image that can't be
+    The page is `report.html`, or `report/index.html` where there are more samples than one file shows. Pair scores
+    are kept in the run folder, so that nothing is scored twice. An image that can't be
     read or is not the recorded one is named in a warning; its rounds count as not run.
 
     Args:
         bar: Makes a progress bar from a title and a unit.
-        measures, limit: As in `build_results`.
+        embedder, metrics, measures, limit: As in `build_results`.
     """
     with bar(f"scoring {run.identity.editor.name}", "pair") as shown:
-        embedder = Embedder(encoder, cache=EmbeddingCache())
         while True:  # one damaged image costs its own rounds; what was scored before is not scored again
             try:
-                results = build_results(run, source, embedder, measures=measures, limit=limit, progress=shown.at)
+                results = build_results(
+                    run, source, embedder, metrics=metrics, measures=measures, limit=limit, progress=shown.at
+                )
                 break
             except DamagedImageError as error:
                 warnings.warn(f"{error}; its rounds count as not run", stacklevel=2)

@@ -11,42 +11,46 @@ if TYPE_CHECKING:
     from .embedder import Embedder
     from .encoder import ImageEncoder, load_encoder
     from .fingerprint import fingerprint_hash
-    from .loading import METRICS, load
-    from .pair_scores import PairScores, score_pairs
+    from .loading import EVALUATE_MODULES, load
     from .preprocessing import Preprocessing
+    from .registry import METRICS, Metric, Picture, load_metrics
     from .similarity import cosine_similarity, peak_signal_noise_ratio, share_above
 
 __all__ = [
+    "EVALUATE_MODULES",
     "METRICS",
     "Embedder",
     "EmbeddingCache",
     "ImageEncoder",
-    "PairScores",
+    "Metric",
+    "Picture",
     "Preprocessing",
     "cosine_similarity",
     "fingerprint_hash",
     "load",
     "load_encoder",
+    "load_metrics",
     "peak_signal_noise_ratio",
     "resize_bilinear",
-    "score_pairs",
     "share_above",
 ]
 
 _HOMES = {  # imported when first asked for, so that `import fashionedit.metrics` costs nothing
-    "METRICS": "loading",
+    "EVALUATE_MODULES": "loading",
+    "METRICS": "registry",
     "Embedder": "embedder",
     "EmbeddingCache": "cache",
     "ImageEncoder": "encoder",
-    "PairScores": "pair_scores",
+    "Metric": "registry",
+    "Picture": "registry",
     "Preprocessing": "preprocessing",
     "cosine_similarity": "similarity",
     "fingerprint_hash": "fingerprint",
     "load": "loading",
     "load_encoder": "encoder",
+    "load_metrics": "registry",
     "peak_signal_noise_ratio": "similarity",
     "resize_bilinear": "bilinear",
-    "score_pairs": "pair_scores",
     "share_above": "similarity",
 }
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.scores.aggregation import THRESHOLDS, measure_value
+from fashionedit.eval_harness.scores.aggregation import measure_value
 from fashionedit.eval_harness.scores.intervals import INTERVALS
 from fashionedit.eval_harness.scores.measures import measure_limits
 from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
-from fashionedit.eval_harness.scores.scoring import STAR_THRESHOLD
+from fashionedit.metrics.paper_metrics import STAR_THRESHOLD, THRESHOLDS
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 
 from .rebuilding import rebuilt_rows
@@ -110,7 +110,7 @@ def aggregate_problems(results: Results) -> Iterator[str]:
 
 
 def _row_differences(stated: Row, rebuilt: Row) -> Iterator[tuple[str, Any, Any]]:
-    apart = {"measures", "repeats", "psnr_gap"}
+    apart = {"measures", "repeats", "control_gaps", "doubtful"}
     return _differences(stated.model_dump(exclude=apart), rebuilt.model_dump(exclude=apart))
 
 

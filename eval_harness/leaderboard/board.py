@@ -186,7 +186,7 @@ def _rows(one: _Standing, numbers: Mapping[tuple[str, str], HubEntry]) -> Iterat
             n=row.requested,
             failed=row.failed,
             scores={metric: value_of(score) for metric, score in row.scores.items()},
-            two_pictures=row.shows_two_pictures,
+            two_pictures=bool(row.doubtful),
             gain=None if gain is None else Value(mean=gain.mean, low=gain.low, high=gain.high),
             classes=classes[number],
         )

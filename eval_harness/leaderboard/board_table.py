@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 
 from fashionedit.eval_harness.scores.labels import DECIMALS, failed_text
-from fashionedit.eval_harness.scores.result_models import MOST_FAILED, PSNR_GAP
+from fashionedit.eval_harness.scores.result_models import MOST_FAILED
+from fashionedit.metrics.paper_metrics import Psnr
 from fashionedit.runtime.secrets import printable
 from fashionedit.runtime.tables import (
     column_widths,
@@ -161,7 +162,7 @@ def _notes(board: Board) -> list[str]:
         ("†", "is told the answer: a baseline, not a competing system.", any(row.privileged for row in rows)),
         ("‡", "images made elsewhere and imported.", any(row.supplied for row in rows)),
         ("§", "base and reference side by side in one image.", any(row.stitched for row in rows)),
-        ("≠", f"PSNR is more than {PSNR_GAP:g} dB lower with antialiasing.", any(row.two_pictures for row in rows)),
+        ("≠", Psnr.control_note, any(row.two_pictures for row in rows)),
         ("¶", "rounds chained by the service's conversation.", any(row.state == "conversation" for row in rows)),
     ):
         if shown:

@@ -63,7 +63,7 @@ def task_entries(
         )
         for row in last_rows(results)
         for metric in LEADERBOARD_METRICS
-        if bundle.official and row.is_ranked(metric)
+        if bundle.official and row.is_ranked(results.metric(metric))
     ]
 
 

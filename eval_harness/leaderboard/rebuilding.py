@@ -46,7 +46,7 @@ def rebuilt_rows(results: Results, samples: Collection[str] | None = None) -> li
     source = _ClaimedSource(
         ids, originals, digests_of(results, "floor"), {sample.id: sample.garment for sample in results.samples}
     )
-    claimed = _ClaimedScores(results.metrics, _claimed(results, originals))
+    claimed = _ClaimedScores(results.metrics, results.thresholds, _claimed(results, originals))
     groups: dict[tuple[Any, ...], list[int]] = {}
     for number, row in enumerate(results.rows):
         method = (row.run, row.method, row.editor, row.fingerprint, row.kind, row.privileged, row.supplied)
@@ -84,14 +84,15 @@ class _ClaimedScores:
     """The scores as the results tell of them, by image and original."""
 
     metrics: tuple[Metric, ...]
+    thresholds: tuple[float, ...]
     values: Mapping[tuple[str, Pair], float]
-    antialiased: None = None
     measured: None = None
-    cosines: tuple[()] = ()  # there are some: a bundle has all three metrics
 
     def raw(self, metric: Metric, pair: Pair) -> float:
-        kept = metric.id if not metric.is_share else self.metrics[0].id
-        return self.values[kept, pair]
+        return self.values[metric.of or metric.id, pair]
+
+    def control(self, metric: Metric, pair: Pair) -> None:
+        return None
 
 
 def _claimed(results: Results, originals: Mapping[str, str]) -> dict[tuple[str, Pair], float]:

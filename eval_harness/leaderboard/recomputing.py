@@ -124,8 +124,11 @@ def _differences(stated: Results, found: Results) -> Iterator[str]:
         if place not in theirs:
             continue
         remade, again = theirs[place]
-        if row.shows_two_pictures is not remade.shows_two_pictures:
-            yield f"{place_of(row)}: PSNR is {remade.psnr_gap} dB above that with antialiasing, not {row.psnr_gap}."
+        if row.doubtful != remade.doubtful:
+            yield (
+                f"{place_of(row)}: the scores lie {remade.control_gaps} above those of their controls, not "
+                f"{row.control_gaps}."
+            )
         for number, sample in enumerate(stated.samples):
             where = f"Sample {sample.id}: {place_of(row)}"
             if claimed.digests[number] != again.digests[number]:

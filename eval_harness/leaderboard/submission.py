@@ -75,7 +75,7 @@ class Submission:
         for entry in task_entries(self.bundle, self.results, source_url=self._evidence_url(_HUB)):
             told.append(f"{entry.value:>10.2f}  {entry.task_id}: {entry.notes}")
         for row in last_rows(self.results):
-            if not row.is_ranked("psnr"):
+            if row.failed_share > MOST_FAILED:
                 told.append(
                     f"no CLIP and PSNR of {row.protocol} are sent: {failed_text(row.failed, row.requested)} samples "
                     f"failed, and these rank only up to {100 * MOST_FAILED:g} %"

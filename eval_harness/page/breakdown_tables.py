@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.scores.labels import DECIMALS, failed_text, method_name, ranked_text, short_label
+from fashionedit.eval_harness.scores.labels import failed_text, method_name, ranked_text, short_label
 from fashionedit.eval_harness.scores.primary_scores import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
 from fashionedit.eval_harness.scores.result_models import Results
 
@@ -96,14 +96,12 @@ def _cells(results: Results, part: Breakdown, group: Sequence[Breakdown]) -> Ite
     for metric in results.metrics:
         score = part.scores[metric.id]
         gaps = [
-            score.mean - other.scores[metric.id].mean
-            for other in others
-            if results.rows[other.row].is_ranked(metric.id)
+            score.mean - other.scores[metric.id].mean for other in others if results.rows[other.row].is_ranked(metric)
         ]
-        ranked = row.kind == "editor" and row.is_ranked(metric.id)
+        ranked = row.kind == "editor" and row.is_ranked(metric)
         best = ranked and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
-        between = interval_text(score) if part.garments >= FEWEST_GARMENTS else ""
-        yield ScoreCell(short_label(metric), ranked_text(f"{score.mean:z.{DECIMALS}f}", row, metric), between, best)
+        between = interval_text(score, metric.digits) if part.garments >= FEWEST_GARMENTS else ""
+        yield ScoreCell(short_label(metric), ranked_text(metric.text(score.mean), row, metric), between, best)
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,11 +1,11 @@
-"""Scores over the rounds, and over the threshold of the starred metric, as lines."""
+"""Scores over the rounds, and over the threshold of a share, as lines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.scores.labels import DECIMALS, short_label
+from fashionedit.eval_harness.scores.labels import short_label
 from fashionedit.eval_harness.scores.result_models import Metric, Results, Row
 
 from .plots import BOTTOM, LEFT, RIGHT, TOP, Chart, Level, Line, Mark, Tick, labels, number, ticks
@@ -18,10 +18,11 @@ def charts(results: Results) -> list[Chart]:
 
 
 def threshold_chart(results: Results) -> Chart | None:
-    """Returns the starred metric after the last round over its threshold; None where the results have no curves."""
-    star = next(metric for metric in results.metrics if metric.is_share)
+    """Returns the first share after the last round over its threshold; None where the results have no curves."""
+    share = results.share
+    counted = short_label(results.metric(share.of or share.id)) if share else ""
     drawn = [one for one in series(results) if len(one.last.curve) == len(results.thresholds) > 1]
-    if not drawn:
+    if share is None or not drawn:
         return None
     first, last = results.thresholds[0], results.thresholds[-1]
     scale = _Scale(first, last, 0.0, 100.0, inner=0.0)
@@ -30,16 +31,16 @@ def threshold_chart(results: Results) -> Chart | None:
     if floor is not None:
         marks = _threshold_marks(floor, results.thresholds, scale)
         lines.insert(0, Line("Draft", "floor", -1, True, True, marks, plain=True))
-    at = star.threshold if star.threshold is not None and first <= star.threshold <= last else None
+    at = share.threshold if share.threshold is not None and first <= share.threshold <= last else None
     return Chart(
-        title=f"{short_label(star)} at other thresholds",
+        title=f"{short_label(share)} at other thresholds",
         unit="% of samples above the threshold, after the last round",
-        about="Share of samples over the threshold of the cosine, after the last round.",
+        about=f"Share of samples over the threshold of {counted}, after the last round.",
         x_ticks=tuple(Tick(scale.x(value), f"{value:.2f}") for value in _few(results.thresholds)),
         y_ticks=tuple(Tick(scale.y(value), number(value)) for value in (0, 25, 50, 75, 100)),
         lines=tuple(lines),
         labels=labels(lines),
-        rule=None if at is None else Tick(scale.x(at), f"{short_label(star)}: {number(at)}"),
+        rule=None if at is None else Tick(scale.x(at), f"{short_label(share)}: {number(at)}"),
     )
 
 
@@ -71,14 +72,14 @@ def _chart(metric: Metric, results: Results) -> Chart:
     if top is not None and high < top <= high + (high - low):
         high = top
     if top is not None and top > high:
-        notes.append(f"The ceiling ({top:z.{DECIMALS}f}) lies above the axis.")
+        notes.append(f"The ceiling ({metric.text(top)}) lies above the axis.")
     steps = ticks(low, high)
     low, high = min(low, steps[0]), max(high, steps[-1])
-    if metric.scale == 100:  # neither a cosine nor a share goes beyond
-        low, high = max(low, -100.0 if not metric.is_share else 0.0), min(high, 100.0)
+    low, high = max(low, metric.range[0]), min(high, metric.range[1])
     rows = [row for one in drawn for row in one.rows]
-    if metric.id == "psnr" and any(row.scores[metric.id].mean > high for row in rows):
-        notes.append("Marks at the upper edge lie above it too: identical images have 361.2 dB and lift the mean.")
+    if metric.identical is not None and any(row.scores[metric.id].mean > high for row in rows):
+        identical = f"{metric.identical:.1f} {metric.unit}"
+        notes.append(f"Marks at the upper edge lie above it too: identical images have {identical} and lift the mean.")
     rounds = sorted({0, *(row.round for row in rows)})
     scale = _Scale(0, max(rounds[-1], 1), low, high)
     lines = tuple(_line(metric, one, floor, scale) for one in drawn)
@@ -101,12 +102,12 @@ def _chart(metric: Metric, results: Results) -> Chart:
 def score_range(metric: Metric, drawn: Sequence[Series], floor: Row | None) -> tuple[float, float]:
     """Returns the span of the values, with a margin.
 
-    Means that identical images lift do not stretch the axis of PSNR, nor does the baseline that only returns the
-    reference, as long as anything else is there.
+    Means that identical images lift do not stretch the axis, nor does the baseline that only returns the reference, as
+    long as anything else is there.
     """
     rows = [row for one in drawn if not one.leaks for row in one.rows] + ([floor] if floor else [])
     rows = rows or [row for one in drawn for row in one.rows]
-    kept = [row for row in rows if metric.id != "psnr" or not row.identical] or rows
+    kept = [row for row in rows if metric.identical is None or not row.identical] or rows
     edges = [edge for row in kept for edge in interval(row, metric)]
     if not edges:
         return 0.0, 1.0
@@ -115,7 +116,7 @@ def score_range(metric: Metric, drawn: Sequence[Series], floor: Row | None) -> t
         low, high = low - 1, high + 1
     pad = (high - low) * 0.06
     if metric.is_share:
-        return max(low - pad, 0.0), min(high + pad, 100.0)
+        return max(low - pad, metric.range[0]), min(high + pad, metric.range[1])
     return low - pad, high + pad
 
 
@@ -162,7 +163,7 @@ def _mark(metric: Metric, row: Row, scale: _Scale) -> Mark:
         y=scale.y(mean),
         low=scale.y(low),
         high=scale.y(high),
-        text=f"{row.method}, {place}: {mean:z.{DECIMALS}f} ({low:z.{DECIMALS}f} to {high:z.{DECIMALS}f})",
+        text=f"{row.method}, {place}: {metric.text(mean)} ({metric.text(low)} to {metric.text(high)})",
         value=f"{mean:z.1f}",
         beyond=beyond,
     )

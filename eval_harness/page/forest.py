@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fashionedit.eval_harness.scores.labels import DECIMALS, failed_text, ranked_text, short_label
+from fashionedit.eval_harness.scores.labels import failed_text, ranked_text, short_label
 from fashionedit.eval_harness.scores.result_models import Metric, Results, Row
 
 from .curves import interval, score_range
@@ -148,13 +148,13 @@ def _cell(metric: Metric, one: Series, drawn: list[Series], scale: _Scale) -> Fo
     low, high = interval(one.last, metric)
     others = [other.last for other in drawn if other is not one and not other.baseline]
     gain = score.gain
-    told = f"{one.name}, {one.prompt}: {score.mean:z.{DECIMALS}f} ({low:z.{DECIMALS}f} to {high:z.{DECIMALS}f})"
+    told = f"{one.name}, {one.prompt}: {metric.text(score.mean)} ({metric.text(low)} to {metric.text(high)})"
     return ForestCell(
         x=scale.x(score.mean),
         low=scale.x(low),
         high=scale.x(high),
-        value=ranked_text(f"{score.mean:z.{DECIMALS}f}", one.last, metric),
-        gain="" if gain is None else signed(gain.mean),
+        value=ranked_text(metric.text(score.mean), one.last, metric),
+        gain="" if gain is None else signed(gain.mean, metric),
         text=told,
         beyond="above" if score.mean > scale.high else "below" if score.mean < scale.low else "",
         best=not one.baseline and is_best(metric, one.last, others),

@@ -83,23 +83,23 @@ def _score(row: Row, metric: Metric, results: Results) -> ScoreCell:
     others = [one for one in results.rows if one.kind == "editor" and one.round == row.round and one is not row]
     return ScoreCell(
         short_label(metric),
-        ranked_text(f"{score.mean:z.{DECIMALS}f}", row, metric),
-        interval_text(score),
+        ranked_text(metric.text(score.mean), row, metric),
+        interval_text(score, metric.digits),
         row.kind == "editor" and is_best(metric, row, others),
     )
 
 
 def is_best(metric: Metric, row: Row, others: Iterable[Row]) -> bool:
     """Returns whether no other row that is ranked by the metric has a higher mean, and one has a lower."""
-    gaps = [row.scores[metric.id].mean - one.scores[metric.id].mean for one in others if one.is_ranked(metric.id)]
-    return row.is_ranked(metric.id) and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
+    gaps = [row.scores[metric.id].mean - one.scores[metric.id].mean for one in others if one.is_ranked(metric)]
+    return row.is_ranked(metric) and bool(gaps) and min(gaps) >= 0 and max(gaps) > 0
 
 
-def interval_text(score: Score | MeasureValue) -> str:
+def interval_text(score: Score | MeasureValue, digits: int = DECIMALS) -> str:
     """Returns the 95 % interval in words, or else the standard error; nothing where there is neither."""
     if score.low is not None and score.high is not None:
-        return f"{score.low:z.{DECIMALS}f} to {score.high:z.{DECIMALS}f}".replace("-", "−")
-    return "" if score.standard_error is None else f"± {score.standard_error:z.{DECIMALS}f}"
+        return f"{score.low:z.{digits}f} to {score.high:z.{digits}f}".replace("-", "−")
+    return "" if score.standard_error is None else f"± {score.standard_error:z.{digits}f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,7 @@ def gain_rows(results: Results) -> list[GainRow]:
     """Returns the gains over the draft, paired by sample; empty where the results have none."""
     found = []
     for row in table_rows(results):
-        scores = [row.scores[metric.id] for metric in results.metrics]
-        if row.kind not in ("trivial", "editor", "baseline") or not any(score.gain for score in scores):
+        if row.kind not in ("trivial", "editor", "baseline") or not any(score.gain for score in row.scores.values()):
             continue
         found.append(
             GainRow(
@@ -128,14 +127,10 @@ def gain_rows(results: Results) -> list[GainRow]:
                 prompt=row.prompt,
                 round=_round(row),
                 failed=failed_text(row.failed, row.requested),
-                gains=tuple(
-                    _gain(score, short_label(metric)) for score, metric in zip(scores, results.metrics, strict=True)
-                ),
-                detectable=tuple(
-                    "–" if one.detectable is None else f"{one.detectable:z.{DECIMALS}f}" for one in scores
-                ),
+                gains=tuple(_gain(row.scores[metric.id], metric) for metric in results.metrics),
+                detectable=tuple(metric.text(row.scores[metric.id].detectable) for metric in results.metrics),
                 repeats=tuple(
-                    f"{short_label(metric)} " + ", ".join(f"{value:z.{DECIMALS}f}" for value in row.repeats[metric.id])
+                    f"{short_label(metric)} " + ", ".join(map(metric.text, row.repeats[metric.id]))
                     for metric in results.metrics
                     if len(row.repeats.get(metric.id, ())) > 1
                 ),
@@ -144,19 +139,19 @@ def gain_rows(results: Results) -> list[GainRow]:
     return found
 
 
-def _gain(score: Score, label: str) -> ScoreCell:
-    gain = score.gain
+def _gain(score: Score, metric: Metric) -> ScoreCell:
+    gain, label = score.gain, short_label(metric)
     if gain is None:
         return ScoreCell(label, "–", "")
-    between = "" if not gain.standard_error else f"± {gain.standard_error:z.{DECIMALS}f}"
+    between = "" if not gain.standard_error else f"± {metric.text(gain.standard_error)}"
     if gain.low is not None and gain.high is not None:
-        between = f"{signed(gain.low)} to {signed(gain.high)}"
-    return ScoreCell(label, signed(gain.mean), between)
+        between = f"{signed(gain.low, metric)} to {signed(gain.high, metric)}"
+    return ScoreCell(label, signed(gain.mean, metric), between)
 
 
-def signed(value: float) -> str:
+def signed(value: float, metric: Metric) -> str:
     """Returns a difference with its sign, a minus as long as the plus."""
-    return f"{value:+z.{DECIMALS}f}".replace("-", "−")
+    return metric.text(value, "+").replace("-", "−")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +209,7 @@ def failure_rows(results: Results) -> tuple[tuple[str, ...], list[FailureRow]]:
     found: list[FailureRow] = []
     previous: tuple[str, ...] = ()
     for row in rows:
-        scores, group = [row.scores[metric.id] for metric in results.metrics], (row.kind, row.method, row.prompt)
+        group = (row.kind, row.method, row.prompt)
         found.append(
             FailureRow(
                 method=method_name(row),
@@ -223,8 +218,8 @@ def failure_rows(results: Results) -> tuple[tuple[str, ...], list[FailureRow]]:
                 counts=tuple(row.failures.get(name, 0) for name in names),
                 of=row.requested,
                 share=f"{100 * row.failed_share:.1f} %",
-                carried=tuple(_decimals(score.carry_forward) for score in scores),
-                whole=tuple(_decimals(score.completers) for score in scores),
+                carried=tuple(metric.text(row.scores[metric.id].carry_forward) for metric in results.metrics),
+                whole=tuple(metric.text(row.scores[metric.id].completers) for metric in results.metrics),
                 completers=row.completers,
                 bounds=_bounds(row, results),
                 first=group != previous,
@@ -234,13 +229,13 @@ def failure_rows(results: Results) -> tuple[tuple[str, ...], list[FailureRow]]:
     return tuple(name.replace("_", " ") for name in names), found
 
 
-def _decimals(value: float | None) -> str:
-    return "–" if value is None else f"{value:z.{DECIMALS}f}"
-
-
 def _bounds(row: Row, results: Results) -> str:
-    (share,) = (row.scores[metric.id] for metric in results.metrics if metric.is_share)
-    return f"{_decimals(share.worst)} to {_decimals(share.best)}"
+    share = results.share
+    return (
+        "–"
+        if share is None
+        else " to ".join(share.text(end) for end in (row.scores[share.id].worst, row.scores[share.id].best))
+    )
 
 
 def leads(results: Results) -> Iterator[tuple[str, str]]:
@@ -277,7 +272,10 @@ def provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
         groups.append((f"Run: {run.editor.name}", fields))
     for metric in results.metrics:
         if metric.is_share:
-            fields = [("definition", metric.unit), ("computed from", short_label(results.metrics[0]))]
+            fields = [
+                ("definition", metric.unit),
+                ("computed from", short_label(results.metric(metric.of or metric.id))),
+            ]
         else:
             fields = list(metric.fingerprint.items())
         groups.append((f"Metric: {metric.label}", fields))

@@ -101,7 +101,9 @@ class Storyboard:
         hues = colours(self._results)
         return {
             "type": f"image/{image_format().lower()}",
-            "metrics": [[short_label(metric), metric.unit] for metric in self._metrics],
+            "metrics": [
+                [short_label(metric), metric.unit, metric.digits, metric.identical] for metric in self._metrics
+            ],
             "measures": [[one.id, one.label, one.unit, one.better] for one in self._results.measures],
             "rows": [self._row(line, hues[series_key(line.first)]) for line in self._lines],
             "publishable": self._publishable,
@@ -143,7 +145,7 @@ class Storyboard:
         }
 
     def _values(self, samples: RowSamples, place: int) -> list[float]:
-        return [round(samples.values[metric.id][place], _DIGITS) for metric in self._metrics]
+        return [round(samples.values[metric.id][place], metric.digits + 1) for metric in self._metrics]
 
     def _words(self, id: str) -> str:
         facts = self._source.facts(id)

@@ -11,7 +11,6 @@ from itertools import compress
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.metrics.regions import OUTSIDE_MOST
 
 from .intervals import clustered_standard_error, mean_interval, metric_difference, share_interval
 from .measures import Asked, Extent, changes_of, measure_limits
@@ -19,9 +18,6 @@ from .primary_scores import NOT_RUN, hits, primary_scores, rounded
 from .result_models import Gain, Kind, MeasureValue, Metric, Row, RowSamples, Score
 from .scoring import Scores
 from .stored_scores import Pair
-
-THRESHOLDS = tuple(number / 100 for number in range(70, 99))
-"""The cosines of the threshold curve, 0.70 to 0.98; the starred metric's own is among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +102,8 @@ def _draft(source: SampleSource, id: str) -> str:
 
 def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells, scores: Scores) -> Row:
     failures = Counter(status for status in cells.statuses if status != Status.OK)
+    gaps = _control_gaps(cells, scores)
+    limits = {metric.id: metric.control_limit or 0.0 for metric in scores.metrics}
     return Row(
         run=method.run,
         method=method.label,
@@ -123,7 +121,8 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
         failures=dict(sorted(failures.items())),
         identical=sum(image == original for image, original in cells.pairs),
         scores={metric.id: _score(method, metric, cells, scores) for metric in scores.metrics},
-        psnr_gap=_psnr_gap(cells, scores),
+        control_gaps=gaps,
+        doubtful=tuple(id for id, gap in gaps.items() if gap > limits[id]),
         curve=_curve(cells, scores),
         measures={
             id: measure_value(values, cells.garments, measure_limits(id))
@@ -132,16 +131,21 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
     )
 
 
-def _psnr_gap(cells: _Cells, scores: Scores) -> float | None:
-    if not scores.antialiased:
-        return None
-    psnr = next(metric for metric in scores.metrics if metric.id == "psnr")
-    gaps = [
-        min(scores.raw(psnr, pair), OUTSIDE_MOST) - min(scores.antialiased[pair], OUTSIDE_MOST)
-        for pair, ok in zip(cells.pairs, cells.ok, strict=True)
-        if ok
-    ]
-    return _mean(gaps) if gaps else None
+def _control_gaps(cells: _Cells, scores: Scores) -> dict[str, float]:
+    """Returns for each metric that has a control how far it lies above it, over the rounds that ended `ok`."""
+    pairs = list(compress(cells.pairs, cells.ok))
+    gaps = {}
+    for metric in scores.metrics:
+        both = [(scores.raw(metric, pair), scores.control(metric, pair)) for pair in pairs if metric.control_limit]
+        most = math.inf if metric.control_most is None else metric.control_most
+        values = [
+            min(value * metric.scale, most) - min(control * metric.scale, most)
+            for value, control in both
+            if control is not None
+        ]
+        if values:
+            gaps[metric.id] = _mean(values)
+    return gaps
 
 
 def _measured(cells: _Cells, scores: Scores) -> dict[str, tuple[float | None, ...]]:
@@ -167,12 +171,12 @@ def measure_value(values: Sequence[float | None], garments: Sequence[str], limit
 
 
 def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
-    if not any(metric.is_share for metric in scores.metrics):
+    share = next((metric for metric in scores.metrics if metric.is_share), None)
+    if share is None:
         return ()
-    metric = scores.metrics[0]
-    found = [value for value, ok in zip(_values(metric, cells.pairs, scores), cells.ok, strict=True) if ok]
+    values = _values(share, list(compress(cells.pairs, cells.ok)), scores)
     return tuple(
-        rounded(100 * sum(hits(found, threshold, metric.scale)) / len(cells.pairs)) for threshold in THRESHOLDS
+        rounded(100 * sum(hits(values, threshold, share.scale)) / len(cells.pairs)) for threshold in scores.thresholds
     )
 
 
@@ -215,7 +219,7 @@ def _interval(
         shares = share_interval([value / 100 for value in own_scores], cells.garments)
         ends = None if shares is None else (100 * shares[0], 100 * shares[1])
     else:
-        ends = mean_interval(_mean(own_scores), error, len(set(cells.garments)), metric.limits)
+        ends = mean_interval(_mean(own_scores), error, len(set(cells.garments)), metric.range)
     return (None, None) if ends is None else (rounded(ends[0]), rounded(ends[1]))
 
 

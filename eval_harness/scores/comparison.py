@@ -225,8 +225,8 @@ def _contrasts(
     samples = {("", ""): list(range(len(results.samples)))}
     if kinds:
         samples |= {(by, value): at for by in BREAKDOWNS for value, at in groups(results, by).items()}
-    similarity = [results.row_samples[row].values[results.metrics[0].id] for row in rows]
     for metric in results.metrics:
+        behind = [results.row_samples[row].values[metric.of or metric.id] for row in rows]
         values = [row_primary_scores(results, row, metric) for row in rows]
         for kind, at in samples.items():
             first, second = ([column[one] for one in at] for column in values)
@@ -243,12 +243,12 @@ def _contrasts(
                 garments=len(set(garments)),
                 means=(math.fsum(first) / len(at), math.fsum(second) / len(at)),
                 failed=(_failed(results, rows[0], at), _failed(results, rows[1], at)),
-                ranked=(results.rows[rows[0]].is_ranked(metric.id), results.rows[rows[1]].is_ranked(metric.id)),
+                ranked=(results.rows[rows[0]].is_ranked(metric), results.rows[rows[1]].is_ranked(metric)),
                 difference=metric_difference(metric, first, second, garments),
                 corrected=None,
                 wins=sum(mine > theirs for mine, theirs in zip(first, second, strict=True)),
                 losses=sum(mine < theirs for mine, theirs in zip(first, second, strict=True)),
-                decisive=tuple(_decisive(results, values, similarity, at)),
+                decisive=tuple(_decisive(results, values, behind, at)),
             )
 
 
@@ -257,12 +257,12 @@ def _failed(results: Results, row: int, at: Sequence[int]) -> int:
 
 
 def _decisive(
-    results: Results, values: Sequence[Sequence[float]], similarity: Sequence[Sequence[float]], at: Sequence[int]
+    results: Results, values: Sequence[Sequence[float]], scores_behind: Sequence[Sequence[float]], at: Sequence[int]
 ) -> Iterator[Decisive]:
     first, second = values
     differences = {one: first[one] - second[one] for one in at}
     sign = -1 if math.fsum(differences.values()) < 0 else 1
-    behind = {one: similarity[0][one] - similarity[1][one] for one in at}
+    behind = {one: scores_behind[0][one] - scores_behind[1][one] for one in at}
     order = sorted(at, key=lambda one: (-sign * differences[one], -sign * behind[one], one))
     for one in order[:_DECISIVE]:
         if sign * differences[one] > 0:

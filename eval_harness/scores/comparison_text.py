@@ -12,7 +12,7 @@ from fashionedit.runtime.tables import aligned, escaped, markdown_rows
 
 from .comparison import Comparison, Contrast
 from .intervals import SIGNIFICANCE
-from .labels import DECIMALS, caption, ranking_note, short_label
+from .labels import caption, ranking_note, short_label
 from .primary_scores import FEWEST_GARMENTS, By
 from .result_models import Metric, Results
 
@@ -150,7 +150,7 @@ def _cells(contrasts: Sequence[Contrast], comparison: Comparison, results: Resul
         [
             _label(one, results),
             str(one.round) if one.round else "–",
-            *_numbers(one),
+            *_numbers(one, metric),
             _p(one.corrected),
             _verdict(one) if id(one) in last else "–",
         ]
@@ -162,27 +162,27 @@ def _cells(contrasts: Sequence[Contrast], comparison: Comparison, results: Resul
 
 def _kind_cells(contrasts: Sequence[Contrast], results: Results) -> list[list[str]]:
     return [
-        [one.value, _label(one, results), str(one.n), str(one.garments), *_numbers(one)]
+        [one.value, _label(one, results), str(one.n), str(one.garments), *_numbers(one, results.metric(one.metric))]
         for one in sorted(contrasts, key=lambda one: one.value)
     ]
 
 
 def _label(one: Contrast, results: Results) -> str:
-    return next(short_label(metric) for metric in results.metrics if metric.id == one.metric)
+    return short_label(results.metric(one.metric))
 
 
-def _numbers(one: Contrast) -> list[str]:
+def _numbers(one: Contrast, metric: Metric) -> list[str]:
     found = one.difference
     ends = "–"
     if found.low is not None and found.high is not None:
-        ends = f"[{found.low:+z.{DECIMALS}f}, {found.high:+z.{DECIMALS}f}]"
+        ends = f"[{metric.text(found.low, '+')}, {metric.text(found.high, '+')}]"
     first, second = (
-        f"{mean:z.{DECIMALS}f}" if ranked else f"({mean:z.{DECIMALS}f})"
+        metric.text(mean) if ranked else f"({metric.text(mean)})"
         for mean, ranked in zip(one.means, one.ranked, strict=True)
     )
-    detectable = "–" if found.detectable is None else f"{found.detectable:z.{DECIMALS}f}"
+    detectable = metric.text(found.detectable)
     failed = " / ".join(f"{100 * count / one.n:.1f} %" if count else "0" for count in one.failed)
-    return [first, second, failed, f"{found.mean:+z.{DECIMALS}f}", ends, detectable, _p(found.p)]
+    return [first, second, failed, metric.text(found.mean, "+"), ends, detectable, _p(found.p)]
 
 
 def _p(p: float | None) -> str:
@@ -200,7 +200,8 @@ def _decisive(contrasts: Sequence[Contrast], comparison: Comparison, results: Re
     last = set(map(id, comparison.last))
     for one in contrasts:
         if id(one) in last and (one.wins or one.losses):
-            most = ", ".join(f"{sample.sample} ({sample.difference:+z.{DECIMALS}f})" for sample in one.decisive)
+            text = results.metric(one.metric).text
+            most = ", ".join(f"{sample.sample} ({text(sample.difference, '+')})" for sample in one.decisive)
             counts = f"{_label(one, results)}: higher in {one.wins}, lower in {one.losses} of {one.n}"
             yield f"{counts}; most in {most}" if most else counts
 

@@ -11,9 +11,9 @@ from fashionedit.runtime.costs import usd
 from fashionedit.runtime.secrets import printable
 from fashionedit.runtime.tables import aligned, escaped, markdown_rows
 
-from .labels import DECIMALS, failed_text, method_name, short_label, table_rows
+from .labels import failed_text, method_name, short_label, table_rows
 from .primary_scores import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown
-from .result_models import Measure, Metric, Results, Row
+from .result_models import Gain, Measure, MeasureValue, Metric, Results, Row, Score
 
 _SHOWN_THRESHOLDS = (0.7, 0.75, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.96, 0.98)
 _NONE = "–"
@@ -90,7 +90,8 @@ def _gain(row: Row, metric: Metric) -> tuple[str, str, str]:
     score = row.scores[metric.id]
     if score.gain is None:
         return (_NONE,) * 3
-    return f"{score.gain.mean:+z.{DECIMALS}f}", _ends(score.gain.low, score.gain.high, "+"), _number(score.detectable)
+    gain = metric.text(score.gain.mean, "+")
+    return gain, _interval(metric, score.gain, "+"), metric.text(score.detectable)
 
 
 def _intervals(results: Results) -> Section:
@@ -98,7 +99,7 @@ def _intervals(results: Results) -> Section:
         "95 % intervals",
         (*_HEAD, *map(short_label, results.metrics)),
         tuple(
-            (*_place(row), *(_ends(row.scores[one.id].low, row.scores[one.id].high) for one in results.metrics))
+            (*_place(row), *(_interval(one, row.scores[one.id]) for one in results.metrics))
             for row in table_rows(results)
         ),
         f"Intervals: {results.interval}." if results.interval else "",
@@ -107,18 +108,26 @@ def _intervals(results: Results) -> Section:
 
 def _readings(results: Results) -> Section:
     """Returns the scores if failures were read otherwise, of the rows that have any."""
-    head = [f"{short_label(one)} {which}" for which in ("carried", "completers") for one in results.metrics]
-    star = next(metric for metric in results.metrics if metric.is_share)
-    rows = []
-    for row in table_rows(results):
-        if row.failed:
-            read = [row.scores[one.id].carry_forward for one in results.metrics]
-            whole = [row.scores[one.id].completers for one in results.metrics]
-            bounds = _ends(row.scores[star.id].worst, row.scores[star.id].best)
-            rows.append((*_place(row), *map(_number, [*read, *whole]), str(row.completers), bounds))
+    metrics, shares = results.metrics, [metric for metric in results.metrics if metric.is_share]
+    rows = [
+        (
+            *_place(row),
+            *(one.text(row.scores[one.id].carry_forward) for one in metrics),
+            *(one.text(row.scores[one.id].completers) for one in metrics),
+            str(row.completers),
+            *(_range(one, row.scores[one.id].worst, row.scores[one.id].best) for one in shares),
+        )
+        for row in table_rows(results)
+        if row.failed
+    ]
     return Section(
         "Failures read otherwise",
-        (*_HEAD, *head, "completers", f"{short_label(star)} bounds"),
+        (
+            *_HEAD,
+            *(f"{short_label(one)} {which}" for which in ("carried", "completers") for one in metrics),
+            "completers",
+            *(f"{short_label(one)} bounds" for one in shares),
+        ),
         tuple(rows),
         "Carried: each sample with its last good image. Completers: only samples whose rounds all ended ok. Bounds: if "
         "every failure were a miss, and if every one were a hit.",
@@ -127,9 +136,9 @@ def _readings(results: Results) -> Section:
 
 def _curves(results: Results) -> Section:
     shown = [place for place, one in enumerate(results.thresholds) if round(one, 2) in _SHOWN_THRESHOLDS]
-    star = next(metric for metric in results.metrics if metric.is_share)
+    share = results.share
     return Section(
-        f"{short_label(star)} at other thresholds, %",
+        f"{short_label(share)} at other thresholds, %" if share else "",
         (*_HEAD, *(f"{results.thresholds[place]:.2f}" for place in shown)),
         tuple(
             (*_place(row), *(f"{row.curve[place]:.1f}" for place in shown)) for row in table_rows(results) if row.curve
@@ -158,7 +167,10 @@ def _measures(results: Results) -> Section:
 
 def _measure(row: Row, measure: Measure) -> tuple[str, str]:
     found = row.measures.get(measure.id)
-    return (_NONE, _NONE) if found is None else (_number(found.mean), _ends(found.low, found.high))
+    if found is None:
+        return _NONE, _NONE
+    ends = _NONE if found.low is None or found.high is None else f"[{found.low:z.2f}, {found.high:z.2f}]"
+    return f"{found.mean:z.2f}", ends
 
 
 def _repeats(results: Results) -> Section:
@@ -167,10 +179,8 @@ def _repeats(results: Results) -> Section:
         for metric in results.metrics:
             if values := row.repeats.get(metric.id):
                 spread = statistics.stdev(values) if len(values) > 1 else 0.0
-                each = ", ".join(map(_number, values))
-                rows.append(
-                    (*_place(row), short_label(metric), each, _number(statistics.fmean(values)), f"{spread:.4f}")
-                )
+                each, mean = ", ".join(map(metric.text, values)), metric.text(statistics.fmean(values))
+                rows.append((*_place(row), short_label(metric), each, mean, f"{spread:.4f}"))
     return Section(
         "Seeds",
         (*_HEAD, "Metric", "Each", "Mean", "SD"),
@@ -212,8 +222,8 @@ def _kinds(results: Results) -> Iterator[Section]:
 
 def _kind(part: Breakdown, metric: Metric) -> str:
     found = part.scores[metric.id]
-    ends = _ends(found.low, found.high) if part.garments >= FEWEST_GARMENTS else _NONE
-    return f"{_number(found.mean)} {ends}"
+    ends = _interval(metric, found) if part.garments >= FEWEST_GARMENTS else _NONE
+    return f"{metric.text(found.mean)} {ends}"
 
 
 def _costs(results: Results, timings: Mapping[int, Mapping[str, Any]]) -> Section:
@@ -246,17 +256,17 @@ def _costs(results: Results, timings: Mapping[int, Mapping[str, Any]]) -> Sectio
             "USD each",
         ),
         tuple(rows),
-        "Accepted: samples that count for the starred metric; each with the time and cost of all rounds so far, those "
+        "Accepted: samples that count for the share; each with the time and cost of all rounds so far, those "
         "of the others included.",
     )
 
 
-def _number(value: float | None) -> str:
-    return _NONE if value is None else f"{value:z.{DECIMALS}f}"
+def _interval(metric: Metric, value: Score | MeasureValue | Gain, sign: str = "") -> str:
+    return _range(metric, value.low, value.high, sign)
 
 
-def _ends(low: float | None, high: float | None, sign: str = "") -> str:
-    return _NONE if low is None or high is None else f"[{low:{sign}z.{DECIMALS}f}, {high:{sign}z.{DECIMALS}f}]"
+def _range(metric: Metric, low: float | None, high: float | None, sign: str = "") -> str:
+    return _NONE if low is None or high is None else f"[{metric.text(low, sign)}, {metric.text(high, sign)}]"
 
 
 def _seconds(value: float | None) -> str:

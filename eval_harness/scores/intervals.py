@@ -319,7 +319,7 @@ def metric_difference(
     metric: Metric, first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]
 ) -> PairedDifference:
     """Returns `paired_difference` of primary scores of this metric, within what it can be."""
-    low, high = metric.limits
+    low, high = metric.range
     return paired_difference(first, second, clusters, hit=high if metric.is_share else None, span=high - low)
 
 

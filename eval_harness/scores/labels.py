@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fashionedit.eval_harness.references import DETAIL, REFERENCES, ReferenceKind
 
 from .primary_scores import unfinished
-from .result_models import MOST_FAILED, PSNR_GAP, Metric, Results, Row
+from .result_models import MOST_FAILED, Metric, Results, Row
 
 DECIMALS = 2
 
@@ -23,8 +23,8 @@ def table_rows(results: Results) -> list[Row]:
 
 
 def method_name(row: Row) -> str:
-    """Returns the method with its marks: † is told the answer, ‡ was made elsewhere, ≠ has two different PSNRs."""
-    return row.method + "†" * row.privileged + "‡" * row.supplied + "≠" * row.shows_two_pictures
+    """Returns the method with its marks: † is told the answer, ‡ was made elsewhere, ≠ has a doubtful score."""
+    return row.method + "†" * row.privileged + "‡" * row.supplied + "≠" * bool(row.doubtful)
 
 
 def failed_text(failed: int, n: int) -> str:
@@ -38,7 +38,7 @@ def failed_text(failed: int, n: int) -> str:
 
 def ranked_text(text: str, row: Row, metric: Metric) -> str:
     """Returns a score in words, in parentheses where the row has no rank by this metric."""
-    return text if row.is_ranked(metric.id) else f"({text})"
+    return text if row.is_ranked(metric) else f"({text})"
 
 
 def ranking_note(metrics: Sequence[Metric]) -> str:
@@ -46,8 +46,10 @@ def ranking_note(metrics: Sequence[Metric]) -> str:
     stars = "".join(f" {short_label(metric)} ranks all." for metric in metrics if metric.is_share)
     others = [short_label(metric) for metric in metrics if not metric.is_share]
     verb = "ranks" if len(others) == 1 else "rank"
+    *firsts, last = others
+    listed = f"{', '.join(firsts)} and {last}" if firsts else last
     return (
-        f"{' and '.join(others)} {verb} only methods that failed in at most {MOST_FAILED:.0%} of the samples, for a "
+        f"{listed} {verb} only methods that failed in at most {MOST_FAILED:.0%} of the samples, for a "
         f"refusal may count more than a poor edit; the others' stand in parentheses.{stars}".replace("%", " %")
     )
 
@@ -55,19 +57,27 @@ def ranking_note(metrics: Sequence[Metric]) -> str:
 def caption(results: Results) -> str:
     """Returns what was scored against: dataset, split, denominator, encoder, box area, control set or not."""
     data = results.dataset
-    similarity = results.metrics[0]
-    other = "" if similarity.id == "clip" else " (not CLIP: compare with this encoder only)"
     garments = f"{data.garments} garment{'s' if data.garments != 1 else ''}"
     n = f"n = {data.samples:,}" + (f" of {data.samples + data.not_reached:,}" if data.not_reached else "")
     parts = [
         f"{data.name} {data.split}, {samples_left_out(results) or n} ({garments})",
-        *([f"encoder: {similarity.encoder}{other}"] if similarity.encoder else []),
+        *filter(None, [encoder_text(results)]),
         f"mean box area {data.mean_box_area:.1f} %",
         f"originals {data.originals}",
     ]
     if data.control_set:
         parts.append("control set: rendered garments, not photographs")
     return "; ".join(parts) + "."
+
+
+def encoder_text(results: Results) -> str:
+    """Returns `encoder: NAME`, with what its scores must not be taken for; nothing where no metric has one."""
+    encoders = dict.fromkeys(
+        f"{metric.encoder} ({metric.note})" if metric.note else metric.encoder
+        for metric in results.metrics
+        if metric.encoder and not metric.is_share
+    )
+    return f"encoder{'s' if len(encoders) > 1 else ''}: {', '.join(map(str, encoders))}" if encoders else ""
 
 
 def samples_left_out(results: Results) -> str:
@@ -113,24 +123,22 @@ def footnotes(results: Results) -> list[str]:
             "Unfinished: n is the number of samples asked in this round so far; such scores can't be submitted."
         )
     if any(row.kind == "trivial" for row in rows):
-        notes.append(
-            "Flat grey is one grey, Faded draft the draft at 40 % contrast: what they gain in PSNR, no edit has made."
-        )
+        notes.append("Flat grey is one grey, Faded draft the draft at 40 % contrast: what they gain, no edit has made.")
     notes += _reference_notes(results)
     if any(row.privileged for row in rows):
         notes.append("† is told the answer: a baseline, not a competing system.")
     if any(row.supplied for row in rows):
         notes.append("‡ images made elsewhere and imported.")
-    if any(row.shows_two_pictures for row in rows):
-        notes.append(
-            f"≠ PSNR is more than {PSNR_GAP:g} dB lower with antialiasing: the pixels that it samples show something "
-            "else than those in between."
-        )
+    doubtful = {id for row in rows for id in row.doubtful}
+    notes += [f"≠ {metric.control_note}" for metric in results.metrics if metric.id in doubtful]
     if found := [row for row in table_rows(results) if row.identical]:
         which = ", ".join(f"{place(row)}: {row.identical}" for row in found)
-        notes.append(
-            f"PSNR of identical images is 361.2 dB by definition and lifts the mean; identical pairs: {which}."
-        )
+        notes += [
+            f"{short_label(metric)} of identical images is {metric.identical:.1f} {metric.unit} by definition and "
+            f"lifts the mean; identical pairs: {which}."
+            for metric in results.metrics
+            if metric.identical is not None
+        ]
     return notes
 
 
@@ -152,12 +160,12 @@ def failure_lines(results: Results) -> list[str]:
 
 def _reading(row: Row, metric: Metric, field: str) -> str:
     value = getattr(row.scores[metric.id], field)
-    return f"{short_label(metric)} " + ("–" if value is None else f"{value:z.{DECIMALS}f}")
+    return f"{short_label(metric)} {metric.text(value)}"
 
 
 def _bounds(row: Row, metric: Metric) -> str:
     score = row.scores[metric.id]
-    return f"{short_label(metric)} lies between {score.worst:z.{DECIMALS}f} and {score.best:z.{DECIMALS}f}"
+    return f"{short_label(metric)} lies between {metric.text(score.worst)} and {metric.text(score.best)}"
 
 
 def place(row: Row) -> str:

@@ -28,6 +28,7 @@ from fashionedit.metrics.regions import (
     outside_replaced,
     verbatim_share,
 )
+from fashionedit.metrics.registry import Picture
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT, cosine_similarity
 from fashionedit.types import Box
 
@@ -40,20 +41,19 @@ Opener = Callable[[], Image.Image]
 
 
 class Pictures:
-    """Opens pictures by their pixel digests; safe to use from several threads.
+    """Opens pictures by their pixel digests, and keeps the last ones; safe to use from several threads."""
 
-    Args:
-        keep: Whether the last pictures are kept, for somebody who comes back for them.
-    """
-
-    def __init__(self, *, keep: bool) -> None:
-        self._keep = keep
+    def __init__(self) -> None:
         self._openers: dict[str, Opener] = {}
         self._kept: ImageCache[Image.Image] = ImageCache(_MAX_BYTES)
 
     def name(self, digest: str, opener: Opener) -> None:
         """Says how a picture is opened; the first that is said holds."""
         self._openers.setdefault(digest, opener)
+
+    def picture(self, digest: str) -> Picture:
+        """Returns the picture as metrics take it."""
+        return Picture(digest, self.opener(digest))
 
     def opener(self, digest: str) -> Opener:
         """Returns what opens the picture."""
@@ -64,9 +64,8 @@ class Pictures:
         image = self._kept.get(digest)
         if image is None:
             image = to_rgb(self._openers[digest]())
-            if self._keep:
-                image.load()
-                self._kept.put(digest, image, image.width * image.height * 3)
+            image.load()
+            self._kept.put(digest, image, image.width * image.height * 3)
         return image
 
 

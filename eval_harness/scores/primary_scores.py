@@ -70,7 +70,7 @@ def row_primary_scores(results: Results, row: int, metric: Metric) -> list[float
         row: The index in `Results.rows`.
     """
     samples = results.row_samples[row]
-    stored = results.metrics[0].id if metric.is_share else metric.id
+    stored = metric.of or metric.id
     floor = next(index for index, one in enumerate(results.rows) if one.kind == "floor")
     return primary_scores(
         metric,
@@ -171,6 +171,6 @@ def _score(metric: Metric, values: Sequence[float], garments: Sequence[str]) -> 
         share = share_interval([value / 100 for value in values], garments)
         ends = None if share is None else (100 * share[0], 100 * share[1])
     else:
-        ends = mean_interval(mean, error, len(set(garments)), metric.limits)
+        ends = mean_interval(mean, error, len(set(garments)), metric.range)
     low, high = ends if ends is not None else (None, None)
     return MeasureValue(mean=mean, standard_error=error, low=low, high=high, n=len(values))

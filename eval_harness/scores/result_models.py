@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from fashionedit.eval_harness.running.records import RunIdentity
-from fashionedit.metrics.similarity import decibels
+from fashionedit.metrics.paper_metrics import OLDER_FACTS
 
 Kind = Literal["floor", "trivial", "editor", "baseline", "ceiling"]
 
-PSNR_GAP = 1.0
-"""By how much a row's PSNR may be above that with antialiasing, dB.
-
-Of 190 pairs of photographs none was: -0.01 to -0.26 dB; JPEG of quality 10, noise and blur lie further below."""
-
 MOST_FAILED = 0.05
-"""The share of failed rounds up to which a method is ranked by CLIP and PSNR; by the starred metric it always is.
+"""The share of failed rounds up to which a method is ranked by a mean; by a share of samples it always is.
 
 A failed round counts there with no more than the draft's score. That is more than a poor edit would have, so an editor
 that refuses whatever is hard has a higher mean than its twin that tries."""
@@ -28,25 +24,35 @@ class _Stored(BaseModel):
 
 
 class Metric(_Stored):
-    """One metric as it was computed.
+    """One metric as it was computed; the fields are those of `fashionedit.metrics.Metric`.
 
     Args:
-        id: `clip`, `clip_star` and `psnr`; with an encoder that is not CLIP `cosine` and `cosine_star` instead.
-        label: The column's heading.
-        unit: What a value is given in: cosine × 100, % of samples, dB.
-        scale: What the raw value was multiplied with.
-        encoder: Which model compared the images; None for PSNR.
-        threshold: For the starred metric, the cosine that a sample must exceed (strictly).
-        fingerprint: All that a score depends on; scores of different fingerprints never stand in one table.
+        control_limit: None where the metric has no control.
     """
 
     id: str
     label: str
     unit: str
     scale: float
+    digits: int = 2
+    limits: tuple[float, float] | None = None
+    identical: float | None = None
+    note: str = ""
     encoder: str | None = None
+    of: str | None = None
     threshold: float | None = None
+    control_limit: float | None = None
+    control_most: float | None = None
+    control_note: str = ""
     fingerprint: dict[str, str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, value: Any) -> Any:
+        """Adds what earlier versions did not write."""
+        if isinstance(value, dict) and "digits" not in value and isinstance(value.get("id"), str):
+            return OLDER_FACTS.get(value["id"], {}) | value
+        return value
 
     @property
     def is_share(self) -> bool:
@@ -54,11 +60,13 @@ class Metric(_Stored):
         return self.threshold is not None
 
     @property
-    def limits(self) -> tuple[float, float]:
-        """What a value can be at least and at most, in the metric's unit."""
-        if self.id == "psnr":
-            return 0.0, decibels(0.0)
-        return (0.0 if self.is_share else -self.scale), self.scale
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest value that is possible, in the metric's unit."""
+        return self.limits or (-math.inf, math.inf)
+
+    def text(self, value: float | None, sign: str = "") -> str:
+        """Returns a value with the metric's decimals; `–` for None."""
+        return "–" if value is None else f"{value:{sign}z.{self.digits}f}"
 
 
 class Measure(_Stored):
@@ -179,10 +187,11 @@ class Row(_Stored):
         ok: How many of them ended `ok` in this round.
         completers: How many ended `ok` in every round up to this one.
         failures: How many did not, by status; `not_run` where no record exists.
-        identical: In how many samples the scored image has exactly the original's pixels. PSNR is 361.2 dB there.
-        psnr_gap: By how much PSNR is above that with antialiasing, dB: mean over the rounds that ended `ok`, with both
-            cut at 60 dB; None where none did.
-        curve: The starred metric at each of `Results.thresholds`, %.
+        identical: In how many samples the scored image has exactly the original's pixels.
+        control_gaps: By metric id how far the metric lies above its control, in its unit: mean over the rounds that
+            ended `ok`, with both cut at `Metric.control_most`; without those where none did.
+        doubtful: The metrics whose gap is larger than they allow.
+        curve: The first share at each of `Results.thresholds`, %.
         measures: The measures by id; without those that no sample has.
         repeats: For each metric the primary score with each seed, the run's own first; empty where there is one seed.
     """
@@ -203,10 +212,22 @@ class Row(_Stored):
     failures: dict[str, int]
     identical: int
     scores: dict[str, Score]
-    psnr_gap: float | None = None
+    control_gaps: dict[str, float] = {}
+    doubtful: tuple[str, ...] = ()
     curve: tuple[float, ...] = ()
     measures: dict[str, MeasureValue] = {}
     repeats: dict[str, tuple[float, ...]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_psnr_gap(cls, value: Any) -> Any:
+        """Reads what earlier versions wrote."""
+        if isinstance(value, dict) and "psnr_gap" in value:
+            gap = value["psnr_gap"]
+            value = {key: one for key, one in value.items() if key != "psnr_gap"}
+            if isinstance(gap, int | float):
+                value |= {"control_gaps": {"psnr": gap}, "doubtful": ("psnr",) * (gap > 1)}
+        return value
 
     @property
     def failed(self) -> int:
@@ -218,14 +239,9 @@ class Row(_Stored):
         """The share of the samples that did not end `ok` in this round, 0..1."""
         return self.failed / self.requested
 
-    @property
-    def shows_two_pictures(self) -> bool:
-        """Whether PSNR and PSNR with antialiasing differ so much that the pixels in between show something else."""
-        return self.psnr_gap is not None and self.psnr_gap > PSNR_GAP
-
-    def is_ranked(self, metric: str) -> bool:
-        """Returns whether the row has a rank by this metric: by the starred one always, else if few rounds failed."""
-        return metric.endswith("_star") or self.failed_share <= MOST_FAILED
+    def is_ranked(self, metric: Metric) -> bool:
+        """Returns whether the row has a rank by this metric: by a share always, else if few rounds failed."""
+        return metric.is_share or self.failed_share <= MOST_FAILED
 
 
 class ScoredSample(_Stored):
@@ -273,6 +289,15 @@ class Results(_Stored):
     rows: tuple[Row, ...]
     samples: tuple[ScoredSample, ...]
     row_samples: tuple[RowSamples, ...]
+
+    def metric(self, id: str) -> Metric:
+        """Returns the metric of this id."""
+        return next(metric for metric in self.metrics if metric.id == id)
+
+    @property
+    def share(self) -> Metric | None:
+        """The first metric that counts samples; None where there is none."""
+        return next((metric for metric in self.metrics if metric.is_share), None)
 
     @property
     def metric_ids(self) -> tuple[str, ...]:

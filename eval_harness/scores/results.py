@@ -18,8 +18,9 @@ from fashionedit.eval_harness.running.records import RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleFacts, SampleSource
 from fashionedit.files import parse_model, read_regular, write_atomically
 from fashionedit.metrics.embedder import Embedder
+from fashionedit.metrics.registry import PAPER_METRICS, Metric, load_metrics
 
-from .aggregation import THRESHOLDS, Method, grouped, rows_of, with_repeats
+from .aggregation import Method, grouped, rows_of, with_repeats
 from .intervals import INTERVALS
 from .measures import Asked, Extent, changes_of
 from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
@@ -91,6 +92,7 @@ def build_results(
     source: DescribedSource,
     embedder: Embedder | None,
     *,
+    metrics: Sequence[Metric] | None = None,
     baselines: Iterable[tuple[EditorInfo, RoundOutcome]] | None = None,
     measures: bool = True,
     limit: int | None = None,
@@ -106,7 +108,8 @@ def build_results(
 
     Args:
         source: The dataset; the run's own kind of reference is taken from it, for the baselines too.
-        embedder: Gives the cosines; None scores by PSNR alone, without measures, for a table that is only printed.
+        embedder: For the measures; None leaves them out.
+        metrics: The columns; the paper's three with the embedder by default, and PSNR alone without one.
         baselines: The rows that every table has; by default `baseline_outcomes`, in both protocols, made in memory.
         measures: Whether it is measured too if only what was asked was changed: in the run's own rows, and in those of
             paste-reference as far as nothing has to be encoded for it.
@@ -119,6 +122,8 @@ def build_results(
     """
     if not source.ids:
         raise InvalidDataError(f"{source.name} {source.split} has no samples; a table needs at least one")
+    if metrics is None:
+        metrics = load_metrics(PAPER_METRICS if embedder is not None else ("psnr",), embedder)
     measures = measures and embedder is not None
     source = with_reference(source, run.identity.reference)
     repeats = [list(run.outcomes(source)), *(list(run.outcomes(source, k)) for k in range(1, run.identity.repeats))]
@@ -152,7 +157,7 @@ def build_results(
         if method.extent != "none"
         for _, _, change in changes_of(by_round, source)
     ]
-    scores = score(every, source, embedder, run.path, changes=asked, progress=progress)
+    scores = score(every, source, metrics, run.path, embedder=embedder, changes=asked, progress=progress)
     rows: list[tuple[Row, RowSamples]] = []
     for (method, protocol), rounds in groups.items():
         prompt = _prompt(method, protocol, run.identity.reference)
@@ -171,7 +176,7 @@ def build_results(
         metrics=scores.metrics,
         measures=scores.measured.measures if scores.measured is not None else (),
         interval=INTERVALS,
-        thresholds=THRESHOLDS,
+        thresholds=scores.thresholds,
         rows=tuple(row for row, _ in rows),
         samples=tuple(_sample(id, source.facts(id)) for id in source.ids),
         row_samples=tuple(samples for _, samples in rows),
@@ -290,9 +295,11 @@ def _misfits(results: Results) -> Iterator[str]:
     if not n or not results.rows or len(results.rows) != len(results.row_samples):
         yield f"{len(results.rows)} rows, {len(results.row_samples)} lists of samples, {n} samples"
         return
-    if len({*results.metric_ids}) != len(metrics) or sum(metric.is_share for metric in metrics) != 1:
-        yield "its metrics are not different ones of which one is a share"
     unstarred = {metric.id for metric in metrics if not metric.is_share}
+    counted = {metric.of for metric in metrics if metric.is_share}
+    if not metrics or len({*results.metric_ids}) != len(metrics) or not counted <= unstarred:
+        yield "its metrics are not different ones, or one is a share of another that is not there"
+        return
     for place, (row, found) in enumerate(zip(results.rows, results.row_samples, strict=True)):
         columns = [found.status, found.digests or found.status, *found.values.values(), *found.measures.values()]
         if {*map(len, columns)} != {n} or {*found.values} != unstarred or {*row.scores} != {*results.metric_ids}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,22 +13,18 @@ from fashionedit.errors import InvalidImageError
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.images import pixel_digest
+from fashionedit.metrics import registry as metrics
 from fashionedit.metrics.embedder import Embedder
-from fashionedit.metrics.encoder import ImageEncoder
-from fashionedit.metrics.pair_scores import psnr_of_pairs, score_pairs
-from fashionedit.metrics.similarity import ANTIALIASED_FINGERPRINT, PSNR_FINGERPRINT
+from fashionedit.metrics.registry import checked_scores
 
 from .measures import Asked, Change, Measured, Pictures, measure, measures_of
 from .result_models import Metric
 from .stored_scores import Pair, StoredScores
 
-STAR_THRESHOLD = 0.9
-"""CLIP* counts samples whose cosine is strictly above this (`CILP.py` of the reference scripts)."""
-
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
-_AT_ONCE = 48  # pairs, or changes: their pictures are still remembered when the changes are measured
+_AT_ONCE = 48  # pairs, or changes: their pictures are still remembered for the next metric, and for the measures
 
 
 class DamagedImageError(InvalidImageError):
@@ -46,85 +42,74 @@ class DamagedImageError(InvalidImageError):
 
 @dataclass(frozen=True)
 class Scores:
-    """The raw scores of pairs: PSNR in dB, cosines in -1..1 and the measures of changes, where they were asked for.
+    """The raw scores of pairs by metric, those of their controls, and the measures of changes where they are wanted.
 
     Args:
-        antialiased: PSNR a second time, by `antialiased_psnr`.
+        metrics: What `results.json` says of each metric, in the order of the columns.
+        thresholds: At which the curve of the first share is drawn.
+        stores: The raw values by metric id; a share has none of its own.
+        controls: Those of the controls, by the id of the metric that they control.
     """
 
     metrics: tuple[Metric, ...]
-    psnrs: StoredScores
-    antialiased: StoredScores
-    cosines: StoredScores | None = None
+    thresholds: tuple[float, ...]
+    stores: Mapping[str, StoredScores]
+    controls: Mapping[str, StoredScores]
     measured: Measured | None = None
 
     def raw(self, metric: Metric, pair: Pair) -> float:
-        """Returns the pair's raw value: dB for PSNR, a cosine for the others."""
-        return self.psnrs[pair] if metric.id == "psnr" or self.cosines is None else self.cosines[pair]
+        """Returns the pair's raw value, of the metric that is counted where this one is a share."""
+        return self.stores[metric.of or metric.id][pair]
 
-    def __contains__(self, pair: Pair) -> bool:
-        known = pair in self.psnrs and pair in self.antialiased
-        return known and (self.cosines is None or pair in self.cosines)
-
-
-_PSNR = Metric(id="psnr", label="PSNR", unit="dB", scale=1, fingerprint=dict(PSNR_FINGERPRINT))
+    def control(self, metric: Metric, pair: Pair) -> float | None:
+        """Returns the pair's raw value computed in the other way; None where the metric has no control."""
+        return self.controls[metric.id][pair] if metric.id in self.controls else None
 
 
-def metrics_of(encoder: ImageEncoder, threshold: float = STAR_THRESHOLD) -> tuple[Metric, Metric, Metric]:
-    """Returns the three metrics as this encoder gives them; they are called CLIP only where it is one."""
-    name, label = ("clip", "CLIP") if encoder.is_clip else ("cosine", f"Cosine ({encoder.label})")
-    star = "CLIP*" if encoder.is_clip else f"Cosine* ({encoder.label})"
-    similarity = dict(encoder.fingerprint)
-    return (
-        Metric(id=name, label=label, unit="cosine × 100", scale=100, encoder=encoder.label, fingerprint=similarity),
-        Metric(
-            id=f"{name}_star",
-            label=star,
-            unit=f"% of samples with cosine > {threshold:g}",
-            scale=100,
-            encoder=encoder.label,
-            threshold=threshold,
-            fingerprint=similarity,
-        ),
-        _PSNR,
-    )
+def described(metric: metrics.Metric) -> Metric:
+    """Returns what `results.json` says of a metric."""
+    names = Metric.model_fields.keys() - {"control_limit"}
+    limit = None if metric.control is None else metric.control_limit
+    return Metric(**{name: getattr(metric, name) for name in names}, control_limit=limit)
 
 
 def score(
     outcomes: Iterable[RoundOutcome],
     source: SampleSource,
-    embedder: Embedder | None,
+    columns: Sequence[metrics.Metric],
     run_path: Path,
     *,
+    embedder: Embedder | None = None,
     changes: Sequence[Asked] = (),
     progress: Progress | None = None,
 ) -> Scores:
     """Returns the scores of every outcome's image, and of the drafts of their samples, each with its sample's original.
 
-    Pairs that `run_path/scores` holds are not scored again, and their pictures not opened. Each pair is stored as soon
-    as it is scored, so what a killed process had done stays done.
+    Pairs that `run_path/scores` holds are not scored again, and their pictures not opened. Scores are stored after
+    each part of at most 48 pairs, so what a killed process had done stays done. Metrics that need no encoder come
+    first, so that one that fails costs no encoding.
 
     Args:
-        embedder: Gives the cosines; None scores by PSNR alone, without measures.
+        columns: The metrics, in the order of the columns.
+        embedder: For the measures; None leaves them out.
         changes: What is to be measured besides, of the same outcomes.
         progress: Called with the pairs and changes done, and with those that there are in all, while there are any.
 
     Raises:
         DamagedImageError: An image of the run can't be read or has other pixels than its record says.
-        InvalidDataError: A score is not finite.
+        InvalidDataError: A metric fails, or a score is not finite.
     """
-    psnrs = StoredScores(run_path / "scores", "psnr", _PSNR.fingerprint)
-    antialiased = StoredScores(run_path / "scores", "psnr_antialiased", ANTIALIASED_FINGERPRINT)
-    measured: Measured | None = None
-    if embedder is None:
-        scores = Scores((_PSNR,), psnrs, antialiased)
-    else:
-        metrics = metrics_of(embedder.encoder)
-        measured = Measured(run_path / "scores", measures_of(embedder.encoder)) if changes else None
-        cosines = StoredScores(run_path / "scores", metrics[0].id, metrics[0].fingerprint)
-        scores = Scores(metrics, psnrs, antialiased, cosines, measured)
+    stores: dict[str, StoredScores] = {}
+    controls: dict[str, StoredScores] = {}
+    scorers: list[tuple[metrics.Metric, StoredScores]] = []
+    for metric in sorted(columns, key=lambda one: one.needs_encoder):
+        for place, scorer in ((stores, metric if metric.of is None else None), (controls, metric.control)):
+            if scorer is not None:
+                place[metric.id] = StoredScores(run_path / "scores", scorer.id, scorer.fingerprint)
+                scorers.append((scorer, place[metric.id]))
+    measured = Measured(run_path / "scores", measures_of(embedder.encoder)) if changes and embedder else None
     todo: dict[str, _Todo] = {}  # by original, so that its results come one after the other
-    pictures = Pictures(keep=bool(changes))
+    pictures = Pictures()
     for outcome in outcomes:
         digests = source.digests(outcome.sample)
         pictures.name(digests.original, partial(_original, source, outcome.sample))
@@ -132,7 +117,7 @@ def score(
         pictures.name(outcome.current.digest, partial(_verified, outcome))
         for image in (digests.draft, outcome.current.digest):
             pair = (image, digests.original)
-            if pair not in scores:
+            if any(pair not in store for _, store in scorers):
                 todo.setdefault(digests.original, _Todo()).pairs.setdefault(pair)
     for asked in changes:
         pictures.name(asked.change.reference, partial(_reference, source, asked.change))
@@ -140,27 +125,18 @@ def score(
             todo.setdefault(asked.change.original, _Todo()).changes.setdefault(asked)
     done, total = 0, sum(len(one.pairs) + len(one.changes) for one in todo.values())
     for block in _blocks(todo.values()):
-        items = (
-            ((image, pictures.opener(image)), (original, pictures.opener(original))) for image, original in block.pairs
-        )
-        if embedder is None:
-            found: Iterable[tuple[float | None, float, float]] = ((None, *both) for both in psnr_of_pairs(items))
-        else:
-            found = ((one.cosine_similarity, one.psnr, one.antialiased) for one in score_pairs(items, embedder))
-        for pair, (cosine, psnr, averaged) in zip(block.pairs, found, strict=True):
-            if cosine is not None and scores.cosines is not None:
-                scores.cosines.add(pair, cosine)
-            scores.psnrs.add(pair, psnr)
-            scores.antialiased.add(pair, averaged)
-            done += 1
-            if progress is not None:
-                progress(done, total)
+        for scorer, store in scorers:
+            missing = [pair for pair in block.pairs if pair not in store]
+            shown = [(pictures.picture(image), pictures.picture(original)) for image, original in missing]
+            for pair, value in zip(missing, checked_scores(scorer, shown), strict=True):
+                store.add(pair, value)
         if block.changes and measured is not None and embedder is not None:
             measure(list(block.changes), pictures, embedder, measured)
-            done += len(block.changes)
-            if progress is not None:
-                progress(done, total)
-    return scores
+        done += len(block.pairs) + len(block.changes)
+        if progress is not None:
+            progress(done, total)
+    thresholds = next((metric.thresholds for metric in columns if metric.of is not None), ())
+    return Scores(tuple(map(described, columns)), thresholds, stores, controls, measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +148,12 @@ class _Todo:
 
 
 def _blocks(todo: Iterable[_Todo]) -> Iterator[_Todo]:
-    """Yields it in parts whose pictures are remembered until their changes are measured; at once if there are none."""
+    """Yields it in parts whose pictures are remembered until all metrics and measures have seen them."""
     block = _Todo()
     for one in todo:
         block.pairs.update(one.pairs)
         block.changes.update(one.changes)
-        if block.changes and max(len(block.pairs), len(block.changes)) >= _AT_ONCE:
+        if max(len(block.pairs), len(block.changes)) >= _AT_ONCE:
             yield block
             block = _Todo()
     if block.pairs or block.changes:

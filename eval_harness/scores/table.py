@@ -6,7 +6,6 @@ from fashionedit.runtime.secrets import printable
 from fashionedit.runtime.tables import column_widths, cut, escaped, markdown_rows, text_line, text_width, wrapped
 
 from .labels import (
-    DECIMALS,
     caption,
     failed_text,
     failure_lines,
@@ -64,9 +63,9 @@ def to_console(results: Results, width: int | None = None) -> str:
 def cell(row: Row, metric: Metric, *, error: bool = True) -> str:
     """Returns the primary score with its standard error, as `85.77 ± 0.31`; in parentheses where it is not ranked."""
     score = row.scores[metric.id]
-    text = f"{score.mean:z.{DECIMALS}f}"
+    text = metric.text(score.mean)
     if error and score.standard_error is not None:
-        text += f" ± {score.standard_error:z.{DECIMALS}f}"
+        text += f" ± {metric.text(score.standard_error)}"
     return ranked_text(text, row, metric)
 
 

@@ -67,7 +67,7 @@ def timing(run: ScorableRun, source: SampleSource, results: Results | None = Non
 
     Each round has `edits` (rounds with a record), `seconds`, `mean_seconds` and `median_seconds` of the calls whose
     time is known, s, `attempts`, `cost_usd` and `usd_per_edit`; what is not known is None. With results it also has
-    `accepted`, the samples that count for the starred metric after this round, and `seconds_per_accepted` and
+    `accepted`, the samples that count for the first share after this round, and `seconds_per_accepted` and
     `usd_per_accepted`: the sums of all rounds up to this one, of all samples, divided by that number.
 
     Args:
@@ -105,14 +105,15 @@ def _round(protocol: str, number: int, outcomes: Sequence[RoundOutcome]) -> dict
 
 
 def _accepted(one: dict[str, Any], rounds: Sequence[dict[str, Any]], results: Results) -> dict[str, Any]:
+    if results.share is None:
+        return {}
     protocol, number = one["protocol"], one["round"]
-    star = next(metric for metric in results.metrics if metric.is_share)
     place = next(
         index
         for index, row in enumerate(results.rows)
         if row.run is not None and (row.protocol, row.round) == (protocol, number)
     )
-    accepted = sum(value > 0 for value in row_primary_scores(results, place, star))
+    accepted = sum(value > 0 for value in row_primary_scores(results, place, results.share))
     earlier = [other for other in rounds if other["protocol"] == protocol and other["round"] <= number]
     found: dict[str, Any] = {"accepted": accepted}
     for name, field in (("seconds_per_accepted", "seconds"), ("usd_per_accepted", "cost_usd")):

@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-from fashionedit.errors import InvalidDataError
-
 from .options import (
     PATH,
     data_again_option,
@@ -51,10 +49,11 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
 )
 @click.option(
     "--metric",
-    type=click.Choice(["all", "psnr"]),
-    default="all",
-    show_default=True,
-    help="psnr needs no encoder: it prints the table of PSNR, and writes neither results nor a page.",
+    "metric_names",
+    multiple=True,
+    metavar="METRIC",
+    help="A column of the table, instead of clip, clip_star and psnr; may be repeated. Also similarity:ENCODER, the "
+    "metric of an installed package, or file.py:Class.",
 )
 @click.option(
     "--measures/--no-measures",
@@ -75,7 +74,7 @@ def score(
     encoder: str,
     device: str,
     precision: Any,
-    metric: str,
+    metric_names: tuple[str, ...],
     measures: bool,
     limit: int | None,
     details: bool,
@@ -86,25 +85,25 @@ def score(
     An unfinished run is scored over what it has asked so far, and its table says so.
 
     What was scored before is not scored again. The floor (the draft), the leak baselines and the ceiling are scored
-    along with every run.
+    along with every run. Where no --metric needs an encoder, none is loaded, and side effects are not measured.
     """
     from fashionedit.eval_harness.scored_run import score_run
-    from fashionedit.eval_harness.scores.results import build_results, merge
-    from fashionedit.metrics import load_encoder
+    from fashionedit.eval_harness.scores.results import merge
+    from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder, load_metrics
+    from fashionedit.metrics.registry import PAPER_METRICS, needs_encoder
 
-    if metric == "psnr" and details:
-        raise InvalidDataError("--metric psnr prints the table alone; leave --details out")
+    def load_embedder(spec: str) -> Embedder:
+        return Embedder(load_encoder(spec, device=device, precision=precision), EmbeddingCache())
+
+    names = metric_names or PAPER_METRICS
+    wanted = needs_encoder(names)  # an unknown name is said before anything is loaded
     opened = [open_run(path, data, quiet) for path in runs]
+    embedder = load_embedder(encoder) if wanted else None
+    metrics = load_metrics(names, embedder, load_embedder)
     bar = progress_bar(quiet)
-    if metric == "psnr":
-        found = []
-        for run, source in opened:
-            with bar(f"scoring {run.identity.editor.name}", "pair") as shown:
-                found.append(build_results(run, source, None, limit=limit, progress=shown.at))
-        print_table(merge(found))
-        return
-    model = load_encoder(encoder, device=device, precision=precision)
-    scored = [score_run(run, source, model, bar, measures=measures, limit=limit) for run, source in opened]
+    scored = [
+        score_run(run, source, embedder, bar, metrics=metrics, measures=measures, limit=limit) for run, source in opened
+    ]
     print_table(merge([results for results, _ in scored]), runs if details else None)
     for _, page in scored:
         echo(f"page: {page}", err=True)

@@ -148,7 +148,9 @@ def forge(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     change(content)
     results = Results.model_validate(content)
     rows = tuple(
-        rebuilt.model_copy(update={"measures": row.measures, "repeats": row.repeats, "psnr_gap": row.psnr_gap})
+        rebuilt.model_copy(
+            update={name: getattr(row, name) for name in ("measures", "repeats", "control_gaps", "doubtful")}
+        )
         for row, rebuilt in rebuilt_rows(results)
     )
     results = results.model_copy(update={"rows": rows})

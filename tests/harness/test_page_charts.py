@@ -17,6 +17,8 @@ from fashionedit.eval_harness.page.series import series
 from fashionedit.eval_harness.scores.primary_scores import breakdown
 from fashionedit.eval_harness.scores.result_models import Gain, Results
 from fashionedit.eval_harness.scores.results import build_results, merge
+from fashionedit.eval_harness.scores.scoring import described
+from fashionedit.metrics.paper_metrics import Psnr
 
 
 @pytest.fixture
@@ -154,7 +156,7 @@ def test_a_long_name_is_cut_and_its_prompt_is_not() -> None:
 
 
 def test_losses_have_a_minus_as_long_as_the_plus() -> None:
-    assert [signed(value) for value in (1.5, -1.5, 0.0)] == ["+1.50", "−1.50", "+0.00"]
+    assert [signed(value, described(Psnr())) for value in (1.5, -1.5, 0.0)] == ["+1.50", "−1.50", "+0.00"]
 
 
 def test_names_stay_apart_and_inside_the_canvas() -> None:

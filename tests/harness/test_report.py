@@ -20,6 +20,7 @@ from fashionedit.eval_harness.page.chosen import chosen_samples
 from fashionedit.eval_harness.page.pictures import FILE_BUDGET, SamplePictures, picture_size
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.scores.results import build_results, merge
+from fashionedit.metrics.similarity import decibels
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{ 7*7 }}"
 
@@ -47,7 +48,7 @@ def test_values_and_words_are_the_samples_own(source: ScoredSource, tmp_path: Pa
     run = DrawnRun(tmp_path, source)
     results = build_results(run, source, toy_embedder())
     written = page(tmp_path, source, run)
-    assert written.index["metrics"] == [["Cosine", "cosine × 100"], ["PSNR", "dB"]]
+    assert written.index["metrics"] == [["Cosine", "cosine × 100", 2, None], ["PSNR", "dB", 2, decibels(0.0)]]
     for place, (brief, detail) in enumerate(zip(written.index["samples"], written.details, strict=True)):
         sample = source.sample(source.ids[place])
         assert brief["id"] == sample.id

@@ -130,7 +130,7 @@ def test_a_damaged_image_is_named_and_stops_no_scoring(scored: Scored, tmp_path:
     damaged = RunFolder.open(tmp_path / "run")
     with pytest.warns(UserWarning, match="the image of sample .* rounds count as not run") as caught:
         results, page = score_run(
-            damaged, scored.source, scored.embedder.encoder, lambda title, unit: Bar(title, unit, hidden=True)
+            damaged, scored.source, scored.embedder, lambda title, unit: Bar(title, unit, hidden=True)
         )
     assert 1 <= len(caught) <= 2
     assert page.exists()

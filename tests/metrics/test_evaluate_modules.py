@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, UnknownNameError
-from fashionedit.metrics import METRICS, load, load_encoder
+from fashionedit.metrics import EVALUATE_MODULES, load, load_encoder
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -52,7 +52,7 @@ def pairs(picture: Any) -> tuple[list[Image.Image], list[Image.Image]]:
     return first, second
 
 
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", sorted(EVALUATE_MODULES))
 def test_each_loads_from_a_checkout_by_relative_path(
     name: str, monkeypatch: pytest.MonkeyPatch, counting_encoder: Any, pairs: Any
 ) -> None:
@@ -64,9 +64,9 @@ def test_each_loads_from_a_checkout_by_relative_path(
     assert result["n"] == 5
 
 
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", sorted(EVALUATE_MODULES))
 def test_each_is_the_main_class_of_its_module_in_the_package(name: str) -> None:
-    module, cls = METRICS[name]
+    module, cls = EVALUATE_MODULES[name]
     found = import_main_class(module)
     assert found is not None
     assert found.__name__ == cls
@@ -174,7 +174,7 @@ def test_a_metric_made_after_the_weights_changed_sees_the_new_ones(tiny_clip: Pa
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", sorted(EVALUATE_MODULES))
 def test_one_file_has_one_score(
     name: str, orientation: int, counting_encoder: Any, tmp_path: Path, picture: Any
 ) -> None:
@@ -277,7 +277,7 @@ def test_a_picture_edited_after_it_was_opened_is_scored_as_edited(
         assert found == pytest.approx([361.2 if name == "psnr" else 100.0], abs=0.01)
 
 
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", sorted(EVALUATE_MODULES))
 def test_a_failed_batch_leaves_nothing_behind(name: str, counting_encoder: Any, pairs: Any) -> None:
     options = {} if name == "psnr" else {"encoder": counting_encoder()}
     metric = load(name, **options)
@@ -301,7 +301,7 @@ def test_a_failed_batch_leaves_nothing_behind(name: str, counting_encoder: Any, 
         ([None], [None], "prediction 0 is a NoneType"),
     ],
 )
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", sorted(EVALUATE_MODULES))
 def test_wrong_inputs_get_one_sentence(name: str, predictions: Any, references: Any, words: str) -> None:
     with pytest.raises(InvalidDataError, match=words):
         load(name).compute(predictions=predictions, references=references)

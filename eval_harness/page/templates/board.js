@@ -85,13 +85,13 @@ const showMap = (sample, before, after, side) => {
   return canvas;
 };
 
-const IDENTICAL = 361;  // dB: nothing but the very same pixels comes near
 const valuesOf = (values, before) =>
   el("dl", { class: "values" }, ...values.map((value, metric) => {
     const change = before.length ? value - before[metric] : 0;
-    const same = value > IDENTICAL;
-    const said = same ? "identical" : Math.abs(change) >= 0.005 ? signed(change) : "";
-    return el("div", {}, el("dt", {}, index.metrics[metric][0]), el("dd", {}, fixed(value),
+    const [label, , digits, identical] = index.metrics[metric];
+    const same = identical !== null && value > identical - 0.1;  // nothing but the very same pixels comes near
+    const said = same ? "identical" : Math.abs(change) >= shown(digits) ? signed(change, digits) : "";
+    return el("div", {}, el("dt", {}, label), el("dd", {}, fixed(value, digits),
       said ? el("small", { class: change > 0 || same ? "up" : "down" }, ` ${said}`) : null));
   }));
 
@@ -146,9 +146,11 @@ const standing = (brief, places) => {
   const least = index.metrics.map((_, metric) => Math.min(...places.map((place) => last(place)[metric])));
   const line = (name, values, place) =>
     el("tr", { class: place === undefined ? "floor" : `c${index.rows[place].colour}` }, el("th", { scope: "row" }, el("div", {}, ...name)),
-      ...values.map((value, metric) => el("td", {
-        class: place !== undefined && best[metric] - least[metric] >= 0.005 && value > best[metric] - 0.005 ? "best" : "",
-      }, fixed(value))));
+      ...values.map((value, metric) => {
+        const digits = index.metrics[metric][2], least_shown = shown(digits);
+        const leads = place !== undefined && best[metric] - least[metric] >= least_shown && value > best[metric] - least_shown;
+        return el("td", { class: leads ? "best" : "" }, fixed(value, digits));
+      }));
   const lines = places.map((place) => {
     const row = index.rows[place];
     return line([marker(row), el("span", {}, el("bdi", {}, row.method), " ", el("small", {}, row.prompt))], last(place), place);

@@ -100,5 +100,6 @@ const svg = (tag, attributes, ...children) => {
 
 const nameOf = (row) => (row.prompt ? `${row.method}, ${row.prompt}` : row.method);
 const words = (status) => status.replaceAll("_", " ");
-const fixed = (value) => value.toFixed(2).replace(/^-0\.00$/, "0.00");
-const signed = (value) => (value <= -0.005 ? "−" : "+") + Math.abs(value).toFixed(2);
+const shown = (digits) => 0.5 / 10 ** digits;  // smaller differences are not seen
+const fixed = (value, digits = 2) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
+const signed = (value, digits = 2) => (value <= -shown(digits) ? "−" : "+") + Math.abs(value).toFixed(digits);

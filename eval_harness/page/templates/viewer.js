@@ -115,7 +115,7 @@ const stageOf = (sample, steps, left, right) => {
 };
 
 const toldOf = (sample, step, row) => {
-  const facts = step.values.map((value, metric) => [index.metrics[metric][0], fixed(value)]);
+  const facts = step.values.map((value, metric) => [index.metrics[metric][0], fixed(value, index.metrics[metric][2])]);
   for (const [id, label, unit] of index.measures)
     if (step.measures && id in step.measures) facts.push([label, fixed(step.measures[id]), unit]);
   const round = step.order === undefined ? 0 : index.rows[row].rounds[step.order];
