@@ -141,7 +141,9 @@ def load_metrics(
         if other := next((names[at] for at in range(place) if metrics[at].id == metric.id), None):
             raise InvalidDataError(f"{other} and {names[place]} are both the metric {metric.id!r}; name one of them")
         if metric.of is not None and metric.of not in {one.id for one in metrics if one.of is None}:
-            raise InvalidDataError(f"the metric {names[place]} counts {metric.of}; name that metric too")
+            raise InvalidDataError(
+                f"{names[place]} is a share of the metric {metric.of!r}, which is not among {', '.join(names)}; add it"
+            )
     return tuple(metrics)
 
 
@@ -178,7 +180,7 @@ def _loaded(spec: str) -> Any:
         return load_attribute(spec, "metric")[0]
     except FashionEditError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidDataError(f"{spec} can't be imported ({described(error)}); mend its module") from error
 
 
@@ -197,7 +199,7 @@ def _made(name: str, cls: type[Metric], embedder: Embedder | None) -> Metric:
             metric.fingerprint = {"metric": metric.id, **metric.fingerprint, "source": source}
     except FashionEditError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidDataError(f"the metric {name} can't be made ({described(error)})") from error
     texts = {"label": metric.label, "unit": metric.unit}
     low, high = metric.limits or (-math.inf, math.inf)
@@ -222,11 +224,15 @@ def checked_scores(metric: Metric, pairs: Pairs) -> list[float]:
             package's own, such as a picture that can't be read, pass through.
     """
     try:
-        values = list(metric.score(pairs))
+        values = metric.score(pairs)
     except FashionEditError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidDataError(f"the metric {metric.id} failed ({described(error)}); {_KEPT}") from error
+    if not isinstance(values, Sequence | np.ndarray):
+        raise InvalidDataError(
+            f"the metric {metric.id} returned a {type(values).__name__}; return a list with one number a pair; {_KEPT}"
+        )
     if len(values) != len(pairs):
         raise InvalidDataError(
             f"the metric {metric.id} returned {len(values)} values for {len(pairs)} pairs; return one each; {_KEPT}"

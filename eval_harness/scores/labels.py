@@ -72,12 +72,12 @@ def caption(results: Results) -> str:
 
 def encoder_text(results: Results) -> str:
     """Returns `encoder: NAME`, with what its scores must not be taken for; nothing where no metric has one."""
-    encoders = dict.fromkeys(
-        f"{metric.encoder} ({metric.note})" if metric.note else metric.encoder
-        for metric in results.metrics
-        if metric.encoder and not metric.is_share
-    )
-    return f"encoder{'s' if len(encoders) > 1 else ''}: {', '.join(map(str, encoders))}" if encoders else ""
+    notes: dict[str, str] = {}
+    for metric in results.metrics:
+        if metric.encoder and not metric.is_share:
+            notes[metric.encoder] = notes.get(metric.encoder) or metric.note
+    texts = [f"{encoder} ({note})" if note else encoder for encoder, note in notes.items()]
+    return f"encoder{'s' if len(texts) > 1 else ''}: {', '.join(texts)}" if texts else ""
 
 
 def samples_left_out(results: Results) -> str:

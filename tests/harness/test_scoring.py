@@ -260,3 +260,49 @@ def test_score_by_psnr_alone_loads_no_encoder(
     assert "Gain over the draft" in shown
     assert [metric.id for metric in read_results(run / "results.json").metrics] == ["psnr"]
     assert {path.name.partition("-")[0] for path in (run / "scores").iterdir()} == {"psnr", "psnr_antialiased"}
+
+
+METRICS_OF_ONES_OWN = """
+import numpy as np
+from fashionedit.metrics import Metric
+
+class Sharpness(Metric):
+    id, label, unit, digits = "sharpness", "Sharpness", "ratio of the mean gradients", 3
+
+    def score(self, pairs):
+        gradient = lambda picture: np.abs(np.diff(picture.pixels.astype(float), axis=0)).mean()
+        return [gradient(result) / gradient(original) for result, original in pairs]
+
+class Broken(Sharpness):
+    id = "broken"
+
+    def score(self, pairs):
+        return [float("nan")] * len(pairs)
+"""
+
+
+def test_a_metric_of_ones_own_has_a_column_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(METRICS_OF_ONES_OWN)
+    main(["run", "identity", "--data", "synthetic:3", "--split", "train", "--out", "run", "--quiet"])
+    columns = ["--metric", "psnr", "--metric", "mine.py:Sharpness"]
+    main(["score", "run", *columns, "--quiet"])
+    capsys.readouterr()
+    for command in (["show", "run", "--details"], ["show", "run", "--markdown"], ["compare", "run", "flat-grey"]):
+        main(command)
+        assert "Sharpness" in capsys.readouterr().out
+    main(["show", "run", "--json"])
+    results = json.loads(capsys.readouterr().out)
+    assert [metric["id"] for metric in results["metrics"]] == ["psnr", "sharpness"]
+    assert next(row for row in results["rows"] if row["kind"] == "ceiling")["scores"]["sharpness"]["mean"] == 1
+    page = Path("run/report.html").read_text()
+    assert page.count("Sharpness") > 3
+    main(["export", "run", "--out", "logs"])
+    before = {path.name: path.read_bytes() for path in Path("run/scores").iterdir()}
+    with pytest.raises(SystemExit):
+        main(["score", "run", "--metric", "mine.py:Broken", *columns, "--quiet"])
+    assert "is nan; a score is a finite number" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in Path("run/scores").iterdir()} == before
+    assert len(read_results(Path("run/results.json")).metrics) == 2
