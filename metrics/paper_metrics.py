@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fashionedit.images import ImageCache
 
 from .bilinear import resize_area, resize_bilinear
 from .embedder import Embedder
@@ -31,7 +32,7 @@ THRESHOLDS = tuple(number / 100 for number in range(70, 99))
 """The cosines of the threshold curve, 0.70 to 0.98; that of CLIP* is among them."""
 
 _NOT_CLIP = "not CLIP: compare with this encoder only"
-_KEPT = 128  # resized pictures, 197 kB each
+_RESIZED_BYTES = 25 * 2**20  # 128 resized pictures
 _THREADS = 2
 
 
@@ -94,24 +95,21 @@ class _Psnr(Metric):
     resize: Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[np.uint8]]
 
     def __init__(self) -> None:
-        self._resized: OrderedDict[str, NDArray[np.uint8]] = OrderedDict()
+        self._resized: ImageCache[NDArray[np.uint8]] = ImageCache(_RESIZED_BYTES)
 
     def score(self, pairs: Pairs, /) -> Sequence[float]:
         """Returns the PSNR of each pair, dB. Originals that come again are not resized again."""
         pictures = {picture.digest: picture for pair in pairs for picture in pair}
-        missing = [picture for digest, picture in pictures.items() if digest not in self._resized]
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="resize") as pool:
-            self._resized |= zip([one.digest for one in missing], pool.map(self._pixels, missing), strict=True)
-        values = [
-            peak_signal_noise_ratio(self._resized[result.digest], self._resized[original.digest])
-            for result, original in pairs
-        ]
-        while len(self._resized) > _KEPT:
-            self._resized.popitem(last=False)
-        return values
+            pixels = dict(zip(pictures, pool.map(self._pixels, pictures.values()), strict=True))
+        return [peak_signal_noise_ratio(pixels[result.digest], pixels[original.digest]) for result, original in pairs]
 
     def _pixels(self, picture: Picture) -> NDArray[np.uint8]:
-        return type(self).resize(picture.pixels, PSNR_SIZE)
+        pixels = self._resized.get(picture.digest)
+        if pixels is None:
+            pixels = type(self).resize(picture.pixels, PSNR_SIZE)
+            self._resized.put(picture.digest, pixels, pixels.nbytes)
+        return pixels
 
 
 class AntialiasedPsnr(_Psnr):
