@@ -175,7 +175,7 @@ class Bare:
 
     def describe(self) -> EditorInfo:
         """Returns its name."""
-        return EditorInfo("tiny pipeline", "tiny pipeline 1", ("vanilla",))
+        return EditorInfo("tiny pipeline", "tiny pipeline 1", takes_reference=False)
 
     def edit(self, request: EditRequest) -> EditResult:
         """Returns the pipeline's picture."""

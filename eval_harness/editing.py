@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -68,7 +68,7 @@ class EditRequest:
 
     Args:
         request_id: Opaque, unique within the run, the same when a run continues.
-        protocol: `vanilla` (image + text) or `bug` (image + text + reference image).
+        protocol: The protocol's name, such as `vanilla` (image + text) or `bug` (image + text + reference image).
         round: 1, 2, 3.
         instruction: The whole prompt, as the reference scripts word it.
         images: The image to edit first (role `base`), then the reference where the protocol has one. Mode RGB.
@@ -93,7 +93,7 @@ class EditRequest:
 
     @property
     def references(self) -> tuple[Image.Image, ...]:
-        """The image prompts; empty in `vanilla`."""
+        """The image prompts; empty in a protocol that shows none."""
         return tuple(item.image for item in self.images if item.role == "reference")
 
 
@@ -169,7 +169,8 @@ class EditorInfo:
     Args:
         name: How tables call it.
         fingerprint: Changes whenever the same request could be answered otherwise: model, revision, code, settings.
-        protocols: The protocols it can take part in.
+        takes_reference: Whether it can be shown a reference image beside the image to edit.
+        needs_reference: Whether it can do nothing without one.
         privileged: Whether it is told the answer; such rows are baselines, marked, never submitted.
         state: Whether its rounds are chained by images alone, or by the provider's memory too: a track of its own.
         stitched: Whether it takes one image only, so that base and reference are shown side by side in one picture;
@@ -182,7 +183,9 @@ class EditorInfo:
 
     name: str
     fingerprint: str
-    protocols: tuple[str, ...] = ("vanilla", "bug")
+    _: KW_ONLY
+    takes_reference: bool = True
+    needs_reference: bool = False
     privileged: bool = False
     state: StateTrack = "images"
     stitched: bool = False

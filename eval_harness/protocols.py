@@ -1,4 +1,4 @@
-"""What an editor is asked in each protocol, in the words of the reference scripts."""
+"""The protocols: what an editor is shown and told in each. A new one is one entry of `PROTOCOLS`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,31 @@ class EditingProtocol:
     """One way to ask for the differences of a sample.
 
     Args:
-        name: How it is called on the command line and in records.
-        prompt: What Table 1 of the paper writes in its column "Prompt".
-        lead: The words before the description.
+        name: The name on the command line and in records.
+        label: The column "Prompt" of tables, as in Table 1; `{reference}` stands for the kind of reference.
+        words: The instruction; `{description}` stands for the description of the round's difference.
         roles: The images an editor is shown, in this order.
+        edits: Whether an editor is called at all; the draft is scored as it is.
     """
 
     name: str
-    prompt: str
-    lead: str
+    label: str
+    words: str
     roles: tuple[Role, ...]
+    edits: bool = True
 
     @property
-    def edits(self) -> bool:
-        """Whether an editor is asked at all; the draft is only looked at."""
-        return bool(self.lead)
+    def shows_reference(self) -> bool:
+        """Whether a reference image is among the images."""
+        return "reference" in self.roles
+
+    def prompt(self, reference: str = "image") -> str:
+        """Returns the label for one kind of reference (`ReferenceKind.label`).
+
+        >>> PROTOCOLS["bug"].prompt("sketch")
+        'text+sketch'
+        """
+        return self.label.replace("{reference}", reference)
 
     def rounds(self, count: int) -> tuple[int, ...]:
         """Returns the rounds of a run of `count` rounds: 1..count, or 0 alone for the draft.
@@ -49,25 +59,33 @@ class EditingProtocol:
         return tuple(range(1, count + 1)) if self.edits else (0,)
 
     def instruction(self, description: str) -> str:
-        """Returns the whole prompt: the lead and the description with nothing between them, not even a space.
+        """Returns the whole instruction.
+
+        In the paper's protocols nothing stands between the lead and the description, not even a space.
 
         Source: `TextEdit.py` and `TextImageEdit.py` of the reference implementation, which add the two strings.
 
         >>> PROTOCOLS["vanilla"].instruction("The dress has a round neckline.")
         'Please edit the image based on the following description:The dress has a round neckline.'
         """
-        return self.lead + description if self.edits else ""
+        return self.words.replace("{description}", description)
 
 
 PROTOCOLS: dict[str, EditingProtocol] = {
     protocol.name: protocol
     for protocol in (
-        EditingProtocol("draft", "–", "", ("base",)),
-        EditingProtocol("vanilla", "text", "Please edit the image based on the following description:", ("base",)),
+        EditingProtocol("draft", "–", "", ("base",), edits=False),
+        EditingProtocol(
+            "vanilla",
+            "text",
+            "Please edit the image based on the following description:{description}",
+            ("base",),
+        ),
         EditingProtocol(
             "bug",
-            "text+image",
-            "Please edit the first image based on the following description and the second reference image:",
+            "text+{reference}",
+            "Please edit the first image based on the following description and the second reference image:"
+            "{description}",
             ("base", "reference"),
         ),
     )

@@ -31,14 +31,14 @@ class ReferenceKind:
     Args:
         name: How it is called on the command line and in `run.json`.
         column: The column of the dataset that holds it.
-        prompt: What tables write in their column "Prompt".
+        label: What tables write for it in their column "Prompt".
         noun: What a sample has that has it.
         meaning: What an editor is shown as second image.
     """
 
     name: str
     column: str
-    prompt: str
+    label: str
     noun: str
     meaning: str
 
@@ -46,9 +46,9 @@ class ReferenceKind:
 REFERENCES: dict[str, ReferenceKind] = {
     kind.name: kind
     for kind in (
-        ReferenceKind(DETAIL, "crops", "text+image", "a crop", "the crop of the original inside the box"),
-        ReferenceKind("sketch", "sketches", "text+sketch", "a sketch", "a line drawing of the crop"),
-        ReferenceKind("example", "examples", "text+example", "an example", "another photograph of the same garment"),
+        ReferenceKind(DETAIL, "crops", "image", "a crop", "the crop of the original inside the box"),
+        ReferenceKind("sketch", "sketches", "sketch", "a sketch", "a line drawing of the crop"),
+        ReferenceKind("example", "examples", "example", "an example", "another photograph of the same garment"),
     )
 }
 """The kinds by name."""

@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Says who edits; raise the version when edits change."""
-        self.answer({"name": "mirror", "version": "1", "protocols": ["vanilla", "bug"]})
+        self.answer({"name": "mirror", "version": "1", "takes_reference": True})
 
     def do_POST(self) -> None:
         """Edits."""

@@ -70,7 +70,7 @@ class TextToImage:
         """Returns the model and its settings; it is told the caption, hence privileged."""
         said = json.dumps(self._drafts.describe(), sort_keys=True)
         fingerprint = f"text to image {hashlib.sha256(said.encode()).hexdigest()}"
-        return EditorInfo("SD2", fingerprint, ("vanilla",), privileged=True)
+        return EditorInfo("SD2", fingerprint, takes_reference=False, privileged=True)
 
     def edit(self, request: EditRequest, sample: Sample) -> EditResult:
         """Returns the picture of the caption."""

@@ -26,7 +26,7 @@ from fashionedit.eval_harness.editing import (
     canonical_json,
 )
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.running.identity import editor_info
+from fashionedit.eval_harness.running.identity import editor_info, run_protocols
 from fashionedit.runtime.user_code import described
 from fashionedit.types import Box, Difference, Sample
 
@@ -64,7 +64,7 @@ class Case:
     @property
     def protocols(self) -> tuple[str, ...]:
         """The protocols in which it edits."""
-        return tuple(name for name in PROTOCOLS if name in self.info.protocols and PROTOCOLS[name].edits)
+        return run_protocols(self.info, None)
 
     def request(self, what: str = "", **details: Any) -> Asked:
         """Returns a request in the last of its protocols, the one with a reference where there is one."""
@@ -126,8 +126,8 @@ def _checked(given: Any, request: EditRequest, what: str) -> EditResult:
 
 def _describe(case: Case) -> None:
     info = case.info
-    if not case.protocols:
-        raise BrokenError(f"{info.name} edits in no protocol; name vanilla, bug or both in describe()")
+    if info.needs_reference and not info.takes_reference:
+        raise BrokenError(f"{info.name} needs a reference and takes none; let describe() say one or the other")
     if info.state not in get_args(StateTrack):
         raise BrokenError(f"describe() says state {info.state!r}; give {' or '.join(get_args(StateTrack))}")
     if type(info.at_once) is not int or info.at_once < 1:
@@ -168,10 +168,11 @@ def _sizes(case: Case) -> None:
 
 
 def _references(case: Case) -> None:
-    if "bug" not in case.protocols:
+    if not case.info.takes_reference:
         raise NotApplicableError("it takes no reference")
+    shows = next(name for name in case.protocols if PROTOCOLS[name].shows_reference)
     for name, size in REFERENCE_SIZES.items():
-        case.answer(case.request("bug", reference=size), f"a reference {name} ({size[0]}×{size[1]})")
+        case.answer(case.request(shows, reference=size), f"a reference {name} ({size[0]}×{size[1]})")
 
 
 def _instructions(case: Case) -> None:

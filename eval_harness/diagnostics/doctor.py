@@ -71,7 +71,11 @@ def examine(
     if begin is not None:
         words = len(sample.differences)
         begin(
-            sum(len(chain.rounds) for chain in chains) + 1 + words + ("bug" in identity.protocols) + source.control_set
+            sum(len(chain.rounds) for chain in chains)
+            + 1
+            + words
+            + any(chain.protocol.shows_reference for chain in chains)
+            + source.control_set
         )
     try:
         for chain in chains:

@@ -200,8 +200,8 @@ def _edits(found: Examination) -> Iterator[Finding]:
 
 
 def _images(found: Examination) -> Finding:
-    if "bug" not in found.protocols:
-        return Finding("images", "note", "It takes one image and no reference, so that it takes part in vanilla alone.")
+    if not found.info.takes_reference:
+        return Finding("images", "note", "It takes one image and no reference.")
     if found.info.stitched:
         return Finding(
             "images",

@@ -13,8 +13,8 @@ class Identity:
     """Returns the image as it came: the floor, since doing nothing keeps the draft's scores."""
 
     def describe(self) -> EditorInfo:
-        """Returns its name, with the draft among its protocols."""
-        return EditorInfo("identity", "identity 1", ("draft", "vanilla", "bug"))
+        """Returns its name."""
+        return EditorInfo("identity", "identity 1")
 
     def edit(self, request: EditRequest) -> EditResult:
         """Returns the base image."""
@@ -25,8 +25,8 @@ class ReturnReference:
     """Answers with the reference image: what the leak of the crop alone gives, without any skill or position."""
 
     def describe(self) -> EditorInfo:
-        """Returns its name; it takes part where there is a reference."""
-        return EditorInfo("return-reference", "return-reference 1", ("bug",))
+        """Returns its name; it needs a reference."""
+        return EditorInfo("return-reference", "return-reference 1", needs_reference=True)
 
     def edit(self, request: EditRequest) -> EditResult:
         """Returns the reference image, in its own size."""
@@ -40,8 +40,8 @@ class PasteReference:
     """
 
     def describe(self) -> EditorInfo:
-        """Returns its name; it takes part where there is a reference."""
-        return EditorInfo("paste-reference", "paste-reference 1", ("bug",), privileged=True)
+        """Returns its name; it needs a reference."""
+        return EditorInfo("paste-reference", "paste-reference 1", needs_reference=True, privileged=True)
 
     def edit(self, request: EditRequest, sample: Sample) -> EditResult:
         """Returns the base image with the reference over the box's pixels, resized (Lanczos) where sizes differ."""

@@ -4,7 +4,7 @@ The attribute is one of
 
 - a function `edit(image, instruction, reference=None, **kw)` that returns the edited picture. Image and instruction
   come by position; by name it may also take `reference` (None in `vanilla`; without this parameter the editor takes
-  part in `vanilla` alone), `seed`, `round`, `protocol`, `state`, and each `--param` by its own name; with `**kw` it is
+  no reference), `seed`, `round`, `protocol`, `state`, and each `--param` by its own name; with `**kw` it is
   given all.
 - a function of one `EditRequest`: its only required parameter is annotated so, or is called `request`.
 - a class or an instance with the methods of `Editor` or `PrivilegedEditor`, or with `__call__` like the functions
@@ -187,9 +187,7 @@ class CallableEditor:
         if not self._takes_request and places < 2:
             raise EditorError(f"{name}{self._signature} takes no image and instruction; {_FORMS}")
         seen = self._takes_request or self._takes("reference")
-        self._info = EditorInfo(
-            name, _fingerprint(function, name, module), ("vanilla", "bug") if seen else ("vanilla",)
-        )
+        self._info = EditorInfo(name, _fingerprint(function, name, module), takes_reference=seen)
 
     def describe(self) -> EditorInfo:
         """Returns its name, and the declared version or the hash of its source as fingerprint."""

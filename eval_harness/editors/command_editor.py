@@ -107,14 +107,14 @@ class CommandEditor:
         self._places = {name for argument in self._arguments for name in _PLACE.findall(argument)}
 
     def describe(self) -> EditorInfo:
-        """Returns its name and fingerprint; it takes part in `vanilla` alone if it never asks for the reference."""
+        """Returns its name and fingerprint; it takes a reference if it ever asks for one."""
         scripts = [Path(argument) for argument in self._arguments[1:] if _is_file(argument)]
         name = scripts[0].name if scripts and _INTERPRETERS.fullmatch(self._program.name) else self._program.name
         blind = bool(self._places) and not self._places & {"reference", "request"}
         return EditorInfo(
             f"command {name}",
             self._fingerprint(scripts),
-            ("vanilla",) if blind else ("vanilla", "bug"),
+            takes_reference=not blind,
             state=self._settings.state,
         )
 

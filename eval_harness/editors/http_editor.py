@@ -12,8 +12,8 @@ The contract, in ten points:
 7. It may add `params` (those really used), `model_version`, `usage` (counts), `cost_usd` and `state`.
 8. 429 and 5xx are asked again, after `Retry-After`; 401, 402, 403 and 404 end the run; the text of any may be JSON with
    `message` and `code`.
-9. A GET of the URL may answer `{"name", "version", "protocols"}`; the version stands for everything that changes edits,
-   and without it (and without `--version`) a run can't be continued.
+9. A GET of the URL may answer `{"name", "version", "takes_reference"}`; the version stands for everything that
+   changes edits, and without it (and without `--version`) a run can't be continued.
 10. `FASHIONEDIT_HTTP_TOKEN`, if set, is sent as `Authorization: Bearer …`.
 
 `examples/edit_server.py` is such a server.
@@ -54,7 +54,7 @@ class _Description(BaseModel):
 
     name: str = Field(default="", max_length=100)
     version: str = Field(default="", max_length=200)
-    protocols: list[str] | None = None
+    takes_reference: bool = True
 
 
 def open_http(rest: str, settings: EditorSettings) -> HttpEditor:
@@ -153,7 +153,7 @@ class HttpEditor:
             f"http {said.name or self._place} {query} version {version}"
             if version
             else f"{UNDECLARED}{os.urandom(8).hex()}",
-            tuple(said.protocols) if said.protocols is not None else ("vanilla", "bug"),
+            takes_reference=said.takes_reference,
             state=self._settings.state,
             at_once=_AT_ONCE,
         )

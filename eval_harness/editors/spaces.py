@@ -7,7 +7,7 @@ The mapping is by the inputs' names or a list in their order; values may be anyt
 `{base}` and `{reference}` may stand inside a gallery's list. Without a mapping it is guessed: first image, second
 image, first text, a number called seed; the guess is written into each result's params. Without `api_name` it is the
 only endpoint that takes and gives a picture. In `vanilla` the reference's input is left empty; a Space without one
-takes part in `vanilla` alone. A `--param` sets an input by its name. A seed is folded into the range that its input
+takes no reference. A `--param` sets an input by its name. A seed is folded into the range that its input
 allows. The answer is the first picture among the outputs, of an image slider the last, of an image editor the
 composite, or that of `--option output=INDEX`.
 
@@ -93,13 +93,13 @@ class SpaceEditor:
             self._inputs = checked_mapping(options["inputs"], self._endpoint, place)
 
     def describe(self) -> EditorInfo:
-        """Returns Space, revision and mapping; without an input for the reference it takes part in `vanilla` alone."""
+        """Returns Space, revision and mapping; whether it takes a reference is whether an input gets one."""
         version = self._settings.version or self._revision()
         how = json.dumps([self._api_name, self._inputs, self._output], sort_keys=True)
         return EditorInfo(
             f"space {self._place}",
             f"space {self._place} {version} {how}" if version else self._undeclared,
-            ("vanilla", "bug") if "reference" in places_in(self._inputs) else ("vanilla",),
+            takes_reference="reference" in places_in(self._inputs),
             at_once=_AT_ONCE,
         )
 

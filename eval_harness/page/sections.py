@@ -242,8 +242,8 @@ def leads(results: Results) -> Iterator[tuple[str, str]]:
     """Yields how the prompts of a table begin."""
     for protocol in PROTOCOLS.values():
         if protocol.edits:
-            shown = reference_kinds(results) if "reference" in protocol.roles else [protocol]
-            yield ", ".join(one.prompt for one in shown), protocol.lead
+            shown = dict.fromkeys(protocol.prompt(kind.label) for kind in reference_kinds(results))
+            yield ", ".join(shown), protocol.words.partition("{description}")[0]
 
 
 def provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:

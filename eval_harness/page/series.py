@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.scores.labels import method_name
 from fashionedit.eval_harness.scores.result_models import Results, Row
 
@@ -63,7 +64,9 @@ def series(results: Results) -> list[Series]:
             continue
         found.setdefault((row.run, row.fingerprint, row.protocol, row.prompt), []).append(row)
     return [
-        Series(tuple(sorted(rows, key=_round)), hues[series_key(rows[0])], rows[0].protocol == "vanilla")
+        Series(
+            tuple(sorted(rows, key=_round)), hues[series_key(rows[0])], not PROTOCOLS[rows[0].protocol].shows_reference
+        )
         for rows in found.values()
     ]
 

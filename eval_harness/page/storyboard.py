@@ -32,7 +32,7 @@ from .withholding import Withheld, left_out_words, withheld_output
 
 _REFERENCE_SIDE = 240
 _DIGITS = 3
-_NO_PROMPT = PROTOCOLS["draft"].prompt
+_NO_PROMPT = PROTOCOLS["draft"].prompt()
 
 Picture = Shown | str
 """A picture, or why there is none."""
@@ -53,12 +53,13 @@ class _Line:
 
     @property
     def shows_reference(self) -> bool:
-        return "reference" in PROTOCOLS[self.first.protocol].roles
+        return PROTOCOLS[self.first.protocol].shows_reference
 
     @property
     def kind(self) -> str:
         """The kind of reference in words; nothing where none is shown."""
-        return find_reference(reference_of(self.source)).prompt if self.shows_reference else ""
+        protocol, kind = PROTOCOLS[self.first.protocol], find_reference(reference_of(self.source))
+        return protocol.prompt(kind.label) if protocol.shows_reference else ""
 
 
 class Storyboard:

@@ -77,10 +77,10 @@ class Chain:
         """Returns what this round is asked, from where the chain stands."""
         identity, protocol = self._identity, self.protocol
         shown = {"base": self.standing[0]}
-        if "reference" in protocol.roles:
+        if protocol.shows_reference:
             shown["reference"] = self._references[round - 1]
         images = tuple((role, shown[role]) for role in protocol.roles)
-        instruction = protocol.instruction(self._descriptions[round - 1]) if protocol.edits else ""
+        instruction = protocol.instruction(self._descriptions[round - 1])
         seed = round_seed(identity.seed, self.sample, protocol.name, round, self.repeat)
         key = record_key(
             editor=identity.editor.fingerprint,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, EditorInfo, PrivilegedEditor, plain_json
-from fashionedit.eval_harness.protocols import PROTOCOL_VERSION, PROTOCOLS, ordered_protocols
+from fashionedit.eval_harness.protocols import PROTOCOL_VERSION, PROTOCOLS, EditingProtocol, ordered_protocols
 from fashionedit.eval_harness.references import reference_of
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.runtime.secrets import clean, masked, refuse_secrets
@@ -23,7 +23,7 @@ def editor_info(editor: Editor | PrivilegedEditor, name: str | None = None) -> E
     """Returns what the editor says of itself, under another name where one is given.
 
     Raises:
-        EditorError: It is no EditorInfo, or its name, fingerprint or protocols are of no use.
+        EditorError: It is no EditorInfo, or its name, its fingerprint or what it says of references is of no use.
         InvalidDataError: The given name is empty, longer than 96 characters or can't be printed.
     """
     with users_code(f"describe() of {type(editor).__name__}"):
@@ -39,12 +39,9 @@ def editor_info(editor: Editor | PrivilegedEditor, name: str | None = None) -> E
         value = getattr(info, field)
         if not isinstance(value, str) or not value.strip():
             raise EditorError(f"the {field} of {type(editor).__name__} is {value!r}; describe() must give a text")
-    unknown = [name for name in info.protocols if name not in PROTOCOLS]
-    if unknown or not info.protocols:
-        raise EditorError(
-            f"editor {info.name} takes part in {list(info.protocols)}; describe() must name some of "
-            f"{', '.join(PROTOCOLS)}"
-        )
+    for field in ("takes_reference", "needs_reference"):
+        if type(getattr(info, field)) is not bool:
+            raise EditorError(f"the {field} of editor {info.name} is {getattr(info, field)!r}; give True or False")
     return replace(info, name=masked(clean(name or info.name)), fingerprint=masked(clean(info.fingerprint)))
 
 
@@ -52,18 +49,26 @@ def run_protocols(info: EditorInfo, asked: Iterable[str] | None) -> tuple[str, .
     """Returns the protocols of a run, in the order of the tables: those asked for, else all that the editor edits in.
 
     Raises:
-        UnknownNameError: A name is no protocol, or the editor takes no part in it.
+        UnknownNameError: A name is no protocol, or the editor can't take part in it.
     """
+    able = [name for name in PROTOCOLS if can_take_part(info, PROTOCOLS[name])]
     if asked is None:
-        return ordered_protocols(name for name in info.protocols if PROTOCOLS[name].edits)
+        return ordered_protocols(name for name in able if PROTOCOLS[name].edits)
     names = ordered_protocols(asked)
     for name in names:
-        if name not in info.protocols:
+        if name not in able:
+            why = "takes no reference image" if PROTOCOLS[name].shows_reference else "needs a reference image"
             raise UnknownNameError(
-                f"editor {info.name} takes no part in protocol {name!r}; choose "
-                f"{', '.join(ordered_protocols(info.protocols))}"
+                f"editor {info.name} {why}, so it can't take part in protocol {name!r}; choose {', '.join(able)}"
             )
     return names
+
+
+def can_take_part(info: EditorInfo, protocol: EditingProtocol) -> bool:
+    """Returns whether an editor with these capabilities can be asked what a protocol asks."""
+    if not protocol.edits:
+        return True  # nobody is asked
+    return info.takes_reference if protocol.shows_reference else not info.needs_reference
 
 
 def run_identity(

@@ -99,7 +99,7 @@ def import_images(
     source = with_reference(source, reference)
     files = find_images(Path(folder), source, protocols=protocols, rounds=rounds)
     names = ordered_protocols(protocols if protocols is not None else {place[0] for place in files.images})
-    info = EditorInfo(name, files.fingerprint, names)
+    info = EditorInfo(name, files.fingerprint)
     identity = run_identity(info, source, protocols=names, rounds=rounds, size_policy=size_policy, supplied=True)
     missing: dict[tuple[str, int], list[str]] = {}
     unreadable: list[str] = []

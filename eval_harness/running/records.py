@@ -154,7 +154,7 @@ class RunIdentity(_Stored):
     samples: Annotated[int, Field(ge=0)]
     manifest: str
     control_set: bool
-    protocols: Annotated[tuple[str, ...], Field(max_length=len(PROTOCOLS))]
+    protocols: tuple[str, ...]
     rounds: Annotated[int, Field(ge=1, le=DIFFERENCES_PER_SAMPLE)]
     reference: str = "detail"
     size_policy: Literal["model", "base"] = "model"
@@ -166,6 +166,8 @@ class RunIdentity(_Stored):
     def _names_what_there_is(self) -> Self:
         if unknown := {*self.protocols} - {*PROTOCOLS}:
             raise ValueError(f"no protocol is called {min(unknown)!r}")
+        if len(self.protocols) > len({*self.protocols}):
+            raise ValueError("a protocol is named twice")
         if self.reference not in REFERENCES:
             raise ValueError(f"no kind of reference is called {self.reference!r}")
         return self

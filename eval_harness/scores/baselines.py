@@ -8,12 +8,13 @@ from functools import partial
 
 from PIL import Image, ImageEnhance
 
+from fashionedit.card import LEADERBOARD_PROTOCOLS
 from fashionedit.eval_harness.editing import Editor, EditorInfo, PrivilegedEditor, Status
 from fashionedit.eval_harness.editors.baselines import Identity, Oracle, PasteReference, ReturnReference
-from fashionedit.eval_harness.protocols import ordered_protocols
+from fashionedit.eval_harness.protocols import PROTOCOLS, ordered_protocols
 from fashionedit.eval_harness.running.calls import Answer, Work, ask, edit_request
 from fashionedit.eval_harness.running.chain import Chain, Ended, Step, draft_record, round_outcome
-from fashionedit.eval_harness.running.identity import SizePolicy, editor_info, run_identity
+from fashionedit.eval_harness.running.identity import SizePolicy, can_take_part, editor_info, run_identity
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.images import pixel_digest
@@ -23,7 +24,7 @@ from fashionedit.types import Sample
 def baseline_outcomes(
     source: SampleSource,
     *,
-    protocols: Iterable[str] = ("vanilla", "bug"),
+    protocols: Iterable[str] = LEADERBOARD_PROTOCOLS,
     rounds: int = 3,
     size_policy: SizePolicy = "model",
 ) -> Iterator[tuple[EditorInfo, RoundOutcome]]:
@@ -34,7 +35,7 @@ def baseline_outcomes(
     opened after that.
 
     Args:
-        protocols: The protocols of the table; a baseline takes part in those that are its own. The draft and
+        protocols: The protocols of the table; a baseline takes part in those that it can. The draft and
             the trivial rows, in protocol `draft`, are always there.
         rounds: 1, 2 or 3.
         size_policy: As in the run that they stand beside.
@@ -43,11 +44,15 @@ def baseline_outcomes(
         InvalidDataError: `rounds` is not 1..3, or an image can't be read.
         UnknownNameError: A protocol is unknown.
     """
-    asked = set(ordered_protocols(protocols))
+    asked = ordered_protocols(protocols)
     rows = []
     for editor in (Identity(), ReturnReference(), PasteReference(), Oracle()):
         info = editor_info(editor)
-        own = {"draft"} if isinstance(editor, Identity) else asked & set(info.protocols)
+        own = (
+            ["draft"]
+            if isinstance(editor, Identity)
+            else [name for name in asked if can_take_part(info, PROTOCOLS[name])]
+        )
         if own:
             identity = run_identity(info, source, protocols=own, rounds=rounds, size_policy=size_policy)
             rows.append(_Baseline(editor, info, identity))
@@ -78,8 +83,8 @@ def faded_draft(draft: Image.Image) -> Image.Image:
 
 
 TRIVIAL: dict[EditorInfo, Callable[[Image.Image], Image.Image]] = {
-    EditorInfo("flat-grey", "flat-grey 1", ("draft",)): flat_grey,
-    EditorInfo("faded-draft", "faded-draft 1", ("draft",)): faded_draft,
+    EditorInfo("flat-grey", "flat-grey 1"): flat_grey,
+    EditorInfo("faded-draft", "faded-draft 1"): faded_draft,
 }
 """What each of the trivial rows makes of a draft: nothing that was asked for."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import DETAIL, REFERENCES, ReferenceKind
 
 from .primary_scores import unfinished
@@ -101,7 +102,11 @@ def _reference_notes(results: Results) -> list[str]:
     shown = reference_kinds(results)
     if all(kind.name == DETAIL for kind in shown):
         return []
-    meanings = "; ".join(f"{kind.prompt} shows {kind.meaning}" for kind in shown)
+    protocols = [PROTOCOLS[name] for name in PROTOCOLS if any(row.protocol == name for row in results.rows)]
+    showing = [protocol for protocol in protocols if protocol.shows_reference] or [PROTOCOLS["bug"]]
+    meanings = "; ".join(
+        f"{', '.join(protocol.prompt(kind.label) for protocol in showing)} shows {kind.meaning}" for kind in shown
+    )
     apart = " Compare a row with the baselines of its own prompt." if len(shown) > 1 else ""
     return [f"{meanings}.{apart}"]
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from fashionedit.card import LEADERBOARD_PROTOCOLS
 from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.editing import EditorInfo
 from fashionedit.eval_harness.protocols import PROTOCOLS
@@ -110,7 +111,8 @@ def build_results(
         source: The dataset; the run's own kind of reference is taken from it, for the baselines too.
         embedder: For the measures; None leaves them out.
         metrics: The columns; the paper's three with the embedder by default, and PSNR alone without one.
-        baselines: The rows that every table has; by default `baseline_outcomes`, in both protocols, made in memory.
+        baselines: The rows that every table has; by default `baseline_outcomes`, in the paper's protocols and the
+            run's, made in memory.
         measures: Whether it is measured too if only what was asked was changed: in the run's own rows, and in those of
             paste-reference as far as nothing has to be encoded for it.
         limit: How many samples are scored, the first ones of the split; None scores all.
@@ -132,7 +134,10 @@ def build_results(
     if baselines is None:
         from .baselines import baseline_outcomes
 
-        baselines = baseline_outcomes(source, rounds=run.identity.rounds, size_policy=run.identity.size_policy)
+        protocols = {*LEADERBOARD_PROTOCOLS, *run.identity.protocols}
+        baselines = baseline_outcomes(
+            source, protocols=protocols, rounds=run.identity.rounds, size_policy=run.identity.size_policy
+        )
     editor = run.identity.editor
     own: Kind = "baseline" if editor.privileged else "editor"
     groups: dict[tuple[Method, str], dict[int, dict[str, RoundOutcome]]] = {}
@@ -217,7 +222,7 @@ def _recent(source: DescribedSource) -> DescribedSource:
 
 
 def _kind(info: EditorInfo, outcome: RoundOutcome) -> Kind:
-    if outcome.protocol == "draft":
+    if not PROTOCOLS[outcome.protocol].edits:
         return "floor" if info.name == "identity" else "trivial"
     return "ceiling" if info.name == "oracle" else "baseline"
 
@@ -225,14 +230,14 @@ def _kind(info: EditorInfo, outcome: RoundOutcome) -> Kind:
 def _prompt(method: Method, protocol: str, reference: str) -> str:
     if method.kind in ("floor", "trivial", "ceiling"):
         return "–"
-    if protocol == "draft":
+    if not PROTOCOLS[protocol].edits:
         return "text"  # somebody's text-to-image model, as the SD2 and SD3 rows of Table 1
-    return find_reference(reference).prompt if protocol == "bug" else PROTOCOLS[protocol].prompt
+    return PROTOCOLS[protocol].prompt(find_reference(reference).label)
 
 
 def _track(run: RunIdentity, protocol: str) -> str:
     """Returns what keeps a run's rows apart from those of others in the same protocol, in words."""
-    stitched = ", stitched" if run.editor.stitched and "reference" in PROTOCOLS[protocol].roles else ""
+    stitched = ", stitched" if run.editor.stitched and PROTOCOLS[protocol].shows_reference else ""
     return stitched + (", conversation" if run.editor.state == "conversation" and PROTOCOLS[protocol].edits else "")
 
 

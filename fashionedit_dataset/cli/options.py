@@ -63,7 +63,7 @@ protocols_option = click.option(
     "--protocol",
     "protocols",
     metavar="NAMES",
-    help="vanilla, bug, draft, or several with commas; all that the editor takes part in by default.",
+    help="vanilla, bug, draft, or several with commas; all that the editor can do by default.",
 )
 reference_option = click.option(
     "--reference",

@@ -156,7 +156,7 @@ class ImageService:
         if request.path == "/counts":
             told: dict[str, Any] = {"calls": len(self.calls), "most_at_once": self.most_at_once}
         else:
-            told = {"name": "toy service", "version": "1", "protocols": ["vanilla", "bug"]}
+            told = {"name": "toy service", "version": "1", "takes_reference": True}
         self._send(request, 200, json.dumps(told).encode())
 
     def _post(self, request: BaseHTTPRequestHandler) -> None:

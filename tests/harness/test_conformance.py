@@ -242,7 +242,11 @@ def answers(answer: Any) -> Toy:
 
 
 BREAKERS = {
-    "no protocol": (told(protocols=("draft",)), "describe", "edits in no protocol"),
+    "two words": (
+        told(needs_reference=True, takes_reference=False),
+        "describe",
+        "needs a reference and takes none",
+    ),
     "no name": (told(name=" "), "describe", "must give a text"),
     "no state": (told(state="memory"), "describe", "give images or conversation"),
     "none at once": (told(at_once=0), "describe", "whole number from 1"),

@@ -191,12 +191,12 @@ def test_what_a_healthy_editor_is_told_where_ailing_ones_are_not() -> None:
 
 
 def test_vanilla_alone_is_a_note_and_asks_no_reference() -> None:
-    toy = ToyEditor(good, protocols=("vanilla",))
+    toy = ToyEditor(good, takes_reference=False)
     promised: list[int] = []
     told = findings(examine(toy, ToySource(1), begin=promised.append))
     assert (promised, len(toy.requests)) == ([8], 6)
     assert told["images"] == (
-        "note", "It takes one image and no reference, so that it takes part in vanilla alone."
+        "note", "It takes one image and no reference."
     )  # fmt: skip
     assert "reference" not in told
     assert told["instruction"][0] == "ok"

@@ -181,7 +181,7 @@ def test_a_function_is_given_what_it_asks_for_by_name(tmp_path: Path) -> None:
         "    return image\n",
     )
     editor = resolve_editor(f"{path}:edit")
-    assert editor.describe().protocols == ("vanilla", "bug")
+    assert editor.describe().takes_reference is True
     edited(editor, request(params={"strength": 4}))
     edited(editor, request(reference=Image.new("RGB", (3, 3))))
     module = sys.modules[editor._function.__module__]
@@ -196,7 +196,7 @@ def test_a_function_with_any_keywords_is_given_all(tmp_path: Path) -> None:
 
 def test_a_function_without_reference_takes_part_in_vanilla_alone(tmp_path: Path) -> None:
     path = written(tmp_path, "def edit(image, instruction): return image")
-    assert resolve_editor(f"{path}:edit").describe().protocols == ("vanilla",)
+    assert resolve_editor(f"{path}:edit").describe().takes_reference is False
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_function_of_a_request_is_given_the_request(tmp_path: Path, signature:
     name = signature.split(":")[0].split(",")[0]
     path = written(tmp_path, f"def edit({signature}):\n    return EditResult.ok({name}.base, state={name}.round)")
     editor = resolve_editor(f"{path}:edit")
-    assert editor.describe().protocols == ("vanilla", "bug")
+    assert editor.describe().takes_reference is True
     assert edited(editor, request()).state == 2
 
 

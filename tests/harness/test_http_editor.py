@@ -212,14 +212,14 @@ def test_the_fingerprint_is_the_declared_version() -> None:
     assert "version 7" in version(one, declared)
 
 
-def test_a_server_says_which_protocols_it_takes_part_in() -> None:
+def test_a_server_says_whether_it_takes_a_reference() -> None:
     def answer(asked: Asked) -> Reply:
-        return as_json({"name": "mine", "version": "1", "protocols": ["vanilla"]})
+        return as_json({"name": "mine", "version": "1", "takes_reference": False})
 
     with json_service(answer) as service:
         editor = resolve_editor(service.url)
         editor.close()
-    assert editor.describe().protocols == ("vanilla",)
+    assert editor.describe().takes_reference is False
 
 
 def test_an_address_without_a_server_is_one_sentence() -> None:

@@ -147,7 +147,7 @@ def test_the_crop_is_shown_unless_something_else_is_asked_for(dataset: FashionEd
 def test_a_privileged_editor_can_not_spoil_the_references(dataset: FashionEditFolder, tmp_path: Path) -> None:
     class Scribbler:
         def describe(self) -> EditorInfo:
-            return EditorInfo("scribbler", "scribbler 1", ("vanilla", "bug"), privileged=True)
+            return EditorInfo("scribbler", "scribbler 1", privileged=True)
 
         def edit(self, request: EditRequest, sample: Sample) -> EditResult:
             for image in (*sample.sketches, *sample.examples, *(one.reference for one in sample.differences)):

@@ -54,7 +54,7 @@ def test_one_repetition_is_through_before_the_next_begins(tmp_path: Path) -> Non
 
 
 def test_the_draft_is_not_repeated(tmp_path: Path) -> None:
-    summary = run(ToyEditor(protocols=("draft", "bug")), ToySource(2), tmp_path, protocols=("draft", "bug"), repeats=3)
+    summary = run(ToyEditor(), ToySource(2), tmp_path, protocols=("draft", "bug"), repeats=3)
     assert summary.planned == 2 + 3 * 2 * 3
     assert [len(list(RunFolder.open(tmp_path).outcomes(ToySource(2), one))) for one in range(3)] == [8, 6, 6]
 

@@ -347,8 +347,13 @@ def test_default_protocols_are_those_the_editor_edits_in(tmp_path: Path) -> None
 
 
 def test_a_protocol_that_is_not_the_editors_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="toy takes no part in protocol 'vanilla'; choose bug"):
-        run(ToyEditor(protocols=("bug",)), ToySource(1), tmp_path / "run", protocols=["vanilla", "bug"])
+    with pytest.raises(
+        UnknownNameError,
+        match="toy needs a reference image, so it can't take part in protocol 'vanilla'; choose draft, bug",
+    ):
+        run(ToyEditor(needs_reference=True), ToySource(1), tmp_path / "run", protocols=["vanilla", "bug"])
+    with pytest.raises(UnknownNameError, match=r"toy takes no reference image, .* choose draft, vanilla"):
+        run(ToyEditor(takes_reference=False), ToySource(1), tmp_path / "run", protocols=["bug"])
     assert not (tmp_path / "run").exists()
 
 
@@ -380,8 +385,7 @@ def test_an_empty_dataset_is_one_sentence(tmp_path: Path) -> None:
         ("a name", "returned str"),
         (EditorInfo("", "1"), "the name of ToyEditor is ''"),
         (EditorInfo("toy", " "), "the fingerprint of ToyEditor"),
-        (EditorInfo("toy", "1", ("bugs",)), r"\['bugs'\]"),
-        (EditorInfo("toy", "1", ()), "must name some of"),
+        (EditorInfo("toy", "1", takes_reference="bug"), "takes_reference of editor toy is 'bug'; give True or False"),
     ],
 )
 def test_an_editor_that_does_not_say_who_it_is_cannot_run(tmp_path: Path, info: Any, words: str) -> None:

@@ -49,7 +49,7 @@ def test_the_guess_is_recorded(app: str) -> None:
     assert result.image.tobytes() == ImageOps.mirror(BASE).tobytes()
     guess = {"image": "{base}", "prompt": "{instruction}", "reference": "{reference}", "seed": "{seed}"}
     assert result.params == {"inputs": guess}
-    assert editor.describe().protocols == ("vanilla", "bug")
+    assert editor.describe().takes_reference is True
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_mapping_is_by_name_or_by_place(app: str, inputs: object) -> None:
     editor.close()
     assert result.status is Status.OK, result.message
     assert result.params == {"steps": 9}
-    assert editor.describe().protocols == (("vanilla",) if isinstance(inputs, dict) else ("vanilla", "bug"))
+    assert editor.describe().takes_reference is not isinstance(inputs, dict)
 
 
 def test_what_the_app_is_told_is_what_the_mapping_says(app: str) -> None:
@@ -108,7 +108,7 @@ def test_a_space_with_one_image_takes_part_in_vanilla_alone(app: str) -> None:
     editor = opened(app, api_name="alone")
     result = editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))
     editor.close()
-    assert editor.describe().protocols == ("vanilla",)
+    assert editor.describe().takes_reference is False
     assert result.status is Status.OK, result.message
 
 

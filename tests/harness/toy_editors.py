@@ -29,10 +29,10 @@ class ToyEditor:
         does: Callable[[EditRequest], Any] = tint,
         *,
         fingerprint: str = "toy 1",
-        protocols: tuple[str, ...] = ("vanilla", "bug"),
+        **info: Any,
     ) -> None:
         self.does = does
-        self.info = EditorInfo("toy", fingerprint, protocols)
+        self.info = EditorInfo("toy", fingerprint, **info)
         self.requests: list[EditRequest] = []
 
     def describe(self) -> EditorInfo:
