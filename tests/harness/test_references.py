@@ -19,6 +19,7 @@ from fashionedit.errors import InvalidDataError, RunMismatchError, UnknownNameEr
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.page.curves import charts
+from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import REFERENCES, WithReference, left_out, reference_of, with_reference
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.imported import import_images
@@ -401,7 +402,7 @@ def test_the_command_runs_scores_and_shows_each_kind(
         assert ("the other 2 are left out" in text) == (kind == "example")
     for kind, out in runs.items():
         scored = told("score", out, "--encoder", "offline", "--device", "cpu", "--quiet")
-        assert REFERENCES[kind].prompt in scored
+        assert PROTOCOLS["bug"].prompt(REFERENCES[kind].label) in scored
     both = told("show", runs["detail"], runs["sketch"])
     assert "identity (reference detail)" in both
     assert "identity (reference sketch)" in both
