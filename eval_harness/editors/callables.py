@@ -8,7 +8,10 @@ The attribute is one of
   given all.
 - a function of one `EditRequest`: its only required parameter is annotated so, or is called `request`.
 - a class or an instance with the methods of `Editor` or `PrivilegedEditor`, or with `__call__` like the functions
-  above; a class is called without arguments.
+  above.
+
+`--option KEY=VALUE` goes to the class when it is called, or to the function with every edit, by name; the options are
+part of the fingerprint.
 
 A function returns a PIL image, a NumPy array (H, W, 3) or (H, W) of 8-bit levels or of numbers in 0..1, the path of an
 image file, or an `EditResult`. None is status `no_image`; anything else is status `invalid_image`.
@@ -28,6 +31,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +48,7 @@ from fashionedit.eval_harness.editing import (
     EditResult,
     PrivilegedEditor,
     Status,
+    canonical_json,
 )
 from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
 from fashionedit.runtime.user_code import users_code
@@ -56,12 +61,16 @@ _RETURN = "return the edited picture: a PIL image, a NumPy array, the path of an
 _OFFERED = ("reference", "seed", "round", "protocol", "state")
 
 
-def load_editor(spec: str) -> Editor | PrivilegedEditor:
+def load_editor(spec: str, options: Mapping[str, Any] | None = None) -> Editor | PrivilegedEditor:
     """Returns the editor at `module:attribute`; an error inside the user's module keeps its traceback.
+
+    Args:
+        spec: The module or file, a colon, and the attribute.
+        options: Arguments of the class or function, by name.
 
     Raises:
         UnknownNameError: There is no such module, file or attribute.
-        EditorError: The attribute is no editor, or the module tries to end the program.
+        EditorError: The attribute is no editor, it takes no such option, or the module tries to end the program.
     """
     place, _, path = spec.rpartition(":")
     if not place or not path:
@@ -77,7 +86,7 @@ def load_editor(spec: str) -> Editor | PrivilegedEditor:
                 names = ", ".join(sorted(name for name in vars(found) if not name.startswith("_"))[:12]) or "nothing"
                 raise UnknownNameError(f"{place} has no {path!r}; it has {names}")
             found = getattr(found, name)
-        return _as_editor(found, f"{short}:{path}", module)
+        return _as_editor(found, f"{short}:{path}", module, options or {})
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -121,43 +130,82 @@ def _also_import_from(folder: Path) -> None:
         sys.path.append(str(folder))  # last, so that it hides nothing that is installed
 
 
-def _as_editor(found: Any, name: str, module: ModuleType) -> Editor | PrivilegedEditor:
+def _as_editor(found: Any, name: str, module: ModuleType, options: Mapping[str, Any]) -> Editor | PrivilegedEditor:
     editor = found
     if inspect.isclass(found):
-        try:
-            inspect.signature(found).bind()
-        except TypeError as error:
-            raise EditorError(
-                f"{name} is a class that can't be called without arguments ({error}); give an instance of it instead"
-            ) from None
-        except ValueError:
-            pass  # a class of an extension module that tells no signature: calling it will tell
-        editor = found()
+        editor = _class_with(found, options)(**_bound(found, name, options))
+    elif options and (isinstance(found, Editor | PrivilegedEditor) or hasattr(found, "edit")):
+        raise EditorError(f"{name} is made already and takes no option {next(iter(options))!r}; name its class instead")
+    elif options and callable(found):
+        plain = CallableEditor(found, name, module)
+        for option in options:
+            plain.check_option(option)
+        editor = partial(found, **options)
     if isinstance(editor, Editor | PrivilegedEditor):
         return editor
     if hasattr(editor, "edit"):
         raise EditorError(f"{name} has edit() and no describe(); add describe() -> EditorInfo(name, fingerprint)")
     if callable(editor):
-        return function_editor(editor, name, module)
+        return function_editor(editor, name, module, options)
     raise EditorError(
         f"{name} is a {type(editor).__name__} and no editor; {_FORMS}, or a class with describe() and edit()"
     )
 
 
-def function_editor(function: Callable[..., Any], name: str, module: ModuleType | None = None) -> CallableEditor:
+def _bound(found: type, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options as arguments of a class.
+
+    Raises:
+        EditorError: The class does not take them, or needs others.
+    """
+    try:
+        signature = inspect.signature(found)
+        signature.bind(**options)
+    except TypeError as error:
+        offered = f"with the options {', '.join(options)}" if options else "without arguments"
+        takes = ", ".join(signature.parameters) or "none"
+        raise EditorError(
+            f"{name} is a class that can't be called {offered} ({error}); its arguments are {takes}: set them with "
+            "--option KEY=VALUE, or give an instance"
+        ) from None
+    except ValueError:
+        pass  # a class of an extension module that tells no signature: calling it will tell
+    return dict(options)
+
+
+def _class_with(found: type, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Returns the class; where there are options, one whose fingerprint holds them."""
+    if not options or not hasattr(found, "describe"):
+        return found
+
+    def describe(self: Any) -> Any:
+        info = found.describe(self)
+        return replace(info, fingerprint=_with(info.fingerprint, options)) if isinstance(info, EditorInfo) else info
+
+    return type(found.__name__, (found,), {"__module__": found.__module__, "describe": describe})
+
+
+def _with(fingerprint: str, options: Mapping[str, Any]) -> str:
+    return f"{fingerprint} options {canonical_json(dict(options), name='an option')}" if options else fingerprint
+
+
+def function_editor(
+    function: Callable[..., Any], name: str, module: ModuleType | None = None, options: Mapping[str, Any] | None = None
+) -> CallableEditor:
     """Returns the editor that a function or callable object makes, an `async` one as such.
 
     Args:
         function: What is called.
         name: How tables call it.
         module: Where it was found; its source is part of the fingerprint.
+        options: What the function was given already; part of the fingerprint.
 
     Raises:
         EditorError: The function takes neither a request nor an image and an instruction.
     """
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
-        return AsyncCallableEditor(function, name, module)
-    return CallableEditor(function, name, module)
+        return AsyncCallableEditor(function, name, module, options)
+    return CallableEditor(function, name, module, options)
 
 
 class CallableEditor:
@@ -167,12 +215,19 @@ class CallableEditor:
         function: What is called.
         name: How tables call it.
         module: Where it was found; its source is part of the fingerprint.
+        options: What the function was given already; part of the fingerprint.
 
     Raises:
         EditorError: The function takes neither a request nor an image and an instruction.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str, module: ModuleType | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        module: ModuleType | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self._function = function
         self._name = name
         try:
@@ -187,7 +242,8 @@ class CallableEditor:
         if not self._takes_request and places < 2:
             raise EditorError(f"{name}{self._signature} takes no image and instruction; {_FORMS}")
         seen = self._takes_request or self._takes("reference")
-        self._info = EditorInfo(name, _fingerprint(function, name, module), takes_reference=seen)
+        fingerprint = _with(_fingerprint(function, name, module), options or {})
+        self._info = EditorInfo(name, fingerprint, takes_reference=seen)
 
     def describe(self) -> EditorInfo:
         """Returns its name, and the declared version or the hash of its source as fingerprint."""
@@ -222,6 +278,18 @@ class CallableEditor:
         """
         if not self._takes_request:
             self._params(params)
+
+    def check_option(self, name: str) -> None:
+        """Returns if the function can be given this option.
+
+        Raises:
+            EditorError: It takes no argument of this name, or the harness sets it.
+        """
+        parameters = self._signature.parameters
+        ours = {*_OFFERED, *list(parameters)[: 1 if self._takes_request else 2]}
+        if name in ours or not self._takes(name):
+            free = ", ".join(item for item in parameters if item not in ours and self._takes(item)) or "none"
+            raise EditorError(f"{self._name}{self._signature} takes no option {name!r}; its options are {free}")
 
     def _takes(self, name: str) -> bool:
         parameter = self._signature.parameters.get(name)

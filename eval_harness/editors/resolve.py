@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 
-from fashionedit.errors import InvalidDataError, UnknownNameError
+from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
+from fashionedit.runtime.user_code import described, users_code
 
 from .settings import EditorSettings
 
@@ -31,13 +33,17 @@ PREFIXES: dict[str, str] = {
 }
 """Prefix before the colon → module of this package and its function `(rest, settings) -> Editor`."""
 
+ENTRY_POINTS = "fashionedit.editors"
+"""The group of entry points in which other packages offer such functions under names of their own."""
+
 
 def resolve_editor(spec: str, settings: EditorSettings | None = None) -> Editor | PrivilegedEditor:
     """Returns the editor that a command line names.
 
     Args:
-        spec: A key of `EDITORS`, `PREFIX:…` with a key of `PREFIXES`, `package.module:attribute`, or
-            `path/to/file.py:attribute` (see `editors/callables.py` for what the attribute may be).
+        spec: A key of `EDITORS`, `PREFIX:…` with a key of `PREFIXES`, the name of an entry point of the group
+            `fashionedit.editors` (alone or with `:…`), `package.module:attribute`, or `path/to/file.py:attribute` (see
+            `editors/callables.py` for what the attribute may be).
         settings: What is said about it beside its name.
 
     Raises:
@@ -55,16 +61,40 @@ def resolve_editor(spec: str, settings: EditorSettings | None = None) -> Editor 
         module, _, name = PREFIXES[prefix].partition(":")
         opened: Editor = getattr(import_module(f"{__package__}.{module}"), name)(rest, settings)
         return opened
+    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if prefix in installed and spec not in EDITORS:
+        return _opened(installed[prefix], rest, settings)
+    if colon:
+        from .callables import load_editor
+
+        return load_editor(spec, settings.options)
     settings.known_options(spec, {})
     if spec in EDITORS:
         module, _, name = EDITORS[spec].partition(":")
         editor: Editor | PrivilegedEditor = getattr(import_module(f"{__package__}.{module}"), name)()
         return editor
-    if colon:
-        from .callables import load_editor
-
-        return load_editor(spec)
+    names = ", ".join([*EDITORS, *installed])
     raise UnknownNameError(
-        f"no editor is called {spec!r}; choose {', '.join(EDITORS)}, or give package.module:attribute or "
-        "path/to/file.py:attribute"
+        f"no editor is called {spec!r}; choose {names}, or give package.module:attribute or path/to/file.py:attribute"
     )
+
+
+def _opened(point: EntryPoint, rest: str, settings: EditorSettings) -> Editor | PrivilegedEditor:
+    """Returns the editor of an installed package.
+
+    Raises:
+        EditorError: What is installed can't be imported, or is no editor.
+    """
+    what = f"the entry point {point.name} ({point.value})"
+    try:
+        with users_code(what):
+            open_editor = point.load()
+    except (ImportError, AttributeError) as error:
+        raise EditorError(f"{what} can't be loaded ({described(error)}); install its package again") from error
+    if not callable(open_editor):
+        raise EditorError(f"{what} is a {type(open_editor).__name__}; it must be a function (rest, settings) -> Editor")
+    with users_code(what):
+        editor = open_editor(rest, settings)
+    if not isinstance(editor, Editor | PrivilegedEditor):
+        raise EditorError(f"{what} returned {type(editor).__name__}; return an object with describe() and edit()")
+    return editor
