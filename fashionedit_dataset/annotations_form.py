@@ -19,7 +19,7 @@ from .folder import FashionEditFolder, split_files, write_folder
 from .images import EncodedImage, without_metadata
 from .manifest import Manifest, SampleHashes, StoredImage, manifest_hash, read_manifest
 from .parallel import map_in_order
-from .rows import RowImages, SampleFacts, image_cell
+from .rows import RowImages, SampleFacts, image_cell, stored_image
 from .schema import COLUMNS
 from .types import SPLITS
 
@@ -97,20 +97,7 @@ class AnnotationRow:
 
     def row(self) -> dict[str, Any]:
         """Returns the values of `COLUMNS`: null where the column is not allowed."""
-        facts = self.facts
-        values = {
-            "image_id": facts.id,
-            "sd3_image": {"bytes": self.draft.data, "path": f"{facts.id}-draft.{self.draft.suffix}"},
-            "differences": [
-                {"description": text, "box_2d": list(box.box_2d)}
-                for text, box in zip(facts.descriptions, facts.boxes, strict=True)
-            ],
-            "clip_score": facts.clip_score,
-            "gender": facts.gender,
-            "category": facts.category,
-            "garment_id": facts.garment_id,
-            "view": facts.view,
-        }
+        values = self.facts.row() | {"sd3_image": stored_image(self.draft, f"{self.facts.id}-draft")}
         return {column: values.get(column) if column in ALLOWED_COLUMNS else None for column in COLUMNS}
 
 

@@ -16,7 +16,7 @@ import datasets.exceptions
 import datasets.table
 import pyarrow as pa
 
-from .data import DEFAULT_SAMPLES, HydratedSet, LocalFolder, Repository, Source, SyntheticSet, find_source
+from .data import DEFAULT_SAMPLES, Repository, Source, SyntheticSet, find_source
 from .errors import FashionEditError, InvalidDataError, UnknownNameError
 from .folder import split_files
 from .parquet import ParquetReader, conform
@@ -101,7 +101,7 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
     Args:
         config_name: `default` or `synthetic`.
         data_dir: A FashionEdit folder, a Hub repository (`org/name[@revision]`), or a folder of photographs, which fill
-            in the annotations form, for `default`; else the places that `sources.find_source` looks at.
+            in the annotations form, for `default`; else the places that `data.find_source` looks at.
         token: For the Hub.
         arguments: What every builder takes, and the fields of `FashionEditConfig`.
 
@@ -109,7 +109,6 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
         UnknownNameError: There is no configuration of this name.
         DatasetNotFoundError: No place that was looked at holds the data.
         InvalidDataError: An argument does not go with the configuration.
-        UnknownNameError: There is no such configuration.
     """
 
     BUILDER_CONFIG_CLASS = FashionEditConfig
@@ -136,10 +135,7 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
                 "repository of your own with data_dir="
             )
         self._origin = _origin(config_name or self.DEFAULT_CONFIG_NAME, data_dir, arguments)
-        if isinstance(self._origin, Repository | HydratedSet):
-            self._fingerprint = self._origin.fingerprint(token)
-        else:
-            self._fingerprint = self._origin.fingerprint()
+        self._fingerprint = self._origin.fingerprint(token)
         super().__init__(
             config_name=config_name,
             data_dir=str(data_dir) if data_dir is not None else None,
@@ -170,19 +166,17 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
 
     def _parts(self, *, streaming: bool) -> dict[str, list[_Part]]:
         origin = self._origin
-        if isinstance(origin, LocalFolder):
-            return _row_groups(origin.path)
-        if isinstance(origin, HydratedSet):
-            return _row_groups(origin.folder(self.token))
+        if isinstance(origin, SyntheticSet):
+            if streaming:
+                return {split: [_Rendered(origin, split)] for split in SPLITS}
+            folders = {split: synthetic_folder(origin.samples, (split,), seed=origin.seed) for split in SPLITS}
+            return {split: _row_groups(folder)[split] for split, folder in folders.items()}
         if isinstance(origin, Repository):
-            if not streaming:
-                return _row_groups(Repository(origin.id, self._fingerprint).snapshot(self.token))
-            remote = origin.remote_files(self._fingerprint, self.token)
-            return {split: [_RemoteFile(path, self.token) for path in paths] for split, paths in remote.items()}
-        if streaming:
-            return {split: [_Rendered(origin, split)] for split in SPLITS}
-        folders = {split: synthetic_folder(origin.samples, (split,), seed=origin.seed) for split in SPLITS}
-        return {split: _row_groups(folder)[split] for split, folder in folders.items()}
+            if streaming:
+                remote = origin.remote_files(self._fingerprint, self.token)
+                return {split: [_RemoteFile(path, self.token) for path in paths] for split, paths in remote.items()}
+            origin = Repository(origin.id, self._fingerprint)
+        return _row_groups(origin.folder(self.token))
 
     def _generate_tables(self, parts: list[_Part]) -> Iterator[tuple[str, pa.Table]]:
         for number, part in enumerate(parts):
@@ -193,10 +187,8 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
 
 def _origin(config_name: str, data_dir: str | Path | None, arguments: dict[str, Any]) -> Source:
     own = {"synthetic": ("samples", "seed"), "default": ("revision",)}
-    if config_name not in own:
-        raise UnknownNameError(f"fashionedit: configuration {config_name!r} not found. Available: {sorted(own)}")
     for name in ("samples", "seed", "revision"):
-        if arguments.get(name) is not None and config_name in own and name not in own[config_name]:
+        if arguments.get(name) is not None and name not in own[config_name]:
             other = "synthetic" if name in own["synthetic"] else "default"
             raise InvalidDataError(f"{name}= belongs to the configuration {other}, not to {config_name}")
     if config_name == "synthetic":

@@ -46,11 +46,7 @@ def open_data(
         InvalidDataError: A file, column or row is not what it must be.
     """
     source = find_source(spec)
-    if isinstance(source, LocalFolder):
-        return open_folder(source.path, split)
-    if isinstance(source, Repository):
-        return open_folder(source.snapshot(), split)
-    if isinstance(source, HydratedSet):
+    if not isinstance(source, SyntheticSet):
         return open_folder(source.folder(), split)
     folder = synthetic_folder(source.samples, split_names(split), seed=source.seed, workers=workers, progress=progress)
     return open_folder(folder, split)
@@ -67,13 +63,9 @@ def find_folder(spec: str | Path | None) -> Path:
         InvalidDataError: It is the synthetic set, or a file is not what it must be.
     """
     source = find_source(spec)
-    if isinstance(source, LocalFolder):
-        return source.path
-    if isinstance(source, Repository):
-        return source.snapshot()
-    if isinstance(source, HydratedSet):
-        return source.folder()
-    raise InvalidDataError(f"{spec} is no folder of its own; write it to one first: fashionedit synthesize OUT")
+    if isinstance(source, SyntheticSet):
+        raise InvalidDataError(f"{spec} is no folder of its own; write it to one first: fashionedit synthesize OUT")
+    return source.folder()
 
 
 def load(
@@ -142,7 +134,11 @@ class LocalFolder:
 
     path: Path
 
-    def fingerprint(self) -> str:
+    def folder(self, token: str | bool | None = None) -> Path:
+        """Returns the folder."""
+        return self.path
+
+    def fingerprint(self, token: str | bool | None = None) -> str:
         """Returns what changes when a file of the folder does: its name, size or time."""
         names = sorted({name for files in split_files(self.path).values() for name in files})
         digest = hashlib.sha256()
@@ -165,7 +161,7 @@ class SyntheticSet:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InvalidDataError(f"{name} is {value!r}; the synthetic set needs a whole number from {least} on")
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, token: str | bool | None = None) -> str:
         """Returns what changes when the renderer does."""
         return renderer_key()
 
@@ -185,7 +181,7 @@ class Repository:
         """
         return self._fetch(token, [CARD_FILE]).name
 
-    def snapshot(self, token: str | bool | None = None) -> Path:
+    def folder(self, token: str | bool | None = None) -> Path:
         """Returns the folder with the repository's files in the Hub's own cache, fetched where they are not there yet.
 
         Raises:
@@ -253,7 +249,7 @@ class HydratedSet:
         """
         from .hydration import hydration_key
 
-        return hydration_key(self._annotations(token), Photographs(self.photographs))
+        return hydration_key(self.annotations.folder(token), Photographs(self.photographs))
 
     def folder(self, token: str | bool | None = None) -> Path:
         """Returns the full set's folder, made now unless it was before.
@@ -264,11 +260,7 @@ class HydratedSet:
         """
         from .hydration import hydrated_folder
 
-        return hydrated_folder(self._annotations(token), Photographs(self.photographs))
-
-    def _annotations(self, token: str | bool | None) -> Path:
-        found = self.annotations
-        return found.path if isinstance(found, LocalFolder) else found.snapshot(token)
+        return hydrated_folder(self.annotations.folder(token), Photographs(self.photographs))
 
 
 Source = HydratedSet | LocalFolder | Repository | SyntheticSet
@@ -294,17 +286,14 @@ def find_source(spec: str | Path | None = None, *, revision: str | None = None) 
     if isinstance(spec, str) and (match := _SYNTHETIC.fullmatch(text)):
         return SyntheticSet(_number(match.group(1), text))
     if (path := Path(spec).expanduser()).is_dir() and text:
-        return _filled_in(path, revision) if _holds_photographs_only(path) else LocalFolder(path)
+        photographs_only = next(path.rglob("*.parquet"), None) is None and holds_photographs(path)
+        return _filled_in(path, revision) if photographs_only else LocalFolder(path)
     if isinstance(spec, str) and not path.exists() and (match := _REPOSITORY.fullmatch(text)):
         return Repository(match.group(1), match.group(2) or revision)
     raise DatasetNotFoundError(
         f"{text} is no folder, no Hub repository (org/name or org/name@revision) and not synthetic[:N]; check the "
         "data's name"
     )
-
-
-def _holds_photographs_only(folder: Path) -> bool:
-    return next(folder.rglob("*.parquet"), None) is None and holds_photographs(folder)
 
 
 def _filled_in(photographs: Path, revision: str | None) -> HydratedSet:

@@ -101,6 +101,18 @@ class SampleFacts:
             **{name: row[name] for name in OPTIONAL_COLUMNS},
         )
 
+    def row(self) -> dict[str, Any]:
+        """Returns the values of the columns that hold no images."""
+        return {
+            "image_id": self.id,
+            "annotation": self.annotation,
+            "differences": [
+                {"description": text, "box_2d": list(box.box_2d)}
+                for text, box in zip(self.descriptions, self.boxes, strict=True)
+            ],
+            **{name: getattr(self, name) for name in OPTIONAL_COLUMNS},
+        }
+
     @property
     def garment(self) -> str:
         """The cluster of the sample: gender-category-garment id where known, else the sample's own id."""
@@ -174,29 +186,24 @@ class EncodedSample:
 
     def row(self) -> dict[str, Any]:
         """Returns the values of `COLUMNS`."""
-        facts = self.facts
+        name = self.facts.id
         return {
-            "image_id": facts.id,
-            "original_image": _cell(self.original, facts.id),
-            "annotation": facts.annotation,
-            "sd3_image": _cell(self.draft, f"{facts.id}-draft"),
-            "differences": [
-                {"description": text, "box_2d": list(box.box_2d)}
-                for text, box in zip(facts.descriptions, facts.boxes, strict=True)
-            ],
-            "crops": _cells(self.crops, f"{facts.id}-crop"),
-            "sketches": _cells(self.sketches, f"{facts.id}-sketch") or None,
-            "examples": _cells(self.examples, f"{facts.id}-example") or None,
-            **{name: getattr(facts, name) for name in OPTIONAL_COLUMNS},
+            **self.facts.row(),
+            "original_image": stored_image(self.original, name),
+            "sd3_image": stored_image(self.draft, f"{name}-draft"),
+            "crops": _stored_images(self.crops, f"{name}-crop"),
+            "sketches": _stored_images(self.sketches, f"{name}-sketch") or None,
+            "examples": _stored_images(self.examples, f"{name}-example") or None,
         }
 
 
-def _cell(image: EncodedImage, stem: str) -> dict[str, Any]:
+def stored_image(image: EncodedImage, stem: str) -> dict[str, Any]:
+    """Returns the cell that holds an image."""
     return {"bytes": image.data, "path": f"{stem}.{image.suffix}"}
 
 
-def _cells(images: Iterable[EncodedImage], stem: str) -> list[dict[str, Any]]:
-    return [_cell(image, f"{stem}{number}") for number, image in enumerate(images, 1)]
+def _stored_images(images: Iterable[EncodedImage], stem: str) -> list[dict[str, Any]]:
+    return [stored_image(image, f"{stem}{number}") for number, image in enumerate(images, 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Service:
 
     def __init__(self, analyst: Analyst) -> None:
         self.analyst = analyst
-        self._client = openai_client.open_client(base_url=analyst.base_url, timeout=analyst.timeout, max_retries=0)
+        self._client = openai_client.open_client(base_url=analyst.base_url, timeout=analyst.timeout)
 
     def close(self) -> None:
         """Ends the connections."""

@@ -144,9 +144,7 @@ class OpenAIDrafts:
             MissingExtraError: The extra `openai` is not installed.
         """
         with self._lock:
-            client = self._client = self._client or open_client(
-                base_url=self._base_url, timeout=self._timeout, max_retries=0
-            )
+            client = self._client = self._client or open_client(base_url=self._base_url, timeout=self._timeout)
         results = []
         for request in requests:
             start = time.perf_counter()

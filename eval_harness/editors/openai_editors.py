@@ -377,7 +377,7 @@ class OpenAIService:
 
     @cached_property
     def _client(self) -> OpenAI:
-        return open_client(base_url=self._settings.base_url, timeout=self._settings.timeout, max_retries=0)
+        return open_client(base_url=self._settings.base_url, timeout=self._settings.timeout)
 
     def ask(
         self, call: Callable[[OpenAI], Any], read: Callable[[dict[str, Any], ServiceReply], EditResult]

@@ -63,7 +63,7 @@ def find_known(data: str | None, benchmark: Benchmark) -> KnownSamples | None:
 def _known(data: str | None, benchmark: Benchmark) -> KnownSamples:
     source = find_source(data, revision=benchmark.revision)
     if isinstance(source, Repository):
-        path = source.snapshot()
+        path = source.folder()
         return _of_folder(path, f"{source.id}@{path.name[:12]}", path.name)
     return _of_folder(find_folder(data), str(data or "the dataset known on this machine"), None)
 

@@ -73,7 +73,13 @@ class Price:
         cached_tokens: int = 0,
         image_tokens: int = 0,
     ) -> float:
-        """Returns USD; see `cost_of`.
+        """Returns what the tokens cost, USD.
+
+        Args:
+            input_tokens: All that was sent.
+            output_tokens: All that came back, reasoning included.
+            cached_tokens: How many of the input tokens came from the service's cache.
+            image_tokens: How many of the input tokens are of images; counts only where they cost other than text.
 
         >>> Price(input=0.4, cached=0.1, output=1.6).cost(input_tokens=10**6, cached_tokens=500_000, output_tokens=0)
         0.25
@@ -129,36 +135,6 @@ def price_of(model: str, prices: Mapping[str, Price] | None = None) -> Price | N
             if name in table:
                 return table[name]
     return None
-
-
-def cost_of(
-    model: str,
-    *,
-    input_tokens: int,
-    output_tokens: int,
-    cached_tokens: int = 0,
-    image_tokens: int = 0,
-    prices: Mapping[str, Price] | None = None,
-) -> float | None:
-    """Returns what the tokens cost, USD; None where no price of the model is known.
-
-    Args:
-        model: As it is called with.
-        input_tokens: All that was sent.
-        output_tokens: All that came back, reasoning included.
-        cached_tokens: How many of the input tokens came from the service's cache.
-        image_tokens: How many of the input tokens are of images; counts only where they cost other than text.
-        prices: Of the user; they come before the table.
-    """
-    price = price_of(model, prices)
-    if price is None:
-        return None
-    return price.cost(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=cached_tokens,
-        image_tokens=image_tokens,
-    )
 
 
 def parse_price(text: str) -> Price:

@@ -310,7 +310,7 @@ def _may_be_opened(address: _Address, home: str) -> bool:
     return address.is_global or (address.is_loopback and is_loopback(home)) or address in _addresses(home)
 
 
-def fetch(url: str, *, service: str, seconds: float, most: int = MOST_PICTURE_BYTES) -> bytes:
+def fetch(url: str, *, service: str, seconds: float) -> bytes:
     """Returns the file behind a link that an answer gives in the place of a picture.
 
     Nothing but the link is sent: no key, no cookies. Redirects are followed under the same rules.
@@ -319,7 +319,6 @@ def fetch(url: str, *, service: str, seconds: float, most: int = MOST_PICTURE_BY
         url: Absolute, or relative to `service`.
         service: Where the service is that gave the link.
         seconds: For each try; a server that is busy is asked three times.
-        most: Bytes.
 
     Raises:
         InvalidImageError: The link may not be opened, or nothing of that size can be had behind it.
@@ -334,7 +333,7 @@ def fetch(url: str, *, service: str, seconds: float, most: int = MOST_PICTURE_BY
     ) as client:
         for left in reversed(range(_FETCH_TRIES)):
             try:
-                return _fetched(client, url, most)
+                return _fetched(client, url)
             except httpx2.TooManyRedirects:
                 raise InvalidImageError(f"the link {one_line(place_of(url))} is redirected without end") from None
             except (httpx2.TransportError, ConnectionError) as error:
@@ -345,7 +344,7 @@ def fetch(url: str, *, service: str, seconds: float, most: int = MOST_PICTURE_BY
     raise AssertionError
 
 
-def _fetched(client: httpx2.Client, url: str, most: int) -> bytes:
+def _fetched(client: httpx2.Client, url: str) -> bytes:
     received = bytearray()
     with client.stream("GET", url) as response:
         if response.status_code in (408, 425, 429) or response.status_code >= 500:
@@ -354,8 +353,10 @@ def _fetched(client: httpx2.Client, url: str, most: int) -> bytes:
             raise InvalidImageError(f"the link {one_line(place_of(url))} answered {response.status_code}")
         for chunk in response.iter_bytes():
             received += chunk
-            if len(received) > most:
-                raise InvalidImageError(f"the picture behind {one_line(place_of(url))} is above {most // 2**20} MiB")
+            if len(received) > MOST_PICTURE_BYTES:
+                raise InvalidImageError(
+                    f"the picture behind {one_line(place_of(url))} is above {MOST_PICTURE_BYTES // 2**20} MiB"
+                )
     return bytes(received)
 
 

@@ -6,8 +6,7 @@ import email.utils
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Condition
 
@@ -44,44 +43,23 @@ class Limiter:
 
     Args:
         concurrency: Calls under way at the same time, at most.
-        clock: Seconds, for tests.
     """
 
-    def __init__(self, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, concurrency: int) -> None:
         self._most = concurrency
         self._allowed = concurrency
-        self._clock = clock
         self._changed = Condition()
-        self._under_way = 0
         self._answered = 0
         self._resume_at = 0.0
         self._halved_at = -math.inf
         self._stopped: BaseException | None = None
         self._requests = _Bucket()
         self._tokens = _Bucket()
-        self._tokens_of_a_call = 1.0
 
     @property
     def allowed(self) -> int:
         """How many calls may be under way just now."""
         return self._allowed
-
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """Waits until one more call may be under way, and counts it until the end of the block.
-
-        Raises:
-            ServiceError: `stop` was called; so is whatever else it was called with.
-        """
-        with self._changed:
-            self._wait_while(lambda: self._under_way >= self._allowed)
-            self._under_way += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._under_way -= 1
-                self._changed.notify_all()
 
     def before_sending(self) -> None:
         """Waits until the service's limits let one more request through; to be called for retries too.
@@ -92,13 +70,11 @@ class Limiter:
         with self._changed:
             while True:
                 self._raise_if_stopped()
-                now = self._clock()
-                pause = max(
-                    self._resume_at - now, self._requests.wait(1.0, now), self._tokens.wait(self._tokens_of_a_call, now)
-                )
+                now = time.monotonic()
+                pause = max(self._resume_at - now, self._requests.wait(1.0, now), self._tokens.wait(1.0, now))
                 if pause <= 0:
                     self._requests.take(1.0, now)
-                    self._tokens.take(self._tokens_of_a_call, now)
+                    self._tokens.take(1.0, now)
                     return
                 if pause > LONGEST_PAUSE:
                     raise ServiceError(
@@ -110,7 +86,7 @@ class Limiter:
     def after_answer(self, status: int, headers: Mapping[str, str]) -> None:
         """Takes in what an answer says about the limits, whatever its status."""
         with self._changed:
-            now = self._clock()
+            now = time.monotonic()
             self._requests.read(headers, "requests", now)
             self._tokens.read(headers, "tokens", now)
             if status == 429 or (status == 503 and _retry_after(headers) is not None):
@@ -126,22 +102,11 @@ class Limiter:
                     self._allowed, self._answered = self._allowed + 1, 0
             self._changed.notify_all()
 
-    def after_tokens(self, tokens: int) -> None:
-        """Learns how many tokens a call takes."""
-        with self._changed:
-            self._tokens_of_a_call = max(self._tokens_of_a_call, float(tokens))
-
     def stop(self, error: BaseException) -> None:
         """Lets no further request through: whoever waits, or comes, gets the error. The first one counts."""
         with self._changed:
             self._stopped = self._stopped or error
             self._changed.notify_all()
-
-    def _wait_while(self, condition: Callable[[], bool]) -> None:
-        self._raise_if_stopped()
-        while condition():
-            self._changed.wait()
-            self._raise_if_stopped()
 
     def _raise_if_stopped(self) -> None:
         if self._stopped is not None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 
 from .failures import Failure, Problem, one_line, problem_of
-from .http_clients import check_url, client_options, connection_failure, proxy_of
+from .http_clients import check_url, connection_failure, proxy_of
 from .http_clients import open_client as open_guarded
 from .limiter import ServiceReply
 
@@ -22,16 +21,12 @@ _KEY = "OPENAI_API_KEY"
 _NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "ServiceError"}
 
 
-def open_client(
-    *, base_url: str | None, timeout: float, max_retries: int, hooks: Mapping[str, list[Any]] | None = None
-) -> OpenAI:
-    """Returns the client, to be closed. The key is read from `OPENAI_API_KEY` and goes nowhere else.
+def open_client(*, base_url: str | None, timeout: float) -> OpenAI:
+    """Returns the client, to be closed, which retries nothing. The key is read from `OPENAI_API_KEY`.
 
     Args:
         base_url: Where the service is; `OPENAI_BASE_URL`, else OpenAI. Without a key, one is sent that means nothing.
         timeout: Of one try, s.
-        max_retries: How often the client asks again by itself.
-        hooks: Called with each request (`request`) and answer (`response`) on the wire.
 
     Raises:
         MissingExtraError: The client is not installed.
@@ -51,15 +46,9 @@ def open_client(
         api_key=key or "none",
         base_url=place,
         timeout=timeout,
-        max_retries=max_retries,
-        http_client=_http_client(openai.DefaultHttpxClient, place or DEFAULT_URL, timeout, hooks or {}),
+        max_retries=0,
+        http_client=open_guarded(openai.DefaultHttpxClient, place or DEFAULT_URL, seconds=timeout, timeout=timeout),
     )
-
-
-def _http_client(client_class: Any, url: str, timeout: float, hooks: Mapping[str, list[Any]]) -> Any:
-    rules = client_options(url, seconds=timeout)["event_hooks"]
-    both = {name: [*rules[name], *hooks.get(name, [])] for name in rules}
-    return open_guarded(client_class, url, timeout=timeout, event_hooks=both)
 
 
 def call_problem(error: Exception, *, url: str, timeout: float) -> Problem:

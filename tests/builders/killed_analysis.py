@@ -46,8 +46,10 @@ def watched(path: Path, target: Path) -> Path:
 
 def watched_client(**options: Any) -> Any:
     """The client; a request that was answered counts as sent, before anybody sees the answer."""
-    answered = {"response": [lambda response: happened("sent" if response.request.method == "POST" else "")]}
-    return open_client(**options, hooks=answered)
+    client = open_client(**options)
+    answered = lambda response: happened("sent" if response.request.method == "POST" else "")  # noqa: E731
+    client._client.event_hooks["response"].append(answered)
+    return client
 
 
 Path.replace = watched  # type: ignore[method-assign]  # in this process alone: it sees each file appear

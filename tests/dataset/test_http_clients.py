@@ -293,8 +293,9 @@ def test_a_link_is_fetched_without_keys_and_within_bounds(monkeypatch: pytest.Mo
                 fetch(url + path, service=url, seconds=5)
         with pytest.raises((InvalidImageError, OSError)):
             fetch(url + "/to-a-file", service=url, seconds=5)
+        monkeypatch.setattr(http_clients, "MOST_PICTURE_BYTES", 4000)
         with pytest.raises(InvalidImageError, match="is above"):
-            fetch(url + "/large", service=url, seconds=5, most=4000)
+            fetch(url + "/large", service=url, seconds=5)
     assert not any("authorization" in headers or "cookie" in headers for _, _, headers in asked)
 
 

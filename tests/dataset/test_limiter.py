@@ -60,8 +60,7 @@ def test_a_bucket_refills_at_the_rate_that_its_headers_imply() -> None:
     spent = {"limit": "100", "remaining": "0", "reset": "8s"}
     limiter.after_answer(200, {f"x-ratelimit-{name}-requests": value for name, value in spent.items()})
     assert 0.07 < waited(limiter) < 4  # as long as one more takes, not until all are there
-    limiter.after_tokens(500)
-    tokens = {"limit": "10000", "remaining": "0", "reset": "6s"}
+    tokens = {"limit": "20", "remaining": "0", "reset": "6s"}
     limiter.after_answer(200, {f"x-ratelimit-{name}-tokens": value for name, value in tokens.items()})
     assert 0.28 < waited(limiter) < 4
     unknown = Limiter(4)
@@ -92,20 +91,19 @@ def test_a_pause_longer_than_anybody_waits_ends_the_stage() -> None:
 
 def test_whoever_waits_is_told_when_it_stops() -> None:
     limiter = Limiter(1)
+    limiter.after_answer(429, {"retry-after": "60"})
     told: list[str] = []
 
     def wait() -> None:
         try:
-            with limiter.call():
-                told.append("called")
+            limiter.before_sending()
         except ServiceError as error:
             told.append(str(error))
 
-    with limiter.call():
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        limiter.stop(ServiceError("over"))
-        waiting.join(5)
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    limiter.stop(ServiceError("over"))
+    waiting.join(5)
     assert told == ["over"]
     with pytest.raises(ServiceError, match="over"):
         limiter.before_sending()
