@@ -226,7 +226,7 @@ def test_every_dependency_has_a_lowest_version_that_can_be_installed_and_tested(
 
 def test_a_missing_library_is_told_as_setup_cfg_requires_it(monkeypatch: pytest.MonkeyPatch) -> None:
     extras = _setup()["options.extras_require"]
-    for extra in ("clip", "offline", "diffusers", "openai", "space", "sketch"):
+    for extra in ("clip", "offline", "diffusers", "openai", "space", "sketch", "ssim"):
         lines = extras[extra].split()
         for line in lines:
             name = re.split("[>=]", line)[0]
