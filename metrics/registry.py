@@ -37,6 +37,7 @@ METRICS: dict[str, str] = {
     "clip_star": "fashionedit.metrics.paper_metrics:SimilarityShare",
     "psnr": "fashionedit.metrics.paper_metrics:Psnr",
     "similarity": "fashionedit.metrics.paper_metrics:NamedSimilarity",
+    "ssim": "fashionedit.metrics.ssim:Ssim",
 }
 """Name → `module:class`; imported when it is asked for. `similarity` is asked for as `similarity:ENCODER`."""
 

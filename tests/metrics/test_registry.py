@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashionedit.errors import InvalidDataError, InvalidImageError, UnknownNameError
+from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, UnknownNameError
 from fashionedit.images import pixel_digest
 from fashionedit.metrics import METRICS, Embedder, Metric, Picture, cosine_similarity, load_metrics
 from fashionedit.metrics.registry import checked_scores, find_metric
@@ -185,3 +186,31 @@ def test_numpy_numbers_are_scores_and_a_broken_picture_stays_its_own_error(pictu
 def test_every_line_of_the_table_is_a_metric(name: str) -> None:
     metric, _ = find_metric(f"{name}:offline" if name == "similarity" else name)
     assert issubclass(metric, Metric)
+
+
+def test_ssim_is_the_papers_formula_on_averaged_pixels(picture: Any) -> None:
+    """Against the definition, written with OpenCV's Gaussian filter; borders are left out."""
+    images = [picture(seed, 256, 256) for seed in (1, 2)]
+    mixed = Image.blend(*images, 0.3)
+    (metric,) = load_metrics(["ssim"], None)
+    first, second = (np.asarray(image, dtype=np.float64) for image in (mixed, images[0]))
+
+    def blurred(values: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(values, (11, 11), 1.5)
+
+    means = blurred(first), blurred(second)
+    spread = [blurred(side * side) - mean**2 for side, mean in zip((first, second), means, strict=True)]
+    both = blurred(first * second) - means[0] * means[1]
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    parts = (2 * means[0] * means[1] + c1) * (2 * both + c2)
+    parts /= (means[0] ** 2 + means[1] ** 2 + c1) * (spread[0] + spread[1] + c2)
+    found, same = checked_scores(metric, [(shown(mixed), shown(images[0])), (shown(images[1]), shown(images[1]))])
+    assert found == pytest.approx(parts[5:-5, 5:-5].mean(), abs=1e-6)
+    assert same == 1
+
+
+def test_ssim_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, picture: Any) -> None:
+    monkeypatch.setitem(sys.modules, "skimage.metrics", None)
+    (metric,) = load_metrics(["ssim"], None)
+    with pytest.raises(MissingExtraError, match="pip install 'scikit-image"):
+        checked_scores(metric, [(shown(picture(1)), shown(picture(2)))])
