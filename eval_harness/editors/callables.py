@@ -24,11 +24,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib
-import importlib.util
 import inspect
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -39,7 +36,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fashionedit.errors import EditorError, UnknownNameError
+from fashionedit.errors import EditorError
 from fashionedit.eval_harness.editing import (
     UNDECLARED,
     Editor,
@@ -51,7 +48,7 @@ from fashionedit.eval_harness.editing import (
     canonical_json,
 )
 from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
-from fashionedit.runtime.user_code import users_code
+from fashionedit.runtime.user_code import load_attribute, users_code
 
 from .answers import decoded
 
@@ -73,61 +70,10 @@ def load_editor(spec: str, options: Mapping[str, Any] | None = None) -> Editor |
         EditorError: The attribute is no editor, it takes no such option, or the module tries to end the program.
     """
     place, _, path = spec.rpartition(":")
-    if not place or not path:
-        raise UnknownNameError(f"{spec!r} names no editor; write package.module:attribute or path/to/file.py:attribute")
     with users_code(place):
-        if place.endswith(".py"):
-            module, short = _from_file(Path(place)), Path(place).stem
-        else:
-            module, short = _from_name(place), place
-        found: Any = module
-        for name in path.split("."):
-            if not hasattr(found, name):
-                names = ", ".join(sorted(name for name in vars(found) if not name.startswith("_"))[:12]) or "nothing"
-                raise UnknownNameError(f"{place} has no {path!r}; it has {names}")
-            found = getattr(found, name)
-        return _as_editor(found, f"{short}:{path}", module, options or {})
-
-
-def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UnknownNameError(f"there is no file {path}; check the path before the colon")
-    full = path.resolve()
-    name = f"fashionedit_editor_{hashlib.sha256(str(full).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, full)
-    if spec is None or spec.loader is None:
-        raise UnknownNameError(f"{path} can't be imported; give a Python file")
-    module = importlib.util.module_from_spec(spec)
-    _also_import_from(full.parent)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _from_name(name: str) -> ModuleType:
-    _also_import_from(Path.cwd())
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        # A module that the user's own module fails to import is theirs to see, with its traceback.
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise UnknownNameError(
-            f"no module is called {name!r}; check the name, or give the file as path/to/file.py:attribute"
-        ) from None
-    except TypeError as error:
-        if not name.startswith("."):
-            raise
-        raise UnknownNameError(f"{name!r} is a relative name; give the whole package.module:attribute") from error
-
-
-def _also_import_from(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))  # last, so that it hides nothing that is installed
+        value, module = load_attribute(spec, "editor")
+        short = Path(place).stem if place.endswith(".py") else place
+        return _as_editor(value, f"{short}:{path}", module, options or {})
 
 
 def _as_editor(found: Any, name: str, module: ModuleType, options: Mapping[str, Any]) -> Editor | PrivilegedEditor:

@@ -52,8 +52,8 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
     "metric_names",
     multiple=True,
     metavar="METRIC",
-    help="A column of the table, instead of clip, clip_star and psnr; may be repeated. Also ssim, similarity:ENCODER, the "
-    "metric of an installed package, or file.py:Class.",
+    help="A column of the table, instead of clip, clip_star and psnr; may be repeated. Also ssim, similarity:ENCODER, "
+    "the metric of an installed package, or file.py:Class.",
 )
 @click.option(
     "--measures/--no-measures",

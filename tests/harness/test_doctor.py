@@ -335,7 +335,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if name.startswith("fashionedit_editor_"):
+        if name.startswith("fashionedit_plugin_"):
             del sys.modules[name]
 
 
