@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fashionedit.errors import FashionEditError, InvalidDataError, UnknownNameError
-from fashionedit.runtime.plugins import installed_plugins, load_attribute
+from fashionedit.runtime.user_code import described, load_attribute
 
 from .embedder import Embedder
 
@@ -160,7 +161,7 @@ def find_metric(name: str) -> tuple[type[Metric], str]:
         UnknownNameError: Nothing has this name.
         InvalidDataError: What has it is no metric.
     """
-    installed = installed_plugins(ENTRY_POINTS)
+    installed = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
     base, colon, rest = name.partition(":")
     table = installed | METRICS
     if base in table and (not colon or base == "similarity"):
@@ -254,12 +255,3 @@ _KEPT = "what was scored before is kept"
 def _is_finite(value: Any) -> bool:
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     return number and math.isfinite(value)
-
-
-def described(error: BaseException) -> str:
-    """Returns what was raised, with the file and line where it was."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = "" if trace is None else f" in {Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}"
-    return f"{type(error).__name__}{place}: {error}"

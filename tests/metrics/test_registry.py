@@ -14,9 +14,8 @@ from PIL import Image
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, UnknownNameError
 from fashionedit.images import pixel_digest
-from fashionedit.metrics import METRICS, Embedder, Metric, Picture, cosine_similarity, load_metrics
+from fashionedit.metrics import METRICS, Embedder, Metric, Picture, cosine_similarity, load_metrics, registry
 from fashionedit.metrics.registry import checked_scores, find_metric
-from fashionedit.runtime import plugins
 
 SHARPNESS = """
 from fashionedit.metrics import Metric
@@ -62,7 +61,7 @@ def test_a_metric_comes_from_an_installed_package(tmp_path: Path, monkeypatch: p
     (tmp_path / "their_package.py").write_text(SHARPNESS)
     monkeypatch.syspath_prepend(tmp_path)
     entry = EntryPoint("sharp", "their_package:Sharpness", "fashionedit.metrics")
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry] if group == entry.group else [])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == entry.group else [])
     (metric,) = load_metrics(["sharp"], None)
     assert metric.id == "sharpness"
 
