@@ -105,6 +105,7 @@ def _values(results: Results, shown: int, *, publishable: bool) -> dict[str, Any
         "shown": shown,
         "publishable": publishable,
         "head": [(short_label(metric), metric.unit) for metric in results.metrics],
+        "share": short_label(results.share) if results.share else "",
         "rows": score_rows(results),
         "gains": gain_rows(results),
         "measures": measure_rows(results),

@@ -166,11 +166,11 @@ class FashionEditFolder(Sequence[Sample]):
 
     def original(self, key: str) -> Image.Image:
         """Returns the sample's original, decoded, and decodes nothing else."""
-        return read_image(self._images(key).original, name=f"the original of sample {key}")
+        return read_image(self._images(key).original, name=self._picture_name("original", key))
 
     def draft(self, key: str) -> Image.Image:
         """Returns the sample's draft, decoded, and decodes nothing else."""
-        return read_image(self._images(key).draft, name=f"the draft of sample {key}")
+        return read_image(self._images(key).draft, name=self._picture_name("draft", key))
 
     def row(self, key: str) -> dict[str, Any]:
         """Returns the sample's row as it is stored: the values of `COLUMNS`, images as their encoded bytes.
@@ -218,7 +218,7 @@ class FashionEditFolder(Sequence[Sample]):
             known = self._manifest.images.get(hashlib.sha256(data).hexdigest())
             if known is not None:
                 return known
-            decoded = EncodedImage.read(data, name=f"the {name} of sample {key}")
+            decoded = EncodedImage.read(data, name=self._picture_name(name, key))
             return StoredImage(pixels=decoded.digest, size=decoded.size)
 
         images = encoded.map(stored)
@@ -252,6 +252,9 @@ class FashionEditFolder(Sequence[Sample]):
                 self._groups.popitem(last=False)
         row: dict[str, Any] = conform(group.slice(place.row, 1), COLUMNS, name=f"{name}, sample {key},").to_pylist()[0]
         return row
+
+    def _picture_name(self, name: str, key: str) -> str:
+        return f"the {name} of sample {key} in {self._name(key)}"
 
     def _name(self, key: str) -> str:
         return str(self.path / self._names[self._places[key].file])

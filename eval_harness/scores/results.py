@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -15,6 +16,7 @@ from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.editing import EditorInfo
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import find_reference, left_out, not_reached, subset, with_reference
+from fashionedit.eval_harness.running.calls import MAX_ASPECT
 from fashionedit.eval_harness.running.records import RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleFacts, SampleSource
 from fashionedit.files import parse_model, read_regular, write_atomically
@@ -191,8 +193,18 @@ def build_results(
 def _reached(
     run: ScorableRun, source: SampleSource, repeats: Iterable[Iterable[RoundOutcome]], limit: int | None
 ) -> set[str]:
-    """Returns the ids of the samples to score: those of which the run has asked for something, within the limit."""
+    """Returns the ids of the samples to score: within the limit, not too elongated, and asked for by the run."""
     ids = source.ids[:limit]
+    sizes = {id: (source.digests(id).original_size, source.digests(id).draft_size) for id in ids}
+    elongated = [id for id, both in sizes.items() if any(max(size) > MAX_ASPECT * min(size) for size in both)]
+    if elongated:
+        which = f"sample {elongated[0]}" + (f" and {len(elongated) - 1} more" if len(elongated) > 1 else "")
+        warnings.warn(
+            f"{which} of {source.name} {source.split} can't be scored and is left out: the original or the draft is "
+            f"more than {MAX_ASPECT} times as long as wide; crop it",
+            stacklevel=3,
+        )
+        ids = tuple(id for id in ids if id not in elongated)
     if run.identity.editor.supplied:
         return set(ids)
     asked = {one.sample for outcomes in repeats for one in outcomes if one.status is not None}

@@ -6,19 +6,26 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_sample, image_ref, stepped, toy_embedder
 
 from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.scores.results import read_results
+from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.report import write_report
+from fashionedit.eval_harness.scores.details import details_text, sections
+from fashionedit.eval_harness.scores.results import build_results, read_results
 from fashionedit.eval_harness.scores.scoring import Scores
 from fashionedit.eval_harness.scores.scoring import score as score_columns
 from fashionedit.eval_harness.scores.stored_scores import StoredScores
+from fashionedit.eval_harness.scores.table import to_console
 from fashionedit.metrics import load_metrics
 from fashionedit.metrics.registry import PAPER_METRICS
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
+from fashionedit.synthetic.rendering import write_synthetic
 
 
 def score(outcomes, source, embedder, path, **options) -> Scores:
@@ -141,6 +148,27 @@ def test_a_lost_file_of_one_metric_is_made_again(source: ScoredSource, tmp_path:
     assert files(tmp_path) == before
 
 
+def test_a_sample_too_elongated_to_be_encoded_is_left_out_and_named(tmp_path: Path) -> None:
+    samples = [drawn_sample(number) for number in range(3)]
+    samples[1] = replace(samples[1], original=Image.new("RGB", (4200, 20), "white"))
+    source = ScoredSource(samples)
+    with pytest.warns(UserWarning, match=r"sample card-01 of drawn validation .* left out.* more than 200 times"):
+        results = build_results(DrawnRun(tmp_path, source), source, toy_embedder())
+    assert [sample.id for sample in results.samples] == ["card-00", "card-02"]
+    assert (results.dataset.samples, results.dataset.not_reached) == (2, 1)
+    assert "can't be submitted" in to_console(results)
+
+
+def test_pages_and_tables_need_no_share_even_where_rounds_failed(tmp_path: Path) -> None:
+    source = ScoredSource([drawn_sample(number) for number in range(3)])
+    run = DrawnRun(tmp_path / "run", source, lambda *_: Status.REFUSED)
+    results = build_results(run, source, None)
+    assert "bounds" not in details_text(sections(results))
+    page = write_report(results, [run], source, tmp_path / "page.html")
+    assert "bounds" not in page.read_text()
+    assert "refused" in page.read_text()
+
+
 def test_another_fingerprint_is_another_file(source: ScoredSource, tmp_path: Path) -> None:
     run = DrawnRun(tmp_path, source)
     score(run.outcomes(source), source, toy_embedder(), tmp_path)
@@ -234,8 +262,6 @@ def test_progress_counts_up_to_all_pairs(source: ScoredSource, tmp_path: Path) -
 
 
 def test_a_dataset_that_has_moved_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from fashionedit.synthetic.rendering import write_synthetic
-
     write_synthetic(tmp_path / "data", 1, ("validation",))
     main(["run", "identity", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--quiet"])
     (tmp_path / "data").rename(tmp_path / "moved")
@@ -244,6 +270,24 @@ def test_a_dataset_that_has_moved_is_asked_for(tmp_path: Path, capsys: pytest.Ca
     assert "which is not there now; give the dataset's new place with --data DATA" in capsys.readouterr().err
     main(["score", str(tmp_path / "run"), "--encoder", "offline", "--quiet", "--data", str(tmp_path / "moved")])
     assert "identity" in capsys.readouterr().out
+
+
+def test_a_damaged_picture_of_the_dataset_is_named_with_its_file_before_anything_is_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_synthetic(tmp_path / "data", 2, ("validation",))
+    main(["run", "identity", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--quiet"])
+    (file,) = (tmp_path / "data").rglob("*.parquet")
+    table = pq.read_table(file)
+    rows = table.to_pylist()
+    rows[1]["original_image"]["bytes"] = rows[1]["original_image"]["bytes"][:2000]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), file)
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", str(tmp_path / "run"), "--metric", "psnr", "--quiet"])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert f"the original of sample {rows[1]['image_id']} in {file} can't be read" in said
+    assert not (tmp_path / "run" / "scores").exists()
 
 
 def test_score_by_psnr_alone_loads_no_encoder(
