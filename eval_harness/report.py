@@ -9,14 +9,10 @@ from typing import Any
 from fashionedit import __version__
 from fashionedit.errors import InvalidDataError, RunMismatchError
 
-from .page.breakdown_tables import breakdown_tables
-from .page.chosen import chosen_samples
-from .page.curves import charts, threshold_chart
-from .page.document import document
-from .page.forest import forest
-from .page.forms import MOST_IN_A_FILE, Form, page_path, write_file, write_folder
-from .page.sections import failure_rows, gain_rows, leads, measure_rows, provenance, score_rows
-from .page.storyboard import Storyboard
+from .page.charts import charts, forest, threshold_chart
+from .page.document import MOST_IN_A_FILE, Form, document, page_path, write_file, write_folder
+from .page.sections import breakdown_tables, failure_rows, gain_rows, leads, measure_rows, provenance, score_rows
+from .page.storyboard import Storyboard, chosen_samples
 from .scores.labels import encoder_text, footnotes, samples_left_out, short_label
 from .scores.result_models import Results
 from .scores.results import DescribedSource, ScorableRun

@@ -1,18 +1,47 @@
-"""The benchmark as it is published: a dataset repository at one commit, and what its split holds."""
+"""The benchmark as it is published: a dataset repository at one commit, and the encoder whose scores are ranked."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, StringConstraints
 
 from fashionedit.data import find_folder
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.manifest import MANIFEST_FILE, read_manifest
+from fashionedit.metrics.encoder import CLIP_IDENTITY, CLIP_REPOSITORY
+from fashionedit.metrics.preprocessing import Preprocessing
+from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
 
-from .bundle import Benchmark
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+RepositoryId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$", max_length=96)]
+
+
+class Benchmark(BaseModel):
+    """What was run: a split of a dataset repository at one commit.
+
+    Args:
+        repository: `org/name` on the Hub.
+        revision: The commit.
+        samples: How many the split has there.
+        manifest: The manifest hash of the split there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repository: RepositoryId
+    revision: Commit
+    split: str
+    samples: PositiveInt
+    manifest: Digest
+
 
 SPLIT = "validation"
 """The split of the leaderboard."""
@@ -105,3 +134,32 @@ def open_facts(data: str, split: str = SPLIT, *, full: bool = False) -> FashionE
         InvalidDataError: A file is not what it must be.
     """
     return open_folder(find_folder(data), split, facts_only=not full)
+
+
+OFFICIAL_FINGERPRINT = {
+    "kind": "transformers",
+    **CLIP_IDENTITY,
+    "features": "image_embeds",
+    "preprocessing": Preprocessing().fingerprint,
+    "precision": "fp32",
+    "backend": "torch",
+}
+"""`load_encoder("clip")` in fp32, on any device: there they agree to 1e-6."""
+
+
+def fingerprint_differences(results: Results) -> list[str]:
+    """Returns one clause for each field in which the metrics are not the leaderboard's; none where they are."""
+    wanted = {"clip": OFFICIAL_FINGERPRINT, "clip_star": OFFICIAL_FINGERPRINT, "psnr": PSNR_FINGERPRINT}
+    found = {metric.id: metric for metric in results.metrics}
+    if set(found) != set(wanted):
+        encoder = next((metric.encoder for metric in results.metrics if metric.encoder), "no encoder")
+        return [f"encoder: {encoder}, wanted {CLIP_REPOSITORY}"]
+    clauses = []
+    for id, fingerprint in wanted.items():
+        have = found[id].fingerprint
+        for field in sorted({*have, *fingerprint}):
+            if have.get(field) != fingerprint.get(field):
+                clauses.append(f"{field}: {have.get(field)}, wanted {fingerprint.get(field)}")
+    if found["clip_star"].threshold != 0.9:
+        clauses.append(f"threshold: {found['clip_star'].threshold}, wanted 0.9")
+    return list(dict.fromkeys(clauses))

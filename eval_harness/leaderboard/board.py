@@ -1,27 +1,146 @@
-"""From bundles to a leaderboard: what may stand on it, in which order, beside which floor and ceiling."""
+"""The leaderboard: which bundles stand on it, in which order, beside which floor and ceiling."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from fashionedit.card import LAST_ROUND, LEADERBOARD_PROTOCOLS, task_id
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.scores.intervals import INTERVALS
-from fashionedit.eval_harness.scores.result_models import Kind, Results, Row
+from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Kind, Results, Row, Score
 
-from .board_models import Board, BoardRow, Evidence, HubState, Refused, Unsupported, Value
-from .bundle import Benchmark, Bundle
-from .classes import class_scores, value_of
-from .collecting import SubmittedBundle
-from .contents import Contents
-from .entries import last_rows
-from .hub_entries import HubEntry
-from .submission import evidence_place
+from .benchmark import Benchmark, benchmark_name, find_benchmark, results_repository
+from .bundle import Bundle, Contents, evidence_place
+from .hub import HubEntry, HubState, SubmittedBundle, fetch_bundles, find_bundles, hub_entries
+from .recomputing import rebuilt_rows
+from .submission import last_rows
 from .verification import check_bundle
+
+Evidence = Literal["verified", "community"]
+"""`verified`: the results repository's owners computed every score again; `community`: it is consistent, no more."""
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Value(_Stored):
+    """A score, in its metric's unit, with the ends of its 95 % interval; None where that can't be given."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+class ClassScore(_Stored):
+    """The scores over one class of samples.
+
+    Args:
+        by: `category`, `gender` or `view`.
+        value: Which one; `–` where it is not known.
+        n, garments: How many samples and garments there are.
+        scores: By the metric's id.
+    """
+
+    by: str
+    value: str
+    n: int
+    garments: int
+    scores: dict[str, Value]
+
+
+class BoardRow(_Stored):
+    """One model in one protocol after the last round, or one of the rows that every table has.
+
+    Args:
+        rank: By CLIP*, among those of the same protocol, reference and state protocol; None for what is not ranked.
+        name: The model's repository, or what it is called.
+        model: Its repository, where it has one.
+        protocol: `vanilla` or `bug`; `–` for floor and ceiling.
+        reference: What `bug` shows: `detail`, `sketch` or `example`; `–` elsewhere.
+        state: What a round hands to the next.
+        privileged: Whether it is told the answer.
+        stitched, supplied: As in the editor's identity; a protocol without reference stitches nothing.
+        official: Whether the leaderboard's own encoder made the scores.
+        encoder: Which one did.
+        evidence: None for the rows that every table has.
+        hub: None where the Hub has no such number.
+        place: The bundle's folder in the results repository.
+        gain: Of the starred metric over the draft, paired.
+        two_pictures: See `Row.shows_two_pictures`.
+    """
+
+    rank: int | None
+    kind: Kind
+    name: str
+    model: str | None = None
+    protocol: str
+    reference: str = "–"
+    state: str = "images"
+    privileged: bool = False
+    stitched: bool = False
+    supplied: bool = False
+    official: bool = True
+    encoder: str = ""
+    evidence: Evidence | None = None
+    hub: HubState | None = None
+    place: str | None = None
+    n: int
+    failed: int
+    scores: dict[str, Value]
+    gain: Value | None = None
+    two_pictures: bool = False
+    classes: tuple[ClassScore, ...] = ()
+
+    def is_ranked(self, metric: str) -> bool:
+        """Returns whether the row may be ranked by this metric: see `Row.is_ranked`."""
+        return metric.endswith("_star") or self.failed <= MOST_FAILED * self.n
+
+
+class Refused(_Stored):
+    """A bundle that stands on no board, and why."""
+
+    place: str
+    reasons: tuple[str, ...]
+
+
+class Unsupported(_Stored):
+    """A number on the Hub for which there is no evidence."""
+
+    model: str
+    task: str
+    value: float
+    state: HubState
+
+
+class Board(_Stored):
+    """A leaderboard.
+
+    Args:
+        results_repository: Where the evidence is.
+        interval: How the 95 % intervals were made, in words.
+        rows: In the order of the table: floor, ranked, beside the ranking, trivial, leaks, ceiling.
+        unsupported: None where the Hub has no leaderboard for the benchmark, or was not asked.
+    """
+
+    schema_version: Literal[1] = 1
+    benchmark: Benchmark
+    results_repository: str
+    garments: int
+    interval: str
+    rows: tuple[BoardRow, ...]
+    refused: tuple[Refused, ...] = ()
+    unsupported: tuple[Unsupported, ...] | None = None
+
 
 _SAME = 0.02
 """How far two encodings of the same images may be apart, in a metric's unit (twice what `verify` allows)."""
@@ -259,3 +378,78 @@ def _unsupported(hub: Sequence[HubEntry], rows: Sequence[BoardRow]) -> Iterator[
     for entry in sorted(hub, key=lambda entry: (entry.model, entry.task)):
         if (entry.model, entry.task) not in known:
             yield Unsupported(model=entry.model, task=entry.task, value=entry.value, state=entry.state)
+
+
+CLASSES = ("category", "gender", "view")
+
+UNKNOWN = "–"
+
+
+def value_of(score: Score) -> Value:
+    """Returns the primary score with its interval."""
+    return Value(mean=score.mean, low=score.low, high=score.high)
+
+
+def class_scores(results: Results, rows: list[Row]) -> dict[int, tuple[ClassScore, ...]]:
+    """Returns the scores over each class of samples, for each of the rows by its index in the list.
+
+    Args:
+        rows: Some of the results' own.
+    """
+    places = [results.rows.index(row) for row in rows]
+    needed = [place for place, row in enumerate(results.rows) if place in places or row.kind in ("floor", "ceiling")]
+    fewer = results.model_copy(
+        update={
+            "rows": tuple(results.rows[place] for place in needed),
+            "row_samples": tuple(results.row_samples[place] for place in needed),
+        }
+    )
+    found: dict[int, list[ClassScore]] = {number: [] for number in range(len(rows))}
+    for by, value, ids, garments in _groups(results):
+        made = [rebuilt for _, rebuilt in rebuilt_rows(fewer, ids)]
+        for number, place in enumerate(places):
+            row = made[needed.index(place)]
+            scores = {metric: value_of(score) for metric, score in row.scores.items()}
+            found[number].append(ClassScore(by=by, value=value, n=len(ids), garments=garments, scores=scores))
+    return {number: tuple(scores) for number, scores in found.items()}
+
+
+def _groups(results: Results) -> Iterator[tuple[str, str, set[str], int]]:
+    for by in CLASSES:
+        values = sorted({getattr(sample, by) or UNKNOWN for sample in results.samples})
+        if len(values) < 2:
+            continue  # one class is the whole
+        for value in values:
+            members = [sample for sample in results.samples if (getattr(sample, by) or UNKNOWN) == value]
+            yield by, value, {sample.id for sample in members}, len({sample.garment for sample in members})
+
+
+def gather_board(repo: str | None, dataset_repo: str | None, *, token: str | None = None) -> Board:
+    """Returns the leaderboard.
+
+    Args:
+        repo: The results repository, `org/name[@revision]`, or a folder with a copy of one; by default the benchmark's
+            name with `-results`.
+        dataset_repo: The benchmark, `org/name[@revision]`; `$FASHIONEDIT_REPO` by default. Where neither is set, the
+            Hub is not asked about the benchmark, and the board is about what most bundles are about.
+
+    Raises:
+        InvalidDataError: Neither was named, or no bundle can stand on a board.
+        DatasetNotFoundError: A repository is not there.
+        ServiceError: The Hub can't be reached.
+    """
+    known = dataset_repo or os.environ.get("FASHIONEDIT_REPO")
+    if repo is None and not known:
+        raise InvalidDataError("no results repository was named; give --repo ORG/NAME, or --dataset-repo ORG/NAME")
+    benchmark = entries = None
+    if known:
+        name, revision = benchmark_name(known)
+        benchmark = find_benchmark(name, revision, token=token)
+        entries = hub_entries(name, token=token)
+    where = repo or results_repository(benchmark_name(known)[0])
+    if Path(where).is_dir():
+        folder = Path(where)
+    else:
+        place, revision = benchmark_name(where)
+        folder = fetch_bundles(place, revision, token=token)
+    return build_board(find_bundles(folder), where, benchmark=benchmark, hub=entries)

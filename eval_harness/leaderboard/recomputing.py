@@ -1,29 +1,206 @@
-"""The scores of a bundle, computed again from its images and the dataset."""
+"""Recomputes what a bundle states: its rows from its samples, and its scores from images and dataset."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 from PIL import Image
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.eval_harness.scores.aggregation import Method, rows_of
 from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
-from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
+from fashionedit.eval_harness.scores.result_models import Kind, Metric, Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import DescribedSource, build_results
-from fashionedit.eval_harness.scores.scoring import Progress
+from fashionedit.eval_harness.scores.scoring import Progress, Scores
+from fashionedit.eval_harness.scores.stored_scores import Pair
+from fashionedit.images import SUFFIXES, pixel_digest, read_image
 from fashionedit.metrics.embedder import Embedder
+from fashionedit.parallel import map_in_order
 
-from .aggregates import place_of
-from .contents import Contents
-from .copies import disguised_problems
-from .pictures import open_picture
+from .bundle import Contents, Output
+from .checks import disguised_problems
+
+
+def place_of(row: Row) -> str:
+    """Returns which row it is, in the words of the records."""
+    return f"{row.method}, {row.protocol} round {row.round}"
+
+
+def digests_of(results: Results, kind: Kind) -> dict[str, str]:
+    """Returns the pixel digest of each sample's image in the first row of this kind; empty where there is none.
+
+    Args:
+        kind: `floor` for the drafts, `ceiling` for the originals.
+    """
+    for row, found in zip(results.rows, results.row_samples, strict=True):
+        if row.kind == kind:
+            return dict(zip((sample.id for sample in results.samples), found.digests, strict=True))
+    return {}
+
+
+def rebuilt_rows(results: Results, samples: Collection[str] | None = None) -> list[tuple[Row, Row]]:
+    """Returns each row with the same row made from its samples: means, intervals, gains, curves, counts.
+
+    Measures, repeats and the second PSNR are not made: those of the new row are empty.
+
+    Args:
+        samples: The ids of those to make it of; all by default.
+
+    Raises:
+        ValueError: The parts of the results do not fit together.
+    """
+    chosen = [place for place, sample in enumerate(results.samples) if samples is None or sample.id in samples]
+    ids = tuple(results.samples[place].id for place in chosen)
+    originals = digests_of(results, "ceiling")
+    source = _ClaimedSource(
+        ids, originals, digests_of(results, "floor"), {sample.id: sample.garment for sample in results.samples}
+    )
+    claimed = _ClaimedScores(results.metrics, results.thresholds, _claimed(results, originals))
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for number, row in enumerate(results.rows):
+        method = (row.run, row.method, row.editor, row.fingerprint, row.kind, row.privileged, row.supplied)
+        groups.setdefault((*method, row.protocol, row.prompt), []).append(number)
+    rebuilt: dict[int, Row] = {}
+    for (*about, protocol, prompt), numbers in groups.items():
+        outcomes = {
+            results.rows[number].round: dict(_outcomes(results.rows[number], results.row_samples[number], ids, chosen))
+            for number in numbers
+        }
+        made = rows_of(Method(*about), protocol, prompt, outcomes, cast(SampleSource, source), cast(Scores, claimed))
+        by_round = {row.round: row for row, _ in made}
+        rebuilt |= {number: by_round[results.rows[number].round] for number in numbers}
+    return [(row, rebuilt[number]) for number, row in enumerate(results.rows)]
+
+
+@dataclass(frozen=True)
+class _ClaimedSource:
+    """The samples as the results tell of them, with as much as the aggregation asks for."""
+
+    ids: tuple[str, ...]
+    originals: Mapping[str, str]
+    drafts: Mapping[str, str]
+    garments: Mapping[str, str]
+
+    def digests(self, id: str) -> Any:
+        return SimpleNamespace(original=self.originals[id], draft=self.drafts[id])
+
+    def facts(self, id: str) -> Any:
+        return SimpleNamespace(garment=self.garments[id])
+
+
+@dataclass(frozen=True)
+class _ClaimedScores:
+    """The scores as the results tell of them, by image and original."""
+
+    metrics: tuple[Metric, ...]
+    thresholds: tuple[float, ...]
+    values: Mapping[tuple[str, Pair], float]
+    measured: None = None
+
+    def raw(self, metric: Metric, pair: Pair) -> float:
+        return self.values[metric.of or metric.id, pair]
+
+    def control(self, metric: Metric, pair: Pair) -> None:
+        return None
+
+
+def _claimed(results: Results, originals: Mapping[str, str]) -> dict[tuple[str, Pair], float]:
+    scale = {metric.id: metric.scale for metric in results.metrics}
+    values: dict[tuple[str, Pair], float] = {}
+    for found in results.row_samples:
+        for metric, scores in found.values.items():
+            for sample, digest, value in zip(results.samples, found.digests, scores, strict=True):
+                values.setdefault((metric, (digest, originals[sample.id])), value / scale[metric])
+    return values
+
+
+def _outcomes(
+    row: Row, found: RowSamples, ids: tuple[str, ...], places: list[int]
+) -> Iterator[tuple[str, RoundOutcome]]:
+    for id, place in zip(ids, places, strict=True):
+        status = found.status[place]
+        ended = None if status == NOT_RUN else Status(status)
+        current = ImageRef(found.digests[place], (0, 0), _never)
+        yield id, RoundOutcome(id, row.protocol, row.round, ended, current, own=ended is Status.OK)
+
+
+def _never() -> Any:
+    raise AssertionError("aggregation opens no image")
+
+
+def find_pictures(folder: Path, digests: Collection[str], *, progress: Progress | None = None) -> dict[str, Path]:
+    """Returns the file of each pixel digest that the folder holds.
+
+    A run folder's images bear their digest as name; they are looked at first, all others only where some are missing.
+    No name is trusted: every file that is returned was decoded.
+
+    Args:
+        folder: Of any layout.
+        digests: Those to look for.
+        progress: Called with the files looked at and the files in all.
+
+    Raises:
+        InvalidDataError: There is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise InvalidDataError(f"{folder} is no folder; give the folder of the images, such as RUN/images")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not files:
+        raise InvalidDataError(f"{folder} holds no pictures; give the folder of the images, such as RUN/images")
+    wanted = set(digests)
+    named = [path for path in files if path.stem in wanted]
+    others = [path for path in files if path.stem not in wanted]
+    found: dict[str, Path] = {}
+    done = 0
+    for paths in (named, others):
+        if wanted <= found.keys():
+            break
+        for path, digest in zip(paths, map_in_order(_digest, paths), strict=True):
+            done += 1
+            if digest in wanted:
+                found.setdefault(digest, path)
+            if progress is not None:
+                progress(done, len(files))
+    return found
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return pixel_digest(read_image(path))
+    except InvalidImageError:
+        return None
+
+
+def open_picture(path: Path, digest: str) -> Image.Image:
+    """Returns the picture.
+
+    Raises:
+        InvalidImageError: It is no longer the one that was found.
+    """
+    image = read_image(path)
+    if pixel_digest(image) != digest:
+        raise InvalidImageError(f"{path} was changed while the bundle was verified; give the same command again")
+    return image
+
+
+def missing_pictures(outputs: Collection[Output], found: Mapping[str, Path], folder: Path) -> list[str]:
+    """Returns a sentence for each output of a bundle whose pixels are in no file, and for each of another size."""
+    return [
+        f"Sample {one.sample}: no picture in {folder} has the pixels of {one.protocol} round {one.round} "
+        f"({one.digest[:12]}…)."
+        for one in outputs
+        if one.digest not in found
+    ]
+
 
 PRECISE = {"clip": 0.01, "cosine": 0.01, "psnr": 1e-4, "encoded": 0.02, "counted": 1e-3}
 """How far a score may be from the one computed again, in its unit; in fp32 devices agree to 1e-6 in cosine.

@@ -1,4 +1,4 @@
-"""The storyboard: what each picture of a sample is, what was asked, what came of it, and what it scored."""
+"""The strips of the page: which samples, and for each what every run made of it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,7 @@ from typing import Any
 from PIL import Image
 
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.references import (
-    DETAIL,
-    find_reference,
-    reference_of,
-    shown_references,
-    with_reference,
-)
+from fashionedit.eval_harness.references import DETAIL, find_reference, reference_of, shown_references, with_reference
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.scores.labels import method_name, short_label
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
@@ -26,9 +20,17 @@ from fashionedit.eval_harness.scores.results import DescribedSource, ScorableRun
 from fashionedit.perceptual_hash import Likeness, fingerprint, shows_picture
 from fashionedit.types import Sample
 
-from .pictures import PictureSize, SamplePictures, Shown, image_format, picture_size
-from .series import colours, series_key
-from .withholding import Withheld, left_out_words, withheld_output
+from .pictures import (
+    PictureSize,
+    SamplePictures,
+    Shown,
+    Withheld,
+    image_format,
+    left_out_words,
+    picture_size,
+    withheld_output,
+)
+from .plots import colours, series_key
 
 _REFERENCE_SIDE = 240
 _DIGITS = 3
@@ -274,3 +276,27 @@ def _lines(results: Results, runs: Sequence[ScorableRun], source: DescribedSourc
             if outcome.sample in ids and (place, outcome.protocol) in found:
                 found[place, outcome.protocol].outcomes.setdefault(outcome.sample, {})[outcome.round] = outcome
     return list(found.values())
+
+
+def chosen_samples(results: Results, most: int | None) -> tuple[str, ...]:
+    """Returns the ids of the samples to show, in the dataset's order.
+
+    All of them, or else `most`: a third with the lowest, a third with the highest score after the last round (mean over
+    the runs' rows, first metric), and the rest evenly spaced between.
+    """
+    ids = [sample.id for sample in results.samples]
+    if most is None or len(ids) <= most:
+        return tuple(ids)
+    last = max(row.round for row in results.rows if row.run is not None)
+    metric = results.metrics[0].id
+    columns = [
+        samples.values[metric]
+        for row, samples in zip(results.rows, results.row_samples, strict=True)
+        if row.run is not None and row.round == last
+    ]
+    order = sorted(range(len(ids)), key=lambda place: (sum(column[place] for column in columns), place))
+    third = most // 3
+    middle = order[third : len(order) - third]
+    count = most - 2 * third
+    spaced = [middle[number * len(middle) // count] for number in range(count)]
+    return tuple(ids[place] for place in sorted({*order[:third], *spaced, *order[len(order) - third :]}))

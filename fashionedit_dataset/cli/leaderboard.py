@@ -149,10 +149,9 @@ def verify(
     """
     import json
 
-    from fashionedit.eval_harness.leaderboard.bundle import read_head
-    from fashionedit.eval_harness.leaderboard.collecting import mark_verified
-    from fashionedit.eval_harness.leaderboard.known import find_known
-    from fashionedit.eval_harness.leaderboard.submission import evidence_place
+    from fashionedit.eval_harness.leaderboard.bundle import evidence_place, read_head
+    from fashionedit.eval_harness.leaderboard.ground_truth import find_known
+    from fashionedit.eval_harness.leaderboard.hub import mark_verified
     from fashionedit.eval_harness.leaderboard.verification import verify_bundle
 
     head = read_head(bundle)
@@ -206,9 +205,9 @@ def leaderboard(repo: str | None, dataset_repo: str | None, form: str, space: Pa
     Every bundle is looked through as `fashionedit verify` does without images; what does not hold is left out, with its
     reason. What the Hub's own leaderboard has for the benchmark stands beside it.
     """
-    from fashionedit.eval_harness.leaderboard import board_table
-    from fashionedit.eval_harness.leaderboard.gathering import gather_board
-    from fashionedit.eval_harness.leaderboard.space import write_space
+    from fashionedit.eval_harness.leaderboard import board_formats
+    from fashionedit.eval_harness.leaderboard.board import gather_board
+    from fashionedit.eval_harness.leaderboard.board_formats import write_space
 
     board = gather_board(repo, dataset_repo)
     if space is not None:
@@ -216,12 +215,12 @@ def leaderboard(repo: str | None, dataset_repo: str | None, form: str, space: Pa
             echo(str(path), err=True)
     if form == "console":
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        echo(board_table.board_to_console(board, width), nl=False)
+        echo(board_formats.board_to_console(board, width), nl=False)
     else:
         made = {
-            "markdown": board_table.board_to_markdown,
-            "json": board_table.board_to_json,
-            "csv": board_table.board_to_csv,
+            "markdown": board_formats.board_to_markdown,
+            "json": board_formats.board_to_json,
+            "csv": board_formats.board_to_csv,
         }
         echo(made[form](board), nl=False)
 

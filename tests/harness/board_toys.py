@@ -14,18 +14,19 @@ from scored_toys import MeanColours, drawn_sample, toy_embedder
 from toy_editors import ToyEditor, tint
 
 from fashionedit.eval_harness.editing import EditRequest, EditResult, Status
+from fashionedit.eval_harness.leaderboard.benchmark import OFFICIAL_FINGERPRINT
 from fashionedit.eval_harness.leaderboard.bundle import (
     BUNDLE_FILE,
     RESULTS_FILE,
     SCORES_FILE,
     Benchmark,
+    make_bundle,
     pretty_json,
+    score_rows,
+    to_parquet,
     write_bundle,
 )
-from fashionedit.eval_harness.leaderboard.bundling import make_bundle
-from fashionedit.eval_harness.leaderboard.official import OFFICIAL_FINGERPRINT
-from fashionedit.eval_harness.leaderboard.rebuilding import rebuilt_rows
-from fashionedit.eval_harness.leaderboard.score_rows import score_rows, to_parquet
+from fashionedit.eval_harness.leaderboard.recomputing import rebuilt_rows
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.scores.result_models import Results

@@ -19,10 +19,8 @@ from board_toys import (
     write_toy_bundle,
 )
 
-from fashionedit.eval_harness.leaderboard.bundle import read_bundle
-from fashionedit.eval_harness.leaderboard.bundling import make_bundle
-from fashionedit.eval_harness.leaderboard.contents import read_contents
-from fashionedit.eval_harness.leaderboard.effective import package_sets
+from fashionedit.eval_harness.leaderboard.bundle import make_bundle, read_bundle, read_contents
+from fashionedit.eval_harness.leaderboard.provenance import package_sets
 
 PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 

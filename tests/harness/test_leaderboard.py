@@ -27,11 +27,8 @@ from scored_toys import MeanColours
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.leaderboard.board import build_board
-from fashionedit.eval_harness.leaderboard.bundle import read_head
-from fashionedit.eval_harness.leaderboard.collecting import find_bundles, mark_verified
-from fashionedit.eval_harness.leaderboard.contents import read_contents
-from fashionedit.eval_harness.leaderboard.hub_entries import HubEntry
-from fashionedit.eval_harness.leaderboard.submission import evidence_place
+from fashionedit.eval_harness.leaderboard.bundle import evidence_place, read_contents, read_head
+from fashionedit.eval_harness.leaderboard.hub import HubEntry, find_bundles, mark_verified
 
 HOSTILE = "=cmd|' /C calc'!A0 <img src=x onerror=alert(1)> | *bold*"
 
@@ -261,7 +258,7 @@ def test_console_markdown_csv_and_json(repository, tmp_path):
 
 
 def test_a_narrow_terminal_loses_intervals_then_names(repository):
-    from fashionedit.eval_harness.leaderboard.board_table import board_to_console
+    from fashionedit.eval_harness.leaderboard.board_formats import board_to_console
 
     board = board_of(repository)
     narrow = board_to_console(board, 100)

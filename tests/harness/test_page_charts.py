@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
 
-from fashionedit.eval_harness.page.breakdown_tables import breakdown_tables
-from fashionedit.eval_harness.page.curves import charts, threshold_chart
-from fashionedit.eval_harness.page.forest import forest
-from fashionedit.eval_harness.page.plots import HEIGHT, Chart, Line, Mark, labels, ticks
-from fashionedit.eval_harness.page.sections import signed
-from fashionedit.eval_harness.page.series import series
+from fashionedit.eval_harness.page.charts import charts, forest, threshold_chart
+from fashionedit.eval_harness.page.plots import HEIGHT, Chart, Line, Mark, labels, series, ticks
+from fashionedit.eval_harness.page.sections import breakdown_tables, signed
 from fashionedit.eval_harness.scores.primary_scores import breakdown
 from fashionedit.eval_harness.scores.result_models import Gain, Results
 from fashionedit.eval_harness.scores.results import build_results, merge

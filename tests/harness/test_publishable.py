@@ -13,7 +13,7 @@ from scored_toys import BOXES, DrawnRun, ScoredSource, drawn_sample, stepped, to
 from written_pages import WrittenPage, read_page
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.page.withholding import left_out_words
+from fashionedit.eval_harness.page.pictures import left_out_words
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.records import EditorIdentity
 from fashionedit.eval_harness.scores.results import build_results, merge

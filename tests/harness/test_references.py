@@ -18,7 +18,7 @@ from fashionedit.cli.options import reference_option
 from fashionedit.errors import InvalidDataError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.page.curves import charts
+from fashionedit.eval_harness.page.charts import charts
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import REFERENCES, WithReference, left_out, reference_of, with_reference
 from fashionedit.eval_harness.report import write_report

@@ -16,8 +16,8 @@ from written_pages import WrittenPage, opened, read_page
 
 from fashionedit.errors import InvalidDataError, RunMismatchError
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.page.chosen import chosen_samples
 from fashionedit.eval_harness.page.pictures import FILE_BUDGET, SamplePictures, picture_size
+from fashionedit.eval_harness.page.storyboard import chosen_samples
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.scores.results import build_results, merge
 from fashionedit.metrics.similarity import decibels

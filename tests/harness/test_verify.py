@@ -27,7 +27,7 @@ from scored_toys import MeanColours
 from fashionedit.annotations_form import write_annotations
 from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.leaderboard.known import find_known
+from fashionedit.eval_harness.leaderboard.ground_truth import find_known
 from fashionedit.eval_harness.leaderboard.verification import check_bundle, verify_bundle
 from fashionedit.eval_harness.scores.aggregation import measure_value
 from fashionedit.runtime.progress import Bar

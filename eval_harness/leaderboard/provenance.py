@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from fashionedit.eval_harness.editing import canonical_json
 from fashionedit.eval_harness.references import with_reference
@@ -20,7 +20,31 @@ from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.files import read_json_lines
 from fashionedit.runtime.secrets import masked
 
-from .bundle import EffectiveParameters, PackageVersions
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EffectiveParameters(_Stored):
+    """What the edits in one protocol were made with.
+
+    Args:
+        edits: How many rounds have a record.
+        model_versions: As the editor told them; None where it told none.
+        parameters: The values of each, at most eight; above that the number of them (a seed is another each time).
+    """
+
+    edits: NonNegativeInt
+    model_versions: tuple[str | None, ...]
+    parameters: dict[str, Any]
+
+
+class PackageVersions(_Stored):
+    """What one or more starts of the run had installed."""
+
+    python: str | None
+    packages: dict[str, str]
+
 
 _MOST_VALUES = 8
 

@@ -1,26 +1,23 @@
-"""A leaderboard as text: for a terminal, Markdown, CSV."""
+"""Writes a leaderboard as console text, Markdown, CSV, or JSON, and as a Gradio Space."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.scores.labels import DECIMALS, failed_text
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED
+from fashionedit.files import write_all
 from fashionedit.metrics.paper_metrics import Psnr
+from fashionedit.runtime.hub import GRADIO
 from fashionedit.runtime.secrets import printable
-from fashionedit.runtime.tables import (
-    column_widths,
-    cut,
-    escaped,
-    markdown_rows,
-    text_line,
-    text_width,
-    wrapped,
-)
+from fashionedit.runtime.tables import column_widths, cut, escaped, markdown_rows, text_line, text_width, wrapped
 
-from .board_models import Board, BoardRow, Value
+from . import space_app
+from .board import Board, BoardRow, Value
 
 _HEAD = ("#", "Model", "Prompt", "CLIP*", "CLIP", "PSNR", "n", "failed", "Evidence", "Hub")
 _OTHER_HEAD = ("#", "Model", "Prompt", "Encoder", "Cosine*", "Cosine", "PSNR", "n", "failed", "Evidence", "Hub")
@@ -180,3 +177,52 @@ def _notes(board: Board) -> list[str]:
 def _first(reasons: Sequence[str], most: int = 2) -> list[str]:
     rest = len(reasons) - most
     return [*reasons[:most], *([f"And {rest:,} more."] if rest > 0 else [])]
+
+
+_OWN = frozenset({"README.md", "app.py", "leaderboard.json"})
+
+_TEXT = """\
+# FashionEdit leaderboard
+
+Made by `fashionedit leaderboard --space DIR`, from the evidence in `{results}`. Made again, and pushed again, it is up
+to date. `leaderboard.json` holds everything that the page shows; nothing is fetched, and nobody has to log in.
+
+```console
+$ hf upload ORG/NAME DIR --repo-type space
+```
+"""
+
+
+def write_space(board: Board, folder: Path) -> list[Path]:
+    """Writes the Space into a folder, new or an earlier one's, and returns its files.
+
+    Raises:
+        InvalidDataError: The folder holds other files.
+    """
+    import yaml
+
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if others := sorted(name for name in there if name not in _OWN and not name.startswith(".")):
+        raise InvalidDataError(f"{folder} holds {others[0]}, which is no file of a Space of ours; choose a new folder")
+    front = {
+        "title": "FashionEdit leaderboard",
+        "emoji": "🧵",
+        "colorFrom": "indigo",
+        "colorTo": "gray",
+        "sdk": "gradio",
+        "sdk_version": GRADIO,
+        "app_file": "app.py",
+        "pinned": False,
+        "license": "apache-2.0",
+        "datasets": [board.benchmark.repository, board.results_repository],
+        "tags": ["leaderboard", "image-editing"],
+    }
+    head = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
+    files = {
+        "README.md": f"---\n{head}---\n\n{_TEXT.format(results=board.results_repository)}".encode(),
+        "app.py": Path(space_app.__file__).read_bytes(),
+        "leaderboard.json": board_to_json(board).encode(),
+    }
+    written = {folder / name: content for name, content in files.items()}
+    write_all(written)
+    return list(written)

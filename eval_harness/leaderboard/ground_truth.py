@@ -13,9 +13,9 @@ from fashionedit.eval_harness.scores.result_models import Results, ScoredSample
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.manifest import read_manifest
 
-from .benchmark import SPLIT
-from .bundle import Benchmark, Bundle
-from .rebuilding import digests_of
+from .benchmark import SPLIT, Benchmark
+from .bundle import Bundle
+from .recomputing import digests_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,330 @@
+"""Reads and writes the Hub: pull requests, the bundles of a results repository, the Hub's own leaderboard."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.files import parse_model, read_regular, write_atomically
+from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
+
+from .bundle import BUNDLE_FILE, FILES, LARGEST, SUBMISSIONS, Bundle, pretty_json
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResultEntry, HfApi
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A pull request as it is now.
+
+    Args:
+        url: Its page; the repository's own where the files are there already.
+        state: `opened`, `changed`, `unchanged` (it is open with these very files), or `merged` (the files are there).
+    """
+
+    repository: str
+    url: str
+    state: Literal["opened", "changed", "unchanged", "merged"]
+
+    @property
+    def sentence(self) -> str:
+        """What was done, in words."""
+        return {
+            "opened": "a pull request was opened",
+            "changed": "the open pull request was changed",
+            "unchanged": "the open pull request holds these very files; nothing was changed",
+            "merged": "the repository holds these very files; nothing was sent",
+        }[self.state]
+
+
+class HubInbox:
+    """A repository to which others may send files for its owners to take.
+
+    Args:
+        id: `org/name`.
+        kind: `model` or `dataset`.
+        token: For the Hub; by default the one that this machine is logged in with. Reading it is enough of a right.
+
+    Raises:
+        InvalidDataError: The name can't be one of a repository.
+    """
+
+    def __init__(self, id: str, kind: Literal["model", "dataset"], *, token: str | None = None) -> None:
+        self.id = repository_name(id)
+        self._kind = kind
+        self._api: HfApi = hub_client(token)
+
+    @cached_property
+    def user(self) -> str:
+        """The Hub's name of who sends.
+
+        Raises:
+            ServiceError: There is no token or a wrong one, or the Hub can't be reached.
+        """
+        with self._failures("open a pull request on"):
+            return str(self._api.whoami()["name"])
+
+    def check(self) -> None:
+        """Returns if the repository is there.
+
+        Raises:
+            InvalidDataError: It is not, or the token may not see it.
+            ServiceError: The Hub can't be reached.
+        """
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        with self._failures("look at"):
+            try:
+                self._api.repo_info(self.id, repo_type=self._kind)
+            except RepositoryNotFoundError as error:
+                raise InvalidDataError(
+                    f"the Hub has no {self._kind} repository {self.id}, or the token may not see it; check the name"
+                ) from error
+
+    def propose(
+        self, title: str, files: Callable[[Callable[[str], bytes | None]], Mapping[str, bytes]], description: str
+    ) -> Proposal:
+        """Returns the pull request with these files: mine of this title where one is open, else a new one.
+
+        Args:
+            title: What tells this request from others.
+            files: Gives the content by path; told how to read what the repository, or the open request, holds there.
+            description: The first words of a new request.
+
+        Raises:
+            ServiceError: There is no token, it may not, or the Hub can't be reached.
+        """
+        from huggingface_hub import CommitOperationAdd
+
+        number = self._open_request(title)
+        revision = f"refs/pr/{number}" if number is not None else "main"
+        with self._failures("open a pull request on"):
+            wanted = files(lambda path: self._content(path, revision))
+            changed = {path: content for path, content in wanted.items() if not self._is(path, content, revision)}
+            if not changed:
+                return Proposal(self.id, self._page(number), "merged" if number is None else "unchanged")
+            done = self._api.create_commit(
+                self.id,
+                [CommitOperationAdd(path, content) for path, content in sorted(changed.items())],
+                commit_message=title,
+                commit_description=description if number is None else "",
+                repo_type=self._kind,
+                revision=revision,
+                create_pr=number is None,
+            )
+        if number is not None:
+            return Proposal(self.id, self._page(number), "changed")
+        return Proposal(self.id, str(done.pr_url), "opened")
+
+    def _open_request(self, title: str) -> int | None:
+        user = self.user
+        with self._failures("look at the pull requests of"):
+            found = self._api.get_repo_discussions(
+                self.id, author=user, discussion_type="pull_request", discussion_status="open", repo_type=self._kind
+            )
+            numbers = [
+                one.num
+                for one in found
+                if one.is_pull_request and one.status in ("open", "draft") and one.author == user and one.title == title
+            ]
+        return max(numbers, default=None)
+
+    def _content(self, path: str, revision: str) -> bytes | None:
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+        try:
+            return Path(self._api.hf_hub_download(self.id, path, repo_type=self._kind, revision=revision)).read_bytes()
+        except LocalEntryNotFoundError:  # the Hub was not reached
+            raise
+        except EntryNotFoundError:
+            return None
+
+    def _is(self, path: str, content: bytes, revision: str) -> bool:
+        """Says whether the repository holds this very content, without fetching it."""
+        found: list[Any] = self._api.get_paths_info(self.id, [path], repo_type=self._kind, revision=revision)
+        if not found or getattr(found[0], "size", None) != len(content):
+            return False
+        large = getattr(found[0], "lfs", None)
+        if large is not None:
+            return bool(large.sha256 == hashlib.sha256(content).hexdigest())
+        return bool(found[0].blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest())
+
+    def _page(self, number: int | None) -> str:
+        home = f"{self._api.endpoint}/{'' if self._kind == 'model' else f'{self._kind}s/'}{self.id}"
+        return home if number is None else f"{home}/discussions/{number}"
+
+    def _failures(self, doing: str) -> Any:
+        return hub_failures(doing, f"the {self._kind} repository {self.id}", self.id.partition("/")[0])
+
+
+VERIFIED_FILE = "verified.json"
+"""In the results repository: the checksum of each bundle whose scores its owners computed again, by its place."""
+
+_MOST_BUNDLES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedBundle:
+    """A bundle in a results repository.
+
+    Args:
+        place: Its folder there, such as `submissions/org/name/detail-images`.
+        verified: The checksum that its owners noted, if any.
+    """
+
+    place: str
+    folder: Path
+    verified: str | None
+
+
+class _Verified(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    verified: dict[str, str] = {}
+
+
+def fetch_bundles(repository: str, revision: str | None = None, *, token: str | None = None) -> Path:
+    """Returns the folder with the bundles of a results repository, in the Hub's own cache.
+
+    Files that no bundle has, or that are larger than a bundle's may be, are not fetched.
+
+    Raises:
+        DatasetNotFoundError: There is no such repository.
+        InvalidDataError: The name can't be one, or it holds no bundle.
+        ServiceError: The Hub can't be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    name = repository_name(repository)
+    api = hub_client(token)
+    with hub_failures("read", f"the dataset repository {name}", name.partition("/")[0]):
+        try:
+            info = api.dataset_info(name, revision=revision, files_metadata=True)
+            wanted = [
+                file.rfilename
+                for file in info.siblings or ()
+                if _is_wanted(file.rfilename) and (file.size is None or file.size <= LARGEST)
+            ]
+            if not wanted:
+                raise InvalidDataError(f"{name} holds no bundle yet; send one with: fashionedit submit RUN")
+            return Path(
+                snapshot_download(name, repo_type="dataset", revision=info.sha, token=token, allow_patterns=wanted)
+            )
+        except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+            raise DatasetNotFoundError(
+                f"the Hub has no dataset repository {name}, or the token may not see it; check --repo"
+            ) from error
+
+
+def _is_wanted(path: str) -> bool:
+    parts = path.split("/")
+    inside = len(parts) == 5 and parts[0] == SUBMISSIONS and parts[-1] in (BUNDLE_FILE, *FILES)
+    return path == VERIFIED_FILE or (inside and not set(path) & set("*?["))
+
+
+def find_bundles(folder: Path) -> list[SubmittedBundle]:
+    """Returns the bundles below `submissions/` of a folder, sorted by their place.
+
+    Raises:
+        InvalidDataError: There is no such folder, or its `verified.json` can't be read.
+    """
+    if not folder.is_dir():
+        raise InvalidDataError(f"{folder} is no folder; give a results repository, or a folder with a copy of one")
+    verified = _read_verified(folder / VERIFIED_FILE).verified
+    found = sorted(path.parent for path in (folder / SUBMISSIONS).glob(f"*/*/*/{BUNDLE_FILE}"))
+    if len(found) > _MOST_BUNDLES:
+        raise InvalidDataError(f"{folder} holds {len(found):,} bundles; at most {_MOST_BUNDLES:,} are read")
+    places = [path.relative_to(folder).as_posix() for path in found]
+    return [SubmittedBundle(place, path, verified.get(place)) for place, path in zip(places, found, strict=True)]
+
+
+def mark_verified(path: Path, place: str, bundle: Bundle) -> None:
+    """Notes in a `verified.json` that the scores of this bundle were computed again.
+
+    Raises:
+        InvalidDataError: The file is there and can't be read.
+    """
+    kept = _read_verified(path).verified | {place: bundle.checksum}
+    write_atomically(path, pretty_json(_Verified(verified=kept).model_dump()))
+
+
+def _read_verified(path: Path) -> _Verified:
+    try:
+        return parse_model(_Verified, read_regular(path, folder=path.parent), name=str(path))
+    except FileNotFoundError:
+        return _Verified()
+    except (InvalidDataError, OSError) as error:
+        raise InvalidDataError(f"{path} can't be understood; restore it, or delete it to begin anew") from error
+
+
+HubState = Literal["verified", "merged", "community", "differs"]
+"""How the Hub has the number: verified there, in the model's repository, in an open request, or with another value."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubEntry:
+    """One number of one model on the Hub."""
+
+    model: str
+    task: str
+    value: float
+    state: HubState
+
+
+def hub_entries(repository: str, *, token: str | None = None) -> list[HubEntry] | None:
+    """Returns every number that the Hub has for the benchmark, fine-tuned models included; None without a leaderboard.
+
+    The Hub's leaderboard tells models, values and marks, and not which task a value is of; that is read from the files
+    of each model, and of its open pull requests.
+
+    Raises:
+        ServiceError: The Hub can't be reached.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    api = hub_client(token)
+    with hub_failures("read", f"the leaderboard of {repository}", repository.partition("/")[0]):
+        try:
+            listed = api.get_dataset_leaderboard(repository, base_model_only=False)
+        except HfHubHTTPError as error:
+            if error.response is not None and error.response.status_code in (400, 404):
+                return None
+            raise
+        places: dict[tuple[str, int | None], list[Any]] = {}
+        for one in listed:
+            places.setdefault((one.model_id, one.pull_request), []).append(one)
+        return [
+            entry for (model, number), marks in places.items() for entry in _of(api, repository, model, number, marks)
+        ]
+
+
+def _of(api: HfApi, repository: str, model: str, number: int | None, marks: list[Any]) -> Iterator[HubEntry]:
+    verified = {mark.value for mark in marks if mark.verified}
+    values = {mark.value for mark in marks}
+    for entry in _entries(api, model, number):
+        if entry.dataset_id != repository or entry.value not in values or not isinstance(entry.value, int | float):
+            continue
+        state: HubState = "merged" if number is None else "community"
+        if entry.value in verified:
+            state = "verified"
+        yield HubEntry(model, str(entry.task_id), float(entry.value), state)
+
+
+def _entries(api: HfApi, model: str, number: int | None) -> list[EvalResultEntry]:
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    revision = None if number is None else f"refs/pr/{number}"
+    try:
+        return list(api.model_info(model, revision=revision, expand=["evalResults"]).eval_results or ())
+    except (RepositoryNotFoundError, RevisionNotFoundError):
+        return []  # gone since, or closed to this token
