@@ -10,7 +10,7 @@ Services are real servers on loopback that count calls and money. Compared are:
 - bytes: every file has the bytes of the undisturbed one. Excluded are sessions, the ledger (compared below), the lock,
   the random key of a run's request ids, and the field `seconds` of JSON files;
 - leftovers: after the command ended well, its folder, cache and temporary folder hold the same names as the
-  undisturbed ones (but for cached embeddings, whose files are named by how many were computed at once);
+  undisturbed ones (but for the files that SQLite keeps beside the cache of embeddings while it is open);
 - money: the ledger is what the services counted, or higher by at most what was reserved and not charged at the kills;
 - calls: at most those that are needed, and as many as may be under way at each kill.
 
@@ -139,8 +139,9 @@ class Trial:
 
 
 def names(room: Path) -> set[str]:
-    """Returns the names of all that lies in the folder, without cached embeddings."""
-    return {path.relative_to(room).as_posix() for path in room.rglob("*") if path.suffix != ".safetensors"}
+    """Returns the names of all that lies in the folder, without cached embeddings; it may change meanwhile."""
+    found = (Path(folder, name) for folder, *kinds in os.walk(room) for kind in kinds for name in kind)
+    return {path.relative_to(room).as_posix() for path in found if not path.name.startswith("embeddings.sqlite")}
 
 
 def contents(room: Path) -> dict[str, str]:
