@@ -240,7 +240,7 @@ def _differences(items: Sequence[Any], size: tuple[int, int] | None, convert: bo
     if any(order == "x first" for _, order in edges):
         notes.append("bbox_2d is [xmin, ymin, xmax, ymax]; turned round")
     boxes = [values for values, _ in edges]
-    if unit := _other_unit([values for values in boxes if values is not None], size):
+    if unit := other_unit([values for values in boxes if values is not None], size):
         if not (convert and unit == _FRACTIONS):
             raise InvalidDataError(f"the boxes seem to be {unit}; give them in thousandths of the image, 0..1000")
         boxes = [values and [1000 * value for value in values] for values in boxes]
@@ -263,18 +263,12 @@ def _differences(items: Sequence[Any], size: tuple[int, int] | None, convert: bo
     return ParsedAnswer(tuple(found), tuple(notes))
 
 
-def difference_faults(found: Sequence[tuple[str, Box]], size: tuple[int, int] | None = None) -> list[str]:
+def difference_faults(found: Sequence[tuple[str, Box]]) -> list[str]:
     """Returns what is wrong with the differences of one sample, in sentences that a model or a person can act on.
 
-    Looked for are boxes in another unit, of nearly nothing, of nearly the whole image, and nearly equal ones;
-    descriptions that say nothing or speak of the second image.
-
-    Args:
-        found: Descriptions and boxes.
-        size: Width and height of the original, pixels, where it is known.
+    Looked for are boxes of nearly nothing, of nearly the whole image, and nearly equal ones; descriptions that say
+    nothing or speak of the second image. The unit is looked at before there are boxes: `other_unit`.
     """
-    if unit := _other_unit([box.box_2d for _, box in found], size):
-        return [f"the boxes seem to be {unit}; give them in thousandths of the image, 0..1000"]
     return [fault for number, (text, box) in enumerate(found, 1) for fault in _faults_of_one(number, text, box)] + list(
         _repetitions(found)
     )
@@ -299,7 +293,7 @@ def _faults_of_one(number: int, text: str, box: Box) -> Iterator[str]:
 _FRACTIONS = "fractions of the image (0..1)"
 
 
-def _other_unit(boxes: Sequence[Sequence[float]], size: tuple[int, int] | None) -> str | None:
+def other_unit(boxes: Sequence[Sequence[float]], size: tuple[int, int] | None) -> str | None:
     """Returns in which other unit all boxes of a sample seem to be, in words; None for thousandths."""
     if not boxes or (highest := max(edge for box in boxes for edge in box)) <= 0:
         return None

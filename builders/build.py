@@ -28,7 +28,7 @@ from .crops import Cut, cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
 from .finished import finished_analysis, finished_drafts, finished_filter
 from .funnel import Funnel, FunnelStep
-from .generate import DraftMaker, generate, spent, throughput
+from .generate import DraftMaker, OpenAIDrafts, generate, spent, throughput
 from .generate.stage import check_draft_price
 from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
 from .leaks import LeakReport
@@ -136,11 +136,11 @@ class Build:
         Args:
             photos: Those to build from.
             out, stages: As in `check`.
-            fetch: Whether an encoder's weights may be fetched.
+            fetch: Whether an encoder's weights may be fetched, and services have to be reached.
 
         Raises:
             FashionEditError: The split can't be made of them, the disk has no room, paid work would be made anew
-                without a word, a price is not known, or there is no such encoder.
+                without a word, a price is not known, or there is no such encoder, key or model.
         """
         named = [item.id for item in self.parts.source.photos()] if self.options.listed is not None else []
         again = self.options.again
@@ -155,8 +155,11 @@ class Build:
         left.check(stages, again)
         if left.drafts and "generate" in stages:
             check_draft_price(self.maker, self.budget)
+            if isinstance(self.maker, OpenAIDrafts):
+                self.maker.check(reach=fetch)
         if left.answers and "analyse" in stages:
             check_price(self.parts.analyst, self.budget)
+            self.parts.analyst.check(reach=fetch)
         if not {"filter", "split", "shards"}.isdisjoint(stages):
             self.parts.find_encoder(fetch)
 

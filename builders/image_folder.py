@@ -7,11 +7,12 @@ from pathlib import Path
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import open_regular
+from fashionedit.images import upright_size
 from fashionedit.photographs import NamedFiles, stem_of
 from fashionedit.rows import SampleFacts
 from fashionedit.types import safe_id
 
-from .metadata import parse_line
+from .metadata import check_differences, parse_line
 
 METADATA_FILE = "metadata.jsonl"
 
@@ -42,7 +43,7 @@ class ImageFolderEntry:
 def read_image_folder(source: Path) -> dict[str, list[ImageFolderEntry]]:
     """Returns the entries of each split: of `metadata.jsonl` as `validation`, or of one in each split's folder.
 
-    Only the texts are read; of the images it is seen that they are files inside `source`.
+    Only the texts are read, and the originals' headers for their size; images are seen to be files inside `source`.
 
     Raises:
         DatasetNotFoundError: There is no such folder, or no metadata in it.
@@ -111,6 +112,7 @@ def _entry(files: NamedFiles, base: Path, text: str, where: str) -> ImageFolderE
         tuple(_file(files, base, path, f"{where}, field {field}[{number}]") for number, path in enumerate(paths or ()))
         for field, paths in (("sketches", line.sketches), ("examples", line.examples))
     )
+    check_differences(line, where, upright_size(original))
     identity = safe_id((line.image_id or "").strip() or stem_of(original.name))
     facts = SampleFacts(
         id=identity,

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from fashionedit.runtime.secrets import masked
 
@@ -92,7 +93,7 @@ def provenance_of(
                 {
                     "asked": record.data["asked"]["model"],
                     "answered": record.data.get("model") or "a model without a name",
-                    "host": record.data["asked"].get("host"),
+                    "host": _without_port(record.data["asked"].get("host")),
                     "prompt": record.data["asked"]["prompt"],
                     "prompt_sha256": prompt,
                 },
@@ -102,6 +103,11 @@ def provenance_of(
             if "asked" in record.data
         ),
     }
+
+
+def _without_port(host: str | None) -> str | None:
+    """Returns the host alone; records of earlier versions have its port too."""
+    return host and urlsplit(f"//{host}").hostname
 
 
 def _groups(items: Iterable[tuple[dict[str, Any], StageRecord]]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.rows import stored_box
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box, check_references
 
-from .answers import difference_faults
+from .answers import difference_faults, other_unit
 
 # Names that other tools give to our fields, the last two groups being those of `datasets`' own image folders.
 _OTHER_NAMES = {
@@ -85,6 +85,26 @@ def parse_line(text: str, where: str) -> MetadataLine:
             f"{where}, field differences: {len(line.differences)} differences; a sample has exactly "
             f"{DIFFERENCES_PER_SAMPLE}"
         )
+    check_references(f"{where}: it", sketches=len(line.sketches or ()), examples=len(line.examples or ()))
+    return line
+
+
+def check_differences(line: MetadataLine, where: str, size: tuple[int, int] | None) -> None:
+    """Checks descriptions and boxes.
+
+    Args:
+        line: What `parse_line` returned.
+        where: How messages call the line.
+        size: Width and height of the original, pixels; None where its header can't be read.
+
+    Raises:
+        InvalidDataError: A description is empty, or the boxes are none or in another unit.
+    """
+    edges = [difference.box_2d for difference in line.differences if len(difference.box_2d) == 4]
+    if unit := other_unit(edges, size):
+        raise InvalidDataError(
+            f"{where}, field differences: the boxes seem to be {unit}; give them in thousandths of the image, 0..1000"
+        )
     for number, difference in enumerate(line.differences):
         field = f"{where}, field differences[{number}]"
         if not difference.description.strip():
@@ -95,8 +115,6 @@ def parse_line(text: str, where: str) -> MetadataLine:
             raise InvalidDataError(f"{field}.box_2d: {error}") from error
     if faults := difference_faults([(one.description, one.box) for one in line.differences]):
         raise InvalidDataError(f"{where}, field differences: {'. '.join(faults)}")
-    check_references(f"{where}: it", sketches=len(line.sketches or ()), examples=len(line.examples or ()))
-    return line
 
 
 def _parsed(text: str, where: str) -> dict[str, Any]:

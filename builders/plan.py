@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from PIL import Image
-
+from fashionedit.images import upright_size
 from fashionedit.runtime.tables import aligned
 
 from .analyse.estimate import estimate
@@ -238,22 +237,16 @@ def _draft_bytes(build: Build, records: dict[str, StageRecord]) -> int:
 
 def _original_size(photo: Photo, records: dict[str, StageRecord]) -> Size:
     record = records.get(photo.id)
-    return _size(record.data["size"]) if record is not None and "size" in record.data else _file_size(photo.path)
+    if record is not None and "size" in record.data:
+        return _size(record.data["size"])
+    return upright_size(photo.path) or DRAFT_SIZE
 
 
 def _draft_size(photo: Photo, records: dict[str, StageRecord]) -> Size:
     record = records.get(photo.id)
     if record is not None and "size" in record.data:
         return _size(record.data["size"])
-    return DRAFT_SIZE if photo.draft is None else _file_size(photo.draft)
-
-
-def _file_size(path: Path) -> Size:
-    try:
-        with Image.open(path) as image:  # the header alone
-            return image.size
-    except (OSError, ValueError):
-        return DRAFT_SIZE  # the stage will say what is wrong with it
+    return (upright_size(photo.draft) if photo.draft is not None else None) or DRAFT_SIZE
 
 
 def _size(values: Sequence[int]) -> Size:

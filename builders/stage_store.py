@@ -29,6 +29,7 @@ PAID_REASONS = (
     "answer too large",
     "black image",
     "caption not accepted",
+    "draft not fetched",
     "draft not readable",
     "no three valid differences",
     "one-colour image",

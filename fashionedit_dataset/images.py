@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -65,6 +66,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])
 _TELL_ORIENTATION = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 _APPLIED = (*_TELL_ORIENTATION, "icc_profile", "transparency")
 _SAME_COLOUR = 3  # levels of 0..255: what the many profiles that are called sRGB differ by
@@ -144,6 +146,20 @@ def decode_image(data: bytes, *, name: str) -> tuple[Image.Image, bool]:
             failure = failure or error
     kind = "no picture in a format that is read" if isinstance(failure, UnidentifiedImageError) else failure
     raise InvalidImageError(f"{name} can't be read as an image ({kind}); replace the file") from failure
+
+
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """Returns width and height of the picture as a person sees it, by its header; None where that can't be read."""
+    try:
+        if not path.is_file():
+            return None
+        with Image.open(path) as image:
+            size, turn = image.size, None
+            with suppress(Exception):  # a damaged block: Pillow's parser raises what it stumbles over
+                turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return size[::-1] if turn in _SIDEWAYS else size
 
 
 def check_size(size: tuple[int, int], name: str) -> None:

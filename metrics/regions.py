@@ -109,17 +109,22 @@ COPY_SCALES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 """Sides of a crop, as shares of the picture's, that `copy_decibels` looks for."""
 
 
+_CUT = 6  # cells that are cut off each side of the original, so that a copy shifted by 10 % still shows the rest
+
+
 def copy_decibels(image: Image.Image, original: Image.Image) -> float:
     """Returns how near the picture is to the original, mirrored or not, or to a crop of it, PSNR in dB.
 
     Both are averaged over 64 × 64 cells. Compared are the picture, itself and mirrored, with every part of the original
-    that has one of `COPY_SCALES` of its sides, and the other way round (the original, framed by something else). The
-    best place counts.
+    that has one of `COPY_SCALES` of its sides, and the other way round (the original, framed by something else), and
+    with the middle of the original wherever it stands (a copy shifted by up to a tenth). The best place counts.
     """
     whole = _averaged(to_rgb(original), (_GRID, _GRID))
     shown = _averaged(to_rgb(image), (_GRID, _GRID))
+    middle = whole[_CUT:-_CUT, _CUT:-_CUT]
     least = math.inf
     for mine in (shown, shown[:, ::-1]):
+        least = min(least, float(_errors_everywhere(mine, middle).min()))
         for scale in COPY_SCALES:
             cells = round(_GRID * scale)
             for part, grid in ((mine, whole), (whole, mine)):

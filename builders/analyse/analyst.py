@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from fashionedit.builders.photo import Pair
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError
 from fashionedit.runtime.costs import Price, price_of
+from fashionedit.runtime.failures import Service
 from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
+from fashionedit.runtime.openai_client import check_service, service_host
 
 from .pictures import SentImages
 from .prompts import PAPER, Prompt
@@ -97,9 +97,21 @@ class Analyst:
 
     @property
     def host(self) -> str:
-        """Where the service is, for messages and records: no user name, password or path."""
-        parts = urlsplit(self.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com")
-        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+        """The service's host, for messages and records: no port, user name, password or path."""
+        return service_host(self.base_url)
+
+    @property
+    def service(self) -> Service:
+        """The service and the model, as messages name them."""
+        return Service(self.host, self.model, address="--base-url and --ask api", model_option="--model")
+
+    def check(self, *, reach: bool) -> None:
+        """Checks the key and the model without paying; see `check_service`.
+
+        Raises:
+            ServiceError, MissingExtraError: No answer can be had.
+        """
+        check_service(self.service, base_url=self.base_url, timeout=self.timeout, reach=reach)
 
     @property
     def price(self) -> Price | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fashionedit.errors import FashionEditError, ServiceError
-from fashionedit.runtime.failures import Failure, Problem, Service
+from fashionedit.runtime.failures import Failure, Problem
 from fashionedit.runtime.limiter import ServiceReply
 
 from .analyst import Analyst
@@ -50,7 +50,7 @@ class CallFailedError(Exception):
 
 def failure_of(problem: Problem, analyst: Analyst) -> CallFailedError | FashionEditError:
     """Returns what a service's failure means: a `ServiceError` stops the stage, a `CallFailedError` one pair."""
-    service = Service(analyst.host, analyst.model, address="--base-url and --ask api", model_option="--model")
+    service = analyst.service
     if problem.failure.final:
         return problem.stop(service)
     if problem.failure is Failure.REFUSED:

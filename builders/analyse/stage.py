@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from PIL import Image
-
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore, is_named
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
+from fashionedit.images import upright_size
 from fashionedit.runtime.costs import CostTracker
-from fashionedit.runtime.worker_pool import Outcome, Task, WorkerPool
+from fashionedit.runtime.worker_pool import Outcome, Stage, Task, WorkerPool
 
 from .analyst import Analyst
 from .conversation import REFUSED, Conversation, Turn, analysed
@@ -130,11 +129,10 @@ def _run(
             yield analysed(pair, record)
 
 
-class _Stage:
+class _Stage(Stage[_PairTask]):
     """What the worker pool does."""
 
     noun = "pairs"
-    batch = 1
 
     def __init__(
         self,
@@ -186,14 +184,6 @@ class _Stage:
     def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
         """Enters what the call has cost."""
         self._budget.charge(entry, outcomes[0].value.cost if outcomes else 0.0)
-
-    def seconds(self, tasks: int) -> float | None:
-        """Returns None: the client watches the time."""
-        return None
-
-    def expired(self, tasks: Sequence[_PairTask], seconds: float) -> list[Outcome]:
-        """Is never called, because no call is watched."""
-        raise NotImplementedError
 
     def prepare(self, tasks: Sequence[_PairTask]) -> tuple[_PairTask, Service, dict[str, Any] | InvalidImageError]:
         """Returns the request; the service is opened, and a key is needed, only once there is something to ask."""
@@ -272,11 +262,4 @@ class _Stage:
 
 def _sizes(pair: Pair) -> list[Size]:
     """Returns the sizes of both pictures, by their headers; those of a usual draft where they say none."""
-    sizes = []
-    for path in (pair.photo.path, pair.draft):
-        try:
-            with Image.open(path) as image:
-                sizes.append(image.size)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            sizes.append((1024, 1024))
-    return sizes
+    return [upright_size(path) or (1024, 1024) for path in (pair.photo.path, pair.draft)]

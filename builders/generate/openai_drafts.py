@@ -26,6 +26,7 @@ from fashionedit.runtime.limiter import ServiceReply
 from fashionedit.runtime.openai_client import (
     call_errors,
     call_problem,
+    check_service,
     may_have_cost,
     open_client,
     reply_of,
@@ -152,6 +153,14 @@ class OpenAIDrafts:
             results.append(replace(self._result(answer, time.perf_counter() - start, cost), reply=reply))
         return results
 
+    def check(self, *, reach: bool) -> None:
+        """Checks the key and the model without paying; see `check_service`.
+
+        Raises:
+            ServiceError, MissingExtraError: No draft can be made.
+        """
+        check_service(self._service, base_url=self._base_url, timeout=self._timeout, reach=reach)
+
     def close(self) -> None:
         """Ends the connections."""
         with self._lock:
@@ -215,10 +224,9 @@ class OpenAIDrafts:
         try:
             file = picture_bytes(text, service=self._url, seconds=self._timeout)
             return DraftResult(read_image(file, name=f"the answer of {self._model}"), **details)
-        except InvalidImageError as error:
-            return DraftResult(reason=str(Failure.MALFORMED), detail=str(error), retry=True, **details)
-        except OSError as error:
-            return DraftResult(reason=str(Failure.NO_CONNECTION), detail=str(error), retry=True, **details)
+        except (InvalidImageError, OSError) as error:  # an answer that was paid for: only --retry asks again
+            reason = "draft not readable" if isinstance(error, InvalidImageError) else "draft not fetched"
+            return DraftResult(reason=reason, detail=str(error), **details)
 
     def _failed(self, problem: Problem, **details: Any) -> DraftResult:
         """Returns what a failure means; one that every caption would meet stops the stage."""

@@ -16,7 +16,7 @@ from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, 
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import pixel_digest, read_image, to_rgb
 from fashionedit.runtime.costs import CostTracker
-from fashionedit.runtime.worker_pool import Outcome, Task, WorkerPool
+from fashionedit.runtime.worker_pool import Outcome, Stage, Task, WorkerPool
 
 from .batches import commit_together, finish_batches
 from .blank import blank_reason
@@ -69,7 +69,7 @@ def generate(
     | status | reason |
     |---|---|
     | dropped | no caption, invalid caption, no draft, draft not readable, black image, one-colour image |
-    | dropped, by the maker | safety filter, refused, caption not accepted |
+    | dropped, by the maker | safety filter, refused, caption not accepted, draft not fetched |
     | failed | photograph not readable, no draft (where the source names one that isn't there) |
     | failed, by the maker | pipeline error, time-out, rate limit, server error, no connection, malformed answer |
 
@@ -119,7 +119,7 @@ class _DraftTask(Task):
     entry: _Entry
 
 
-class _Work:
+class _Work(Stage[_DraftTask]):
     """What the worker pool does."""
 
     noun = "drafts"
@@ -186,14 +186,6 @@ class _Work:
         )
         if any(told):
             self._highest = max(*told, self._highest or 0.0)
-
-    def seconds(self, tasks: int) -> float | None:
-        """Returns None: the makers watch the time."""
-        return None
-
-    def expired(self, tasks: Sequence[_DraftTask], seconds: float) -> list[Outcome]:
-        """Is never called, because no call is watched."""
-        raise NotImplementedError
 
     def prepare(self, tasks: Sequence[_DraftTask]) -> list[DraftRequest]:
         """Returns the requests."""

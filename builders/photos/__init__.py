@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .opening import KINDS, open_source
+from .opening import KINDS, open_source, photographs_folder
 from .source import PhotoSource, Unusable
 from .stage import MIN_SIDE, check_photos
 
-__all__ = ["KINDS", "MIN_SIDE", "PhotoSource", "Unusable", "check_photos", "open_source"]
+__all__ = ["KINDS", "MIN_SIDE", "PhotoSource", "Unusable", "check_photos", "open_source", "photographs_folder"]

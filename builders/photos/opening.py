@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
+from fashionedit.files import lock_folder
+from fashionedit.paths import cache_folder
+from fashionedit.photographs import holds_photographs
 
 from .deepfashion import DeepFashionFolder
 from .folder import TABLE_FILES, PhotoFolder, find_tables
 from .hub import HubDataset
 from .release import ReleaseFolder
-from .source import PhotoSource
+from .source import PhotoSource, Progress
 from .tree import FileTree
 
 IMAGES_FOLDER = "photos"
@@ -88,6 +94,50 @@ def open_source(
         split=split,
         revision=match["revision"] or revision,
     )
+
+
+def photographs_folder(
+    spec: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    config: str | None = None,
+    split: str | None = None,
+    fetching: Progress | None = None,
+) -> Path:
+    """Returns the folder with a user's photographs; those of a dataset on the Hub, or in Parquet, are fetched first.
+
+    What was fetched stays in the cache folder, and the same call again fetches what is missing.
+
+    Args:
+        spec: A folder, or a dataset as in `open_source`.
+        columns, config, split: As in `open_source`.
+        fetching: Called with the photographs that are on this machine and those in all.
+
+    Raises:
+        FashionEditError: What `open_source` and the source raise.
+    """
+    path = Path(spec)
+    asked = {"columns": columns, "config": config, "split": split}
+    if path.exists() and not _holds_data_files_alone(path):
+        return path
+    place = str(path.resolve()) if path.exists() else spec
+    name = hashlib.sha256(json.dumps([place, asked], sort_keys=True).encode()).hexdigest()[:16]
+    work = cache_folder() / "photographs" / name
+    source = open_source(spec, work=work, kind="hub", columns=columns, config=config, split=split)
+    work.mkdir(parents=True, exist_ok=True)
+    lock = lock_folder(work)
+    try:
+        for _ in source.photos(fetching):
+            pass
+    finally:
+        os.close(lock)
+    return work / IMAGES_FOLDER
+
+
+def _holds_data_files_alone(path: Path) -> bool:
+    if not path.is_dir() or holds_photographs(path):
+        return False
+    return any(file.suffix.lower() in _DATA_FILES for file in FileTree(path).files)
 
 
 def _opened(path: Path) -> tuple[FileTree, tuple[Path, ...]]:

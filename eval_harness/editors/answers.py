@@ -162,10 +162,8 @@ def picture_result(data: bytes | str, *, service: str = "", seconds: float = 60.
     try:
         file = picture_bytes(data, service=service, seconds=seconds) if isinstance(data, str) else data
         return EditResult.ok(decoded(file), **details)
-    except InvalidImageError as error:
+    except (InvalidImageError, OSError) as error:  # the answer was paid for: only --retry asks again
         return EditResult.failed(Status.INVALID_IMAGE, str(error), **details)
-    except OSError as error:
-        return EditResult.failed(Status.ERROR, str(error), retry=True, **details)
 
 
 def failed_result(problem: Problem, service: Service, **details: Any) -> EditResult:

@@ -14,7 +14,7 @@ from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, Editor, Privileged
 from fashionedit.eval_harness.references import DETAIL, with_reference
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.runtime.user_code import users_code
-from fashionedit.runtime.worker_pool import Interrupted, Outcome, WorkerPool
+from fashionedit.runtime.worker_pool import Interrupted, Outcome, Stage, WorkerPool
 
 from .calls import Answer, EditorCalls, Work, failed
 from .identity import SizePolicy, editor_info, run_identity
@@ -188,7 +188,7 @@ def run(
             calls.close()
 
 
-class EditStage:
+class EditStage(Stage[Job]):
     """The rounds of a run, as the worker pool does them.
 
     Args:

@@ -10,7 +10,7 @@ import click
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 
-from .options import PATH, device_option, encoder_option, parameters, progress_bar, quiet_option
+from .options import PATH, column_names, device_option, encoder_option, parameters, progress_bar, quiet_option
 from .printing import echo
 
 if TYPE_CHECKING:
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 @click.command(short_help="Photographs → FashionEdit folder.")
 @click.option("--source", required=True, help="DeepFashion-MultiModal, the authors' release, a folder, or org/name.")
 @click.option("--out", type=PATH, required=True, help="The FashionEdit folder.")
-@click.option("--work", type=PATH, help="Where finished work is kept; OUT.build by default.")
+@click.option("--work", type=PATH, help="Folder for finished work; OUT.build by default.")
 @click.option("--kind", help="deepfashion, release, folder or hub, where looking is not enough.")
 @click.option("--captions", type=PATH, help="A captions.json that is not in the source.")
-@click.option("--source-split", help="Of a Hub dataset that has several.")
-@click.option("--source-config", help="Of a Hub dataset that has several configurations.")
-@click.option("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="Of a Hub dataset or a table.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many photographs, spread over all of them.")
+@click.option("--source-split", help="Split of a Hub dataset; needed where it has several.")
+@click.option("--source-config", help="Configuration of a Hub dataset; needed where it has several.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=COLUMN",
+    help="Column of a table or Hub dataset for image, caption, id, garment_id, ...; repeatable.",
+)
+@click.option("--limit", type=click.IntRange(1), help="Use at most N photographs, spread over all of them.")
 @click.option(
     "--drafts",
     default="sd3",
@@ -40,41 +46,61 @@ if TYPE_CHECKING:
     help="A known model, diffusers:REPO_OR_FOLDER[@revision], openai:MODEL, or folder:PATH.",
 )
 @click.option("--draft", "draft_options", multiple=True, metavar="KEY=VALUE", help="steps, guidance, dtype, t5, ...")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the drafts, with each photograph's id.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Base seed of the drafts; each photo's seed is derived from it and the photo's id.",
+)
 @encoder_option
 @device_option
-@click.option("--min-similarity", metavar="NUMBER", help="85 by default (none for the authors' release); or none.")
+@click.option(
+    "--min-similarity",
+    metavar="NUMBER",
+    help="Lowest cosine × 100 of photo and draft, or none; 85 by default, none for the authors' release.",
+)
 @click.option("--top-k", type=click.IntRange(1), help="Keep at most so many pairs, the most similar.")
 @click.option("--selection", type=PATH, help="A ready selection, such as captions_top.json, instead of both limits.")
-@click.option("--model", default="gpt-4.1-mini", show_default=True, help="What names the three differences.")
-@click.option("--base-url", help="An OpenAI-compatible service for --model.")
+@click.option(
+    "--model", default="gpt-4.1-mini", show_default=True, help="Multimodal model that names the three differences."
+)
+@click.option("--base-url", help="Address of an OpenAI-compatible service for --model.")
 @click.option("--prompt", default="paper", show_default=True, help="paper, reference, or a text file.")
 @click.option("--ask", "ask_options", multiple=True, metavar="KEY=VALUE", help="api, temperature, max_repairs, ...")
-@click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Calls under way at once.")
+@click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Number of concurrent calls.")
 @click.option("--sketches", is_flag=True, help="Draw each crop as a sketch too.")
 @click.option("--examples", is_flag=True, help="Add other photographs of the same garment.")
 @click.option("--split", default="garment", show_default=True, help="garment, random, or a file that lists validation.")
 @click.option("--validation", type=click.IntRange(0), help="Validation images; a tenth, at most 1,000, by default.")
 @click.option("--split-seed", type=int, default=0, show_default=True)
-@click.option("--name", help="What tables call the dataset; the folder's name by default.")
+@click.option("--name", help="Dataset name in tables; the folder's name by default.")
 @click.option("--licence", help="The licence of the photographs, which the card names.")
 @click.option("--only", metavar="STAGES", help="Some of: photos, generate, filter, analyse, crop, split, shards.")
-@click.option("--share", metavar="K/N", help="Only the K-th of N parts, for as many processes or machines.")
+@click.option(
+    "--share", metavar="K/N", help="Build only the K-th of N parts, to spread a build over N processes or machines."
+)
 @click.option("--budget", type=click.FloatRange(0), metavar="USD", help="Stop before more is spent, all runs together.")
 @click.option("--price", metavar="PRICE", help="input=USD,output=USD per million tokens, or a JSON file of prices.")
-@click.option("--dry-run", is_flag=True, help="Print what would be done, and what it takes; nothing is spent.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print what would be done and what it costs, and check keys and models; spends nothing.",
+)
 @click.option(
     "--again",
     metavar="STAGES",
-    help="Some of generate, analyse, split: make, and pay for, what was made with other captions or settings anew.",
+    help="Redo and pay again for stages made with other captions or settings: some of generate, analyse, split.",
 )
 @click.option(
     "--retry",
     multiple=True,
     metavar="REASON",
-    help="Ask again about photographs that were dropped for this reason, as the funnel names it; repeatable.",
+    help="Retry photographs dropped for REASON, as the funnel names it; repeatable.",
 )
-@click.option("--keep-going", is_flag=True, help="Go on although the first drafts or pairs all failed the same way.")
+@click.option(
+    "--keep-going", is_flag=True, help="Continue even if the first drafts or pairs all fail for the same reason."
+)
 @click.option("--leave-failed", is_flag=True, help="Write the dataset without what failed and could be tried again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel, or the plan, as JSON.")
 @quiet_option
@@ -113,7 +139,7 @@ def build(
         captions=given["captions"],
         split=given["source_split"],
         config=given["source_config"],
-        columns=dict(pair.split("=", 1) for pair in _pairs(given["columns"], "--column")),
+        columns=column_names(given["columns"]),
     )
     check_places(photos, folder, out)
     if not dry_run or isinstance(photos, HubDataset):  # which keeps there what it lists
@@ -322,10 +348,3 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise InvalidDataError(f"--min-similarity is {text!r}; give a cosine × 100, such as 85, or none") from None
-
-
-def _pairs(pairs: tuple[str, ...], option: str) -> tuple[str, ...]:
-    for pair in pairs:
-        if "=" not in pair.strip("="):
-            raise InvalidDataError(f"{option} {pair!r} is no NAME=COLUMN; write for example {option} caption=text")
-    return pairs

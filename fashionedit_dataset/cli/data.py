@@ -13,7 +13,7 @@ from .printing import echo
 @click.command(short_help="Image folder → FashionEdit folder.")
 @click.argument("source", metavar="FOLDER", type=PATH)
 @click.argument("out", type=PATH)
-@click.option("--name", help="What tables call the dataset; the folder's name by default.")
+@click.option("--name", help="Dataset name in tables; the folder's name by default.")
 @click.option("--licence", help="The licence that the dataset card names.")
 @quiet_option
 def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: bool) -> None:

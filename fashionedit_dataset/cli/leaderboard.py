@@ -27,7 +27,7 @@ _MOST_LINES = 20
 @click.command(short_help="Send a scored run to the leaderboard.")
 @click.argument("run", type=PATH)
 @click.option("--model", metavar="ORG/NAME", help="The model's repository on the Hub, which gets the numbers.")
-@click.option("--name", metavar="TEXT", help="What tables call a model without a repository, such as a service's.")
+@click.option("--name", metavar="TEXT", help="Name in tables of a model without a repository, such as a service's.")
 @click.option(
     "--dataset-repo",
     metavar="ORG/NAME[@REVISION]",
@@ -45,7 +45,7 @@ _MOST_LINES = 20
     help="Send evidence with scores of another encoder; it stands marked, beside the ranked ones.",
 )
 @click.option("--dry-run", is_flag=True, help="Check, and write the files that would be sent; send nothing.")
-@click.option("--out", type=PATH, metavar="DIR", help="Where --dry-run writes; RUN/submission by default.")
+@click.option("--out", type=PATH, metavar="DIR", help="Folder that --dry-run writes to; RUN/submission by default.")
 @quiet_option
 def submit(
     run: Path,

@@ -198,6 +198,18 @@ def parameters(pairs: tuple[str, ...], option: str = "--param") -> dict[str, Any
     return found
 
 
+def column_names(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Returns field and column of each `--column`.
+
+    Raises:
+        InvalidDataError: One has no `=`, or nothing before or behind it.
+    """
+    for pair in pairs:
+        if "=" not in pair.strip("="):
+            raise InvalidDataError(f"--column {pair!r} is no NAME=COLUMN; write for example --column caption=text")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
 def _is_text(value: str) -> bool:
     try:
         value.encode()

@@ -10,7 +10,7 @@ import click
 
 from fashionedit.errors import InvalidDataError
 
-from .options import PATH, progress_bar, quiet_option
+from .options import PATH, column_names, progress_bar, quiet_option
 from .printing import echo
 
 
@@ -27,8 +27,8 @@ from .printing import echo
 )
 @click.option("--leaderboard", is_flag=True, help="Send eval.yaml too; the Hub has to know fashionedit first.")
 @click.option("--metrics", metavar="ORG[/PREFIX]", help="Send the three metrics, as Spaces ORG/PREFIXpsnr and so on.")
-@click.option("--branch", help="Of the dataset repository; the main one by default.")
-@click.option("--message", help="Of the commit.")
+@click.option("--branch", help="Branch of the dataset repository; main by default.")
+@click.option("--message", help="Commit message.")
 @click.option("--dry-run", is_flag=True, help="List every file and size; send nothing.")
 @quiet_option
 def publish(
@@ -102,31 +102,58 @@ def _list(files: Any, where: str) -> None:
 
 @click.command(short_help="Fill the photographs in again.")
 @click.argument("annotations", type=PATH)
-@click.argument("photos", type=PATH)
+@click.argument("photos")
 @click.argument("out", type=PATH)
 @click.option("--captions", type=PATH, metavar="FILE", help="The captions, where they do not lie in PHOTOS.")
+@click.option("--source-split", help="Split of a Hub dataset; needed where it has several.")
+@click.option("--source-config", help="Configuration of a Hub dataset; needed where it has several.")
+@click.option(
+    "--column", "columns", multiple=True, metavar="NAME=COLUMN", help="As in `fashionedit build`; repeatable."
+)
 @click.option("--partial", is_flag=True, help="Leave out samples that can't be filled in, instead of writing nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @quiet_option
 def hydrate(
-    annotations: Path, photos: Path, out: Path, captions: Path | None, partial: bool, as_json: bool, quiet: bool
+    annotations: Path,
+    photos: str,
+    out: Path,
+    captions: Path | None,
+    source_split: str | None,
+    source_config: str | None,
+    columns: tuple[str, ...],
+    partial: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Fill the annotations form in from your own photographs: ANNOTATIONS and PHOTOS become the full set OUT.
 
-    PHOTOS holds <image_id>.jpg (.jpeg, .png, .webp), at any depth. Every photograph, caption and crop is compared with
-    the hash that was published with it. OUT has the manifest hash of the set that the annotations were made from.
+    PHOTOS is a folder with <image_id>.jpg (.jpeg, .png, .webp), at any depth, or a dataset that `fashionedit build`
+    reads: org/name on the Hub, which is fetched and kept in the cache, or a folder with Parquet files. Every
+    photograph, caption and crop is compared with the hash that was published with it. OUT has the manifest hash of the
+    set that the annotations were made from.
     """
+    from fashionedit.builders.photos import photographs_folder
     from fashionedit.hydration import HydrationReport
     from fashionedit.hydration import hydrate as fill_in
+    from fashionedit.manifest import read_manifest
 
     def tell(report: HydrationReport) -> None:
         if as_json:
             echo(report.to_json(), nl=False)
 
+    read_manifest(annotations)  # before anything is fetched
+    with progress_bar(quiet)("fetching", "image") as bar:
+        folder = photographs_folder(
+            photos,
+            columns=column_names(columns),
+            config=source_config,
+            split=source_split,
+            fetching=bar.at,
+        )
     with progress_bar(quiet)("filling in", "step") as bar:
         report = fill_in(
             annotations,
-            photos,
+            folder,
             out,
             captions=captions,
             partial=partial,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 
-from .failures import Failure, Problem, one_line, problem_of
+from .failures import Failure, Problem, Service, one_line, problem_of
 from .http_clients import check_url, connection_failure, proxy_of
 from .http_clients import open_client as open_guarded
 from .limiter import ServiceReply
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "https://api.openai.com/v1"
 _KEY = "OPENAI_API_KEY"
+_LONGEST_CHECK = 10.0  # seconds
 _NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "ServiceError"}
 
 
@@ -49,6 +50,33 @@ def open_client(*, base_url: str | None, timeout: float) -> OpenAI:
         max_retries=0,
         http_client=open_guarded(openai.DefaultHttpxClient, place or DEFAULT_URL, seconds=timeout, timeout=timeout),
     )
+
+
+def check_service(service: Service, *, base_url: str | None, timeout: float, reach: bool = True) -> None:
+    """Returns unless it is certain that no call can succeed; costs nothing, as only the model's name is looked up.
+
+    A service that answers otherwise than with this key's or this model's refusal may work, so that it passes.
+
+    Args:
+        service: Who would be called, with the model.
+        base_url: Where it is; `OPENAI_BASE_URL`, else OpenAI.
+        timeout: Seconds to wait for the answer; 10 at most.
+        reach: Whether a service that can't be reached is an error.
+
+    Raises:
+        MissingExtraError: The client is not installed.
+        ServiceError: There is no key or a wrong one, the service does not have the model, or can't be reached.
+    """
+    seconds = min(timeout, _LONGEST_CHECK)
+    with open_client(base_url=base_url, timeout=seconds) as client:
+        try:
+            client.models.retrieve(service.model)
+        except call_errors() as error:
+            problem = call_problem(error, url=service_url(base_url), timeout=seconds)
+            if problem.failure in (Failure.NO_KEY, Failure.NO_MODEL, Failure.NO_QUOTA):
+                raise problem.stop(service) from error
+            if reach and problem.failure is Failure.NO_CONNECTION and not may_have_cost(error):
+                raise ServiceError(f"{problem.sentence(service)}; check {service.address} and the network") from error
 
 
 def call_problem(error: Exception, *, url: str, timeout: float) -> Problem:

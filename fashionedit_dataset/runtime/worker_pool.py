@@ -13,11 +13,12 @@ import random
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fashionedit.errors import BudgetSpentError, ServiceError
 
@@ -83,8 +84,8 @@ class Outcome:
 T = TypeVar("T", bound=Task)
 
 
-class Stage(Protocol[T]):
-    """What a stage does for the pool; all of it is called from several threads."""
+class Stage(ABC, Generic[T]):
+    """What a stage does for the pool; all of it is called from several threads. Without a price nothing is reserved."""
 
     noun: str
     """What its outcomes are called in messages, in the plural."""
@@ -92,11 +93,11 @@ class Stage(Protocol[T]):
     @property
     def batch(self) -> int:
         """How many tasks go into one call."""
-        ...
+        return 1
 
     def spent(self) -> float | None:
         """Returns what all runs have cost, USD; None where that is not known."""
-        ...
+        return None
 
     def reserve(self, tasks: Sequence[T]) -> str:
         """Reserves the most that the call may cost, and returns the entry.
@@ -104,31 +105,32 @@ class Stage(Protocol[T]):
         Raises:
             BudgetSpentError: There is not enough.
         """
-        ...
+        return ""
 
     def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
         """Puts what the call has cost in the place of the reservation; without outcomes it was not made."""
-        ...
+        return
 
+    @abstractmethod
     def prepare(self, tasks: Sequence[T]) -> Any:
         """Returns what `call` needs; what it raises ends the stage."""
-        ...
 
+    @abstractmethod
     def call(self, prepared: Any) -> Sequence[Outcome]:
         """Makes the call, and returns an outcome for each task; what it raises ends the stage."""
-        ...
 
     def seconds(self, tasks: int) -> float | None:
         """Returns how long a call with so many tasks is waited for; None waits for ever."""
-        ...
+        return None
 
     def expired(self, tasks: Sequence[T], seconds: float) -> Sequence[Outcome]:
         """Returns the outcomes of a call that is waited for no longer, after so many seconds."""
-        ...
+        message = f"no answer within {seconds:g} s"
+        return [Outcome(answered=False, reason="timeout", message=message) for _ in tasks]
 
+    @abstractmethod
     def commit(self, finished: Sequence[tuple[T, Outcome, bool]]) -> Iterable[T]:
         """Writes the outcomes, and returns the tasks that follow from them; True marks those asked for again."""
-        ...
 
 
 class Interrupted(KeyboardInterrupt):

@@ -92,6 +92,9 @@ class ImagesServer:
                 outer._answer(self)
 
             def do_GET(self) -> None:
+                if "/models/" in self.path or "/dead" in self.path:  # it does not say which models it has
+                    _send(self, 404 if "/models/" in self.path else 503, b'{"detail": "no"}')
+                    return
                 prompt = outer.bodies[0]["prompt"]  # what a link of `link` leads to
                 _send(self, 200, png_bytes(drawn(prompt)), kind="image/png")
 
@@ -163,6 +166,7 @@ class ImagesServer:
         data: dict[str, Any] = {"b64_json": encoded}
         data = {
             "link": {"b64_json": None, "url": self.url.replace("/v1", "/image.png")},
+            "dead link": {"url": self.url.replace("/v1", "/dead.png")},
             "file link": {"url": "file:///etc/hostname"},
             "data url": {"url": f"data:image/png;base64,{encoded}"},
             "wrapped": {"b64_json": "\r\n".join(textwrap.wrap(encoded, 76))},

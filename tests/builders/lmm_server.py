@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 MODEL_VERSION = "toy-lmm-2026-11-24"
 FINGERPRINT = "fp_toy"
@@ -106,6 +106,8 @@ class LmmServer:
         headers: Sent with every answer.
         port: 0 takes any.
         log: Gets a line for each call.
+        models: The models that it has; by default it does not say.
+        key: The only key that it accepts; any by default.
     """
 
     def __init__(
@@ -117,12 +119,16 @@ class LmmServer:
         headers: Mapping[str, str] | None = None,
         port: int = 0,
         log: Path | None = None,
+        models: tuple[str, ...] | None = None,
+        key: str | None = None,
     ) -> None:
         self.script = script or (lambda call: None)
         self.shape = shape
         self.seconds = seconds
         self.headers = dict(headers or {})
         self.log = log
+        self.models = models
+        self.key = key
         self.calls = 0
         self.most_under_way = 0
         self.tokens = [0, 0]  # read and written, of all answers
@@ -217,6 +223,20 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(path, json.loads(data))
         else:
             self._send(404, {"error": {"message": f"Invalid URL (POST {path})", "code": None}}, {})
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        self._note(path)
+        name = unquote(path.removeprefix("/v1/models/"))
+        if self.lmm.key is not None and self.headers.get("authorization") != f"Bearer {self.lmm.key}":
+            fault = Fault.error(401, "invalid_api_key", "Incorrect API key provided")
+        elif self.lmm.models is None:
+            fault = Fault(404, body={"detail": "Not Found"})
+        elif name in self.lmm.models:
+            fault = Fault(200, body={"id": name, "object": "model", "created": 1, "owned_by": "toy"})
+        else:
+            fault = Fault.error(404, "model_not_found", f"The model {name!r} does not exist")
+        self._send(fault.status, fault.body, {})
 
     def _note(self, path: str) -> None:
         self.lmm.requests.append(f"{self.command} {path}")

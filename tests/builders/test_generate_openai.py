@@ -128,9 +128,6 @@ def test_a_server_that_says_when_is_not_asked_before(tmp_path: Path) -> None:
         ("malformed", "malformed answer"),
         ("html", "malformed answer"),
         ("empty", "malformed answer"),
-        ("no image", "malformed answer"),
-        ("bad base64", "malformed answer"),
-        ("file link", "malformed answer"),
         ("error 429 in a 200", "rate limited"),
         ("error text in a 200", "server error"),
     ],
@@ -140,6 +137,27 @@ def test_what_fails_for_good_is_tried_again_by_the_next_run(fault: str, reason: 
         result = one(server, max_retries=0)
     assert (result.reason, result.retry, result.image) == (reason, True, None)
     assert result.detail
+
+
+@pytest.mark.parametrize("way", ["bad base64", "file link", "no image"])
+def test_a_paid_answer_without_a_picture_is_settled(way: str) -> None:
+    with ImagesServer(default=(way,)) as server:
+        result = one(server)
+    assert (result.reason, result.retry, result.again) == ("draft not readable", False, False)
+
+
+def test_a_draft_whose_link_cannot_be_opened_is_paid_again_with_consent_only(tmp_path: Path) -> None:
+    store = StageStore(tmp_path)
+    with ImagesServer(default=("dead link",)) as server:
+        for _ in range(2):
+            assert run(server, ["a dress"], store) == []
+            assert server.calls.total() == 1
+        (record,) = store.records()
+        assert (record.status, record.reason) == ("dropped", "draft not fetched")
+        assert "can't be opened" in str(record.detail)
+        server.default = ("ok",)
+        assert len(run(server, ["a dress"], store, retry=("draft_not_fetched",))) == 1
+        assert server.calls.total() == 2
 
 
 def test_a_server_that_hangs_is_left_after_the_time_out() -> None:

@@ -328,6 +328,22 @@ def test_boxes_in_another_unit_and_empty_words_are_named(source: Path, tmp_path:
             pack(source, tmp_path / "out")
 
 
+@pytest.mark.parametrize("size", [(300, 450), (1500, 2000)])
+def test_boxes_in_pixels_are_known_by_the_size_of_the_upright_original(
+    source: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    width, height = size
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the file lies on its side
+    Image.new("RGB", (height, width)).save(source / "photos/p1.jpg", exif=exif)
+    boxes = [[k * height // 4, width // 2, (k + 1) * height // 4, width - 10] for k in (1, 2, 3)]
+    pixels = [{"description": f"thing {k}", "box_2d": box} for k, box in enumerate(boxes)]
+    _metadata(source, _line(), _line(1, differences=pixels))
+    message = f"line 2, field differences: the boxes seem to be pixels of an image of {width}×{height}"
+    with pytest.raises(InvalidDataError, match=message):
+        pack(source, tmp_path / "out")
+
+
 def test_a_folder_without_metadata_or_with_too_much_is_named(source: Path, tmp_path: Path) -> None:
     _metadata(source / "train", _line(0))
     with pytest.raises(InvalidDataError, match=r"has metadata\.jsonl and train/metadata\.jsonl; keep one"):

@@ -16,6 +16,8 @@ import pytest
 from hub_server import HubServer
 from PIL import Image
 
+from fashionedit.annotations_form import write_annotations
+from fashionedit.builders.pack import pack
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import Unusable, check_photos, open_source
 from fashionedit.builders.photos.hub_rows import HubRows
@@ -355,3 +357,49 @@ def test_a_dataset_on_the_hub_is_fetched_once_and_at_one_commit(tmp_path: Path) 
         kind, sentence = fetch("tester/nothing@v1", "none")["error"]
         assert kind == "DatasetNotFoundError"
         assert sentence.startswith("tester/nothing can't be opened as a dataset (")
+
+
+HYDRATE = """
+import sys
+from fashionedit.cli import main
+
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_the_annotations_form_is_filled_in_from_the_dataset_that_the_set_was_built_from(tmp_path: Path) -> None:
+    rows = marqo_rows(4)
+    built = tmp_path / "built"
+    photographs = list(open_source(write(tmp_path / "set", rows), work=tmp_path / "work").photos())
+    for photo in photographs:
+        assert isinstance(photo, Photo)
+        (built / "photos").mkdir(parents=True, exist_ok=True)
+        (built / "photos" / photo.path.name).write_bytes(photo.path.read_bytes())
+    lines = [
+        {
+            "image_id": photo.id,
+            "original": f"photos/{photo.path.name}",
+            "draft": f"photos/{photographs[number - 1].path.name}",
+            "annotation": photo.caption or "",
+            "differences": [
+                {"description": f"wearing thing {k}", "box_2d": [200 * k, 100, 200 * k + 150, 600]} for k in (1, 2, 3)
+            ],
+        }
+        for number, photo in enumerate(photographs)
+        if isinstance(photo, Photo)
+    ]
+    (built / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    pack(built, tmp_path / "full")
+    write_annotations(tmp_path / "full", tmp_path / "annotations")
+    with HubServer() as hub:
+        repository = hub.create("datasets", "tester/photos")
+        files = {f"data/{path.name}": path.read_bytes() for path in (tmp_path / "set" / "data").glob("*.parquet")}
+        repository.commit("main", files, message="photographs")
+        environment = {**os.environ, **hub.environment(), "HF_HOME": str(tmp_path / "hf")}
+        for place in ("tester/photos", str(tmp_path / "set")):
+            out = tmp_path / place.replace("/", "-")
+            command = [sys.executable, "-c", HYDRATE, "hydrate", str(tmp_path / "annotations"), place, str(out)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "the set is the published one" in done.stdout

@@ -54,13 +54,13 @@ class Shop:
     def calls(self) -> int:
         return self.images.calls.total() + self.lmm.calls
 
-    def build(self, *more: str) -> tuple[int, str]:
+    def build(self, *more: str, at_openai: bool = False) -> tuple[int, str]:
         """Returns the exit code and all that was printed."""
         self.capsys.readouterr()
         arguments = [
             *("build", "--source", str(self.source), "--out", str(self.out), "--quiet", "--encoder", "offline"),
             *("--drafts", "openai:toy", "--draft", f"base_url={self.images.url}", "--min-similarity", "none"),
-            *("--model", "toy-lmm", "--base-url", self.lmm.url, *more),
+            *("--model", "toy-lmm", *([] if at_openai else ["--base-url", self.lmm.url]), *more),
         ]
         code: int | str | None = 0
         try:
@@ -112,6 +112,38 @@ def test_what_can_be_known_is_said_before_paying(shop: Shop, more: list[str], sa
     assert not shop.out.exists()
     if (work := shop.out.with_name("set.build")).exists():
         assert any(work.glob("photos/records/*/*"))  # what was begun, and never a folder with its mark alone
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["run", "dry run"])
+def test_the_key_and_the_model_of_the_analysis_are_checked_before_drafts_are_paid_for(
+    shop: Shop, dry: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving_lmm(models=("other-lmm",), key="right") as server:
+        shop.lmm = server
+        monkeypatch.setenv("OPENAI_API_KEY", "wrong")
+        code, printed = shop.build(*dry)
+        assert (code, shop.calls) == (2, 0)
+        assert "does not accept the key" in printed
+        monkeypatch.setenv("OPENAI_API_KEY", "right")
+        code, printed = shop.build(*dry)
+        assert (code, shop.calls) == (2, 0)
+        assert "does not have the model toy-lmm" in printed
+        assert "--model" in printed
+        assert shop.build("--model", "other-lmm", *dry)[0] == 0
+    monkeypatch.delenv("OPENAI_API_KEY")
+    shop.out = shop.out.with_name("another")
+    code, printed = shop.build(*dry, at_openai=True)
+    assert (code, shop.images.calls.total()) == (2, 0 if dry else PHOTOGRAPHS)
+    assert "there is no key; set OPENAI_API_KEY" in printed
+
+
+def test_an_analysis_service_that_is_not_there_stops_a_build_before_drafts_are_paid_for(shop: Shop) -> None:
+    nowhere = ("--base-url", "http://127.0.0.1:9/v1")
+    code, printed = shop.build(*nowhere)
+    assert (code, shop.calls) == (2, 0)
+    assert "the connection to 127.0.0.1 broke" in printed
+    assert "check --base-url" in printed
+    assert shop.build(*nowhere, "--dry-run")[0] == 0  # a plan needs no network
 
 
 def test_other_captions_are_paid_for_with_consent_only(shop: Shop) -> None:
@@ -168,7 +200,7 @@ def test_the_card_and_the_provenance_name_the_models_that_answered(shop: Shop) -
     made = json.loads((shop.out / "provenance.json").read_text())
     (answers,) = made["differences"]
     assert (answers["asked"], answers["answered"], answers["samples"]) == ("toy-lmm", "toy-lmm-2026-11-24", PHOTOGRAPHS)
-    assert answers["host"].startswith("127.0.0.1")
+    assert answers["host"] == made["drafts"][0]["host"] == "127.0.0.1"
     assert len(answers["prompt_sha256"]) == 64
     assert len(answers["dates"]) == 2
     (drafts,) = made["drafts"]

@@ -157,6 +157,7 @@ def framed(image: Image.Image) -> Image.Image:
         lambda image: image.resize((200, 300)),
         lambda image: image.crop((20, 10, 490, 480)),
         lambda image: ImageOps.mirror(image.crop((0, 0, 410, 410))),
+        lambda image: ImageOps.expand(image, (26, 26, 0, 0)).crop((0, 0, *image.size)),
     ],
 )
 def test_the_original_is_known_again_in_disguise(disguise) -> None:
