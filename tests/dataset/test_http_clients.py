@@ -59,7 +59,7 @@ def served(answer: Answer, drip: float = 0.0) -> Iterator[tuple[str, list[tuple[
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            for start in range(0, len(body), 10 if drip else len(body)):
+            for start in range(0, len(body), 10 if drip else max(len(body), 1)):
                 self.wfile.write(body[start : start + 10] if drip else body)
                 self.wfile.flush()
                 time.sleep(drip)
