@@ -8,7 +8,7 @@ from .cloth import Cloth, Fold, Material, Shadow
 from .geometry import Panel, Points, joined, mirrored, moved, points, ribbon, through
 from .look import Design, Look
 from .motifs import badge, bow, corsage, embroidery, label, neck_label
-from .parts import Sleeve, falling, finish_hem, opening, radiating, waistband, wavy
+from .parts import Sleeve, back_hem, falling, finish_hem, opening, radiating, waistband, wavy
 from .patterns import COLOURS
 from .scene import Scene
 from .trims import belt, button_colour, cord, flap_pocket, patch_pocket, ruffle, slant_pocket, zip_line
@@ -176,14 +176,7 @@ def _skirt(scene: Scene, look: Look, design: Design, waist: tuple[float, float])
     folds = falling(panel, count, 0.02, 1.0, look.name, "skirt", width=20, height=5.4, soft=5)
     hem = wavy(look, float(edge[-1, 0]), foot, 5.0)
     outline = joined(edge, hem[::-1], mirrored(edge)[::-1])
-    scene.cloth(
-        joined(hem * (0.985, 1) + (0, 4), hem[::-1] * (0.9, 1) - (0, 24)),
-        look.cloth,
-        "back hem",
-        tone=0.6,
-        puff=3,
-        ground=True,
-    )
+    back_hem(scene, look, hem, 24, 0.6)
     skirt = scene.cloth(outline, look.cloth, "skirt", folds=folds, puff=10, ground=True, origin=(0, wy))
     if design["skirt"] == "bands":
         for y in (wy + 120, wy + 156):
@@ -197,15 +190,7 @@ def _skirt(scene: Scene, look: Look, design: Design, waist: tuple[float, float])
     if design["pockets"] != "none":
         for n in (-1, 1):
             patch_pocket(
-                scene,
-                look,
-                n * (wx - 20),
-                wy + 46,
-                64,
-                68,
-                lean=n * -0.10,
-                foot="round",
-                material=look.contrast() if design["pockets"] == "contrast" else None,
+                scene, look, n * (wx - 20), wy + 46, 64, 68, lean=n * -0.10, contrast=design["pockets"] == "contrast"
             )
     if design["buttons"] == "skirt":
         scene.seam(points((-13, wy), (-13, foot)), 0.3, within=skirt)
@@ -360,14 +345,7 @@ def draw_skirt(scene: Scene, look: Look, design: Design) -> None:
     panel = Panel(mirrored(full), full)
     hem = wavy(look, float(edge[-1, 0]), foot, depth * 0.7)
     opening(scene, look, waist, top)
-    scene.cloth(
-        joined(hem * (0.985, 1) + (0, 4), hem[::-1] * (0.9, 1) - (0, 26)),
-        look.cloth,
-        "back hem",
-        tone=0.58,
-        puff=3,
-        ground=True,
-    )
+    back_hem(scene, look, hem, 26, 0.58)
     skirt = scene.cloth(
         joined(edge, hem[::-1], mirrored(edge)[::-1]),
         look.cloth,
@@ -433,17 +411,7 @@ def _skirt_front(scene: Scene, look: Look, design: Design, skirt: Cloth, top: fl
     value = design["pockets"]
     for n in (-1, 1):
         if value in ("patch", "contrast"):
-            patch_pocket(
-                scene,
-                look,
-                n * 72,
-                218,
-                72,
-                80,
-                lean=n * -0.06,
-                foot="round",
-                material=look.contrast() if value == "contrast" else None,
-            )
+            patch_pocket(scene, look, n * 72, 218, 72, 80, lean=n * -0.06, contrast=value == "contrast")
         elif value == "flap":
             flap_pocket(scene, look, n * 70, 222, 80, 38, lean=n * -0.10)
         elif value == "slant":
@@ -466,7 +434,6 @@ def _skirt_front(scene: Scene, look: Look, design: Design, skirt: Cloth, top: fl
         zip_line(
             scene,
             points(*((0.0, float(y)) for y in range(round(top) + 34, round(KNEE) - 20, 10))),
-            COLOURS["charcoal"],
             width=13,
             pull=0.02,
         )

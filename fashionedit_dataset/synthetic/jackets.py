@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .cloth import Cloth, Material, Shadow
-from .geometry import Panel, Points, circle, joined, mirrored, points, through
+from .geometry import Panel, Points, joined, mirrored, points, through
 from .look import Design, Look
 from .motifs import badge, bow, corsage, neck_label
 from .parts import Sleeve, falling, radiating
@@ -79,20 +79,6 @@ class Jacket:
         for n in range(count):
             x, y = sleeve.panel.at(0.17, 0.935 - 0.036 * n)
             scene.button(x, y, 6.4, colour, make)
-
-    def elbow_patch(self, scene: Scene, look: Look, sleeve: Sleeve, piece: Cloth) -> None:
-        """Sews an elbow patch on."""
-        x, y = sleeve.panel.at(0.45, 0.55)
-        scene.cloth(
-            circle(x, y, 21, squash=1.7),
-            Material(look.trim, "corduroy"),
-            "elbow",
-            puff=3,
-            shadow=Shadow(1, 2, 2, 0.42),
-            within=sleeve.outline(0.98),
-            angle=sleeve.lean,
-        )
-        scene.stitch(circle(x, y, 17, squash=1.8, count=49), look.base, within=piece)
 
     def front(self, scene: Scene, look: Look, side: int) -> Cloth:
         """Lays one front; the right of the picture (1) lies on top."""
@@ -293,7 +279,7 @@ def draw_blazer(scene: Scene, look: Look, design: Design) -> None:
     for n in (-1, 1):
         sleeve, piece = jacket.sleeve(scene, look, n, reach=452, end=62)
         if design["elbows"] == "patches":
-            jacket.elbow_patch(scene, look, sleeve, piece)
+            sleeve.elbow_patch(scene, look, piece, length=0.98, t=0.55)
         if design["cuffs"] == "turned":
             cuff = sleeve.cuff(scene, look, 0.845, 0.99, name="turn-up", spread=0.05, bulge=5)
             scene.inlay(cuff, look.contrast(), sleeve.panel.section(0.8, 1.0, spread=0.3))
@@ -326,18 +312,9 @@ def _blazer_pockets(scene: Scene, look: Look, design: Design, side: int, jacket:
     y = jacket.foot[1] - 118
     kind = design["hip pockets"]
     if kind in ("flap", "contrast"):
-        flap_pocket(
-            scene,
-            look,
-            side * 86,
-            y,
-            82,
-            36,
-            lean=side * -0.05,
-            material=look.contrast() if kind == "contrast" else None,
-        )
+        flap_pocket(scene, look, side * 86, y, 82, 36, lean=side * -0.05, contrast=kind == "contrast")
     elif kind == "patch":
-        patch_pocket(scene, look, side * 84, y - 14, 92, 106, lean=side * -0.03, foot="round")
+        patch_pocket(scene, look, side * 84, y - 14, 92, 106, lean=side * -0.03)
     if side < 0:
         return
     if design["ticket pocket"] == "flap":
@@ -474,25 +451,13 @@ def _coat_pockets(scene: Scene, look: Look, design: Design, side: int) -> None:
     elif kind == "flap":
         flap_pocket(scene, look, side * 84, 500, 82, 42, lean=side * -0.06)
     elif kind != "none":
-        patch_pocket(
-            scene,
-            look,
-            side * 86,
-            494,
-            84,
-            104,
-            lean=side * -0.04,
-            foot="round",
-            material=look.contrast() if kind == "contrast" else None,
-        )
+        patch_pocket(scene, look, side * 86, 494, 84, 104, lean=side * -0.04, contrast=kind == "contrast")
 
 
 def _closure(scene: Scene, look: Look, design: Design, jacket: Jacket) -> None:
     kind = design["closure"]
     if kind == "zip":
-        zip_line(
-            scene, points(*((-37.0, float(y)) for y in range(352, 622, 10))), COLOURS["charcoal"], width=13, pull=0.05
-        )
+        zip_line(scene, points(*((-37.0, float(y)) for y in range(352, 622, 10))), width=13, pull=0.05)
     elif kind == "toggles":
         for n in range(3):
             toggle(scene, -6, 386 + n * 74, 50, COLOURS["tobacco"], COLOURS["chocolate"])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .cloth import Cloth, Fold, Material, Shadow
-from .geometry import Panel, Points, joined, mirrored, moved, points, ribbon, through
+from .geometry import Panel, Points, circle, joined, mirrored, moved, points, ribbon, through
 from .look import Look
 from .motifs import neck_label
 from .patterns import COLOURS
@@ -173,17 +173,31 @@ class Sleeve:
             ground=True,
         )
 
-    def line(self, t: float, bulge: float = 3.0, start: float = 0.0, stop: float = 1.0) -> Points:
+    def line(self, t: float, bulge: float = 3.0) -> Points:
         """Returns a line round the sleeve at t."""
-        return self.panel.cross(t, bulge=bulge, start=start, stop=stop)
+        return self.panel.cross(t, bulge=bulge)
 
-    def band(self, start: float, stop: float, bulge: float = 3.0) -> Points:
+    def band(self, start: float, stop: float) -> Points:
         """Returns the outline of a band round the sleeve, a little wider than the sleeve."""
-        return self.panel.section(start, stop, bulge=(bulge, bulge), spread=0.10)
+        return self.panel.section(start, stop, bulge=(3.0, 3.0), spread=0.10)
 
     def stripe(self, s: float, width: float, start: float, stop: float) -> Points:
         """Returns the outline of a stripe down the sleeve."""
         return ribbon(self.panel.along(s, start, stop), width)
+
+    def elbow_patch(self, scene: Scene, look: Look, piece: Cloth, *, length: float, t: float) -> None:
+        """Sews an oval patch on at t of a sleeve that ends at `length`."""
+        x, y = self.panel.at(0.45, t)
+        scene.cloth(
+            circle(x, y, 21, squash=1.7),
+            look.contrast("corduroy"),
+            "elbow",
+            puff=3,
+            shadow=Shadow(1, 2, 2, 0.42),
+            within=self.outline(length),
+            angle=self.lean,
+        )
+        scene.stitch(circle(x, y, 17, squash=1.8, count=49), look.base, within=piece)
 
     def cuff(
         self,
@@ -218,6 +232,12 @@ def wavy(look: Look, half: float, y: float, swing: float) -> Points:
     phase = look.vary(0, 6.28, "hem phase")
     sag = 12 * (1 - (x / half) ** 2)
     return np.stack([x, y + sag + swing * np.sin(x * turns * math.pi + phase) * np.cos(x * 0.011)], axis=1)
+
+
+def back_hem(scene: Scene, look: Look, hem: Points, deep: float, tone: float) -> None:
+    """Lays what shows of a skirt's back below the front's hem, `deep` pixels high."""
+    outline = joined(hem * (0.985, 1) + (0, 4), hem[::-1] * (0.9, 1) - (0, deep))
+    scene.cloth(outline, look.cloth, "back hem", tone=tone, puff=3, ground=True)
 
 
 def finish_hem(scene: Scene, look: Look, kind: str, skirt: Cloth, hem: Points) -> None:

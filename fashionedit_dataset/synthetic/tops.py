@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .cloth import Cloth, Shadow
-from .geometry import Panel, Points, circle, joined, mirrored, moved, points, ribbon, through
+from .geometry import Panel, Points, joined, mirrored, moved, points, ribbon, through
 from .look import Design, Look
 from .motifs import badge, bow, embroidery, graphic, label, neck_label
 from .parts import Sleeve, falling, radiating
@@ -198,8 +198,8 @@ def _tshirt_front(scene: Scene, look: Look, design: Design, body: Cloth, hem: fl
     if design["graphic"] != "none":
         graphic(scene, look, design["graphic"], 330, 82, body)
     if design["chest pocket"] != "none":
-        cloth = look.contrast() if design["chest pocket"] == "contrast" else look.cloth
-        patch_pocket(scene, look, 70, 232, 66, 72, material=cloth, foot=look.pick(("round", "pointed"), "pocket"))
+        contrast, foot = design["chest pocket"] == "contrast", look.pick(("round", "pointed"), "pocket")
+        patch_pocket(scene, look, 70, 232, 66, 72, contrast=contrast, foot=foot)
     value = design["waist detail"]
     if value == "patch":
         badge(scene, -76, hem - 78, 29, look.trim, look.base, look.pick(("star", "heart", "anchor", "sun"), "badge"))
@@ -323,17 +323,7 @@ def _shirt_sleeve(
     sleeve = Sleeve(side, shoulder, armpit, lean=lean, reach=430, end=58, bow=5)
     piece = sleeve.lay(scene, look, long, longest=0.97)
     if design["elbows"] == "patches" and design["sleeves"] not in ("elbow", "short"):
-        x, y = sleeve.panel.at(0.45, 0.54)
-        scene.cloth(
-            circle(x, y, 21, squash=1.7),
-            look.contrast("corduroy"),
-            "elbow",
-            puff=3,
-            shadow=Shadow(1, 2, 2, 0.42),
-            within=sleeve.outline(long),
-            angle=sleeve.lean,
-        )
-        scene.stitch(circle(x, y, 17, squash=1.8, count=49), look.base, within=piece)
+        sleeve.elbow_patch(scene, look, piece, length=long, t=0.54)
     value = design["cuffs"]
     if value == "rolled":
         for n, start in enumerate((long - 0.135, long - 0.075)):
@@ -453,23 +443,14 @@ def _shirt_front(scene: Scene, look: Look, design: Design, body: Cloth, hem: flo
                 242,
                 62,
                 70,
-                material=look.contrast() if pocket == "contrast" else look.cloth,
+                contrast=pocket == "contrast",
                 foot="pointed" if pocket in ("two", "flap") else "round",
                 flap=pocket in ("two", "flap"),
                 button=COLOURS["ivory"] if pocket in ("two", "flap") else None,
             )
     if design["waist pockets"] != "none":
         for n in (-1, 1):
-            patch_pocket(
-                scene,
-                look,
-                n * 76,
-                470,
-                78,
-                88,
-                foot="round",
-                material=look.contrast() if design["waist pockets"] == "contrast" else look.cloth,
-            )
+            patch_pocket(scene, look, n * 76, 470, 78, 88, contrast=design["waist pockets"] == "contrast")
     if design["decoration"] == "spray":
         embroidery(scene, -76, hem - 96, 38, look.trim)
     elif design["decoration"] == "badge":

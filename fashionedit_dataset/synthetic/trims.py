@@ -15,6 +15,7 @@ from .scene import Scene, darker
 
 _LYING = Shadow(1, 3, 3, 0.45)
 BRASS: Colour = (196, 160, 92)
+_STEEL: Colour = (196, 194, 188)
 
 
 def belt(
@@ -24,9 +25,6 @@ def belt(
     material: Material,
     *,
     buckle: Colour | None = BRASS,
-    square: bool = True,
-    holes: bool = True,
-    ground: bool = True,
 ) -> Cloth:
     """Lays a belt along the line, with a buckle in its middle where given."""
     piece = scene.cloth(
@@ -36,7 +34,7 @@ def belt(
         puff=4,
         shadow=_LYING,
         crease=0.5,
-        ground=ground,
+        ground=True,
         origin=(0, float(line[:, 1].mean())),
     )
     for edge in (-1, 1):
@@ -45,17 +43,12 @@ def belt(
         return piece
     middle = line[len(line) // 2]
     x, y = float(middle[0]), float(middle[1])
-    high, wide = width / 2 + 4.5, (width / 2 + 5.0 if square else width / 2 + 4.5)
-    if holes:
-        for n in range(3):
-            scene.ink(points(*_ring(x + wide + 11 + 9 * n, y, 1.6)), (24, 20, 20))
-    if square:
-        corners = points((x - wide, y - high), (x + wide, y - high), (x + wide, y + high), (x - wide, y + high))
-        bars = [ribbon(corners[[one, two]], 4.6) for one, two in ((0, 1), (3, 2), (0, 3), (1, 2))]
-        frame = [*bars, *(points(*_ring(float(cx), float(cy), 2.9)) for cx, cy in corners)]
-    else:
-        round_ = points(*_ring(x, y, high))
-        frame = [ribbon(round_[np.r_[0 : len(round_), 0, 1]], 4.6)]
+    high, wide = width / 2 + 4.5, width / 2 + 5.0
+    for n in range(3):
+        scene.ink(points(*_ring(x + wide + 11 + 9 * n, y, 1.6)), (24, 20, 20))
+    corners = points((x - wide, y - high), (x + wide, y - high), (x + wide, y + high), (x - wide, y + high))
+    bars = [ribbon(corners[[one, two]], 4.6) for one, two in ((0, 1), (3, 2), (0, 3), (1, 2))]
+    frame = [*bars, *(points(*_ring(float(cx), float(cy), 2.9)) for cx, cy in corners)]
     scene.ink(frame, buckle, bevel=0.5, shadow=Shadow(1, 2, 2, 0.5))
     scene.ink(ribbon(points((x - wide + 2, y), (x + wide - 1, y)), 3.2), buckle, bevel=0.5, shadow=Shadow(1, 2, 1, 0.5))
     return piece
@@ -164,7 +157,7 @@ def ruffle(
     return piece
 
 
-def lace(scene: Scene, line: Points, depth: float, colour: Colour, *, ground: bool = True) -> None:
+def lace(scene: Scene, line: Points, depth: float, colour: Colour) -> None:
     """Sews a scalloped lace edging on along the line."""
     length = float(np.hypot(*np.diff(line, axis=0).T).sum())
     count = max(round(length / 15), 3)
@@ -179,7 +172,7 @@ def lace(scene: Scene, line: Points, depth: float, colour: Colour, *, ground: bo
         "lace",
         puff=2,
         shadow=Shadow(1, 2, 2, 0.35),
-        ground=ground,
+        ground=True,
     )
     eyes = []
     for n in range(count):
@@ -191,7 +184,7 @@ def lace(scene: Scene, line: Points, depth: float, colour: Colour, *, ground: bo
     scene.stitch(moved(line, 0, depth * 0.16), darker(colour, 0.3), width=1.4)
 
 
-def fringe(scene: Scene, look: Look, line: Points, depth: float, colour: Colour, *, ground: bool = True) -> None:
+def fringe(scene: Scene, look: Look, line: Points, depth: float, colour: Colour) -> None:
     """Hangs a fringe along the line."""
     length = float(np.hypot(*np.diff(line, axis=0).T).sum())
     count = max(round(length / 4.2), 6)
@@ -203,8 +196,7 @@ def fringe(scene: Scene, look: Look, line: Points, depth: float, colour: Colour,
         sway = uniform(-4, 4, look.name, "fringe", n)
         foot = depth * uniform(0.88, 1.06, look.name, "fringe", n, "foot")
         strands.append(ribbon(through((x, y), (x + sway * 0.3, y + foot * 0.5), (x + sway, y + foot), steps=5), 3.0))
-    if ground:
-        scene.silhouette.append(scene.frame.place(ribbon(moved(line, 0, depth / 2), depth)))
+    scene.silhouette.append(scene.frame.place(ribbon(moved(line, 0, depth / 2), depth)))
     scene.ink(strands[::2], darker(colour, 0.16), bevel=0.30, shadow=Shadow(1, 2, 1, 0.4))
     scene.ink(strands[1::2], colour, bevel=0.30, shadow=Shadow(1, 2, 1, 0.4))
     scene.stitch(moved(line, 0, 1.0), darker(colour, 0.3), width=2.2)
@@ -241,25 +233,21 @@ def patch_pocket(
     width: float,
     height: float,
     *,
-    material: Material | None = None,
+    contrast: bool = False,
     foot: str = "round",
     lean: float = 0.0,
     thread: Colour | None = None,
     button: Colour | None = None,
     flap: bool = False,
-    pleat: bool = False,
 ) -> None:
-    """Sews a patch pocket on; (x, y) is the middle of its upper edge."""
-    cloth = material or look.cloth
+    """Sews a patch pocket on, in the trim colour if `contrast`; (x, y) is the middle of its upper edge."""
+    cloth = look.contrast() if contrast else look.cloth
     bag = _turned(_bag(width, height, foot), x, y, lean)
     piece = scene.cloth(
         bag, cloth, "pocket", angle=lean + 0.03, origin=(x - 5, y - 7), puff=4, shadow=_CAST, tone=1.05, crease=0.6
     )
     sewn = _bag(width, height, foot, 3.2)
     scene.stitch(_turned(sewn, x, y, lean), thread, within=piece)
-    if pleat:
-        for place in (-4.0, 4.0):
-            scene.seam(_turned(points((place, 4), (place, height - 3)), x, y, lean), 0.34, within=piece)
     if flap:
         lid = points(
             (-width / 2 - 1.5, -3), (-width / 2 - 1.5, 14), (0, 23), (width / 2 + 1.5, 14), (width / 2 + 1.5, -3)
@@ -283,16 +271,15 @@ def flap_pocket(
     height: float,
     *,
     lean: float = 0.0,
-    material: Material | None = None,
-    thread: Colour | None = None,
+    contrast: bool = False,
 ) -> None:
-    """Sews a flap over a jetted opening; (x, y) is the middle of the opening."""
+    """Sews a flap over a jetted opening, in the trim colour if `contrast`; (x, y) is the middle of the opening."""
     opening = _turned(points((-width / 2 - 1, -2), (width / 2 + 1, -2)), x, y, lean)
     scene.seam(opening, 0.62, 2.2)
     lid = _turned(_bag(width, height, "round"), x, y, lean)
     piece = scene.cloth(
         lid,
-        material or look.cloth,
+        look.contrast() if contrast else look.cloth,
         "flap",
         angle=lean,
         origin=(x, y + 3),
@@ -301,25 +288,15 @@ def flap_pocket(
         tone=1.10,
         crease=0.5,
     )
-    scene.stitch(_turned(_bag(width, height, "round", 3.0)[1:-1], x, y, lean), thread, within=piece)
+    scene.stitch(_turned(_bag(width, height, "round", 3.0)[1:-1], x, y, lean), within=piece)
 
 
 def welt_pocket(
-    scene: Scene,
-    look: Look,
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    *,
-    lean: float = 0.0,
-    material: Material | None = None,
+    scene: Scene, look: Look, x: float, y: float, width: float, height: float, *, lean: float = 0.0
 ) -> None:
     """Sews a standing welt on; (x, y) is the middle of its upper edge."""
     welt = _turned(points((-width / 2, 0), (width / 2, 0), (width / 2, height), (-width / 2, height)), x, y, lean)
-    scene.cloth(
-        welt, material or look.cloth, "welt", angle=lean, origin=(x, y), puff=3, shadow=_CAST, tone=1.12, crease=0.4
-    )
+    scene.cloth(welt, look.cloth, "welt", angle=lean, origin=(x, y), puff=3, shadow=_CAST, tone=1.12, crease=0.4)
     scene.seam(_turned(points((-width / 2, 0), (width / 2, 0)), x, y, lean), 0.60, 2.0)
     for end in (-width / 2 + 2, width / 2 - 2):
         scene.stitch(_turned(points((end, 1), (end, height - 1)), x, y, lean))
@@ -343,23 +320,26 @@ def slant_pocket(scene: Scene, line: Points, thread: Colour | None = None) -> No
     scene.stitch(moved(line, -5.0 if line[0, 0] > 0 else 5.0, 2.0), thread)
 
 
-def zip_line(
-    scene: Scene, line: Points, tape: Colour, metal: Colour = (196, 194, 188), *, width: float = 9.0, pull: float = 0.0
-) -> None:
+def zip_line(scene: Scene, line: Points, *, width: float, pull: float = 0.0) -> None:
     """Sews a zip in along the line; its slider stands at `pull`, 0 at the line's start to 1 at its end."""
     scene.cloth(
-        ribbon(line, width), Material(tape, "twill"), "zip tape", puff=2, shadow=Shadow(1, 1, 1, 0.45), tone=0.95
+        ribbon(line, width),
+        Material(COLOURS["charcoal"], "twill"),
+        "zip tape",
+        puff=2,
+        shadow=Shadow(1, 1, 1, 0.45),
+        tone=0.95,
     )
     scene.stitch(moved(line, width / 2 + 2.5, 0.0))
     scene.stitch(line - (width / 2 + 2.5, 0.0))
     for shift in (-1.1, 1.1):
-        scene.stitch_teeth(moved(line, shift, 0.0), metal, start=0.5 if shift > 0 else 0.0)
+        scene.stitch_teeth(moved(line, shift, 0.0), _STEEL, start=0.5 if shift > 0 else 0.0)
     spot = line[min(round(pull * (len(line) - 1)), len(line) - 1)]
     x, y = float(spot[0]), float(spot[1])
     body = points((x - 4, y - 5), (x + 4, y - 5), (x + 3, y + 6), (x - 3, y + 6))
     tab = points((x - 2.6, y + 4), (x + 2.6, y + 4), (x + 3.2, y + 19), (x - 3.2, y + 19))
     for part in (tab, body):
-        scene.ink(part, darker(metal, 0.06), bevel=0.4, shadow=Shadow(1, 2, 1, 0.5))
+        scene.ink(part, darker(_STEEL, 0.06), bevel=0.4, shadow=Shadow(1, 2, 1, 0.5))
 
 
 def button_colour(look: Look) -> tuple[Colour, str]:

@@ -7,7 +7,6 @@ from .geometry import Panel, circle, joined, mirrored, moved, points, ribbon, th
 from .look import Design, Look
 from .motifs import badge, embroidery, label
 from .parts import bending, falling, opening, radiating, waistband
-from .patterns import COLOURS
 from .scene import Scene
 from .trims import belt, button_colour, cord, flap_pocket, patch_pocket, slant_pocket, zip_line
 
@@ -134,7 +133,7 @@ def _details(
             lean=panel.lean(0.45),
             flap=True,
             foot="square",
-            material=look.contrast() if value == "contrast" else None,
+            contrast=value == "contrast",
             button=button_colour(look)[0],
         )
     elif value == "flap":
@@ -178,7 +177,7 @@ def _front_pocket(scene: Scene, look: Look, value: str, side: int, leg: Cloth, w
         )
     elif value == "zip":
         line = mirrored(through((waist - 32, top + 36), (waist - 20, top + 70), (waist + 1, top + 116)), side)
-        zip_line(scene, line, COLOURS["charcoal"], width=12, pull=0.0)
+        zip_line(scene, line, width=12)
     else:
         patch_pocket(
             scene,
@@ -188,8 +187,7 @@ def _front_pocket(scene: Scene, look: Look, value: str, side: int, leg: Cloth, w
             68,
             78,
             lean=side * -0.10,
-            foot="round",
-            material=look.contrast() if value == "contrast" else None,
+            contrast=value == "contrast",
             thread=look.thread,
         )
 
@@ -227,7 +225,7 @@ def _hem(scene: Scene, look: Look, value: str, side: int, panel: Panel, leg: Clo
         return
     elif value == "zip":
         line = panel.along(0.72, long - 0.16, long - 0.005)
-        zip_line(scene, line, COLOURS["charcoal"], width=12, pull=0.0)
+        zip_line(scene, line, width=12)
     for up in (0.022, 0.030):
         scene.stitch(panel.cross(long - up, bulge=5), look.thread if look.cloth.fabric == "denim" else None, within=leg)
 
