@@ -9,7 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import HEIGHT, WIDTH, Area, Field, Points, blurred, broad, coverage, lens, noise, strokes, window
+from .geometry import HEIGHT, WIDTH, Area, Field, Point, Points, blurred, broad, coverage, lens, noise, strokes, window
 from .patterns import Colour, Pattern, dyed
 from .rng import generator
 
@@ -221,7 +221,7 @@ class Cloth:
     material: Material
     name: str
     angle: float = 0.0
-    origin: tuple[float, float] = (0.0, 0.0)
+    origin: Point = (0.0, 0.0)
     folds: tuple[Fold, ...] = ()
     puff: int = 7
     crease: float = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .cloth import Cloth, Fold, Material, Shadow
-from .geometry import Panel, Points, joined, mirrored, moved, points, ribbon, through
+from .geometry import Panel, Point, Points, joined, mirrored, moved, points, ribbon, through
 from .look import Design, Look
 from .motifs import badge, bow, corsage, embroidery, label, neck_label
 from .parts import Sleeve, back_hem, falling, finish_hem, opening, radiating, waistband, wavy
@@ -126,9 +126,7 @@ def _inside(scene: Scene, look: Look, design: Design) -> None:
     neck_label(scene, ny + 10, 22, 13)
 
 
-def _sleeve(
-    scene: Scene, look: Look, design: Design, side: int, shoulder: tuple[float, float], armpit: tuple[float, float]
-) -> None:
+def _sleeve(scene: Scene, look: Look, design: Design, side: int, shoulder: Point, armpit: Point) -> None:
     value = design["sleeves"]
     if value == "none":
         return
@@ -165,7 +163,7 @@ def _sleeve(
     scene.stitch(sleeve.line(long - 0.045), within=piece)
 
 
-def _skirt(scene: Scene, look: Look, design: Design, waist: tuple[float, float]) -> None:
+def _skirt(scene: Scene, look: Look, design: Design, waist: Point) -> None:
     wx, wy = waist
     flare = look.vary(66, 118, "flare")
     foot = 700.0 if design["length"] == "midi" else 636.0
@@ -201,14 +199,7 @@ def _skirt(scene: Scene, look: Look, design: Design, waist: tuple[float, float])
     finish_hem(scene, look, design["hem"], skirt, hem)
 
 
-def _bodice(
-    scene: Scene,
-    look: Look,
-    design: Design,
-    shoulder: tuple[float, float],
-    armpit: tuple[float, float],
-    waist: tuple[float, float],
-) -> Cloth:
+def _bodice(scene: Scene, look: Look, design: Design, shoulder: Point, armpit: Point, waist: Point) -> Cloth:
     (sx, sy), (ax, ay), (wx, wy) = shoulder, armpit, waist
     bare = 8 if design["sleeves"] == "none" else 0
     arm = through((sx - bare, sy), (sx - 8 - bare, sy + 34), (sx - 4 - bare, ay - 34), armpit)
@@ -233,7 +224,7 @@ def _bodice(
     return body
 
 
-def _dress_front(scene: Scene, look: Look, design: Design, body: Cloth, waist: tuple[float, float]) -> None:
+def _dress_front(scene: Scene, look: Look, design: Design, body: Cloth, waist: Point) -> None:
     wx, wy = waist
     value = design["bodice"]
     if value == "frill":

@@ -14,16 +14,19 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from .rng import generator, number
 
+Point = tuple[float, float]
+"""x to the right and y down."""
+
 Points = NDArray[np.float64]
 """Points of shape (N, 2): x to the right, y down."""
 
 
-def points(*values: tuple[float, float]) -> Points:
+def points(*values: Point) -> Points:
     """Returns the corners as they are, for straight edges."""
     return np.array(values, np.float64)
 
 
-def through(*values: tuple[float, float], steps: int = 12) -> Points:
+def through(*values: Point, steps: int = 12) -> Points:
     """Returns a smooth curve through the points (Catmull-Rom, `steps` samples between two of them)."""
     knots = np.array(values, np.float64)
     if len(knots) < 3:
@@ -126,7 +129,7 @@ class Panel:
         object.__setattr__(self, "first", resampled(self.first, 65))
         object.__setattr__(self, "second", resampled(self.second, 65))
 
-    def at(self, s: float, t: float) -> tuple[float, float]:
+    def at(self, s: float, t: float) -> Point:
         """Returns the point at (s, t)."""
         one, two = self._edge(self.first, t), self._edge(self.second, t)
         x, y = one + (two - one) * s
@@ -183,7 +186,7 @@ class Panel:
         point: Points = edge[low] + (edge[low + 1] - edge[low]) * (place - low)
         return point
 
-    def _heading(self, t: float) -> tuple[float, float]:
+    def _heading(self, t: float) -> Point:
         low, high = max(t - 0.03, 0.0), min(t + 0.03, 1.0)
         step = np.array(self.at(0.5, high)) - np.array(self.at(0.5, low))
         x, y = step / (np.hypot(*step) + 1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .cloth import Cloth, Material, Shadow
-from .geometry import Panel, Points, joined, mirrored, points, through
+from .geometry import Panel, Point, Points, joined, mirrored, points, through
 from .look import Design, Look
 from .motifs import badge, bow, corsage, neck_label
 from .parts import Sleeve, falling, radiating
@@ -28,10 +28,10 @@ class Jacket:
         rounded: Whether the fronts curve away at the hem.
     """
 
-    shoulder: tuple[float, float]
-    armpit: tuple[float, float]
-    waist: tuple[float, float]
-    foot: tuple[float, float]
+    shoulder: Point
+    armpit: Point
+    waist: Point
+    foot: Point
     overlap: float
     roll: float
     hem: float

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .cloth import Cloth, Fold, Material, Shadow
-from .geometry import Panel, Points, circle, joined, mirrored, moved, points, ribbon, through
+from .geometry import Panel, Point, Points, circle, joined, mirrored, moved, points, ribbon, through
 from .look import Look
 from .motifs import neck_label
 from .patterns import COLOURS
@@ -107,8 +107,8 @@ class Sleeve:
     def __init__(
         self,
         side: int,
-        shoulder: tuple[float, float],
-        armpit: tuple[float, float],
+        shoulder: Point,
+        armpit: Point,
         *,
         lean: float,
         reach: float,
@@ -151,7 +151,7 @@ class Sleeve:
         longest: float,
         bulge: float = 3.0,
         strength: float = 1.0,
-        origin: tuple[float, float] | None = None,
+        origin: Point | None = None,
         puff: int = 8,
     ) -> Cloth:
         """Lays the sleeve down to t = length and returns it; its folds are made for the `longest` it may be."""

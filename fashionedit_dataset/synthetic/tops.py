@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .cloth import Cloth, Shadow
-from .geometry import Panel, Points, joined, mirrored, moved, points, ribbon, through
+from .geometry import Panel, Point, Points, joined, mirrored, moved, points, ribbon, through
 from .look import Design, Look
 from .motifs import badge, bow, embroidery, graphic, label, neck_label
 from .parts import Sleeve, falling, radiating
@@ -111,13 +111,7 @@ def draw_tshirt(scene: Scene, look: Look, design: Design) -> None:
 
 
 def _tshirt_sleeve(
-    scene: Scene,
-    look: Look,
-    design: Design,
-    side: int,
-    shoulder: tuple[float, float],
-    armpit: tuple[float, float],
-    long: float,
+    scene: Scene, look: Look, design: Design, side: int, shoulder: Point, armpit: Point, long: float
 ) -> None:
     sleeve = Sleeve(side, shoulder, armpit, lean=look.vary(26, 34, "lean", side), reach=226, end=92, bow=4)
     end = design["sleeve end"]
@@ -141,14 +135,7 @@ def _tshirt_sleeve(
 
 
 def _tshirt_body(
-    scene: Scene,
-    look: Look,
-    design: Design,
-    shoulder: tuple[float, float],
-    armpit: tuple[float, float],
-    side: Points,
-    front: Points,
-    hem: float,
+    scene: Scene, look: Look, design: Design, shoulder: Point, armpit: Point, side: Points, front: Points, hem: float
 ) -> Cloth:
     foot = float(side[-1, 0])
     value = design["hem"]
@@ -292,7 +279,6 @@ SHIRT: dict[str, dict[str, str]] = {
     "neckwear": {"none": "An open neck without a tie", "bow": "A {trim} satin bow tied at the neck"},
 }
 
-_Point = tuple[float, float]
 _LENGTHS = {"long": 0.97, "bracelet": 0.88, "three-quarter": 0.79, "elbow": 0.59, "short": 0.50}
 
 
@@ -317,7 +303,7 @@ def draw_shirt(scene: Scene, look: Look, design: Design) -> None:
 
 
 def _shirt_sleeve(
-    scene: Scene, look: Look, design: Design, side: int, shoulder: _Point, armpit: _Point, long: float
+    scene: Scene, look: Look, design: Design, side: int, shoulder: Point, armpit: Point, long: float
 ) -> None:
     lean = look.vary(8, 11, "lean", side)
     sleeve = Sleeve(side, shoulder, armpit, lean=lean, reach=430, end=58, bow=5)
@@ -355,13 +341,7 @@ def _shirt_sleeve(
 
 
 def _shirt_body(
-    scene: Scene,
-    look: Look,
-    design: Design,
-    shoulder: tuple[float, float],
-    armpit: tuple[float, float],
-    side: Points,
-    hem: float,
+    scene: Scene, look: Look, design: Design, shoulder: Point, armpit: Point, side: Points, hem: float
 ) -> Cloth:
     foot = float(side[-1, 0])
     edge, half = side, through((foot, hem), (foot * 0.5, hem + 6), (0, hem + 7))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .cloth import Cloth, Fold, Material, Shadow
-from .geometry import Points, joined, moved, points, ribbon, through
+from .geometry import Point, Points, joined, moved, points, ribbon, through
 from .look import Look
 from .patterns import COLOURS, Colour, brightness
 from .rng import uniform
@@ -54,7 +54,7 @@ def belt(
     return piece
 
 
-def _ring(x: float, y: float, radius: float) -> list[tuple[float, float]]:
+def _ring(x: float, y: float, radius: float) -> list[Point]:
     return [(x + radius * math.cos(n * math.pi / 12), y + radius * math.sin(n * math.pi / 12)) for n in range(24)]
 
 
