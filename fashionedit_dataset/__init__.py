@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ServiceError,
         UnknownNameError,
     )
+    from .eval_harness.evaluation import Evaluation, evaluate
     from .folder import FashionEditFolder, open_folder, write_folder
     from .types import Box, Difference, Sample
 
@@ -41,6 +42,7 @@ __all__ = [
     "Difference",
     "EditorError",
     "EncoderNotFoundError",
+    "Evaluation",
     "FashionEditError",
     "FashionEditFolder",
     "InvalidBoxError",
@@ -53,6 +55,7 @@ __all__ = [
     "ServiceError",
     "UnknownNameError",
     "__version__",
+    "evaluate",
     "load",
     "open_data",
     "open_folder",
@@ -61,6 +64,7 @@ __all__ = [
 
 _HOMES = {
     "data": ("load", "open_data"),
+    "eval_harness.evaluation": ("Evaluation", "evaluate"),
     "folder": ("FashionEditFolder", "open_folder", "write_folder"),
     "types": ("Box", "Difference", "Sample"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),

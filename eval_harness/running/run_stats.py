@@ -80,6 +80,11 @@ class RunSummary:
         """Rounds that were not reached."""
         return self.planned - sum(self.statuses.values())
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether the same call would go on: with rounds that were not reached, or that failed in passing."""
+        return bool(self.unfinished) or any(status.transient for status in self.statuses)
+
 
 class RunStats:
     """Counts rounds as they end, and passes them on to the progress bar; safe to use from several threads."""
@@ -227,7 +232,7 @@ def summary_lines(summary: RunSummary) -> list[str]:
 def next_step(summary: RunSummary) -> str:
     """Returns what there is to do next, in words, with the command as a shell takes it."""
     score = shlex.join(["fashionedit", "score", str(summary.path)])
-    if summary.unfinished or any(status.transient for status in summary.statuses):
+    if summary.incomplete:
         rest = f"{summary.unfinished} rounds were not reached" if summary.unfinished else "some rounds failed"
         return f"{rest}: the same command continues; or {score}"
     return score

@@ -52,6 +52,7 @@ for verb in (
     publishing.publish,
     publishing.hydrate,
     editors.doctor,
+    runs.eval_,
     runs.run,
     runs.import_,
     results.score,

@@ -21,6 +21,7 @@ from .printing import echo
 if TYPE_CHECKING:
     from fashionedit.eval_harness.editors import EditorSettings
     from fashionedit.eval_harness.running.run_folder import RunFolder
+    from fashionedit.eval_harness.scored_run import Scoring
     from fashionedit.eval_harness.scores.result_models import Results
     from fashionedit.folder import FashionEditFolder
 
@@ -134,6 +135,52 @@ def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
         told["price"] = parse_price(given["price"])
     options = parameters(given["options"], "--option")
     return EditorSettings(options=options, pass_env=given["pass_env"], **told)
+
+
+def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds how runs are scored; `scoring_of` reads it."""
+    for option in reversed(
+        (
+            encoder_option,
+            device_option,
+            click.option(
+                "--precision",
+                type=click.Choice(["fp32", "bf16", "fp16"]),
+                default="fp32",
+                show_default=True,
+                help="Part of every score's fingerprint.",
+            ),
+            click.option(
+                "--metric",
+                "metric_names",
+                multiple=True,
+                metavar="METRIC",
+                help="A column of the table, instead of clip, clip_star and psnr; may be repeated. Also ssim, "
+                "similarity:ENCODER, the metric of an installed package, or file.py:Class.",
+            ),
+            click.option(
+                "--measures/--no-measures",
+                default=True,
+                help="Whether to measure if only what was asked was changed; on by default, and half of the encoding.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def scoring_of(given: Mapping[str, Any]) -> Scoring:
+    """Returns what the options of `scoring_options` say.
+
+    Raises:
+        UnknownNameError: There is no such metric.
+    """
+    from fashionedit.eval_harness.scored_run import Scoring
+    from fashionedit.metrics.registry import PAPER_METRICS, needs_encoder
+
+    needs_encoder(given["metric_names"])  # an unknown name is said before anything is opened
+    names = given["metric_names"] or PAPER_METRICS
+    return Scoring(names, given["encoder"], given["device"], given["precision"], given["measures"])
 
 
 def progress_bar(quiet: bool) -> Callable[[str, str], Bar]:

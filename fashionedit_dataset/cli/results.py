@@ -11,13 +11,13 @@ from .options import (
     PATH,
     data_again_option,
     details_option,
-    device_option,
-    encoder_option,
     open_run,
     print_table,
     progress_bar,
     quiet_option,
     runs_argument,
+    scoring_of,
+    scoring_options,
 )
 from .printing import echo
 
@@ -38,28 +38,7 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
 @click.command(short_help="Score runs: results, page, table.")
 @runs_argument
 @data_again_option
-@encoder_option
-@device_option
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
-    default="fp32",
-    show_default=True,
-    help="Part of every score's fingerprint.",
-)
-@click.option(
-    "--metric",
-    "metric_names",
-    multiple=True,
-    metavar="METRIC",
-    help="A column of the table, instead of clip, clip_star and psnr; may be repeated. Also ssim, similarity:ENCODER, "
-    "the metric of an installed package, or file.py:Class.",
-)
-@click.option(
-    "--measures/--no-measures",
-    default=True,
-    help="Whether to measure if only what was asked was changed; on by default, and half of the encoding.",
-)
+@scoring_options
 @click.option(
     "--limit",
     type=click.IntRange(1),
@@ -71,14 +50,10 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
 def score(
     runs: tuple[Path, ...],
     data: str | None,
-    encoder: str,
-    device: str,
-    precision: Any,
-    metric_names: tuple[str, ...],
-    measures: bool,
     limit: int | None,
     details: bool,
     quiet: bool,
+    **given: Any,
 ) -> None:
     """Score each RUN: results.json, timing.json, a page, and the table of all of them.
 
@@ -89,20 +64,14 @@ def score(
     """
     from fashionedit.eval_harness.scored_run import score_run
     from fashionedit.eval_harness.scores.results import merge
-    from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder, load_metrics
-    from fashionedit.metrics.registry import PAPER_METRICS, needs_encoder
 
-    def load_embedder(spec: str) -> Embedder:
-        return Embedder(load_encoder(spec, device=device, precision=precision), EmbeddingCache())
-
-    names = metric_names or PAPER_METRICS
-    wanted = needs_encoder(names)  # an unknown name is said before anything is loaded
+    scoring = scoring_of(given)
     opened = [open_run(path, data, quiet) for path in runs]
-    embedder = load_embedder(encoder) if wanted else None
-    metrics = load_metrics(names, embedder, load_embedder)
+    embedder, metrics = scoring.load()
     bar = progress_bar(quiet)
     scored = [
-        score_run(run, source, embedder, bar, metrics=metrics, measures=measures, limit=limit) for run, source in opened
+        score_run(run, source, embedder, bar, metrics=metrics, measures=scoring.measures, limit=limit)
+        for run, source in opened
     ]
     print_table(merge([results for results, _ in scored]), runs if details else None)
     for _, page in scored:

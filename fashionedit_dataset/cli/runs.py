@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,94 +15,101 @@ from .options import (
     PATH,
     data_location,
     data_option,
+    details_option,
     editor_options,
     editor_settings,
     open_data,
     param_option,
     parameters,
+    print_table,
     progress_bar,
     protocol_names,
     protocols_option,
     quiet_option,
     reference_option,
     rounds_option,
+    scoring_of,
+    scoring_options,
     size_option,
     split_option,
 )
 from .printing import echo
 
+if TYPE_CHECKING:
+    from fashionedit.eval_harness.running.run_stats import RunSummary
+
+
+def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what a run is made with; `_arguments` reads it."""
+    for option in reversed(
+        (
+            data_option,
+            click.option("--out", type=PATH, required=True, help="The run folder, new or of the same run."),
+            click.option("--name", help="What tables call the editor; its own name by default."),
+            split_option,
+            protocols_option,
+            rounds_option,
+            click.option("--seed", type=int, default=0, show_default=True),
+            click.option(
+                "--repeats",
+                type=click.IntRange(1),
+                default=1,
+                show_default=True,
+                metavar="N",
+                help="How often everything is edited, each time with other seeds.",
+            ),
+            size_option,
+            reference_option,
+            editor_options,
+            param_option,
+            click.option(
+                "--concurrency",
+                type=click.IntRange(1),
+                metavar="N",
+                help="Edits at the same time; the editor's own by default.",
+            ),
+            click.option(
+                "--batch",
+                type=click.IntRange(1),
+                metavar="N",
+                help="Requests in one call, of editors that take several.",
+            ),
+            click.option(
+                "--retries",
+                type=click.IntRange(0),
+                metavar="N",
+                help="How often a call is made again whose failure may pass; 4 by default.",
+            ),
+            click.option(
+                "--budget", type=click.FloatRange(0), metavar="USD", help="For all sessions of the run together."
+            ),
+            click.option(
+                "--limit",
+                type=click.IntRange(1),
+                metavar="N",
+                help="Edit the first N samples only; the same command without it goes on to the rest.",
+            ),
+            click.option(
+                "--retry",
+                multiple=True,
+                metavar="STATUS",
+                help="Ask again for rounds that ended with this status: refused, no_image or invalid_image; may be "
+                "repeated.",
+            ),
+            click.option(
+                "--keep-going", is_flag=True, help="Go on although the first rounds all ended with the same failure."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
 
 @click.command(short_help="Run an editor over the dataset.")
 @click.argument("editor")
-@data_option
-@click.option("--out", type=PATH, required=True, help="The run folder, new or of the same run.")
-@click.option("--name", help="What tables call the editor; its own name by default.")
-@split_option
-@protocols_option
-@rounds_option
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option(
-    "--repeats",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="How often everything is edited, each time with other seeds.",
-)
-@size_option
-@reference_option
-@editor_options
-@param_option
-@click.option(
-    "--concurrency", type=click.IntRange(1), metavar="N", help="Edits at the same time; the editor's own by default."
-)
-@click.option(
-    "--batch", type=click.IntRange(1), metavar="N", help="Requests in one call, of editors that take several."
-)
-@click.option(
-    "--retries",
-    type=click.IntRange(0),
-    metavar="N",
-    help="How often a call is made again whose failure may pass; 4 by default.",
-)
-@click.option("--budget", type=click.FloatRange(0), metavar="USD", help="For all sessions of the run together.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Edit the first N samples only; the same command without it goes on to the rest.",
-)
-@click.option(
-    "--retry",
-    multiple=True,
-    metavar="STATUS",
-    help="Ask again for rounds that ended with this status: refused, no_image or invalid_image; repeatable.",
-)
-@click.option("--keep-going", is_flag=True, help="Go on although the first rounds all ended with the same failure.")
+@_run_options
 @quiet_option
-def run(
-    editor: str,
-    data: str,
-    out: Path,
-    name: str | None,
-    split: str,
-    protocols: str | None,
-    rounds: int,
-    seed: int,
-    repeats: int,
-    size: Any,
-    reference: str,
-    params: tuple[str, ...],
-    concurrency: int | None,
-    batch: int | None,
-    retries: int | None,
-    budget: float | None,
-    limit: int | None,
-    retry: tuple[str, ...],
-    keep_going: bool,
-    quiet: bool,
-    **given: Any,
-) -> None:
+def run(editor: str, data: str, out: Path, split: str, quiet: bool, **given: Any) -> None:
     """Run EDITOR over the dataset, three rounds in each protocol; the same command again continues.
 
     EDITOR is identity, return-reference, paste-reference, oracle, synthetic-stepper, package.module:attribute,
@@ -113,52 +122,90 @@ def run(
     Vanilla shows no reference: where another run of the same editor has its rounds, leave them out with --protocol bug.
     """
     from fashionedit.eval_harness.editors import resolve_editor
-    from fashionedit.eval_harness.running.limits import DEFAULT_RETRIES
-    from fashionedit.eval_harness.running.run_stats import next_step, summary_lines
-    from fashionedit.eval_harness.running.runner import RunInterrupted
+    from fashionedit.eval_harness.running.run_stats import next_step
     from fashionedit.eval_harness.running.runner import run as run_editor
 
     found = resolve_editor(editor, editor_settings(given))
     source = open_data(data, split, quiet)
-    interrupted = None
-    with progress_bar(quiet)(editor, "edit") as bar:
-        try:
-            summary = run_editor(
-                found,
-                source,
-                out,
-                name=name,
-                protocols=protocol_names(protocols),
-                rounds=rounds,
-                seed=seed,
-                repeats=repeats,
-                params=parameters(params),
-                size_policy=size,
-                reference=reference,
-                progress=bar,
-                tell=lambda sentence: echo(f"fashionedit: {sentence}", err=True),
-                data=data_location(data),
-                concurrency=concurrency,
-                batch=batch,
-                retries=DEFAULT_RETRIES if retries is None else retries,
-                timeout=given["timeout"],
-                budget=budget,
-                limit=limit,
-                retry=retry,
-                keep_going=keep_going,
-            )
-        except RunInterrupted as stopped:
-            summary, interrupted = stopped.summary, stopped
-        except ServiceError:
-            if (records := out / "records").is_dir():
-                echo(f"{out}: {sum(1 for _ in records.glob('*/*.json')):,} rounds are kept", err=True)
-            raise
-    echo("\n".join(summary_lines(summary)))
+    with _as_summary(out), progress_bar(quiet)(editor, "edit") as bar:
+        summary = run_editor(found, source, out, progress=bar, data=data_location(data), **_arguments(given))
+    _print_summary(summary)
+    echo(f"next: {next_step(summary)}", err=True)
+
+
+@click.command(name="eval", short_help="Run an editor and score it, in one go.")
+@click.argument("editor")
+@_run_options
+@scoring_options
+@details_option
+@quiet_option
+def eval_(editor: str, data: str, out: Path, split: str, details: bool, quiet: bool, **given: Any) -> None:
+    """Run EDITOR over the dataset, score it, print the table and write the page; the same command continues.
+
+    Finished rounds are scored while others are still being edited, so that the table is there soon after the last
+    edit. EDITOR and its options are as for run, the options of scoring as for score.
+    """
+    from fashionedit.eval_harness.editors import resolve_editor
+    from fashionedit.eval_harness.evaluation import evaluate
+    from fashionedit.eval_harness.running.run_stats import next_step
+
+    scoring = scoring_of(given)
+    found = resolve_editor(editor, editor_settings(given))
+    with _as_summary(out):
+        evaluation = evaluate(
+            found,
+            data=data,
+            out=out,
+            split=split,
+            scoring=scoring,
+            bar=progress_bar(quiet),
+            scored=lambda results: print_table(results, [out] if details else None),
+            **_arguments(given),
+        )
+    _print_summary(evaluation.summary, err=True)
+    if evaluation.summary.incomplete:
+        echo(f"next: {next_step(evaluation.summary)}", err=True)
+    echo(f"page: {evaluation.page}", err=True)
+
+
+def _arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `run` that the options of `_run_options` say."""
+    from fashionedit.eval_harness.running.limits import DEFAULT_RETRIES
+
+    same = ("name", "rounds", "seed", "repeats", "reference", "concurrency", "batch", "timeout", "budget", "limit")
+    return {name: given[name] for name in (*same, "retry", "keep_going")} | {
+        "protocols": protocol_names(given["protocols"]),
+        "params": parameters(given["params"]),
+        "size_policy": given["size"],
+        "retries": DEFAULT_RETRIES if given["retries"] is None else given["retries"],
+        "tell": lambda sentence: echo(f"fashionedit: {sentence}", err=True),
+    }
+
+
+@contextmanager
+def _as_summary(out: Path) -> Iterator[None]:
+    """Says how a run stands that was interrupted, or whose service failed, before the error passes on."""
+    from fashionedit.eval_harness.running.run_stats import next_step
+    from fashionedit.eval_harness.running.runner import RunInterrupted
+
+    try:
+        yield
+    except RunInterrupted as stopped:
+        _print_summary(stopped.summary)
+        echo(f"next: {next_step(stopped.summary)}", err=True)
+        raise
+    except ServiceError:
+        if (records := out / "records").is_dir():
+            echo(f"{out}: {sum(1 for _ in records.glob('*/*.json')):,} rounds are kept", err=True)
+        raise
+
+
+def _print_summary(summary: RunSummary, *, err: bool = False) -> None:
+    from fashionedit.eval_harness.running.run_stats import summary_lines
+
+    echo("\n".join(summary_lines(summary)), err=err)
     if summary.stopped:
         echo(f"fashionedit: {summary.stopped}", err=True)
-    echo(f"next: {next_step(summary)}", err=True)
-    if interrupted is not None:
-        raise interrupted
 
 
 @click.command(name="import", short_help="Make finished images into a run.")

@@ -1,0 +1,197 @@
+"""One call from an editor to its table: run, score, results and page."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from fashionedit.data import open_data
+from fashionedit.errors import EditorError
+from fashionedit.runtime.progress import Bar
+
+from .editing import Editor, PrivilegedEditor
+from .editors import resolve_editor
+from .editors.callables import function_editor
+from .live_scoring import LiveScoring
+from .references import shown_references, with_reference
+from .running.records import RoundOutcome
+from .running.run_folder import RunFolder
+from .running.run_stats import RunSummary
+from .running.runner import run
+from .scored_run import Scoring, score_run
+from .scores.labels import method_name, short_label, table_rows
+from .scores.result_models import Results
+from .scores.results import DescribedSource, read_results
+from .scores.table import cell, to_console
+
+_SHOWN = 3  # samples of the strip in a notebook
+_SIDE = 160  # pixels
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation came to; in a notebook it shows its table and a strip of pictures.
+
+    Args:
+        results: All numbers.
+        summary: How the rounds ended, what they took and cost.
+        page: The page with every picture.
+    """
+
+    results: Results
+    summary: RunSummary
+    page: Path
+    _source: DescribedSource = field(repr=False)
+
+    def to_pandas(self) -> Any:
+        """Returns the table as a `pandas.DataFrame`: for each metric its mean and `METRIC_se`, the standard error."""
+        import pandas as pd  # type: ignore[import-untyped]  # its stubs are a package of their own
+
+        lines: list[dict[str, Any]] = []
+        for row in table_rows(self.results):
+            line: dict[str, Any] = {"method": row.method, "kind": row.kind, "protocol": row.protocol}
+            line |= {"prompt": row.prompt, "round": row.round}
+            for metric in self.results.metrics:
+                score = row.scores[metric.id]
+                line |= {metric.id: score.mean, f"{metric.id}_se": score.standard_error}
+            lines.append(line | {"n": row.requested, "failed": row.failed})
+        return pd.DataFrame(lines)
+
+    def __str__(self) -> str:
+        return to_console(self.results)
+
+    def _repr_html_(self) -> str:
+        metrics = self.results.metrics
+        head = ["Method", "Prompt", "Round", *map(short_label, metrics), "n", "failed"]
+        lines = [
+            [
+                method_name(row),
+                row.prompt,
+                "–" if row.kind == "ceiling" or row.round == 0 else row.round,
+                *(cell(row, metric) for metric in metrics),
+                row.requested,
+                row.failed,
+            ]
+            for row in table_rows(self.results)
+        ]
+        table = _line("th", head) + "".join(_line("td", line) for line in lines)
+        return f"<table>{table}</table>{self._strip}<p>{html.escape(str(self.page))}</p>"
+
+    @cached_property
+    def _strip(self) -> str:
+        """The first samples: draft, what each round made of it with its reference, original."""
+        folder = RunFolder.open(self.summary.path)
+        source = with_reference(self._source, folder.identity.reference)
+        ids = source.ids[:_SHOWN]
+        rounds: dict[str, list[RoundOutcome]] = {id: [] for id in ids}
+        last = folder.identity.protocols[-1]
+        for outcome in folder.outcomes(source):
+            if outcome.protocol == last and outcome.sample in rounds:
+                rounds[outcome.sample].append(outcome)
+        lines = []
+        for id in ids:
+            sample = source.sample(id)
+            pictures = [("draft", sample.draft)]
+            references = shown_references(sample, folder.identity.reference)
+            for outcome in rounds[id]:
+                if outcome.round:
+                    pictures.append((f"reference {outcome.round}", references[outcome.round - 1]))
+                words = f"{last}, round {outcome.round}" + ("" if outcome.own else f": {outcome.status or 'not run'}")
+                pictures.append((words, outcome.current.open()))
+            lines.append("".join(_figure(words, image) for words, image in [*pictures, ("original", sample.original)]))
+        return "".join(f"<div>{line}</div>" for line in lines)
+
+
+def evaluate(
+    editor: Editor | PrivilegedEditor | Callable[..., Any] | str,
+    *,
+    data: str | Path,
+    out: str | Path,
+    split: str = "validation",
+    scoring: Scoring | None = None,
+    encoder: str = "clip",
+    bar: Callable[[str, str], Bar] | None = None,
+    scored: Callable[[Results], None] | None = None,
+    **options: Any,
+) -> Evaluation:
+    """Runs an editor over a dataset, scores it, and returns the results; called again, it continues.
+
+    Finished rounds are scored while others are still being edited, in a process of their own with a low priority. The
+    encoder is loaded before the first edit, so that nothing is paid for that can't be scored.
+
+    Args:
+        editor: An editor, a function `edit(image, instruction, reference=None)`, or a name as on the command line.
+        data: A FashionEdit folder, a Hub repository, `synthetic` or `synthetic:N`.
+        out: The run folder, new or of the same run; `results.json`, `timing.json` and the page are written to it.
+        split: Of the dataset.
+        scoring: Metrics, encoder and device; by default the paper's metrics with `encoder`.
+        encoder: Of the default scoring.
+        bar: Makes a progress bar from a title and a unit; by default there is none.
+        scored: Given the results once there are any, before the page is made.
+        options: Further arguments of `run`, such as `protocols`, `params`, `concurrency`, `budget` or `limit`.
+
+    Raises:
+        RunInterrupted: Ctrl-C or SIGTERM; what was under way is committed, and nothing more is scored.
+        FashionEditError: As `run`, `load_encoder` and `build_results` raise it.
+    """
+    scoring, place = scoring or Scoring(encoder=encoder), str(data)
+    bar = bar or (lambda title, unit: Bar(title, unit, hidden=True))
+    found, path = _editor(editor), Path(out)
+    place = str(Path(place).resolve()) if Path(place).exists() else place
+    with LiveScoring(path, place, split, scoring) as live:
+        with bar("rendering", "sample") as shown:
+            source = open_data(place, split, progress=shown.at)
+        beside = live.ready()
+        loaded = None if beside else scoring.load()  # raises what stands in the way
+        with bar("editing", "edit") as shown:
+            summary = run(found, source, path, progress=shown, data=place, **options)
+        if beside and live.finish():
+            results = read_results(path / "results.json")
+            if scored is not None:
+                scored(results)
+            page = live.page()
+            if page is not None:
+                return Evaluation(results, summary, page, source)
+    embedder, metrics = loaded or scoring.load()
+    results, page = score_run(
+        RunFolder.open(path), source, embedder, bar, metrics=metrics, measures=scoring.measures, scored=scored
+    )
+    return Evaluation(results, summary, page, source)
+
+
+def _editor(editor: Any) -> Editor | PrivilegedEditor:
+    if isinstance(editor, str):
+        return resolve_editor(editor)
+    if isinstance(editor, Editor | PrivilegedEditor) and not isinstance(editor, type):
+        return editor
+    if callable(editor) and not isinstance(editor, type):
+        return function_editor(editor, getattr(editor, "__name__", type(editor).__name__))
+    raise EditorError(
+        f"{editor!r} is no editor; give an instance with describe() and edit(), a function edit(image, instruction) or "
+        "a name such as 'openai:MODEL'"
+    )
+
+
+def _line(tag: str, cells: Iterable[object]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{html.escape(str(one))}</{tag}>" for one in cells) + "</tr>"
+
+
+def _figure(words: str, image: Image.Image) -> str:
+    small = image.convert("RGB")
+    small.thumbnail((_SIDE, _SIDE))
+    file = io.BytesIO()
+    small.save(file, "PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    return (
+        '<figure style="display:inline-block;margin:4px;text-align:center">'
+        f'<img alt="{html.escape(words)}" src="data:image/png;base64,{data}">'
+        f"<figcaption><small>{html.escape(words)}</small></figcaption></figure>"
+    )
