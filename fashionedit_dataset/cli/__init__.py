@@ -1,6 +1,6 @@
-"""The `fashionedit` command: the one place that puts the rooms together.
+"""The `fashionedit` command: imports every other part of the package, and no part imports it.
 
-Everything heavy is imported by the verb that uses it, so that `fashionedit --help` answers at once.
+Each verb imports what is heavy when it runs, so that `fashionedit --help` answers at once.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class _InOrder(click.Group):
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="fashionedit")
 def cli() -> None:
-    """FashionEdit: measure how well a model edits fashion images, by words and by showing it pictures.
+    """Measure how well a model edits fashion images from words and from reference images.
 
-    Results go to stdout, progress to stderr. What was interrupted continues when the same command is given again.
+    Results go to stdout, progress to stderr. To continue an interrupted command, give it again.
     """
 
 

@@ -1,4 +1,4 @@
-"""The verbs that make data and tell this machine where it is."""
+"""The verbs that make data, and that register a folder."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .options import PATH, progress_bar, quiet_option, split_option
 from .printing import echo
 
 
-@click.command(short_help="Image folder → FashionEdit folder.")
+@click.command(short_help="Convert an image folder to a FashionEdit folder.")
 @click.argument("source", metavar="FOLDER", type=PATH)
 @click.argument("out", type=PATH)
 @click.option("--name", help="Dataset name in tables; the folder's name by default.")
-@click.option("--licence", help="The licence that the dataset card names.")
+@click.option("--licence", help="Licence named in the dataset card.")
 @quiet_option
 def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: bool) -> None:
-    """Make an image folder with metadata.jsonl into the FashionEdit folder OUT.
+    """Convert an image folder with metadata.jsonl to the FashionEdit folder OUT.
 
     A line of metadata.jsonl: {"original": "a.jpg", "draft": "b.png", "annotation": "...", "differences":
     [{"description": "...", "box_2d": [ymin, xmin, ymax, xmax]}, ... three]}; boxes are thousandths of the original.
@@ -33,7 +33,7 @@ def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: 
     echo(f"{summary.path}: {rows}; mean box area {summary.mean_box_area:.1%} of the original")
 
 
-@click.command(short_help="Register a folder as fashionedit.")
+@click.command(short_help="Register a folder under the name fashionedit.")
 @click.argument("folder", type=PATH)
 def use(folder: Path) -> None:
     """Make FOLDER what load_dataset("fashionedit") opens on this machine."""
@@ -44,10 +44,12 @@ def use(folder: Path) -> None:
 
 @click.command(short_help="Render the synthetic control set.")
 @click.argument("out", type=PATH)
-@click.option("--samples", type=click.IntRange(1), default=24, show_default=True, help="Samples of each split.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--samples", type=click.IntRange(1), default=24, show_default=True, help="Number of samples in each split."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the garments.")
 @split_option
-@click.option("--workers", type=click.IntRange(1), help="Processes that render; all cores by default.")
+@click.option("--workers", type=click.IntRange(1), help="Number of rendering processes; one per core by default.")
 @quiet_option
 def synthesize(out: Path, samples: int, seed: int, split: str, workers: int | None, quiet: bool) -> None:
     """Render the synthetic control set into the FashionEdit folder OUT."""

@@ -1,4 +1,4 @@
-"""What several verbs share: their options, and the way from a text on the command line to an object."""
+"""Options that several verbs share, and the objects that their values stand for."""
 
 from __future__ import annotations
 
@@ -31,27 +31,30 @@ data_option = click.option(
     "--data",
     required=True,
     metavar="DATA",
-    help="A FashionEdit folder, a Hub repository (org/name[@revision]), synthetic or synthetic:N.",
+    help="FashionEdit folder, Hub repository (org/name[@revision]), synthetic or synthetic:N.",
 )
 data_again_option = click.option(
-    "--data", metavar="DATA", help="The dataset, where it is no longer where the run was made on it."
+    "--data", metavar="DATA", help="New place of the dataset, if it has moved since the run."
 )
 split_option = click.option(
-    "--split", default="validation", show_default=True, help="train, validation (val), or train+validation."
+    "--split", default="validation", show_default=True, help="Split: train, validation (val), or train+validation."
 )
 details_option = click.option(
     "--details",
     is_flag=True,
-    help="Also intervals, gains, curves, measures, seeds, kinds of samples, time and cost.",
+    help="Also print intervals, gains, curves, measures, seeds, kinds of samples, time and cost.",
 )
 encoder_option = click.option(
     "--encoder",
     default="clip",
     show_default=True,
     metavar="ENCODER",
-    help="clip (openai/clip-vit-large-patch14), clip:FOLDER, another Hub id or folder [@revision], or offline.",
+    help="Image encoder: clip (openai/clip-vit-large-patch14), clip:FOLDER, another Hub id or folder [@revision], or "
+    "offline.",
 )
-device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."
+)
 size_option = click.option(
     "--size",
     type=click.Choice(["model", "base"]),
@@ -59,12 +62,14 @@ size_option = click.option(
     show_default=True,
     help="Keep results in the size the model returned, or resize each to its base image.",
 )
-rounds_option = click.option("--rounds", type=click.IntRange(1, 3), default=3, show_default=True)
+rounds_option = click.option(
+    "--rounds", type=click.IntRange(1, 3), default=3, show_default=True, help="Number of rounds for each sample."
+)
 protocols_option = click.option(
     "--protocol",
     "protocols",
     metavar="NAMES",
-    help="vanilla, bug, draft, or several with commas; all that the editor can do by default.",
+    help="Protocols, separated by commas: vanilla, bug, draft. Default: all that the editor supports.",
 )
 reference_option = click.option(
     "--reference",
@@ -72,50 +77,57 @@ reference_option = click.option(
     default="detail",
     show_default=True,
     metavar="KIND",
-    help="What bug shows: detail (the crop), sketch (a line drawing of it) or example (another photograph of the "
-    "garment). Samples without it are left out.",
+    help="Reference image in the bug protocol: detail (the crop), sketch (a line drawing of it) or example (another "
+    "photograph of the garment). Samples without one are left out.",
 )
 param_option = click.option(
     "--param",
     "params",
     multiple=True,
     metavar="KEY=VALUE",
-    help="For the editor to read; JSON or text.",
+    help="Parameter for the editor, as JSON or text. Repeatable.",
 )
-quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
+quiet_option = click.option("--quiet", is_flag=True, help="Hide progress.")
 runs_argument = click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
 
 
 def editor_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds what may be said about an editor beside its name; `editor_settings` reads it."""
+    """Adds the options of an editor; `editor_settings` reads them."""
     for option in reversed(
         (
-            click.option("--base-url", metavar="URL", help="Where the editor's service is, if not at its usual place."),
+            click.option(
+                "--base-url", metavar="URL", help="Address of the editor's service; its usual one by default."
+            ),
             click.option(
                 "--option",
                 "options",
                 multiple=True,
                 metavar="KEY=VALUE",
-                help="Of the editor's own: dtype, lora, ...",
+                help="Setting of this editor, such as dtype or lora. Repeatable.",
             ),
             click.option(
-                "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="That one edit may take."
+                "--timeout",
+                type=click.FloatRange(0, min_open=True),
+                metavar="SECONDS",
+                help="Seconds to wait for one edit.",
             ),
-            click.option("--price", metavar="PRICE", help="input=USD,output=USD per million tokens, of the service."),
-            click.option("--version", help="Of an editor whose code can't be read, so that its runs can be continued."),
+            click.option(
+                "--price", metavar="PRICE", help="Price of the service: input=USD,output=USD per million tokens."
+            ),
+            click.option("--version", help="Version label of an editor whose code can't be hashed; needed to resume."),
             click.option(
                 "--pass-env",
                 "pass_env",
                 multiple=True,
                 metavar="NAME",
-                help="Environment variable with a secret that command: may see.",
+                help="Environment variable with a secret to pass on to a command: editor. Repeatable.",
             ),
             click.option(
                 "--state",
                 type=click.Choice(["images", "conversation"]),
                 default="images",
                 show_default=True,
-                help="What a round hands to the next: its image alone, or the service's conversation.",
+                help="State passed from one round to the next: the image alone, or the service's conversation.",
             ),
         )
     ):
