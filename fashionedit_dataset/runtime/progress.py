@@ -107,7 +107,7 @@ class Bar:
 
     def _write(self) -> None:
         seconds, made, left = time.monotonic() - self._began, self._done - self._before, (self._total or 0) - self._done
-        clock = f"{_duration(seconds * left / made)} left" if left and made else _duration(seconds)
+        clock = f"{_duration(seconds * left / made)} left" if left and made else f"in {_duration(seconds)}"
         counted = f"{self._title}: {self._done:,} of {self._total:,} {self._unit}s"
         print(", ".join([counted, *self._news(), clock]), file=sys.stderr, flush=True)
 
@@ -124,7 +124,9 @@ def _live_display() -> Progress:
     class Clock(ProgressColumn):
         def render(self, task: Task) -> Text:
             left = task.time_remaining
-            return Text(_duration(task.elapsed or 0) if task.finished or left is None else f"{_duration(left)} left")
+            if task.finished or left is None:
+                return Text(f"in {_duration(task.elapsed or 0)}")
+            return Text(f"{_duration(left)} left")
 
     return Progress(
         text("{task.description}"),

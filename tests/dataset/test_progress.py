@@ -50,7 +50,7 @@ def test_a_terminal_shows_a_live_bar_with_counts_money_and_time() -> None:
     assert "outer [bold]" in text
     assert "3 of 4 images" in text
     assert "said in between" in text
-    assert re.search(r"toy ━+ 1,200 of 1,200 rounds \d:\d\d +4 refused, \$12\.50 spent", text)
+    assert re.search(r"toy ━+ 1,200 of 1,200 rounds in \d:\d\d +4 refused, \$12\.50 spent", text)
     assert said.rindex("\x1b[?25h") > said.rindex("\x1b[?25l"), "the cursor is shown again"
 
 
@@ -58,7 +58,7 @@ def test_a_terminal_shows_a_live_bar_with_counts_money_and_time() -> None:
 def test_a_dumb_terminal_gets_lines() -> None:
     said = on_a_terminal(ON_A_TERMINAL, TERM="dumb")
     assert "\x1b" not in said
-    assert "toy: 1,200 of 1,200 rounds, 4 refused, $12.50 spent, 0:00" in said
+    assert "toy: 1,200 of 1,200 rounds, 4 refused, $12.50 spent, in 0:00" in said
 
 
 def test_elsewhere_there_is_a_line_now_and_then(
@@ -79,7 +79,7 @@ def test_elsewhere_there_is_a_line_now_and_then(
         for status in ("ok", "error", "error"):
             bar.advance(status)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "quick: 5 of 5 pairs, 0:00"
+    assert lines[0] == "quick: 5 of 5 pairs, in 0:00"
     assert [line.rpartition(",")[0] for line in lines[1:]] == [
         "slow: 1 of 4 rounds",
         "slow: 2 of 4 rounds",
