@@ -207,7 +207,7 @@ def _reduced(source: FashionEditFolder, key: str) -> tuple[AnnotationRow, Sample
     stored = source.row(key)
     facts = source.facts(key)
     digests = source.digests(key)
-    pixels = RowImages(digests.original, digests.draft, digests.references, digests.sketches, digests.examples)
+    pixels = digests.pixels
     draft = EncodedImage(image_cell("draft", stored["sd3_image"]), digests.draft, digests.draft_size)
     found = SampleHashes(
         original=StoredImage(pixels=digests.original, size=digests.original_size),

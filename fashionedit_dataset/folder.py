@@ -47,6 +47,11 @@ class SampleDigests:
     sketches: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
 
+    @property
+    def pixels(self) -> RowImages[str]:
+        """The digests alone."""
+        return RowImages(self.original, self.draft, self.references, self.sketches, self.examples)
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -203,13 +208,7 @@ class FashionEditFolder(Sequence[Sample]):
         missing = [key for key in self.ids if key not in self._digests]
         found = map_in_order(self._digest, ((key, self._images(key)) for key in missing))
         self._digests.update(zip(missing, found, strict=True))
-        return manifest_hash(
-            (
-                self._facts[key],
-                RowImages(found.original, found.draft, found.references, found.sketches, found.examples),
-            )
-            for key, found in self._digests.items()
-        )
+        return manifest_hash((self._facts[key], found.pixels) for key, found in self._digests.items())
 
     def _digest(self, item: tuple[str, RowImages[bytes]]) -> SampleDigests:
         key, encoded = item
