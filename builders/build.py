@@ -22,27 +22,31 @@ from fashionedit.runtime.progress import Bar
 from fashionedit.runtime.worker_pool import FIRST_OUTCOMES
 
 from .analyse.conversation import spent_usd
-from .analyse.stage import analyse, check_price
+from .analyse.stage import analyse, check_price, read_answers
 from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
 from .crops import Cut, cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
-from .finished import finished_analysis, finished_drafts, finished_filter
-from .funnel import Funnel, FunnelStep
 from .generate import DraftMaker, OpenAIDrafts, generate, spent, throughput
 from .generate.stage import check_draft_price
 from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
 from .leaks import LeakReport
-from .made_with import is_deepfashion, made_with, provenance_of
 from .photo import Analysed, Pair, Photo
 from .photos import PhotoSource, check_photos
-from .photos.selection import SelectionReport, compare_selections
+from .photos.release import SelectionReport, compare_selections
+from .photos.sources import LimitedSource, in_share
 from .preflight import Outstanding, check_places, check_room, check_split, outstanding
-from .ready_answers import read_answers
+from .provenance import is_deepfashion, made_with, provenance_of
 from .split import SplitList, assign
-from .stage_settings import check_settings, keep_settings, stored_settings
-from .stage_store import StageRecord, StageStore, check_reasons
-from .taking import LimitedSource, in_share
-from .work_folder import WorkFolder
+from .stage_store import Funnel, FunnelStep, StageRecord, StageStore, check_reasons
+from .work_folder import (
+    WorkFolder,
+    check_settings,
+    finished_analysis,
+    finished_drafts,
+    finished_filter,
+    keep_settings,
+    stored_settings,
+)
 from .write_dataset import compare_splits, write_dataset
 
 Bars = Callable[[str, str], Bar]
@@ -361,7 +365,7 @@ class Build:
 
     def crop(self, items: Sequence[Analysed]) -> list[Cut]:
         """Returns the items whose crops show something, with their sketches where these are wanted."""
-        from .sketch import SKETCH_VERSION, sketch
+        from .crops import SKETCH_VERSION, sketch
 
         store = self.work.store("crop")
         with self._bars("crops", "sample") as bar:

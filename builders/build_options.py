@@ -12,13 +12,13 @@ from fashionedit.metrics.embedder import Embedder
 
 from .analyse.analyst import Analyst
 from .filter import MIN_SIMILARITY
-from .funnel import Funnel
 from .generate import DraftMaker
 from .inspection import BoxFigures
 from .leaks import LeakReport
 from .photos import PhotoSource
-from .photos.selection import SelectionReport
+from .photos.release import SelectionReport
 from .split import SplitRule
+from .stage_store import Funnel
 
 STAGES = ("photos", "generate", "filter", "analyse", "crop", "split", "shards")
 

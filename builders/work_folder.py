@@ -1,22 +1,26 @@
-"""Where a build keeps what its stages have finished: everything but the dataset itself."""
+"""Where a build keeps what its stages have finished, the settings of each, and what a later run resumes from."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import clear_leftovers, lock_folder, write_atomically
 from fashionedit.owned_folders import MARK_FILE, check_not_inside_ours, check_replaceable, mark_folder, read_mark
+from fashionedit.runtime.secrets import masked
 
-from .funnel import FUNNEL_FILE, Funnel
-from .photos.selection import SelectionReport
+from .analyse.conversation import analysed
+from .generate import DraftFinder, DraftMaker
+from .photo import Analysed, Pair, Photo
+from .photos.release import SelectionReport
 from .split import SPLIT_FILE, SplitList
-from .stage_store import StageStore
+from .stage_store import FUNNEL_FILE, Funnel, StageRecord, StageStore
 
 SELECTION_FILE = "selection.json"
 
@@ -117,3 +121,132 @@ class WorkFolder:
     def keep_funnel(self, funnel: Funnel) -> None:
         """Keeps the funnel of this run."""
         write_atomically(self.path / FUNNEL_FILE, funnel.to_json().encode())
+
+
+SETTINGS_FILE = "settings.json"
+
+
+def keep_settings(folder: Path, settings: Mapping[str, Any], *, again: bool = False) -> None:
+    """Writes the settings of a stage, or returns if they are there already.
+
+    Args:
+        folder: The stage's.
+        settings: Everything that its outcomes depend on, as plain JSON.
+        again: Whether other settings may replace them; what was made with the old ones is then made anew.
+
+    Raises:
+        InvalidDataError: Other settings are there; the message names each difference.
+    """
+    text = json.dumps(masked(dict(settings)), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    if not again:
+        check_settings(folder, settings)
+    if masked(stored_settings(folder)) != json.loads(text):
+        write_atomically(folder / SETTINGS_FILE, text.encode())
+
+
+def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Checks that no other settings are kept.
+
+    Raises:
+        InvalidDataError: Others are; the message names each difference.
+    """
+    before, now = masked(stored_settings(folder)), json.loads(json.dumps(masked(dict(settings))))
+    if before and before != now:
+        changes = "; ".join(settings_differences(before, now))
+        raise InvalidDataError(
+            f"{folder} was made with other settings ({changes}); give the old ones, choose another --work folder, or "
+            f"give --again {folder.name} to make this stage anew (what was paid for is kept)"
+        )
+
+
+def stored_settings(folder: Path) -> dict[str, Any]:
+    """Returns the settings that a stage was made with; none where it was not.
+
+    Raises:
+        InvalidDataError: The file can't be understood.
+    """
+    path = folder / SETTINGS_FILE
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidDataError(f"{path} can't be understood ({error}); delete it to have it written again") from error
+    if not isinstance(found, dict):
+        raise InvalidDataError(f"{path} holds no JSON object; delete it to have it written again")
+    return found
+
+
+def settings_differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Yields what differs, field by field: `prompt.name: 'paper' → 'reference'`."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            if before.get(key) != now.get(key):
+                yield from settings_differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif before != now:
+        yield f"{name}: {_short(before)} → {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def finished_drafts(
+    photos: Sequence[Photo], store: StageStore, *, digests: Mapping[str, str], maker: Callable[[], DraftMaker]
+) -> list[Pair]:
+    """Returns the photographs with the drafts that are there.
+
+    Args:
+        photos: In their order.
+        store: Of the stage `generate`.
+        digests: Of the photographs' pixels, by id.
+        maker: Asked where drafts are that lie in a folder of their own.
+
+    Raises:
+        InvalidDataError: A photograph has not been through the stage.
+    """
+    records = _records(store, "generate", {photo.id for photo in photos})
+    kept = [photo for photo in photos if records[photo.id].status == "kept"]
+    elsewhere = any(records[photo.id].data.get("ready") and photo.draft is None for photo in kept)
+    finder = maker() if elsewhere else None
+    pairs = []
+    for photo in kept:
+        digest = records[photo.id].data["draft"]
+        found = finder.find(photo.id) if isinstance(finder, DraftFinder) else None
+        pairs.append(Pair(photo, photo.draft or found or store.image_path(digest), digests[photo.id], digest))
+    return pairs
+
+
+def finished_filter(pairs: Sequence[Pair], store: StageStore) -> list[Pair]:
+    """Returns the pairs that went on when the filter was run last, with their scores.
+
+    Raises:
+        InvalidDataError: A pair has not been through the stage.
+    """
+    records = _records(store, "filter", {pair.photo.id for pair in pairs})
+    return [
+        replace(pair, clip_score=record.data["score"] if record.data.get("clip") else None)
+        for pair in pairs
+        if (record := records[pair.photo.id]).status == "kept"
+    ]
+
+
+def finished_analysis(pairs: Sequence[Pair], store: StageStore) -> list[Analysed]:
+    """Returns the pairs with the differences that are there.
+
+    Raises:
+        InvalidDataError: A pair has not been through the stage.
+    """
+    records = _records(store, "analyse", {pair.photo.id for pair in pairs})
+    return [analysed(pair, records[pair.photo.id]) for pair in pairs if records[pair.photo.id].status == "kept"]
+
+
+def _records(store: StageStore, stage: str, wanted: Collection[str]) -> dict[str, StageRecord]:
+    records = {record.id: record for record in store.records() if record.id in wanted}
+    if missing := len(wanted) - len(records):
+        raise InvalidDataError(
+            f"{missing:,} of {len(wanted):,} photographs have not been through the stage {stage}; run it first, with "
+            f"--only {stage}"
+        )
+    return records

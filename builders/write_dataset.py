@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fashionedit.annotations_form import EVAL_FILE
-from fashionedit.card import SplitSize
+from fashionedit.card import FRAMEWORK, LEADERBOARD_TASKS, SplitSize
+from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.folder import write_folder
-from fashionedit.images import read_image
+from fashionedit.images import EncodedImage, crop, read_image
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.parallel import map_in_order
-from fashionedit.rows import EncodedSample
+from fashionedit.rows import EncodedSample, SampleFacts, stored_box
 from fashionedit.types import SPLITS
 
-from .assembly import assemble
 from .build_options import BuildOptions
-from .card_sections import DEEPFASHION_LICENCE, card_sections
 from .crops import Cut
-from .eval_yaml import eval_yaml
-from .examples import find_examples
-from .funnel import FUNNEL_FILE, Funnel
 from .inspection import BOXES_FILE, box_figures
 from .leaks import LEAKS_FILE, LeakReport, find_leaks, near_threshold
-from .made_with import PROVENANCE_FILE
 from .photo import Pair, Photo
+from .provenance import PROVENANCE_FILE
 from .split import SPLIT_FILE, SplitList
+from .stage_store import FUNNEL_FILE, Funnel
 
 
 def compare_splits(
@@ -124,3 +122,194 @@ def write_dataset(
         replace=True,
         workers=1,
     )
+
+
+def assemble(item: Cut, examples: Mapping[str, Sequence[Photo]]) -> EncodedSample:
+    """Returns the row: original and draft with the bytes of their files, crops and sketches as PNG.
+
+    Args:
+        item: A pair whose crops were seen.
+        examples: Other photographs of the same garment, by photograph.
+
+    Raises:
+        InvalidImageError: A file can't be read any more, or holds another picture than it did.
+    """
+    pair, photo = item.analysed.pair, item.analysed.pair.photo
+    original, image = EncodedImage.from_file(photo.path, name=str(photo.path))
+    draft, _ = EncodedImage.from_file(pair.draft, name=str(pair.draft))
+    for found, wanted, path in (
+        (original.digest, pair.original_digest, photo.path),
+        (draft.digest, pair.draft_digest, pair.draft),
+    ):
+        if found != wanted:
+            raise InvalidImageError(
+                f"{path} is another picture than when it was first read; put the old one back, or run all stages again"
+            )
+    boxes = tuple(stored_box(box.box_2d) for _, box in item.analysed.differences)
+    facts = SampleFacts(
+        id=photo.id,
+        annotation=photo.caption or "",
+        descriptions=tuple(text for text, _ in item.analysed.differences),
+        boxes=boxes,
+        clip_score=pair.clip_score,
+        gender=photo.gender,
+        category=photo.category,
+        garment_id=photo.garment_id,
+        view=photo.view,
+    )
+    return EncodedSample(
+        facts,
+        original,
+        draft,
+        crops=tuple(EncodedImage.of(crop(image, box)) for box in boxes),
+        sketches=tuple(EncodedImage.from_file(path, name=str(path))[0] for path in item.sketches),
+        examples=tuple(
+            EncodedImage.from_file(other.path, name=str(other.path))[0] for other in examples.get(photo.id, ())
+        ),
+    )
+
+
+COLOURWAY = "colourway"
+"""The attribute of a photograph that tells the colours of one garment apart."""
+
+VIEWS = ("front", "full", "side", "back", "flat", "additional")
+"""The views of DeepFashion, the most telling first; unknown ones come last."""
+
+
+def find_examples(
+    photos: Sequence[Photo],
+    *,
+    limit: int = 3,
+    digests: Mapping[str, str] | None = None,
+    splits: Mapping[str, str] | None = None,
+) -> dict[str, tuple[Photo, ...]]:
+    """Returns for each photograph the best other photographs of its garment; it is left out where there are none.
+
+    The same colourway goes before another one, as colour is the first thing that is copied from a reference; then the
+    views in the order of `VIEWS`, then the ids. A photograph is never its own example, nor is one with the same
+    pixels, and no two examples of one photograph have the same pixels.
+
+    Args:
+        photos: All that may be shown, whether they become samples or not. One without a garment id has no examples.
+        limit: How many at most.
+        digests: The pixel digest of each photograph, by id, where it is known.
+        splits: The split of each sample, by id. A photograph of another split is never an example: what is compared
+            with in validation must not be seen in training. Split by garment, this takes nothing away; split at
+            random, it takes away those that fell on the other side. A photograph of no split may be shown in each.
+
+    Raises:
+        InvalidDataError: The limit is below 1.
+    """
+    if limit < 1:
+        raise InvalidDataError(f"at most {limit} examples are asked for; give 1 or more")
+    digests, splits = digests or {}, splits or {}
+    garments: dict[str, list[Photo]] = defaultdict(list)
+    for photo in photos:
+        if photo.garment_id is not None:
+            garments[photo.garment].append(photo)
+    found = {}
+    for photo in photos:
+        others = [
+            other
+            for other in garments.get(photo.garment, ())
+            if other.id not in splits or splits[other.id] == splits.get(photo.id, splits[other.id])
+        ]
+        seen = {photo.id, digests.get(photo.id, photo.id)}
+        chosen = []
+        for other in sorted(others, key=lambda other: _distance(photo, other)):
+            if not seen.isdisjoint(pixels := {other.id, digests.get(other.id, other.id)}):
+                continue
+            seen |= pixels
+            chosen.append(other)
+            if len(chosen) == limit:
+                break
+        if chosen:
+            found[photo.id] = tuple(chosen)
+    return found
+
+
+def _distance(photo: Photo, other: Photo) -> tuple[bool, int, str]:
+    view = VIEWS.index(other.view) if other.view in VIEWS else len(VIEWS)
+    return (photo.attributes.get(COLOURWAY) != other.attributes.get(COLOURWAY), view, other.id)
+
+
+DEEPFASHION_LICENCE = """\
+The photographs and captions are those of [DeepFashion-MultiModal](https://github.com/yumingj/DeepFashion-MultiModal):
+for non-commercial research, not to be copied, published or distributed further, in whole or in part. **Do not upload
+this folder.** `fashionedit publish` sends a form of it that holds no photograph, no crop and no caption; boxes,
+descriptions and drafts may still count as derived from them."""
+
+_GETTING_THE_PHOTOGRAPHS = """\
+Ask for DeepFashion-MultiModal where its authors offer it, unpack `images/` and `captions.json`, and fill the published
+form in on your own machine:
+
+```console
+$ fashionedit hydrate ANNOTATIONS DEEPFASHION OUT
+```
+
+Every photograph, caption and crop is compared with the hash that was published with it; what is missing or different
+is named."""
+
+_CONTRADICTIONS = """\
+The paper, its scripts and its released files disagree in places that move a number:
+
+- Table 1 gives the SD3 drafts CLIP 82.85 and CLIP\\* 1.75 %; the scores released for the same 11,546 images
+  (`captions_top.json`) have the mean 87.43, and 10.45 % above 90. One of them comes from another encoder or
+  other images.
+- Table 1 has no row for doing nothing. Read no score without the draft's beside it.
+- The reference crop is cut from the image that results are compared with: pasting it back raises every metric without
+  any skill. Read no score of the image protocol without the paste-reference row beside it.
+- The 11,546 images show 4,849 garments. A random split, as in the paper, has garments in both parts, and errors are
+  correlated within a garment.
+- The paper's validation list, the resize of its originals and its seeds were never published."""
+
+_CITATION = """\
+The method and the protocol are those of *Fine-Grained Customized Fashion Design with Image-into-Prompt Benchmark and
+Dataset from LMM* (arXiv 2509.09324)."""
+
+
+def card_sections(
+    funnel: Funnel, made_with: Mapping[str, str], *, deepfashion: bool, leaks: str | None = None
+) -> list[tuple[str, str]]:
+    """Returns heading and Markdown text of each section.
+
+    Args:
+        funnel: What was left out on the way, and why.
+        made_with: What made each part, such as `drafts` → the model and its settings, one line each.
+        deepfashion: Whether the photographs are DeepFashion-MultiModal's.
+        leaks: What the comparison of the splits found.
+    """
+    made = "\n".join(f"| {what} | {how.replace('|', '/')} |" for what, how in made_with.items())
+    sections = [
+        ("How it was made", f"{funnel.to_markdown()}\n\n| part | made with |\n|---|---|\n{made}"),
+        *([("Splits", leaks)] if leaks else []),
+        *([("Getting the photographs", _GETTING_THE_PHOTOGRAPHS)] if deepfashion else []),
+        ("What is unclear", _CONTRADICTIONS),
+        ("Citation", _CITATION),
+    ]
+    return sections
+
+
+def eval_yaml(name: str) -> str:
+    """Returns the file's text, with every field of the Hub's specification: name, description, framework, tasks.
+
+    The Hub knows evaluation frameworks and benchmarks from lists of its own; until this one is on them, it shows no
+    leaderboard for the file.
+
+    Args:
+        name: The benchmark's name.
+    """
+    import yaml
+
+    content = {
+        "name": " ".join(name.split()),
+        "description": (
+            "Fine-grained fashion image editing in three rounds, by text (vanilla) and by text and reference image "
+            "(bug); scored against the original after the last round: CLIP* (% of samples above a cosine of 0.9), CLIP "
+            "(cosine × 100), PSNR (dB)."
+        ),
+        "evaluation_framework": FRAMEWORK,
+        "tasks": [{"id": task, "config": "default", "split": "validation"} for task in LEADERBOARD_TASKS],
+    }
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
+    return text

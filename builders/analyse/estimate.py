@@ -25,7 +25,7 @@ from fashionedit.builders.stage_store import StageStore
 
 from .analyst import Analyst
 from .conversation import Conversation
-from .requests import answer_schema
+from .service import answer_schema
 
 OUTPUT_TOKENS = 220
 """Tokens of an answer with three differences of about 20 words each, as JSON; a guess until there are measured ones."""

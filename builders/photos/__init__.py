@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .opening import KINDS, open_source, photographs_folder
-from .source import PhotoSource, Unusable
+from .sources import PhotoSource, Unusable
 from .stage import MIN_SIDE, check_photos
 
 __all__ = ["KINDS", "MIN_SIDE", "PhotoSource", "Unusable", "check_photos", "open_source", "photographs_folder"]

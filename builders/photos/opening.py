@@ -18,8 +18,7 @@ from .deepfashion import DeepFashionFolder
 from .folder import TABLE_FILES, PhotoFolder, find_tables
 from .hub import HubDataset
 from .release import ReleaseFolder
-from .source import PhotoSource, Progress
-from .tree import FileTree
+from .sources import FileTree, PhotoSource, Progress
 
 IMAGES_FOLDER = "photos"
 KINDS = ("deepfashion", "folder", "hub", "release")

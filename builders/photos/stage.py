@@ -8,14 +8,15 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from fashionedit.builders.generate.blank import blank_reason
+from PIL import Image
+
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
-from fashionedit.images import pixel_digest, read_image
+from fashionedit.images import pixel_digest, read_image, to_rgb
 from fashionedit.parallel import map_in_order
 
-from .source import PhotoSource, Progress, Unusable
+from .sources import PhotoSource, Progress, Unusable
 
 MIN_SIDE = 64
 """Pixels; three differences can't be told apart on a photograph with a shorter side."""
@@ -151,3 +152,22 @@ def _check_unique(items: list[Photo | Unusable]) -> None:
     for before, item in pairwise(items):
         if before.id == item.id:
             raise InvalidDataError(f"the source has two photographs with the id {item.id}; ids are unique")
+
+
+_SPREAD = 2  # levels of 0..255; what JPEG makes of one colour
+
+
+def blank_reason(image: Image.Image) -> tuple[str, str] | None:
+    """Returns why the image shows nothing, as reason and sentence; None for an image with something in it.
+
+    One colour is one within 2 of 255 levels in each channel.
+
+    >>> blank_reason(Image.new("RGB", (8, 8)))[0]
+    'black image'
+    """
+    lows, highs = zip(*to_rgb(image).getextrema(), strict=True)
+    if any(high - low > _SPREAD for low, high in zip(lows, highs, strict=True)):
+        return None
+    if max(highs) <= _SPREAD:
+        return "black image", "the draft is black all over, as safety filters and overflowing half precision leave it"
+    return "one-colour image", f"the draft has one colour all over, about rgb{lows}"

@@ -276,9 +276,7 @@ def _embedder(given: dict[str, Any]) -> Callable[[], Embedder]:
 def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
     from dataclasses import fields
 
-    from fashionedit.builders.analyse.analyst import Analyst
-    from fashionedit.builders.analyse.pictures import SentImages
-    from fashionedit.builders.analyse.prompts import read_prompt
+    from fashionedit.builders.analyse.analyst import Analyst, SentImages, read_prompt
     from fashionedit.builders.generate.makers import checked_arguments
 
     asked = parameters(given["ask_options"], "--ask")
@@ -313,8 +311,8 @@ def _prices(text: str | None, model: str) -> dict[str, Price]:
 def _options(source: PhotoSource, given: dict[str, Any], share: tuple[int, int] | None) -> BuildOptions:
     from fashionedit.builders.build_options import BuildOptions
     from fashionedit.builders.filter import MIN_SIMILARITY
-    from fashionedit.builders.photos.selection import read_selection
-    from fashionedit.builders.split_file import read_split_file
+    from fashionedit.builders.photos.release import read_selection
+    from fashionedit.builders.split import read_split_file
 
     text, split = given["min_similarity"], given["split"]
     ready = source.describe()["kind"] == "release"  # it was filtered by its authors

@@ -171,6 +171,6 @@ def _sketcher() -> Callable[[Any], Any] | None:
 
     if find_spec("cv2") is None:
         return None
-    from fashionedit.builders.sketch import sketch
+    from fashionedit.builders.crops import sketch
 
     return sketch

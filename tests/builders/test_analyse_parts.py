@@ -13,13 +13,16 @@ from lmm_pairs import make_pairs, toy_analyst
 from lmm_server import Call, Fault, serving
 from PIL import Image
 
-from fashionedit.builders.analyse.analyst import Analyst
+from fashionedit.builders.analyse.analyst import PAPER, PROMPTS, Analyst, SentImages, pictures, read_prompt
 from fashionedit.builders.analyse.estimate import Promises, estimate, image_tokens, request_tokens
-from fashionedit.builders.analyse.failures import CallFailedError, failure_of
-from fashionedit.builders.analyse.pictures import SentImages, pictures
-from fashionedit.builders.analyse.prompts import PAPER, PROMPTS, read_prompt
-from fashionedit.builders.analyse.replies import MAX_TEXT, read_reply
-from fashionedit.builders.analyse.requests import answer_schema, request_body
+from fashionedit.builders.analyse.service import (
+    MAX_TEXT,
+    CallFailedError,
+    answer_schema,
+    failure_of,
+    read_reply,
+    request_body,
+)
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.stage_store import StageStore

@@ -11,10 +11,9 @@ import pytest
 from lmm_pairs import asked_about, make_pairs, outcomes, toy_analyst
 from lmm_server import SHAPES, Call, Fault, differences_of, serving, shaped
 
-from fashionedit.builders.analyse.analyst import Analyst
+from fashionedit.builders.analyse.analyst import PAPER, REFERENCE, Analyst
 from fashionedit.builders.analyse.conversation import spent_usd
 from fashionedit.builders.analyse.estimate import pending
-from fashionedit.builders.analyse.prompts import PAPER, REFERENCE
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore

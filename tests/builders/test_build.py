@@ -15,9 +15,8 @@ from lmm_server import Call, Fault, LmmServer, serving
 from whole_build import BuildGround, prepare
 
 import fashionedit
-from fashionedit.builders.funnel import FUNNEL_FILE
 from fashionedit.builders.split import SPLIT_FILE
-from fashionedit.builders.stage_store import StageStore
+from fashionedit.builders.stage_store import FUNNEL_FILE, StageStore
 from fashionedit.cli import main
 from fashionedit.images import crop, pixel_digest
 

@@ -13,7 +13,7 @@ from PIL import Image
 from whole_build import pictures
 
 import fashionedit
-from fashionedit.builders.funnel import FUNNEL_FILE
+from fashionedit.builders.stage_store import FUNNEL_FILE
 from fashionedit.cli import main
 from fashionedit.images import read_image
 

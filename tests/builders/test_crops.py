@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import builtins
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from fashionedit.builders.crops import cut_crops
+from fashionedit.builders.crops import SKETCH_VERSION, cut_crops, describe_sketch, is_blank, sketch
 from fashionedit.builders.photo import Analysed, Pair, Photo
 from fashionedit.builders.stage_store import StageStore
-from fashionedit.errors import InvalidDataError, InvalidImageError
+from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError
 from fashionedit.images import crop, pixel_digest, read_image
+from fashionedit.synthetic import synthetic_sample
 from fashionedit.types import Box
 
 BOXES = (Box(0, 0, 200, 300), Box(300, 100, 500, 900), Box(600, 0, 1000, 1000))
@@ -64,3 +68,129 @@ def test_another_picture_in_the_originals_place_is_named(tmp_path: Path, pair: P
 def test_a_pair_has_three_differences(pair: Pair) -> None:
     with pytest.raises(InvalidDataError, match="coat has 2 differences"):
         analysed(pair, BOXES[:2])
+
+
+SHARED_PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "clothing_photos"
+
+
+def _halves(size: tuple[int, int], left: tuple[int, int, int], right: tuple[int, int, int]) -> Image.Image:
+    image = Image.new("RGB", size, left)
+    image.paste(right, (size[0] // 2, 0, *size))
+    return image
+
+
+def _ink(drawing: Image.Image) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return 1 - np.asarray(drawing.convert("L")) / 255
+
+
+@pytest.fixture(scope="module")
+def crops() -> list[Image.Image]:
+    """Crops of real photographs where they are at hand, else of drawn garments."""
+    paths = sorted(SHARED_PHOTOS.glob("*.jpg"))[:5] if SHARED_PHOTOS.is_dir() else []
+    pictures = [read_image(path) for path in paths] or [synthetic_sample(number).original for number in range(5)]
+    return [
+        picture.crop((picture.width // 4, picture.height // 5, picture.width * 3 // 4, picture.height * 3 // 5))
+        for picture in pictures
+    ]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (9, 300), (700, 12), (33, 21), (200, 260), (2000, 1300)])
+def test_any_size_gives_a_drawing_of_that_size(size: tuple[int, int]) -> None:
+    drawing = sketch(_halves(size, (90, 30, 40), (200, 190, 180)))
+    assert (drawing.size, drawing.mode) == (size, "RGB")
+    pixels = np.asarray(drawing)
+    assert (pixels[..., 0] == pixels[..., 1]).all()
+    assert (pixels[..., 0] == pixels[..., 2]).all()
+    if min(size) >= 8:
+        assert not is_blank(drawing)
+
+
+@pytest.mark.parametrize("size", [16, 60, 200, 400])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((20, 20, 20), (230, 230, 230)),
+        ((128, 128, 128), (134, 134, 134)),
+        ((240, 238, 230), (232, 230, 222)),
+        ((12, 12, 16), (22, 22, 26)),
+        ((200, 40, 60), (0, 118, 60)),  # nearly the same lightness
+    ],
+)
+def test_an_edge_is_one_black_line_at_its_place(size: int, left: Any, right: Any) -> None:
+    ink = _ink(sketch(_halves((size, size), left, right)))
+    columns = ink[size // 4 : -size // 4].mean(axis=0)
+    where = np.flatnonzero(columns > 0.3)
+    assert where.size
+    assert abs(where.mean() + 0.5 - size / 2) <= max(2, 0.02 * size)
+    assert where.size == np.ptp(where) + 1 <= max(4, 0.03 * size)
+    assert columns.max() > (0.7 if size >= 60 else 0.4)  # in a small crop the line lies between two pixels
+
+
+def test_strokes_are_dark_on_white_paper(crops: list[Image.Image]) -> None:
+    for piece in crops:
+        ink = _ink(sketch(piece))
+        assert np.mean(ink < 0.02) > 0.5  # paper
+        assert ink.max() > 0.9
+        assert 0.002 < ink.mean() < 0.45  # many stripes are many lines
+
+
+def test_a_crop_of_one_colour_or_an_even_shade_is_blank() -> None:
+    shade = np.tile(np.linspace(60, 200, 300).astype(np.uint8)[None, :, None], (200, 1, 3))
+    grain = np.random.default_rng(0).normal(150, 2, (200, 200, 1)).clip(0, 255).astype(np.uint8).repeat(3, axis=2)
+    for piece in (Image.new("RGB", (50, 70), (30, 90, 200)), Image.fromarray(shade), Image.fromarray(grain)):
+        drawing = sketch(piece)
+        assert is_blank(drawing)
+        assert drawing.getextrema() == ((255, 255),) * 3
+
+
+def test_weave_is_not_drawn_but_the_seam_in_it_is() -> None:
+    chance = np.random.default_rng(1)
+    weave = chance.normal(120, 14, (240, 240, 1)).clip(0, 255).astype(np.uint8).repeat(3, axis=2)
+    image = Image.fromarray(weave)
+    ImageDraw.Draw(image).line([(60, 0), (150, 240)], fill=(30, 30, 30), width=3)
+    ink = _ink(sketch(image))
+    down, across = np.mgrid[0:240, 0:240]
+    seam = np.abs(across - (60 + down * 90 / 240)) < 6
+    assert ink[seam].sum() > 0.5 * ink.sum()
+    rows = (ink * seam).max(axis=1)
+    assert np.mean(rows > 0.5) > 0.9
+
+
+def test_the_same_crop_gives_the_same_pixels(crops: list[Image.Image]) -> None:
+    import cv2
+
+    once = [pixel_digest(sketch(crop)) for crop in crops]
+    threads = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(1)
+        assert [pixel_digest(sketch(crop)) for crop in crops] == once
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def test_grey_and_transparent_crops_are_drawn_as_a_person_sees_them(crops: list[Image.Image]) -> None:
+    clear = Image.new("RGBA", (80, 80), (0, 0, 0, 0))
+    clear.paste((10, 10, 10, 255), (40, 0, 80, 80))
+    laid = _halves((80, 80), (255, 255, 255), (10, 10, 10))
+    assert pixel_digest(sketch(clear)) == pixel_digest(sketch(laid))
+    grey = crops[0].convert("L")
+    assert pixel_digest(sketch(grey)) == pixel_digest(sketch(grey.convert("RGB")))
+
+
+def test_a_manifest_can_say_what_drew_the_lines() -> None:
+    import cv2
+
+    assert describe_sketch() == {"sketch": SKETCH_VERSION, "opencv": cv2.__version__}
+
+
+def test_without_opencv_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **options: Any) -> Any:
+        if name == "cv2":
+            raise ImportError(name)
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtraError, match=r"pip install 'opencv-python-headless>=[\d.]+'$"):
+        sketch(Image.new("RGB", (9, 9)))

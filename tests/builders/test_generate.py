@@ -23,7 +23,6 @@ from fashionedit.builders.generate import (
     DraftResult,
     FolderDrafts,
     OpenAIDrafts,
-    blank,
     draft_seed,
     drafting,
     generate,
@@ -32,6 +31,7 @@ from fashionedit.builders.generate import (
     throughput,
 )
 from fashionedit.builders.photo import Photo
+from fashionedit.builders.photos import stage
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.images import pixel_digest, read_image
@@ -314,7 +314,7 @@ def test_a_result_is_one_of_three_things() -> None:
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    for module in (blank, drafting):
+    for module in (stage, drafting):
         assert doctest.testmod(module).failed == 0
         assert doctest.testmod(module).attempted >= 1
 

@@ -21,7 +21,7 @@ from tiny_pipelines import blacken, write_tiny_flux, write_tiny_sd2, write_tiny_
 from toy_drafts import write_photos
 
 from fashionedit.builders.generate import PRESETS, DiffusersDrafts, DraftRequest, generate
-from fashionedit.builders.generate.text_pipelines import find_text_pipeline
+from fashionedit.builders.generate.diffusers_drafts import find_text_pipeline
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.runtime.pipelines import load_pipeline
@@ -463,7 +463,7 @@ def hub() -> Iterator[str]:
 def test_repositories_that_can_t_be_had_are_one_sentence_each(tmp_path: Path) -> None:
     ask = """
 import sys
-from fashionedit.builders.generate.text_pipelines import find_text_pipeline
+from fashionedit.builders.generate.diffusers_drafts import find_text_pipeline
 from fashionedit.errors import FashionEditError
 for name in sys.argv[1:]:
     place, _, revision = name.partition("@")

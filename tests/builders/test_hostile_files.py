@@ -15,10 +15,10 @@ import pytest
 from publishing_toys import caption, encode, identity, picture, sample, write_full
 
 from fashionedit.annotations_form import write_annotations
-from fashionedit.builders.image_folder import read_image_folder
+from fashionedit.builders.pack import read_image_folder
 from fashionedit.builders.photos.opening import open_source
-from fashionedit.builders.photos.selection import read_selection
-from fashionedit.builders.split_file import read_split_file
+from fashionedit.builders.photos.release import read_selection
+from fashionedit.builders.split import read_split_file
 from fashionedit.errors import FashionEditError, InvalidDataError
 from fashionedit.folder import open_folder, split_files
 from fashionedit.hydration import hydrate

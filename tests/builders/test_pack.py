@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashionedit.builders.metadata import MetadataLine
-from fashionedit.builders.pack import pack
+from fashionedit.builders.pack import MetadataLine, pack
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.folder import open_folder
 from fashionedit.images import crop, read_image

@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import open_source
-from fashionedit.builders.photos.file_names import PhotoName, parse_file_name, stem_of
-from fashionedit.builders.photos.labels import read_labels
+from fashionedit.builders.photos.deepfashion import PhotoName, parse_file_name, read_labels, stem_of
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import Unusable, open_source
-from fashionedit.builders.photos.tree import FileTree
+from fashionedit.builders.photos.sources import FileTree
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 
 

@@ -20,7 +20,7 @@ from fashionedit.annotations_form import write_annotations
 from fashionedit.builders.pack import pack
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import Unusable, check_photos, open_source
-from fashionedit.builders.photos.hub_rows import HubRows
+from fashionedit.builders.photos.hub import HubRows
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 
@@ -308,7 +308,7 @@ def test_an_image_outside_the_dataset_or_beyond_all_measure_is_refused(
             remote.image_bytes({"bytes": None, "path": path})
     assert remote.image_bytes({"bytes": None, "path": None}) is None
     assert remote.image_bytes("a.jpg") is None
-    monkeypatch.setattr("fashionedit.builders.photos.hub_rows.MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr("fashionedit.builders.photos.hub.MAX_FILE_BYTES", 2**20)
     with pytest.raises(InvalidDataError, match="holds an image above the 1 MiB that are read"):
         remote.image_bytes({"bytes": b"x" * 2**21, "path": None})
 

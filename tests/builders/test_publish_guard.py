@@ -15,9 +15,8 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 from publishing_toys import caption, encode, identity, photographs, picture, sample, toy_sketch, write_full
 
 from fashionedit.annotations_form import write_annotations
-from fashionedit.builders.publish.caption_search import CaptionSearch
 from fashionedit.builders.publish.dataset import publish_dataset
-from fashionedit.builders.publish.guard import check_files, files_to_send
+from fashionedit.builders.publish.guard import CaptionSearch, check_files, files_to_send
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import EncodedImage, crop
 from fashionedit.perceptual_hash import Likeness, fingerprint

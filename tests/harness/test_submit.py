@@ -15,7 +15,7 @@ from publishing_toys import python
 from scored_toys import MeanColours
 from toy_editors import refusing
 
-from fashionedit.builders.eval_yaml import eval_yaml
+from fashionedit.builders.write_dataset import eval_yaml
 from fashionedit.card import LEADERBOARD_TASKS
 from fashionedit.eval_harness.editing import EditResult, Status
 

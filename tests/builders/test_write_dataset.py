@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionedit.builders.examples import find_examples
 from fashionedit.builders.photo import Photo
+from fashionedit.builders.write_dataset import find_examples
 from fashionedit.errors import InvalidDataError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionedit.builders.stage_settings import SETTINGS_FILE, keep_settings, settings_differences
+from fashionedit.builders.work_folder import SETTINGS_FILE, keep_settings, settings_differences
 from fashionedit.errors import InvalidDataError
 
 
