@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from PIL import Image
 
@@ -20,7 +21,7 @@ from fashionedit.images import EncodedImage, png_bytes
 from fashionedit.runtime.costs import Price, price_of
 from fashionedit.runtime.failures import Service
 from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
-from fashionedit.runtime.openai_client import check_service, service_host
+from fashionedit.runtime.openai_client import check_service, service_host, service_url
 
 _LARGE = 512 * 2**10  # bytes; a draft of 1024 × 1024 as PNG has 1.5 MB
 _MIME = {"jpeg": "image/jpeg", "png": "image/png"}
@@ -288,7 +289,9 @@ class Analyst:
     @property
     def service(self) -> Service:
         """The service and the model, as messages name them."""
-        return Service(self.host, self.model, address="--base-url and --ask api", model_option="--model")
+        port = urlsplit(service_url(self.base_url)).port
+        host = f"{self.host}:{port}" if port else self.host
+        return Service(host, self.model, address="--base-url and --ask api", model_option="--model")
 
     def check(self, *, reach: bool) -> None:
         """Checks the key and the model without paying; see `check_service`.

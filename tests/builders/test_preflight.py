@@ -141,7 +141,7 @@ def test_an_analysis_service_that_is_not_there_stops_a_build_before_drafts_are_p
     nowhere = ("--base-url", "http://127.0.0.1:9/v1")
     code, printed = shop.build(*nowhere)
     assert (code, shop.calls) == (2, 0)
-    assert "the connection to 127.0.0.1 broke" in printed
+    assert "the connection to 127.0.0.1:9 broke" in printed
     assert "check --base-url" in printed
     assert shop.build(*nowhere, "--dry-run")[0] == 0  # a plan needs no network
 
