@@ -159,3 +159,6 @@ OLDER_FACTS: dict[str, dict[str, Any]] = {
     },
 }
 """Of each metric what results of versions without a registry do not say."""
+
+PAPER_IDS = tuple(OLDER_FACTS)
+"""The ids that the paper's three metrics have, with CLIP and with another encoder: the columns of the leaderboard."""

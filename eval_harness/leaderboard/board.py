@@ -16,6 +16,7 @@ from fashionedit.card import LAST_ROUND, LEADERBOARD_PROTOCOLS, task_id
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.scores.intervals import INTERVALS
+from fashionedit.eval_harness.scores.labels import short_label
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Kind, Results, Row, Score
 
 from .benchmark import Benchmark, benchmark_name, find_benchmark, results_repository
@@ -41,6 +42,26 @@ class Value(_Stored):
     high: float | None = None
 
 
+class Column(_Stored):
+    """A metric of the board; the fields are those of `Metric`.
+
+    Args:
+        label: Without the encoder.
+        is_share: Whether it counts samples; the rows are ranked by the first such metric.
+    """
+
+    id: str
+    label: str
+    unit: str
+    digits: int
+    is_share: bool
+    official: bool
+
+    def is_ranked(self, row: BoardRow) -> bool:
+        """Returns whether the row may be ranked by this metric: see `Row.is_ranked`."""
+        return self.is_share or row.failed <= MOST_FAILED * row.n
+
+
 class ClassScore(_Stored):
     """The scores over one class of samples.
 
@@ -62,7 +83,7 @@ class BoardRow(_Stored):
     """One model in one protocol after the last round, or one of the rows that every table has.
 
     Args:
-        rank: By CLIP*, among those of the same protocol, reference and state protocol; None for what is not ranked.
+        rank: By the first share, among those of the same protocol, reference and state protocol; None for the others.
         name: The model's repository, or what it is called.
         model: Its repository, where it has one.
         protocol: `vanilla` or `bug`; `–` for floor and ceiling.
@@ -75,8 +96,8 @@ class BoardRow(_Stored):
         evidence: None for the rows that every table has.
         hub: None where the Hub has no such number.
         place: The bundle's folder in the results repository.
-        gain: Of the starred metric over the draft, paired.
-        two_pictures: See `Row.shows_two_pictures`.
+        gain: Of the first share over the draft, paired.
+        two_pictures: Whether a score is doubtful: see `Row.doubtful`.
     """
 
     rank: int | None
@@ -101,10 +122,6 @@ class BoardRow(_Stored):
     two_pictures: bool = False
     classes: tuple[ClassScore, ...] = ()
 
-    def is_ranked(self, metric: str) -> bool:
-        """Returns whether the row may be ranked by this metric: see `Row.is_ranked`."""
-        return metric.endswith("_star") or self.failed <= MOST_FAILED * self.n
-
 
 class Refused(_Stored):
     """A bundle that stands on no board, and why."""
@@ -128,6 +145,7 @@ class Board(_Stored):
     Args:
         results_repository: Where the evidence is.
         interval: How the 95 % intervals were made, in words.
+        columns: Shares first; those of the leaderboard's own encoder, and those of others, apart.
         rows: In the order of the table: floor, ranked, beside the ranking, trivial, leaks, ceiling.
         unsupported: None where the Hub has no leaderboard for the benchmark, or was not asked.
     """
@@ -137,6 +155,7 @@ class Board(_Stored):
     results_repository: str
     garments: int
     interval: str
+    columns: tuple[Column, ...]
     rows: tuple[BoardRow, ...]
     refused: tuple[Refused, ...] = ()
     unsupported: tuple[Unsupported, ...] | None = None
@@ -215,15 +234,17 @@ def build_board(
         )
     numbers = {(entry.model, entry.task): entry for entry in hub or ()}
     submitted = [row for one in kept for row in _rows(one, numbers)]
+    columns = tuple(_columns(kept))
     first = next((one for one in kept if one.bundle.official), kept[0])
     return Board(
         benchmark=about,
         results_repository=results_repository,
         garments=first.results.dataset.garments,
         interval=INTERVALS,
+        columns=columns,
         rows=(
             *_shared(kept, "floor"),
-            *_ranked(submitted),
+            *_ranked(submitted, columns),
             *_shared(kept, "trivial"),
             *_shared(kept, "baseline"),
             *_shared(kept, "ceiling"),
@@ -267,15 +288,16 @@ def _beside_one_floor(standing: Sequence[_Standing], refused: list[Refused]) -> 
 
 
 def _encoder(one: _Standing) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(one.results.metrics[0].fingerprint.items()))
+    similarity = one.results.similarity
+    return tuple(sorted(similarity.fingerprint.items())) if similarity else ()
 
 
 def _same_floor(one: _Standing, other: _Standing) -> bool:
     mine, theirs = (next(row for row in each.results.rows if row.kind == "floor") for each in (one, other))
     return all(
-        abs(score.mean - theirs.scores[metric].mean)
-        <= (_SAME if not metric.endswith("_star") else 100 / mine.requested)
-        for metric, score in mine.scores.items()
+        abs(mine.scores[metric.id].mean - theirs.scores[metric.id].mean)
+        <= (100 / mine.requested if metric.is_share else _SAME)
+        for metric in one.results.metrics
     )
 
 
@@ -286,7 +308,7 @@ def _rows(one: _Standing, numbers: Mapping[tuple[str, str], HubEntry]) -> Iterat
     evidence: Evidence = "verified" if one.verified else "community"
     for number, row in enumerate(rows):
         shows = "reference" in PROTOCOLS[row.protocol].roles
-        gain = row.scores[_star(row)].gain
+        gain = row.scores[one.results.share.id].gain if one.results.share else None
         yield BoardRow(
             rank=None,
             kind="editor",
@@ -298,9 +320,9 @@ def _rows(one: _Standing, numbers: Mapping[tuple[str, str], HubEntry]) -> Iterat
             stitched=editor.stitched and shows,
             supplied=editor.supplied,
             official=bundle.official,
-            encoder=one.results.metrics[0].encoder or "",
+            encoder=_encoder_label(one.results),
             evidence=evidence,
-            hub=_hub_state(bundle, row, numbers),
+            hub=_hub_state(one, row, numbers),
             place=one.place,
             n=row.requested,
             failed=row.failed,
@@ -311,20 +333,30 @@ def _rows(one: _Standing, numbers: Mapping[tuple[str, str], HubEntry]) -> Iterat
         )
 
 
-def _star(row: Row) -> str:
-    return next(metric for metric in row.scores if metric.endswith("_star"))
+def _encoder_label(results: Results) -> str:
+    return (results.similarity and results.similarity.encoder) or ""
 
 
-def _hub_state(bundle: Bundle, row: Row, numbers: Mapping[tuple[str, str], HubEntry]) -> HubState | None:
-    """Returns how the Hub has the row's CLIP*."""
-    star = _star(row)
-    found = numbers.get((bundle.model or "", task_id(row.protocol, star))) if bundle.official else None
+def _columns(kept: Sequence[_Standing]) -> Iterator[Column]:
+    """Yields each metric of the bundles once."""
+    metrics = {(one.bundle.official, metric.id): metric for one in kept for metric in one.results.metrics}
+    for (official, id), metric in sorted(metrics.items(), key=lambda entry: not entry[1].is_share):
+        label, unit, digits = short_label(metric), metric.unit, metric.digits
+        yield Column(id=id, label=label, unit=unit, digits=digits, is_share=metric.is_share, official=official)
+
+
+def _hub_state(one: _Standing, row: Row, numbers: Mapping[tuple[str, str], HubEntry]) -> HubState | None:
+    """Returns how the Hub has the number that the row is ranked by."""
+    share = one.results.share
+    if share is None or not one.bundle.official:
+        return None
+    found = numbers.get((one.bundle.model or "", task_id(row.protocol, share.id)))
     if found is None:
         return None
-    return found.state if abs(found.value - row.scores[star].mean) <= _ROUNDED else "differs"
+    return found.state if abs(found.value - row.scores[share.id].mean) <= _ROUNDED else "differs"
 
 
-def _ranked(rows: Sequence[BoardRow]) -> list[BoardRow]:
+def _ranked(rows: Sequence[BoardRow], columns: Sequence[Column]) -> list[BoardRow]:
     """Returns the rows in their order, those of the leaderboard's own encoder with their ranks; equals share one."""
     groups: dict[tuple[object, ...], list[BoardRow]] = {}
     for row in sorted(rows, key=lambda row: (not row.official, LEADERBOARD_PROTOCOLS.index(row.protocol))):
@@ -332,8 +364,9 @@ def _ranked(rows: Sequence[BoardRow]) -> list[BoardRow]:
         groups.setdefault(track, []).append(row)
     ranked: list[BoardRow] = []
     for members in groups.values():
-        ordered = sorted(members, key=lambda row: (*(-score.mean for score in _by_weight(row)), row.name))
-        best = [_by_weight(row)[0].mean for row in ordered]
+        own = [one for one in columns if one.official is members[0].official]
+        ordered = sorted(members, key=lambda row: (*(-_weight(row, one) for one in own), row.name))
+        best = [_weight(row, own[0]) for row in ordered]
         ranked += [
             row.model_copy(update={"rank": best.index(mean) + 1 if row.official else None})
             for row, mean in zip(ordered, best, strict=True)
@@ -341,10 +374,9 @@ def _ranked(rows: Sequence[BoardRow]) -> list[BoardRow]:
     return ranked
 
 
-def _by_weight(row: BoardRow) -> list[Value]:
-    """Returns the starred metric first, then the similarity, then PSNR; these two where the row is ranked by them."""
-    ordered = sorted(row.scores, key=lambda id: (not id.endswith("_star"), id == "psnr"))
-    return [row.scores[metric] if row.is_ranked(metric) else Value(mean=-math.inf) for metric in ordered]
+def _weight(row: BoardRow, column: Column) -> float:
+    """Returns the score that the row is ranked by; below all others where it is not ranked by this metric."""
+    return row.scores[column.id].mean if column.id in row.scores and column.is_ranked(row) else -math.inf
 
 
 def _shared(kept: Sequence[_Standing], kind: Kind) -> Iterator[BoardRow]:
@@ -365,7 +397,7 @@ def _shared(kept: Sequence[_Standing], kind: Kind) -> Iterator[BoardRow]:
                 protocol=row.protocol if kind == "baseline" else "–",
                 reference=reference,
                 privileged=row.privileged,
-                encoder=one.results.metrics[0].encoder or "",
+                encoder=_encoder_label(one.results),
                 n=row.requested,
                 failed=row.failed,
                 scores={metric: value_of(score) for metric, score in row.scores.items()},

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.scores.labels import DECIMALS, failed_text
+from fashionedit.eval_harness.scores.labels import failed_text
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED
 from fashionedit.files import write_all
 from fashionedit.metrics.paper_metrics import Psnr
@@ -17,10 +17,8 @@ from fashionedit.runtime.secrets import printable
 from fashionedit.runtime.tables import column_widths, cut, escaped, markdown_rows, text_line, text_width, wrapped
 
 from . import space_app
-from .board import Board, BoardRow, Value
+from .board import Board, BoardRow, Column
 
-_HEAD = ("#", "Model", "Prompt", "CLIP*", "CLIP", "PSNR", "n", "failed", "Evidence", "Hub")
-_OTHER_HEAD = ("#", "Model", "Prompt", "Encoder", "Cosine*", "Cosine", "PSNR", "n", "failed", "Evidence", "Hub")
 _PROMPTS = {"vanilla": "text", "bug": "text+image", "–": "–"}
 
 
@@ -38,12 +36,12 @@ def board_to_console(board: Board, width: int | None = None) -> str:
     """
     lines = [*wrapped(printable(_caption(board)), width)]
     for title, head, rows in _parts(board):
-        cells = [_cells(row) for row in rows]
+        cells = [_cells(row, board) for row in rows]
         if width is not None and text_width(head, cells) > width:
-            cells = [_cells(row, intervals=False) for row in rows]
+            cells = [_cells(row, board, intervals=False) for row in rows]
             keep = max(column_widths(head, cells)[1] - max(text_width(head, cells) - width, 0), 12)
             cells = [[line[0], cut(line[1], keep), *line[2:]] for line in cells]
-        widths, words = column_widths(head, cells), head.index("PSNR") - 2
+        widths, words = column_widths(head, cells), _words(head)
         lines += ["", title, "", text_line(head, widths, words=words)]
         lines.append(text_line(["─" * one for one in widths], widths, words=words))
         lines += [text_line(line, widths, words=words) for line in cells]
@@ -55,8 +53,8 @@ def board_to_markdown(board: Board) -> str:
     """Returns the board in GitHub's Markdown."""
     lines = [escaped(printable(_caption(board)))]
     for title, head, rows in _parts(board):
-        cells = [_cells(row) for row in rows]
-        lines += ["", f"### {title}", "", *markdown_rows(head, cells, words=head.index("PSNR") - 2)]
+        cells = [_cells(row, board) for row in rows]
+        lines += ["", f"### {title}", "", *markdown_rows(head, cells, words=_words(head))]
     return "\n".join([*lines, "", *(f"{escaped(printable(note))}  " for note in _notes(board))]).rstrip() + "\n"
 
 
@@ -96,26 +94,28 @@ def _parts(board: Board) -> Iterator[tuple[str, tuple[str, ...], list[BoardRow]]
         beside = [row for row in shared if row.protocol in ("–", protocol)]
         if ranked:
             floor, rest = ([row for row in beside if (row.kind == "floor") is first] for first in (True, False))
-            yield title, _HEAD, [*floor, *ranked, *rest]
+            yield title, _head(board, official=True), [*floor, *ranked, *rest]
     if others := [row for row in board.rows if not row.official]:
-        yield "Other encoders, not ranked", _OTHER_HEAD, others
+        yield "Other encoders, not ranked", _head(board, official=False), others
 
 
-def _cells(row: BoardRow, *, intervals: bool = True) -> list[str]:
-    star, similarity = (
-        next((value for id, value in row.scores.items() if id != "psnr" and id.endswith("_star") is starred), None)
-        for starred in (True, False)
-    )
+def _head(board: Board, *, official: bool) -> tuple[str, ...]:
+    labels = [column.label for column in board.columns if column.official is official]
+    return ("#", "Model", "Prompt", *([] if official else ["Encoder"]), *labels, "n", "failed", "Evidence", "Hub")
+
+
+def _words(head: Sequence[str]) -> int:
+    """Returns how many columns hold words, before those of the scores."""
+    return 4 if "Encoder" in head else 3
+
+
+def _cells(row: BoardRow, board: Board, *, intervals: bool = True) -> list[str]:
     return [
         "–" if row.rank is None else str(row.rank),
         printable(row.name) + _marks(row),
         _PROMPTS[row.protocol] + (f" ({row.reference})" if row.reference not in ("–", "detail") else ""),
         *([] if row.official else [row.encoder]),
-        _score(star, intervals=intervals),
-        *(
-            _score(value, intervals=intervals, ranked=row.is_ranked("psnr"))
-            for value in (similarity, row.scores.get("psnr"))
-        ),
+        *(_score(row, column, intervals=intervals) for column in board.columns if column.official is row.official),
         str(row.n),
         failed_text(row.failed, row.n),
         row.evidence or "–",
@@ -128,13 +128,14 @@ def _marks(row: BoardRow) -> str:
     return marks + "†" * row.privileged
 
 
-def _score(value: Value | None, *, intervals: bool, ranked: bool = True) -> str:
+def _score(row: BoardRow, column: Column, *, intervals: bool) -> str:
+    value = row.scores.get(column.id)
     if value is None:
         return "–"
-    text = f"{value.mean:z.{DECIMALS}f}"
+    text = f"{value.mean:z.{column.digits}f}"
     if intervals and value.low is not None and value.high is not None:
-        text += f" [{value.low:z.{DECIMALS}f}, {value.high:z.{DECIMALS}f}]"
-    return text if ranked else f"({text})"
+        text += f" [{value.low:z.{column.digits}f}, {value.high:z.{column.digits}f}]"
+    return text if column.is_ranked(row) else f"({text})"
 
 
 def _caption(board: Board) -> str:
@@ -147,11 +148,13 @@ def _caption(board: Board) -> str:
 
 def _notes(board: Board) -> list[str]:
     """Returns the sentences that the marks and the numbers need, and what is left out of the tables."""
-    rows = board.rows
+    rows, columns = board.rows, board.columns
+    best = next((column.label for column in columns if column.is_share), "")
+    means = dict.fromkeys(column.label for column in columns if column.official and not column.is_share)
     notes = [
-        f"Ranked by CLIP*, each track apart. In brackets the interval: {board.interval}.",
-        f"CLIP and PSNR stand in parentheses where more than {MOST_FAILED:.0%} of the samples failed, and rank nothing "
-        "there: a refusal may count more than a poor edit.".replace("%", " %"),
+        f"Ranked by {best}, each track apart. In brackets the interval: {board.interval}.",
+        f"{' and '.join(means)} stand in parentheses where more than {MOST_FAILED:.0%} of the samples failed, and rank "
+        "nothing there: a refusal may count more than a poor edit.".replace("%", " %"),
         "verified: the results repository's owners computed every score again. community: the evidence contradicts "
         "itself nowhere.",
     ]

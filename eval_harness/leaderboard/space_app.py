@@ -12,9 +12,6 @@ from typing import Any
 
 PROTOCOLS = {"text and image (bug)": "bug", "text alone (vanilla)": "vanilla"}
 SHOWN = ("community", "imported ‡", "stitched §", "conversation ¶", "baselines")
-METRICS = {"CLIP*": "_star", "CLIP": "", "PSNR": "psnr"}
-HEAD = ["#", "Model", "CLIP*", "CLIP* 95 %", "CLIP", "CLIP 95 %", "PSNR", "PSNR 95 %", "over the draft", "n", "failed"]
-OTHER_HEAD = [name.replace("CLIP", "Cosine") for name in HEAD]
 MARKS = ["evidence", "on the Hub"]
 MOST_FAILED = 0.05
 
@@ -35,14 +32,15 @@ does not contradict itself. *on the Hub*: whether the number stands in the model
 pull request (*community*), or with another value (*differs*)."""
 
 
-def _score(row: dict[str, Any], metric: str) -> dict[str, Any]:
-    """Returns the score of a row by one of `METRICS`; the similarity is `clip` or `cosine`."""
-    ending = METRICS[metric]
-    for name, value in row["scores"].items():
-        plain = name == "psnr" if ending == "psnr" else name != "psnr" and name.endswith("_star") is (ending == "_star")
-        if plain:
-            return dict(value)
-    return {}
+def columns(board: dict[str, Any], official: bool = True) -> list[dict[str, Any]]:
+    """Returns the metrics of the leaderboard's own encoder, or those of others; the first is what the rows rank by."""
+    return [one for one in board["columns"] if one["official"] is official]
+
+
+def head(board: dict[str, Any], official: bool = True) -> list[str]:
+    """Returns the headings of `main_table`."""
+    scores = [text for one in columns(board, official) for text in (one["label"], f"{one['label']} 95 %")]
+    return ["#", "Model", *scores, "over the draft", "n", "failed", *MARKS]
 
 
 def _interval(value: dict[str, Any], sign: str = "") -> str:
@@ -97,10 +95,10 @@ def main_table(
     for row in _chosen(board, protocol, reference, shown, search, official):
         name = _name(row) if official else f"{_name(row)} ({row.get('encoder', '')})"
         cells: list[Any] = ["" if row["rank"] is None else row["rank"], name]
-        for metric in METRICS:
-            value = _score(row, metric)
+        for column in columns(board, official):
+            value = row["scores"].get(column["id"]) or {}
             text = _fixed(value["mean"]) if value else ""
-            ranked = metric == "CLIP*" or row["failed"] <= MOST_FAILED * row["n"]
+            ranked = column["is_share"] or row["failed"] <= MOST_FAILED * row["n"]
             cells += [text if ranked or not text else f"({text})", _interval(value)]
         gain = row["gain"] or {}
         over = f"{_fixed(gain['mean'], '+')} ({_interval(gain, '+')})" if gain else ""
@@ -117,11 +115,12 @@ def class_table(
 ) -> tuple[list[str], list[list[Any]]]:
     """Returns head and lines of the scores by class: a column for each class, with its number of samples."""
     rows = _chosen(board, protocol, reference, shown, search)
+    ids = {one["label"]: one["id"] for one in columns(board)}
     counts = {one["value"]: one["n"] for row in rows for one in row["classes"] if one["by"] == by}
     lines = []
     for row in rows:
         cells: list[Any] = ["" if row["rank"] is None else row["rank"], _name(row), _failed(row)]
-        found = {one["value"]: _score(one, metric) for one in row["classes"] if one["by"] == by}
+        found = {one["value"]: one["scores"].get(ids.get(metric)) for one in row["classes"] if one["by"] == by}
         for value in counts:
             score = found.get(value)
             cells.append(" ".join(filter(None, [_fixed(score["mean"]), f"({_interval(score)})"])) if score else "")
@@ -149,11 +148,11 @@ def page(board: dict[str, Any]) -> Any:
     shown = list(SHOWN)
 
     def table(protocol: str, reference: str, shown: list[str], search: str) -> Any:
-        return gr.Dataframe(value=main_table(board, protocol, reference, shown, search), headers=[*HEAD, *MARKS])
+        return gr.Dataframe(value=main_table(board, protocol, reference, shown, search), headers=head(board))
 
     def classes(protocol: str, reference: str, shown: list[str], search: str, by: str, metric: str) -> Any:
-        head, lines = class_table(board, protocol, reference, shown, search, by, metric)
-        return gr.Dataframe(value=lines, headers=head, datatype="str", column_count=len(head))
+        top, lines = class_table(board, protocol, reference, shown, search, by, metric)
+        return gr.Dataframe(value=lines, headers=top, datatype="str", column_count=len(top))
 
     with gr.Blocks(title="FashionEdit leaderboard") as app:
         gr.Markdown(f"# FashionEdit leaderboard\n\n{ABOUT}")
@@ -173,24 +172,25 @@ def page(board: dict[str, Any]) -> Any:
             search = gr.Textbox("", label="Model's name contains", max_lines=1)
         filters: list[Any] = [protocol, reference, marks, search]
         first = next(iter(PROTOCOLS))
+        best = next((one["label"] for one in columns(board)), "")
         with gr.Tab("Table"):
             ranked = gr.Dataframe(
                 value=main_table(board, first, default, shown, ""),
-                headers=[*HEAD, *MARKS],
+                headers=head(board),
                 datatype="str",
-                column_count=len(HEAD) + len(MARKS),
+                column_count=len(head(board)),
                 interactive=False,
                 wrap=True,
-                label="After the third round, ranked by CLIP*",
+                label=f"After the third round, ranked by {best}",
             )
             gr.Markdown(EVIDENCE)
         with gr.Tab("By class", visible=bool(kinds)):
             with gr.Row():
                 by = gr.Dropdown(kinds, value=kinds[0] if kinds else None, label="By")
-                metric = gr.Radio(list(METRICS), value="CLIP*", label="Score")
-            head, lines = class_table(board, first, default, shown, "", kinds[0] if kinds else "", "CLIP*")
+                metric = gr.Radio([one["label"] for one in columns(board)], value=best, label="Score")
+            top, lines = class_table(board, first, default, shown, "", kinds[0] if kinds else "", best)
             grouped = gr.Dataframe(
-                value=lines, headers=head, datatype="str", interactive=False, wrap=True, label="With 95 % intervals"
+                value=lines, headers=top, datatype="str", interactive=False, wrap=True, label="With 95 % intervals"
             )
         with gr.Tab("Other encoders"):
             gr.Markdown("Scores of other encoders: not ranked, and not to be compared with the leaderboard's.")
@@ -202,7 +202,7 @@ def page(board: dict[str, Any]) -> Any:
             ]
             gr.Dataframe(
                 value=[line for place, line in enumerate(others) if line not in others[:place]],
-                headers=[*OTHER_HEAD, *MARKS],
+                headers=head(board, official=False),
                 datatype="str",
                 interactive=False,
                 wrap=True,

@@ -13,7 +13,9 @@ from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.labels import failed_text
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Results, Row, Score
+from fashionedit.eval_harness.scores.results import with_columns
 from fashionedit.files import write_atomically
+from fashionedit.metrics.paper_metrics import PAPER_IDS
 from fashionedit.runtime.hub import repository_name
 
 from .benchmark import Benchmark
@@ -179,7 +181,7 @@ def prepare(
 
     Args:
         source: The dataset that the run was made on.
-        results: What `score` wrote.
+        results: What `score` wrote; columns beside the leaderboard's own are not sent.
         benchmark: The dataset as it is published.
         model: The model's repository on the Hub.
         name: How tables call a model without one.
@@ -191,6 +193,7 @@ def prepare(
     """
     called = submitter_name(model, name)
     repository_name(results_repository)
+    results = with_columns(results, PAPER_IDS)
     check_run(run, source, results, benchmark, any_encoder=any_encoder)
     bundle, files = make_bundle(run, source, results, benchmark, name=called, model=model)
     return Submission(bundle, results, files, results_repository)

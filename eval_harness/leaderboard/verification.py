@@ -20,7 +20,7 @@ from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.encoder import ImageEncoder, Precision
-from fashionedit.metrics.paper_metrics import STAR_THRESHOLD, THRESHOLDS
+from fashionedit.metrics.paper_metrics import PAPER_IDS, STAR_THRESHOLD, THRESHOLDS, Psnr
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
 from fashionedit.runtime.progress import Bar
 
@@ -337,21 +337,18 @@ def shape_problems(results: Results) -> list[str]:
 
 
 def _of_the_metrics(results: Results) -> Iterator[str]:
-    """Yields a sentence unless the metrics are a similarity × 100, its share above 0.9, and PSNR."""
-    if len(results.metrics) != 3:
-        yield f"results.json has {len(results.metrics)} metrics, not 3."
-        return
-    similarity, star, psnr = results.metrics
-    if (
-        similarity.id not in ("clip", "cosine")
-        or star.id != f"{similarity.id}_star"
-        or psnr.id != "psnr"
-        or (similarity.scale, star.scale, psnr.scale) != (100, 100, 1)
-        or (similarity.threshold, star.threshold, psnr.threshold) != (None, STAR_THRESHOLD, None)
-        or star.fingerprint != similarity.fingerprint
-        or psnr.fingerprint != PSNR_FINGERPRINT
-    ):
-        yield "results.json has other metrics than a cosine × 100, its share above 0.9, and PSNR."
+    """Yields a sentence unless the metrics are the leaderboard's: a similarity × 100, its share above 0.9, and PSNR."""
+    similarity, share = results.similarity, results.share
+    facts = [(one.id, one.scale, one.of, one.threshold) for one in results.metrics]
+    wanted = [
+        (similarity.id, 100, None, None) if similarity and similarity.id in PAPER_IDS else None,
+        (share.id, 100, similarity.id, STAR_THRESHOLD) if share and similarity else None,
+        (Psnr.id, 1, None, None),
+    ]
+    psnr = next((one.fingerprint for one in results.metrics if one.id == Psnr.id), None)
+    prints = [one.fingerprint if one else None for one in (similarity, share)]
+    if facts != wanted or prints[0] != prints[1] or psnr != PSNR_FINGERPRINT:
+        yield "results.json has other metrics than the leaderboard's; score the run again without --metric."
 
 
 def two_scores(results: Results) -> Iterator[str]:

@@ -295,6 +295,11 @@ class Results(_Stored):
         return next(metric for metric in self.metrics if metric.id == id)
 
     @property
+    def similarity(self) -> Metric | None:
+        """The first metric that is computed with an encoder; None where there is none."""
+        return next((metric for metric in self.metrics if metric.encoder and not metric.is_share), None)
+
+    @property
     def share(self) -> Metric | None:
         """The first metric that counts samples; None where there is none."""
         return next((metric for metric in self.metrics if metric.is_share), None)

@@ -6,7 +6,7 @@ import json
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -277,6 +277,27 @@ def _dataset(source: DescribedSource) -> DatasetFacts:
 def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
     low, high = (tuple(choose(side) for side in zip(*sizes, strict=True)) for choose in (min, max))
     return "×".join(map(str, low)) + ("" if low == high else " to " + "×".join(map(str, high))) + " pixels"
+
+
+def with_columns(results: Results, ids: Collection[str]) -> Results:
+    """Returns the results with these metrics alone, in their order."""
+    rows = (
+        row.model_copy(
+            update={
+                "scores": {id: score for id, score in row.scores.items() if id in ids},
+                "repeats": {id: values for id, values in row.repeats.items() if id in ids},
+                "control_gaps": {id: gap for id, gap in row.control_gaps.items() if id in ids},
+                "doubtful": tuple(id for id in row.doubtful if id in ids),
+            }
+        )
+        for row in results.rows
+    )
+    samples = (
+        found.model_copy(update={"values": {id: values for id, values in found.values.items() if id in ids}})
+        for found in results.row_samples
+    )
+    metrics = tuple(metric for metric in results.metrics if metric.id in ids)
+    return results.model_copy(update={"metrics": metrics, "rows": tuple(rows), "row_samples": tuple(samples)})
 
 
 def to_json(results: Results) -> str:
