@@ -35,7 +35,7 @@ from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness.editing import UNDECLARED, EditorInfo, EditRequest, EditResult, ServiceReply
 from fashionedit.runtime.failures import Failure, Problem, Service, problem_of
 from fashionedit.runtime.http_clients import check_url, connection_failure, json_object, open_client, place_of
-from fashionedit.runtime.secrets import without_keys
+from fashionedit.runtime.secrets import remember_address, without_keys
 
 from .answers import failed_result, read_answer, request_json
 from .settings import EditorSettings
@@ -176,6 +176,7 @@ class HttpEditor:
 
 def _checked(url: str) -> SplitResult:
     check_url(url, "address")
+    remember_address(url)
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
         raise InvalidDataError(f"the address of {parts.hostname} holds a password; set {TOKEN} instead")

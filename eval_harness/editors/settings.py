@@ -10,7 +10,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, StateTrack
 from fashionedit.runtime.costs import Price
 from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
-from fashionedit.runtime.secrets import refuse_secrets
+from fashionedit.runtime.secrets import refuse_secrets, remember_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class EditorSettings:
         refuse_secrets(self.options, "option")
         if self.base_url is not None:
             check_url(self.base_url, "base URL")
+            remember_address(self.base_url)
 
     def known_options(self, editor: str, known: Mapping[str, str]) -> dict[str, Any]:
         """Returns the options.

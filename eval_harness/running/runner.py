@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from fashionedit.errors import BudgetSpentError
 from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, Editor, PrivilegedEditor, Status
 from fashionedit.eval_harness.references import DETAIL, with_reference
@@ -231,7 +233,11 @@ class EditStage(Stage[Job]):
     def call(self, prepared: tuple[Sequence[Job], list[Work]]) -> list[Outcome]:
         """Asks the editor."""
         tasks, works = prepared
-        return [_outcome(task, answer) for task, answer in zip(tasks, self._calls(works), strict=True)]
+        answers = self._calls(works)
+        return [
+            _outcome(task, answer, blank=not work.sample and _is_blank(answer, work))
+            for task, answer, work in zip(tasks, answers, works, strict=True)
+        ]
 
     def seconds(self, tasks: int) -> float | None:
         """Returns how long so many edits are waited for; None waits for ever."""
@@ -259,7 +265,19 @@ class EditStage(Stage[Job]):
                 yield following
 
 
-def _outcome(job: Job, answer: Answer) -> Outcome:
+def _is_blank(answer: Answer, work: Work) -> bool:
+    """Returns whether a picture has one colour all over, and nothing that the editor was shown has."""
+    if answer.image is None or not _one_colour(answer.image):
+        return False
+    return not any(_one_colour(item.image) for item in work.request.images)
+
+
+def _one_colour(image: Image.Image) -> bool:
+    ranges: Any = image.getextrema()
+    return all(low == high for low, high in ranges)
+
+
+def _outcome(job: Job, answer: Answer, *, blank: bool = False) -> Outcome:
     ended = answer.ended
     answered: bool | None = True
     reason = None if ended.status is Status.OK else str(ended.status)
@@ -268,10 +286,13 @@ def _outcome(job: Job, answer: Answer) -> Outcome:
         answered = False if answer.again or not job.attempts else None
         came = answer.reply is not None and answer.reply.status < 300  # an answer, if one of no use
         reason = reason if came else None
+    if blank:
+        reason = "ok with a picture of one colour"
     return Outcome(
         answered=answered,
         reason=reason,
         message=ended.message,
+        kept=blank,
         again=answer.again,
         alone=answer.alone,
         stop=answer.stop,

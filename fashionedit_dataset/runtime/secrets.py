@@ -241,6 +241,17 @@ def _masked_query(query: str, hidden: Callable[[str], bool]) -> str:
     return "&".join(f"{name}={_HIDDEN if hidden(name) else value}" if equals else name for name, equals, value in pairs)
 
 
+_RANDOM = re.compile(
+    r"(?=[^\W_]*\d)(?=\d*[^\W\d_])[^\W_]{16,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII
+)
+"""A word that somebody drew: letters and digits without a break, or a UUID. Names of models have shorter words."""
+
+
+def remember_address(url: str) -> None:
+    """Has whatever may be a secret in the address of a service masked from now on, in its path too."""
+    _remember_address(url.partition("://")[2])
+
+
 # --- command lines ---
 
 _FLAG = re.compile(r"--?[A-Za-z][\w.-]*")
@@ -336,6 +347,9 @@ def _remember_address(rest: str) -> None:
     user, at, _ = place.partition("/")[0].rpartition("@")
     for part in user.split(":") if at else ():
         remember_secret(unquote(part))
+    for part in place.split("/")[1:]:
+        if _RANDOM.search(unquote(part)):
+            remember_secret(unquote(part))
     for name, _, value in (pair.partition("=") for pair in query.split("&")):
         if is_secret_name(name) or len(value) >= 12 or re.search(r"[A-Z].*\d|\d.*[A-Z]", value):
             remember_secret(unquote(value))

@@ -62,6 +62,7 @@ class Outcome:
         answered: True ends a row of failures, False adds to it, None does neither.
         reason: Why it is of no use, in the same few words for the same cause; None where it is of use, or nobody knows.
         message: Why, in a sentence.
+        kept: Whether it counts as done although it is of no use, so that `--retry` can't name it.
         conclusive: Whether the task is done; an answer that is sent back for repair is not.
         again: Whether the same call may succeed a little later.
         alone: Whether it was asked together with others, and what failed is the whole of them.
@@ -73,6 +74,7 @@ class Outcome:
     answered: bool | None = True
     reason: str | None = None
     message: str = ""
+    kept: bool = False
     conclusive: bool = True
     again: bool = False
     alone: bool = False
@@ -210,6 +212,7 @@ class WorkerPool(Generic[T]):
         self._writing = 0
         self._one_by_one = False  # there is no money for several tasks at once
         self._first = max(FIRST_OUTCOMES, concurrency)
+        self._kept = False
         self._reasons: Counter[str] = Counter()  # of this session alone, so that every session gets further
         self._proven = keep_going
         self._example = ""
@@ -449,6 +452,7 @@ class WorkerPool(Generic[T]):
             elif outcome.reason is not None:
                 self._reasons[outcome.reason] += 1
                 self._example = outcome.message
+                self._kept = outcome.kept
                 self._proven = self._proven or len(self._reasons) > 1
             if self._failures >= FAILURES_IN_A_ROW:
                 error = ServiceError(
@@ -471,10 +475,12 @@ class WorkerPool(Generic[T]):
         spent = self._stage.spent()
         example = f" (the last one: {' '.join(self._example.split())})" if self._example else ""
         money = "" if spent is None else f"; {usd(spent)} is spent so far"
+        again = (
+            "or start anew in another folder" if self._kept else f"with --retry {_word(reason)} to ask for these again"
+        )
         raise CommonFailureError(
             f"the first {count} {self._stage.noun} all ended the same way: {reason}{example}{money}; look at the "
-            f"prompt, the model and its settings, then give --keep-going to go on, with --retry {_word(reason)} to ask "
-            "for these again"
+            f"prompt, the model and its settings, then give --keep-going to go on, {again}"
         )
 
     def _remove(self, call: _Call[T]) -> None:

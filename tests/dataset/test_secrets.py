@@ -21,6 +21,7 @@ from fashionedit.runtime.secrets import (
     masked_arguments,
     printable,
     refuse_secrets,
+    remember_address,
     remember_secret,
     secret_variables,
     shown,
@@ -228,3 +229,17 @@ def test_the_title_of_a_progress_bar_is_masked_and_on_one_line(
     assert "[key]" in said
     assert SECRET not in said
     assert "\x1b[2J" not in said
+
+
+@pytest.mark.parametrize("part", ["tok_4fQz81LmPw03XvKd", "0f3a9c1e7b5d2846", "9b2f1c7e-3d4a-4b5c-8d6e-7f8091a2b3c4"])
+def test_a_secret_in_the_path_of_a_services_address_is_masked_everywhere(part: str) -> None:
+    url = f"https://gateway.example/v1/{part}/edits"
+    assert part not in " ".join(masked_arguments(["run", f"http:{url}", "--base-url", url]))
+    remember_address(url)
+    assert masked({"error": f"POST /v1/{part}/edits failed"}) == {"error": "POST /v1/[key]/edits failed"}
+
+
+def test_the_name_of_a_model_in_an_address_stays() -> None:
+    url = "https://host.example/v1/models/stable-diffusion-xl-base-1.0/gpt-image-2.6-sunburst/2024-05-01-preview"
+    remember_address(url)
+    assert masked(url) == url

@@ -9,19 +9,23 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
 
 from fashionedit.errors import UnknownNameError
 from fashionedit.eval_harness.editing import EditRequest, EditResult, Status
+from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import CommonFailureError
+from fashionedit.types import Sample
 
 
 def records(out: Path) -> list[RoundRecord]:
@@ -72,6 +76,33 @@ def test_a_service_that_turns_bad_between_two_sessions_is_stopped_too(tmp_path: 
     run(ToyEditor(), ToySource(12), tmp_path, protocols=["vanilla"], limit=4)
     with pytest.raises(CommonFailureError, match="first 8 rounds"):
         run(failing(Status.REFUSED), ToySource(12), tmp_path, protocols=["vanilla"])
+
+
+class PlainReferences(ToySource):
+    """Every reference is a piece of plain cloth."""
+
+    def sample(self, id: str) -> Sample:
+        sample = super().sample(id)
+        plain = [replace(one, reference=Image.new("RGB", one.reference.size, "navy")) for one in sample.differences]
+        return replace(sample, differences=tuple(plain))
+
+
+def test_pictures_of_one_colour_alone_stop_the_run(tmp_path: Path) -> None:
+    black = ToyEditor(lambda request: Image.new("RGB", request.base.size))
+    words = "first 8 rounds all ended the same way: ok with a picture of one colour.*or start anew in another folder"
+    with pytest.raises(CommonFailureError, match=words):
+        run(black, ToySource(12), tmp_path / "black", protocols=["vanilla"])
+    assert len(black.requests) == 8
+    going = run(black, ToySource(12), tmp_path / "black", protocols=["vanilla"], keep_going=True)
+    assert going.statuses == {Status.OK: 36}
+
+
+def test_a_picture_of_one_colour_now_and_then_or_of_a_reference_is_no_failure(tmp_path: Path) -> None:
+    def sometimes(request: EditRequest) -> Image.Image:
+        return Image.new("RGB", request.base.size) if request.round == 1 and request.seed % 2 else tint(request)
+
+    assert run(ToyEditor(sometimes), ToySource(12), tmp_path / "now", protocols=["vanilla"]).unfinished == 0
+    assert run(resolve_editor("return-reference"), PlainReferences(12), tmp_path / "plain").unfinished == 0
 
 
 def test_what_fails_now_and_then_or_in_a_small_set_goes_on(tmp_path: Path) -> None:
