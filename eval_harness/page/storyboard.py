@@ -288,7 +288,7 @@ def chosen_samples(results: Results, most: int | None) -> tuple[str, ...]:
     if most is None or len(ids) <= most:
         return tuple(ids)
     last = max(row.round for row in results.rows if row.run is not None)
-    metric = results.metrics[0].id
+    metric = next(one.id for one in results.metrics if not one.is_share)
     columns = [
         samples.values[metric]
         for row, samples in zip(results.rows, results.row_samples, strict=True)

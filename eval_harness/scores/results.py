@@ -6,7 +6,7 @@ import json
 import math
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -279,8 +279,8 @@ def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
     return "×".join(map(str, low)) + ("" if low == high else " to " + "×".join(map(str, high))) + " pixels"
 
 
-def with_columns(results: Results, ids: Collection[str]) -> Results:
-    """Returns the results with these metrics alone, in their order."""
+def with_columns(results: Results, ids: Sequence[str]) -> Results:
+    """Returns the results with those of these metrics alone that they have, in the order of the ids."""
     rows = (
         row.model_copy(
             update={
@@ -296,7 +296,7 @@ def with_columns(results: Results, ids: Collection[str]) -> Results:
         found.model_copy(update={"values": {id: values for id, values in found.values.items() if id in ids}})
         for found in results.row_samples
     )
-    metrics = tuple(metric for metric in results.metrics if metric.id in ids)
+    metrics = tuple(sorted((one for one in results.metrics if one.id in ids), key=lambda one: ids.index(one.id)))
     return results.model_copy(update={"metrics": metrics, "rows": tuple(rows), "row_samples": tuple(samples)})
 
 

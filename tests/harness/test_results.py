@@ -30,11 +30,19 @@ from fashionedit.eval_harness.scores.intervals import (
 from fashionedit.eval_harness.scores.labels import caption, footnotes
 from fashionedit.eval_harness.scores.primary_scores import breakdown
 from fashionedit.eval_harness.scores.result_models import Results, Row
-from fashionedit.eval_harness.scores.results import build_results, merge, read_results, to_json, write_results
+from fashionedit.eval_harness.scores.results import (
+    build_results,
+    merge,
+    read_results,
+    to_json,
+    with_columns,
+    write_results,
+)
 from fashionedit.eval_harness.scores.scoring import described
 from fashionedit.eval_harness.scores.table import to_console
 from fashionedit.eval_harness.scores.timing import timing, write_timing
 from fashionedit.metrics import load_metrics
+from fashionedit.metrics.paper_metrics import PAPER_IDS
 from fashionedit.metrics.registry import PAPER_METRICS
 from fashionedit.types import Sample
 
@@ -345,6 +353,16 @@ def test_the_file_is_sorted_json_without_times(source: ScoredSource, tmp_path: P
     assert list(found) == sorted(found)
     assert found["schema_version"] == 2
     assert not {"seconds", "time", "sessions"} & set(text.replace('"', " ").split())
+
+
+def test_columns_can_be_left_out_and_ordered(source: ScoredSource, tmp_path: Path) -> None:
+    results = build(DrawnRun(tmp_path, source), source)
+    fewer = with_columns(results, ("psnr", "cosine", "not there"))
+    assert fewer.metric_ids == ("psnr", "cosine")
+    write_results(fewer, tmp_path / "results.json")
+    assert read_results(tmp_path / "results.json") == fewer
+    assert fewer.rows[1].scores["psnr"] == results.rows[1].scores["psnr"]
+    assert with_columns(fewer, PAPER_IDS).metric_ids == ("cosine", "psnr")
 
 
 def test_every_primary_score_can_be_recomputed_from_the_file(source: ScoredSource, tmp_path: Path) -> None:
