@@ -21,12 +21,11 @@ from fashionedit.runtime.costs import LEDGER_FILE, CostTracker
 from fashionedit.runtime.progress import Bar
 from fashionedit.runtime.worker_pool import FIRST_OUTCOMES
 
-from .analyse.conversation import spent_usd
 from .analyse.stage import analyse, check_price, read_answers
 from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
 from .crops import Cut, cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
-from .generate import DraftMaker, OpenAIDrafts, generate, spent, throughput
+from .generate import DraftMaker, OpenAIDrafts, generate, throughput
 from .generate.stage import check_draft_price
 from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
 from .leaks import LeakReport
@@ -37,7 +36,7 @@ from .photos.sources import LimitedSource, in_share
 from .preflight import Outstanding, check_places, check_room, check_split, outstanding
 from .provenance import is_deepfashion, made_with, provenance_of
 from .split import SplitList, assign
-from .stage_store import Funnel, FunnelStep, StageRecord, StageStore, check_reasons
+from .stage_store import Funnel, FunnelStep, StageRecord, StageStore, check_reasons, spent
 from .work_folder import (
     WorkFolder,
     check_settings,
@@ -83,7 +82,7 @@ class Build:
         self.budget = CostTracker(
             work.path / LEDGER_FILE,
             limit=budget,
-            before=lambda: spent(work.store("generate")) + spent_usd(work.store("analyse")),
+            before=lambda: spent(work.store("generate")) + spent(work.store("analyse")),
         )
         self._bars = bars
         self._tell = tell

@@ -163,15 +163,6 @@ def is_blank(drawing: Image.Image) -> bool:
     return extremes == (255, 255)
 
 
-def describe_sketch() -> dict[str, str]:
-    """Returns what a sketch's pixels depend on beside the crop, for a manifest.
-
-    Raises:
-        MissingExtraError: The extra `sketch` is not installed.
-    """
-    return {"sketch": SKETCH_VERSION, "opencv": str(_opencv().__version__)}
-
-
 def _opencv() -> Any:
     try:
         import cv2

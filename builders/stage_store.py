@@ -1,7 +1,7 @@
 """What a stage has finished, on disk: one record for each photograph, which is the commit marker.
 
     <folder>/records/<aa>/<id>.json      written whole, after everything it names
-    <folder>/files/<aa>/<name>           images and raw answers
+    <folder>/files/<aa>/<name>           images
     <folder>/superseded/<aa>/<id>.<key>.json   records that were paid for, under the first 16 digits of an older key
 
 A process killed at any moment leaves a record that is whole or none. Several processes may work on one folder as long
@@ -155,14 +155,6 @@ class StageStore:
         """Returns where the image with this digest is."""
         return self.folder / "files" / digest[:2] / f"{digest}.png"
 
-    def put_bytes(self, data: bytes, suffix: str) -> str:
-        """Keeps the bytes; returns the path relative to the stage's folder, which names them by their hash."""
-        digest = hashlib.sha256(data).hexdigest()
-        name = f"files/{digest[:2]}/{digest}.{suffix}"
-        if not (self.folder / name).is_file():
-            write_atomically(self.folder / name, data)
-        return name
-
     def _record_path(self, identity: str) -> Path:
         check_id(identity)
         fan = hashlib.sha256(identity.encode()).hexdigest()[:2]
@@ -179,6 +171,15 @@ class StageStore:
             return None
         except (ValidationError, OSError) as error:
             raise InvalidDataError(f"{path} can't be understood; delete it to have it made again") from error
+
+
+def spent(store: StageStore) -> float:
+    """Returns the USD that the stage has spent as far as prices are known, failures and earlier tries included.
+
+    Raises:
+        InvalidDataError: A record's file can't be understood.
+    """
+    return sum(float(record.data.get("usd") or 0.0) for record in store.records())
 
 
 def is_named(record: StageRecord, reasons: Sequence[str]) -> bool:

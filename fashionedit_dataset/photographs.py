@@ -51,7 +51,7 @@ class Photographs:
             )
         self._files: dict[str, list[Path]] = {}
         found: list[Path] = []
-        for path in _walk(self.folder):
+        for path in walk_files(self.folder):
             if path.suffix.lower() in SUFFIXES:
                 self._files.setdefault(safe_id(path.stem), []).append(path)
             elif path.name in (*_CAPTION_FILES, _HUB_ROWS) or path.suffix.lower() == ".csv":
@@ -138,7 +138,7 @@ class Photographs:
 
 def holds_photographs(folder: Path) -> bool:
     """Returns whether a photograph lies in the folder, at any depth."""
-    return any(path.suffix.lower() in SUFFIXES for path in _walk(folder))
+    return any(path.suffix.lower() in SUFFIXES for path in walk_files(folder))
 
 
 def read_captions(path: Path) -> dict[str, str]:
@@ -276,15 +276,18 @@ class NamedFiles:
         return self._entries[folder]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yields the files below a folder in an order that depends on their names only; hidden ones are passed over."""
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Yields the files below a folder in an order that depends on their names only.
+
+    Hidden ones and the folders that macOS puts into archives are passed over; links are followed, circles are not.
+    """
     seen: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         if (place := str(Path(root).resolve())) in seen:  # a link that leads back
             folders.clear()
             continue
         seen.add(place)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
 

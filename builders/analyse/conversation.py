@@ -213,11 +213,6 @@ def analysed(pair: Pair, record: StageRecord) -> Analysed:
         raise InvalidDataError(f"the record of {record.id} holds no three differences ({error})") from error
 
 
-def spent_usd(store: StageStore) -> float:
-    """Returns what the answers in the store have cost, USD, as far as prices were known; earlier runs are in it."""
-    return float(sum(record.data.get("usd") or 0.0 for record in store.records()))
-
-
 def _stored(record: StageRecord) -> Differences:
     found: Sequence[dict[str, Any]] = record.data["differences"]
     return tuple((str(entry["description"]), Box.from_box_2d(entry["box_2d"])) for entry in found)

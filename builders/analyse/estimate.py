@@ -16,15 +16,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from fashionedit.builders.photo import Pair
-from fashionedit.builders.stage_store import StageStore
-
 from .analyst import Analyst
-from .conversation import Conversation
 from .service import answer_schema
 
 OUTPUT_TOKENS = 220
@@ -94,14 +90,6 @@ def estimate(
     price = analyst.price
     usd = None if price is None else price.cost(input_tokens=tokens, output_tokens=answers)
     return Estimate(calls, tokens, answers, usd)
-
-
-def pending(pairs: Iterable[Pair], analyst: Analyst, store: StageStore) -> Iterator[Pair]:
-    """Yields the pairs that an analysis would ask about: those without a record that says how it ended."""
-    for pair in pairs:
-        conversation = Conversation.resume(pair.photo.id, analyst.key(pair), store)
-        if conversation.settled(analyst.max_repairs) is None:
-            yield pair
 
 
 def request_tokens(analyst: Analyst, sizes: Sequence[Size], exchanges: Sequence[tuple[str, str]] = ()) -> int:

@@ -158,9 +158,6 @@ def _joined(texts: Any) -> str:
     return "".join(text for text in texts if text)[:MAX_TEXT]
 
 
-ENDPOINTS = {"chat": "/chat/completions", "responses": "/responses"}
-"""The path of each API, from the service's base URL on."""
-
 _SCHEMA_NAME = "three_differences"
 
 

@@ -6,7 +6,7 @@ from .diffusers_drafts import PRESETS, DiffusersDrafts, Preset
 from .drafting import DraftFinder, DraftMaker, DraftRequest, DraftResult, draft_seed
 from .makers import FolderDrafts, make_drafts
 from .openai_drafts import OpenAIDrafts
-from .stage import generate, spent, throughput
+from .stage import generate, throughput
 
 __all__ = [
     "PRESETS",
@@ -21,6 +21,5 @@ __all__ = [
     "draft_seed",
     "generate",
     "make_drafts",
-    "spent",
     "throughput",
 ]

@@ -71,15 +71,6 @@ def throughput(store: StageStore) -> float | None:
     return len(seconds) / sum(seconds) if seconds else None
 
 
-def spent(store: StageStore) -> float:
-    """Returns the USD that the stage has spent, failures and earlier tries included.
-
-    Raises:
-        InvalidDataError: A record's file can't be understood.
-    """
-    return sum(float(record.data.get("usd") or 0.0) for record in store.records())
-
-
 _Status = Literal["kept", "dropped", "failed"]
 
 

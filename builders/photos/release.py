@@ -91,7 +91,6 @@ def compare_selections(
     ready: Mapping[str, float],
     computed: Mapping[str, float],
     *,
-    kept_ready: Collection[str] | None = None,
     kept_computed: Collection[str],
 ) -> SelectionReport:
     """Returns how a ready selection differs from a computed one.
@@ -99,10 +98,9 @@ def compare_selections(
     Args:
         ready: Scores of the ready one by id.
         computed: Scores of ours by id, of those not kept too.
-        kept_ready: What the ready one selects; everything it has a score for by default.
         kept_computed: What ours selects.
     """
-    theirs, ours = set(ready if kept_ready is None else kept_ready), set(kept_computed)
+    theirs, ours = set(ready), set(kept_computed)
     differences = {
         identity: computed[identity] - ready[identity] for identity in sorted(ready.keys() & computed.keys())
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 from fashionedit.builders.photo import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES
-from fashionedit.photographs import stem_of
+from fashionedit.photographs import stem_of, walk_files
 from fashionedit.types import check_id, safe_id
 
 
@@ -34,7 +33,7 @@ class FileTree:
                 f"{root} {'is no folder' if root.exists() else 'does not exist'}; check the path of the photographs"
             )
         self.root = root
-        self.files = tuple(sorted(_walk(root), key=lambda path: path.relative_to(root).parts))
+        self.files = tuple(sorted(walk_files(root), key=lambda path: path.relative_to(root).parts))
 
     def named(self, name: str) -> Path | None:
         """Returns the file of this name that lies highest; None without one."""
@@ -59,17 +58,6 @@ class FileTree:
 
     def _highest(self, paths: Iterable[Path]) -> Path | None:
         return min(paths, key=lambda path: (len(path.parts), path.as_posix()), default=None)
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        if (place := str(Path(folder).resolve())) in seen:
-            folders.clear()
-            continue
-        seen.add(place)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 FIELDS = ("image", "caption", "id", "gender", "category", "garment_id", "view", "draft")

@@ -16,10 +16,9 @@ import pytest
 from lmm_pairs import asked_about, make_pairs, outcomes, toy_analyst
 from lmm_server import Call, Fault, serving
 
-from fashionedit.builders.analyse.conversation import spent_usd
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.photo import Pair
-from fashionedit.builders.stage_store import StageStore
+from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.runtime.costs import CostTracker
 
 HERE = Path(__file__).parent
@@ -80,10 +79,10 @@ def test_a_run_killed_in_the_middle_of_calls_pays_for_no_more_than_was_under_way
         assert (done.returncode, done.stdout) == (0, f"{PAIRS}\n"), done.stderr
         assert answers(tmp_path / "killed") == PAIRS + len(broken) <= server.calls
         assert server.calls <= answers(tmp_path / "killed") + 3 * CONCURRENCY
-        told, lost = spent_usd(StageStore(tmp_path / "killed")), server.calls - answers(tmp_path / "killed")
-        spent = CostTracker(tmp_path / "killed" / "ledger.jsonl").spent
-        assert told < spent  # what was paid for and lost counts in full,
-        assert spent < told + (lost + 3 * CONCURRENCY) * 0.02  # and nothing else does
+        told, lost = spent(StageStore(tmp_path / "killed")), server.calls - answers(tmp_path / "killed")
+        charged = CostTracker(tmp_path / "killed" / "ledger.jsonl").spent
+        assert told < charged  # what was paid for and lost counts in full,
+        assert charged < told + (lost + 3 * CONCURRENCY) * 0.02  # and nothing else does
 
         whole = StageStore(tmp_path / "whole")
         list(analyse(pairs, toy_analyst(server.url), whole))

@@ -12,11 +12,9 @@ from lmm_pairs import asked_about, make_pairs, outcomes, toy_analyst
 from lmm_server import SHAPES, Call, Fault, differences_of, serving, shaped
 
 from fashionedit.builders.analyse.analyst import PAPER, REFERENCE, Analyst
-from fashionedit.builders.analyse.conversation import spent_usd
-from fashionedit.builders.analyse.estimate import pending
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.photo import Analysed, Pair
-from fashionedit.builders.stage_store import StageStore
+from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
 from fashionedit.runtime.costs import CostTracker, Price
 from fashionedit.runtime.worker_pool import FAILURES_IN_A_ROW, CommonFailureError
@@ -71,7 +69,6 @@ def test_pairs_come_back_in_their_order_with_three_differences(pairs: list[Pair]
         assert [found(sample) for sample in results] == [differences_of(asked_about(pair)) for pair in pairs]
         assert server.calls == 6
         assert seen == [(done, 6) for done in range(1, 7)]
-        assert list(pending(pairs, analyst, store)) == []
 
         again = list(analyse(iter(pairs), analyst, store, progress=lambda *at: seen.append(at)))
         assert again == results
@@ -90,7 +87,7 @@ def test_the_record_tells_what_was_said_by_whom_and_what_it_took(pairs: list[Pai
     read, written = turn["reply"]["input_tokens"], turn["reply"]["output_tokens"]
     assert turn["reply"]["cached_tokens"] == 128
     assert record.data["usd"] == pytest.approx(((read - 128) * 0.4 + 128 * 0.1 + written * 1.6) / 1e6)
-    assert spent_usd(store) == record.data["usd"]
+    assert spent(store) == record.data["usd"]
     assert [image["format"] for image in record.data["images"]] == ["jpeg", "png"]
     assert body["temperature"] == 0
     assert body["model"] == "gpt-4.1-mini"
@@ -333,13 +330,13 @@ def test_the_budget_stops_in_time(tmp_path: Path, store: StageStore) -> None:
         with pytest.raises(BudgetSpentError, match="higher --budget"):
             list(analyse(many, analyst, store, budget=budget))
         assert 0.008 < budget.spent <= 0.01
-        assert spent_usd(store) == pytest.approx(budget.spent)
+        assert spent(store) == pytest.approx(budget.spent)
         before = server.calls
         assert before == sum(record.status == "kept" for record in store.records())
-        more = CostTracker(limit=1.0, before=lambda: spent_usd(store))
+        more = CostTracker(limit=1.0, before=lambda: spent(store))
         assert len(list(analyse(many, analyst, store, budget=more))) == 30
         assert server.calls == 30
-        assert more.spent == pytest.approx(spent_usd(store))
+        assert more.spent == pytest.approx(spent(store))
 
 
 def test_a_budget_wants_a_price(pairs: list[Pair], store: StageStore) -> None:
@@ -465,12 +462,12 @@ def test_answers_that_are_all_of_no_use_are_not_all_paid_for(tmp_path: Path) -> 
             ):
                 list(analyse(many, toy_analyst(server.url), store, budget=budget))
             assert server.calls == session * 8 * 3
-    before = spent_usd(store)
+    before = spent(store)
     assert budget.spent == pytest.approx(before)
     with serving() as server:
         found = analyse(many, toy_analyst(server.url), store, budget=budget, retry=["no_three_valid_differences"])
         assert len(list(found)) == 20
-    assert budget.spent == CostTracker(ledger).spent == pytest.approx(before + spent_usd(store))
+    assert budget.spent == CostTracker(ledger).spent == pytest.approx(before + spent(store))
     assert len(list(store.folder.glob("superseded/*/*.json"))) == 16
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from fashionedit.builders.crops import SKETCH_VERSION, cut_crops, describe_sketch, is_blank, sketch
+from fashionedit.builders.crops import cut_crops, is_blank, sketch
 from fashionedit.builders.photo import Analysed, Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError
@@ -175,12 +175,6 @@ def test_grey_and_transparent_crops_are_drawn_as_a_person_sees_them(crops: list[
     assert pixel_digest(sketch(clear)) == pixel_digest(sketch(laid))
     grey = crops[0].convert("L")
     assert pixel_digest(sketch(grey)) == pixel_digest(sketch(grey.convert("RGB")))
-
-
-def test_a_manifest_can_say_what_drew_the_lines() -> None:
-    import cv2
-
-    assert describe_sketch() == {"sketch": SKETCH_VERSION, "opencv": cv2.__version__}
 
 
 def test_without_opencv_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,12 +27,11 @@ from fashionedit.builders.generate import (
     drafting,
     generate,
     make_drafts,
-    spent,
     throughput,
 )
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import stage
-from fashionedit.builders.stage_store import StageRecord, StageStore
+from fashionedit.builders.stage_store import StageRecord, StageStore, spent
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.images import pixel_digest, read_image
 from fashionedit.types import safe_id

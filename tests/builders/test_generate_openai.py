@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from images_server import USAGE, ImagesServer, drawn
 
-from fashionedit.builders.generate import DraftRequest, DraftResult, OpenAIDrafts, draft_seed, generate, spent
+from fashionedit.builders.generate import DraftRequest, DraftResult, OpenAIDrafts, draft_seed, generate
 from fashionedit.builders.photo import Photo
-from fashionedit.builders.stage_store import StageStore
+from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
 from fashionedit.images import pixel_digest
 from fashionedit.runtime.costs import CostTracker

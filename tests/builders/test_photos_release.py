@@ -208,7 +208,7 @@ def test_two_selections_are_compared() -> None:
 
 
 def test_selections_without_a_common_score_are_compared_by_their_ids() -> None:
-    report = compare_selections({"a": 90.0, "b": 80.0}, {"c": 88.0}, kept_ready=["a"], kept_computed=["c"])
+    report = compare_selections({"a": 90.0}, {"c": 88.0}, kept_computed=["c"])
     assert (report.both, report.only_ready, report.only_computed) == (0, ("a",), ("c",))
     assert report.mean_difference is report.largest_difference is report.largest_at is None
     assert report.sentence.endswith("1 only in the recomputed one; no photograph has a score from both")

@@ -67,15 +67,12 @@ def test_a_key_depends_on_every_part_and_on_no_order() -> None:
         stage_key("toy", score=float("nan"))
 
 
-def test_images_and_bytes_are_kept_once_under_what_they_hold(tmp_path: Path) -> None:
+def test_images_are_kept_once_under_what_they_hold(tmp_path: Path) -> None:
     store = StageStore(tmp_path)
     image = Image.new("RGB", (9, 7), "teal")
     digest = store.put_image(image)
     assert digest == pixel_digest(image) == store.put_image(image.copy())
     assert read_image(store.image_path(digest)).size == (9, 7)
-    name = store.put_bytes(b"an answer", "txt")
-    assert store.put_bytes(b"an answer", "txt") == name
-    assert (tmp_path / name).read_bytes() == b"an answer"
 
 
 def test_a_record_that_is_no_record_is_named(tmp_path: Path) -> None:
