@@ -7,8 +7,8 @@ gets SIGKILL at a random moment: half of them at any moment of the undisturbed d
 written. After at most `IN_A_ROW` kills the command may come to its end, is compared, and starts over in a new folder.
 Services are real servers on loopback that count calls and money. Compared are:
 
-- bytes: every file has the bytes of the undisturbed one. Excluded are sessions, the ledger (compared below), the lock, the
-  cache of embeddings (what is scored with it is compared), the random key of a run's request ids, and the field
+- bytes: every file has the bytes of the undisturbed one. Excluded are sessions, the ledger (compared below), the lock,
+  the cache of embeddings (what is scored with it is compared), the random key of a run's request ids, and the field
   `seconds` of JSON files;
 - leftovers: after the command ended well, its folder, cache and temporary folder hold the same names as the
   undisturbed ones (but for the files that SQLite keeps beside the cache of embeddings while it is open);
