@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, StringConstraints
 
 from fashionedit.data import find_folder
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
-from fashionedit.eval_harness.scores.result_models import Results
+from fashionedit.eval_harness.scores.result_models import Metric
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.manifest import MANIFEST_FILE, read_manifest
 from fashionedit.metrics.encoder import CLIP_IDENTITY, CLIP_REPOSITORY
@@ -147,12 +148,12 @@ OFFICIAL_FINGERPRINT = {
 """`load_encoder("clip")` in fp32, on any device: there they agree to 1e-6."""
 
 
-def fingerprint_differences(results: Results) -> list[str]:
+def fingerprint_differences(metrics: Iterable[Metric]) -> list[str]:
     """Returns one clause for each field in which the metrics are not the leaderboard's; none where they are."""
     wanted = {"clip": OFFICIAL_FINGERPRINT, "clip_star": OFFICIAL_FINGERPRINT, "psnr": PSNR_FINGERPRINT}
-    found = {metric.id: metric for metric in results.metrics}
+    found = {metric.id: metric for metric in metrics}
     if set(found) != set(wanted):
-        encoder = next((metric.encoder for metric in results.metrics if metric.encoder), "no encoder")
+        encoder = next((metric.encoder for metric in found.values() if metric.encoder), "no encoder")
         return [f"encoder: {encoder}, wanted {CLIP_REPOSITORY}"]
     clauses = []
     for id, fingerprint in wanted.items():

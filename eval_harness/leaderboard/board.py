@@ -17,12 +17,12 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.scores.intervals import INTERVALS
 from fashionedit.eval_harness.scores.labels import short_label
-from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Kind, Results, Row, Score
+from fashionedit.eval_harness.scores.primary_scores import BREAKDOWNS, breakdown, groups
+from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Kind, MeasureValue, Results, Row, Score
 
 from .benchmark import Benchmark, benchmark_name, find_benchmark, results_repository
-from .bundle import Bundle, Contents, evidence_place
+from .bundle import Bundle, evidence_place
 from .hub import HubEntry, HubState, SubmittedBundle, fetch_bundles, find_bundles, hub_entries
-from .recomputing import rebuilt_rows
 from .submission import last_rows
 from .verification import check_bundle
 
@@ -173,16 +173,12 @@ class _Standing:
     """A bundle that contradicts itself nowhere."""
 
     place: str
-    contents: Contents
+    bundle: Bundle
     verified: bool
 
     @property
-    def bundle(self) -> Bundle:
-        return self.contents.bundle
-
-    @property
     def results(self) -> Results:
-        return self.contents.results
+        return self.bundle.results
 
 
 def build_board(
@@ -208,17 +204,17 @@ def build_board(
     standing: list[_Standing] = []
     for one in bundles:
         try:
-            verdict, contents = check_bundle(one.folder)
+            verdict = check_bundle(one.folder)
         except InvalidDataError as error:
             refused.append(Refused(place=one.place, reasons=(f"{error}.",)))
             continue
         reasons = list(verdict.problems)
         if not reasons and evidence_place(verdict.bundle) != one.place:
             reasons.append(f"It belongs to {evidence_place(verdict.bundle)}.")
-        if reasons or contents is None:
+        if reasons:
             refused.append(Refused(place=one.place, reasons=tuple(reasons)))
         else:
-            standing.append(_Standing(one.place, contents, one.verified == verdict.bundle.checksum))
+            standing.append(_Standing(one.place, verdict.bundle, one.verified == verdict.bundle.checksum))
     if not standing:
         raise InvalidDataError(
             f"{results_repository} holds no bundle that could stand on a board ({len(refused):,} were refused); send "
@@ -412,12 +408,7 @@ def _unsupported(hub: Sequence[HubEntry], rows: Sequence[BoardRow]) -> Iterator[
             yield Unsupported(model=entry.model, task=entry.task, value=entry.value, state=entry.state)
 
 
-CLASSES = ("category", "gender", "view")
-
-UNKNOWN = "–"
-
-
-def value_of(score: Score) -> Value:
+def value_of(score: Score | MeasureValue) -> Value:
     """Returns the primary score with its interval."""
     return Value(mean=score.mean, low=score.low, high=score.high)
 
@@ -425,35 +416,29 @@ def value_of(score: Score) -> Value:
 def class_scores(results: Results, rows: list[Row]) -> dict[int, tuple[ClassScore, ...]]:
     """Returns the scores over each class of samples, for each of the rows by its index in the list.
 
+    A class that all samples are of is the whole, and left out.
+
     Args:
         rows: Some of the results' own.
     """
-    places = [results.rows.index(row) for row in rows]
-    needed = [place for place, row in enumerate(results.rows) if place in places or row.kind in ("floor", "ceiling")]
+    wanted = [place for place, row in enumerate(results.rows) if row in rows or row.kind == "floor"]
     fewer = results.model_copy(
         update={
-            "rows": tuple(results.rows[place] for place in needed),
-            "row_samples": tuple(results.row_samples[place] for place in needed),
+            "rows": tuple(results.rows[place] for place in wanted),
+            "row_samples": tuple(results.row_samples[place] for place in wanted),
         }
     )
+    numbers = {wanted.index(results.rows.index(row)): number for number, row in enumerate(rows)}
     found: dict[int, list[ClassScore]] = {number: [] for number in range(len(rows))}
-    for by, value, ids, garments in _groups(results):
-        made = [rebuilt for _, rebuilt in rebuilt_rows(fewer, ids)]
-        for number, place in enumerate(places):
-            row = made[needed.index(place)]
-            scores = {metric: value_of(score) for metric, score in row.scores.items()}
-            found[number].append(ClassScore(by=by, value=value, n=len(ids), garments=garments, scores=scores))
+    for by in sorted(BREAKDOWNS):
+        parts = breakdown(fewer, by) if len(groups(results, by)) > 1 else ()
+        for part in parts:
+            if part.row in numbers:
+                scores = {metric: value_of(score) for metric, score in part.scores.items()}
+                found[numbers[part.row]].append(
+                    ClassScore(by=by, value=part.value, n=part.n, garments=part.garments, scores=scores)
+                )
     return {number: tuple(scores) for number, scores in found.items()}
-
-
-def _groups(results: Results) -> Iterator[tuple[str, str, set[str], int]]:
-    for by in CLASSES:
-        values = sorted({getattr(sample, by) or UNKNOWN for sample in results.samples})
-        if len(values) < 2:
-            continue  # one class is the whole
-        for value in values:
-            members = [sample for sample in results.samples if (getattr(sample, by) or UNKNOWN) == value]
-            yield by, value, {sample.id for sample in members}, len({sample.garment for sample in members})
 
 
 def gather_board(repo: str | None, dataset_repo: str | None, *, token: str | None = None) -> Board:

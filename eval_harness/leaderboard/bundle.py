@@ -1,74 +1,116 @@
-"""The evidence of a submission: what is in a bundle, how one is read, and that its files are the ones it names.
+"""The evidence of a submission, one file: `bundle.json`.
 
-    bundle.json       who, on which benchmark, the SHA-256 of every other file, and of its own content
-    results.json      the results, with every score of every sample
-    scores.parquet    the run's own scores, one row per sample, protocol and round
-    outputs.json      the pixel digest of every image that the editor returned
-    parameters.json   the effective parameters and model versions of the edits
-    packages.json     the package versions of the run's sessions
-
-No photograph, no crop and no caption is in it.
+It holds each fact once: who, on which benchmark, the run, its samples with every scored picture's digest and scores,
+how every round ended, and what the edits were made with. Means, intervals, gains, counts and curves are not in it:
+`Bundle.results` computes them. No photograph, no crop and no caption is in it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from io import BytesIO
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, StringConstraints
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.running.records import RunIdentity
+from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.eval_harness.scores.results import to_json
+from fashionedit.eval_harness.scores.aggregation import Method, measure_value, rows_of
+from fashionedit.eval_harness.scores.intervals import INTERVALS
+from fashionedit.eval_harness.scores.measures import measure_limits
+from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
+from fashionedit.eval_harness.scores.result_models import (
+    DatasetFacts,
+    Kind,
+    Measure,
+    Metric,
+    Results,
+    Row,
+    RowSamples,
+    ScoredSample,
+)
+from fashionedit.eval_harness.scores.results import readable_json, run_prompt
+from fashionedit.eval_harness.scores.scoring import Scores
 from fashionedit.files import parse_model, read_regular, write_atomically
+from fashionedit.metrics.paper_metrics import THRESHOLDS
 from fashionedit.owned_folders import new_folder
-from fashionedit.parquet import ParquetReader
 
-from .benchmark import Benchmark, Digest, RepositoryId, fingerprint_differences
+from .benchmark import Benchmark, Commit, Digest, RepositoryId, fingerprint_differences
 from .provenance import EffectiveParameters, PackageVersions, effective_parameters, package_sets
 
 BUNDLE_FILE = "bundle.json"
-RESULTS_FILE = "results.json"
-SCORES_FILE = "scores.parquet"
-OUTPUTS_FILE = "outputs.json"
-PARAMETERS_FILE = "parameters.json"
-PACKAGES_FILE = "packages.json"
-
-FILES = (OUTPUTS_FILE, PACKAGES_FILE, PARAMETERS_FILE, RESULTS_FILE, SCORES_FILE)
-"""All of a bundle but `bundle.json`."""
 
 LARGEST = 64_000_000
-"""The largest file that is read, in bytes; a thousand samples take about a fiftieth of it."""
+"""The largest bundle that is read, in bytes; a thousand samples take about a twentieth of it."""
 
 SUBMISSIONS = "submissions"
 """The folder of the results repository that holds the bundles."""
 
 _PLACE_OF_THE_NAMELESS = "_"  # no owner on the Hub can be called so
 
-OwnName = Annotated[str, StringConstraints(min_length=1, max_length=96)]
-Model = TypeVar("Model", bound=BaseModel)
-
 
 class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class BundledFile(_Stored):
-    """One file of a bundle: SHA-256 and size in bytes."""
+class BundledPicture(_Stored):
+    """One picture of a sample: pixel digest, and its score by each metric that is no share, in the metric's unit."""
 
-    sha256: Digest
-    size: NonNegativeInt
+    digest: Digest
+    scores: dict[str, FiniteFloat]
+
+
+class BundledSample(ScoredSample):
+    """One sample, with every picture that was scored against its original, the draft and the original included."""
+
+    pictures: tuple[BundledPicture, ...]
+
+
+class BundledMethod(_Stored):
+    """Whose rows they are, for the rows that every table has; the fields mean what they mean in `Row`."""
+
+    method: str
+    editor: str
+    fingerprint: str
+    kind: Kind
+    privileged: bool
+    prompt: str
+
+
+class BundledRow(_Stored):
+    """One method in one protocol after one round.
+
+    Args:
+        method: None for the run's own rows.
+        status: How the round ended, sample by sample.
+        pictures: Which of the sample's pictures the round gave; None where it gave none, and the last one stands.
+        measures: The measures by id, sample by sample.
+        control_gaps: See `Row.control_gaps`.
+        repeats: For each metric the primary scores with the other seeds.
+    """
+
+    method: BundledMethod | None
+    protocol: str
+    round: int
+    status: tuple[str, ...]
+    pictures: tuple[NonNegativeInt | None, ...]
+    measures: dict[str, tuple[FiniteFloat | None, ...]] = {}
+    control_gaps: dict[str, FiniteFloat] = {}
+    repeats: dict[str, tuple[FiniteFloat, ...]] = {}
+
+    @property
+    def place(self) -> str:
+        """Which row it is, in words."""
+        return f"{self.method.method + ', ' if self.method else ''}{self.protocol} round {self.round}"
 
 
 class Bundle(_Stored):
@@ -77,19 +119,44 @@ class Bundle(_Stored):
     Args:
         name: How tables call the model: its repository, or the name of a service's model that has none.
         model: The model's repository on the Hub; None for one without.
-        official: Whether the leaderboard's own encoder made the scores; others never stand among the ranked ones.
-        files: The other files.
-        checksum: SHA-256 of all the rest of `bundle.json`. It tells a slip from a whole file, and stops nobody.
+        repository, revision: The benchmark: a dataset repository at one commit.
+        mean_box_area, originals: See `DatasetFacts`.
+        parameters: What the edits were made with, by protocol.
+        sessions: The package versions with which the run was started.
+        checksum: SHA-256 of all the rest. It tells a slip from a whole file, and stops nobody.
     """
 
-    schema_version: Literal[1] = 1
-    name: OwnName
+    schema_version: Literal[2] = 2
+    name: Annotated[str, StringConstraints(min_length=1, max_length=96)]
     model: RepositoryId | None
-    benchmark: Benchmark
+    repository: RepositoryId
+    revision: Commit
     run: RunIdentity
-    official: bool
-    files: dict[str, BundledFile]
-    checksum: Digest
+    mean_box_area: FiniteFloat
+    originals: str
+    metrics: tuple[Metric, ...]
+    measures: tuple[Measure, ...]
+    samples: tuple[BundledSample, ...]
+    rows: tuple[BundledRow, ...]
+    parameters: dict[str, EffectiveParameters]
+    sessions: tuple[PackageVersions, ...]
+    checksum: Digest = "0" * 64
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """What was run."""
+        return Benchmark(
+            repository=self.repository,
+            revision=self.revision,
+            split=self.run.split,
+            samples=len(self.samples),
+            manifest=self.run.manifest,
+        )
+
+    @property
+    def official(self) -> bool:
+        """Whether the leaderboard's own encoder made the scores; others never stand among the ranked ones."""
+        return not fingerprint_differences(self.metrics)
 
     @property
     def track(self) -> str:
@@ -100,87 +167,290 @@ class Bundle(_Stored):
         parts += ["other-encoder"] * (not self.official)
         return "-".join(parts)
 
+    @property
+    def outputs(self) -> Iterator[tuple[str, str, int, str]]:
+        """Sample, protocol, round and pixel digest of each picture that the editor returned."""
+        for row in self.rows:
+            for sample, number in zip(self.samples, row.pictures, strict=True):
+                if row.method is None and number is not None:
+                    yield sample.id, row.protocol, row.round, sample.pictures[number].digest
 
-class Output(_Stored):
-    """An image that the editor returned: pixel digest and size in pixels (width, height)."""
+    @cached_property
+    def results(self) -> Results:
+        """The results that follow from it, by the code that computes those of a run; `shape_problems` must be none."""
+        pairs = [pair for group in _groups(self.rows) for pair in self._scored(group)]
+        rows = dict(pairs)
+        ordered = [rows[id(row)] for row in self.rows]
+        return Results(
+            protocol_version=self.run.protocol_version,
+            runs=(self.run,),
+            dataset=DatasetFacts(
+                name=self.repository,
+                split=self.run.split,
+                samples=len(self.samples),
+                garments=len({sample.garment for sample in self.samples}),
+                manifest=self.run.manifest,
+                control_set=self.run.control_set,
+                mean_box_area=self.mean_box_area,
+                originals=self.originals,
+            ),
+            metrics=self.metrics,
+            measures=self.measures,
+            interval=INTERVALS,
+            thresholds=THRESHOLDS,
+            rows=tuple(row for row, _ in ordered),
+            samples=tuple(ScoredSample(**sample.model_dump(exclude={"pictures"})) for sample in self.samples),
+            row_samples=tuple(samples for _, samples in ordered),
+        )
 
-    sample: str
-    protocol: str
-    round: int
-    digest: Digest
-    size: tuple[PositiveInt, PositiveInt]
+    def _scored(self, group: list[BundledRow]) -> Iterator[tuple[int, tuple[Row, RowSamples]]]:
+        """Yields the rows of one method in one protocol as results have them, by the `id` of the bundle's row."""
+        first, editor = group[0], self.run.editor
+        method, prompt = Method(0, editor.name, editor.name, editor.fingerprint, "editor", False, editor.supplied), ""
+        if (shared := first.method) is not None:
+            prompt = shared.prompt
+            method = Method(
+                None, shared.method, shared.editor, shared.fingerprint, shared.kind, shared.privileged, False
+            )
+        else:
+            prompt = run_prompt(self.run, first.protocol)
+        last = {sample.id: digest for sample, digest in zip(self.samples, self.digests("floor"), strict=True)}
+        outcomes: dict[int, dict[str, RoundOutcome]] = {}
+        for row in sorted(group, key=lambda row: row.round):
+            for sample, status, number in zip(self.samples, row.status, row.pictures, strict=True):
+                if number is not None:
+                    last[sample.id] = sample.pictures[number].digest
+                ended = None if status == NOT_RUN else Status(status)
+                outcomes.setdefault(row.round, {})[sample.id] = RoundOutcome(
+                    sample.id,
+                    row.protocol,
+                    row.round,
+                    ended,
+                    ImageRef(last[sample.id], (0, 0), _never),
+                    number is not None,
+                )
+        source, scores = cast(SampleSource, _Source(self)), cast(Scores, _Scores(self))
+        made = {
+            row.round: (row, found) for row, found in rows_of(method, first.protocol, prompt, outcomes, source, scores)
+        }
+        garments = [sample.garment for sample in self.samples]
+        limits = {metric.id: metric.control_limit for metric in self.metrics}
+        for stored in group:
+            computed, found = made[stored.round]
+            facts = {
+                "control_gaps": stored.control_gaps,
+                "doubtful": tuple(id for id, gap in stored.control_gaps.items() if gap > (limits[id] or 0)),
+                "measures": {
+                    id: measure_value(values, garments, measure_limits(id)) for id, values in stored.measures.items()
+                },
+                "repeats": {id: (computed.scores[id].mean, *means) for id, means in stored.repeats.items()},
+            }
+            yield (
+                id(stored),
+                (computed.model_copy(update=facts), found.model_copy(update={"measures": stored.measures})),
+            )
+
+    def digests(self, kind: Kind) -> list[str]:
+        """Returns the digest of each sample's draft (`floor`) or original (`ceiling`)."""
+        row = next(row for row in self.rows if row.method is not None and row.method.kind == kind)
+        return [
+            sample.pictures[cast(int, number)].digest for sample, number in zip(self.samples, row.pictures, strict=True)
+        ]
 
 
-class Outputs(_Stored):
-    """`outputs.json`."""
+class _Source:
+    """The samples as a bundle has them, with as much as the aggregation asks for."""
 
-    schema_version: Literal[1] = 1
-    outputs: tuple[Output, ...]
+    def __init__(self, bundle: Bundle) -> None:
+        self.ids = tuple(sample.id for sample in bundle.samples)
+        self._facts = {sample.id: sample for sample in bundle.samples}
+        pictures = zip(bundle.digests("ceiling"), bundle.digests("floor"), strict=True)
+        self._digests = {
+            id: SimpleNamespace(original=original, draft=draft)
+            for id, (original, draft) in zip(self.ids, pictures, strict=True)
+        }
 
+    def digests(self, id: str) -> Any:
+        return self._digests[id]
 
-class Parameters(_Stored):
-    """`parameters.json`."""
-
-    schema_version: Literal[1] = 1
-    protocols: dict[str, EffectiveParameters]
-
-
-class Packages(_Stored):
-    """`packages.json`."""
-
-    schema_version: Literal[1] = 1
-    sessions: tuple[PackageVersions, ...]
+    def facts(self, id: str) -> Any:
+        return self._facts[id]
 
 
-def sealed(head: Mapping[str, Any]) -> Bundle:
-    """Returns the `bundle.json` with these fields and their checksum."""
-    unsealed = Bundle(**head, checksum="0" * 64)
-    return unsealed.model_copy(update={"checksum": _checksum(unsealed)})
+class _Scores:
+    """The scores as a bundle has them, by picture and original."""
+
+    thresholds = THRESHOLDS
+    measured = None
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.metrics = bundle.metrics
+        scales = {metric.id: metric.scale for metric in bundle.metrics}
+        self._values = {
+            (metric, picture.digest, original): value / scales[metric]
+            for sample, original in zip(bundle.samples, bundle.digests("ceiling"), strict=True)
+            for picture in sample.pictures
+            for metric, value in picture.scores.items()
+        }
+
+    def raw(self, metric: Metric, pair: tuple[str, str]) -> float:
+        return self._values[(metric.of or metric.id, *pair)]
+
+    def control(self, metric: Metric, pair: tuple[str, str]) -> None:
+        return None
 
 
-def _checksum(bundle: Bundle) -> str:
-    return hashlib.sha256(pretty_json(bundle.model_dump(mode="json", exclude={"checksum"}))).hexdigest()
+def _never() -> Any:
+    raise AssertionError("aggregation opens no image")
 
 
-def pretty_json(value: Any) -> bytes:
-    """Returns JSON that is the same text for the same content: sorted keys, one space of indent."""
-    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def _groups(rows: tuple[BundledRow, ...]) -> list[list[BundledRow]]:
+    groups: dict[tuple[BundledMethod | None, str], list[BundledRow]] = {}
+    for row in rows:
+        groups.setdefault((row.method, row.protocol), []).append(row)
+    return list(groups.values())
 
 
-def write_bundle(files: Mapping[str, bytes], folder: Path) -> None:
-    """Writes the files into the folder, all of them or none; an earlier bundle there gives way.
+def shape_problems(bundle: Bundle) -> Iterator[str]:
+    """Yields a sentence for each way in which the parts of a bundle do not fit together; without any it has results."""
+    n, metrics = len(bundle.samples), {metric.id: metric.range for metric in bundle.metrics if not metric.is_share}
+    if len({sample.id for sample in bundle.samples}) != n or not n:
+        yield "The bundle has no samples, or one twice."
+    for sample in bundle.samples:
+        if len({picture.digest for picture in sample.pictures}) != len(sample.pictures):
+            yield f"Sample {sample.id} has one picture twice."
+        for picture in sample.pictures:
+            if picture.scores.keys() != metrics.keys():
+                yield f"Sample {sample.id} has a picture without one score for each of {', '.join(sorted(metrics))}."
+            elif any(not low <= picture.scores[id] <= high for id, (low, high) in metrics.items()):
+                yield f"Sample {sample.id} has a picture with a score that is not possible."
+    statuses = {*(status.value for status in Status), NOT_RUN}
+    places = set()
+    for row in bundle.rows:
+        if {len(row.status), len(row.pictures), *map(len, row.measures.values())} != {n}:
+            yield f"The row {row.place} does not have one status, picture and measure for each of {n} samples."
+            continue
+        if unknown := set(row.status) - statuses:
+            yield f"The row {row.place} has the unknown status {min(unknown)!r}."
+        for sample, status, number in zip(bundle.samples, row.status, row.pictures, strict=True):
+            if (status == Status.OK) is (number is None) or (number or 0) >= len(sample.pictures):
+                found = "has no" if number is None else "names a"
+                yield f"Sample {sample.id}: {row.place} ended {status} and {found} picture."
+        if any(all(value is None for value in values) for values in row.measures.values()):
+            yield f"The row {row.place} has a measure without values."
+        if not row.control_gaps.keys() <= metrics.keys() or not row.repeats.keys() <= {
+            one.id for one in bundle.metrics
+        }:
+            yield f"The row {row.place} names a metric that the bundle does not have."
+        if row.protocol not in PROTOCOLS or not row.measures.keys() <= {one.id for one in bundle.measures}:
+            yield f"The row {row.place} has a protocol or a measure that there is not."
+        if all(status == NOT_RUN for status in row.status):
+            yield f"The row {row.place} has no round that was run."
+        place = (row.method, row.protocol, row.round)
+        if place in places:
+            yield f"The bundle has the row {row.place} twice."
+        places.add(place)
+    for kind, name in (("floor", "draft"), ("ceiling", "original")):
+        rows = [row for row in bundle.rows if row.method is not None and row.method.kind == kind]
+        if not rows or any(None in row.pictures for row in rows[:1]):
+            yield f"The bundle lacks the row of the {name}."
+
+
+def make_bundle(
+    run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark, *, name: str, model: str | None
+) -> Bundle:
+    """Returns the bundle of a scored run: always the same for the same records.
+
+    Args:
+        source: The dataset that the run was made on.
+        results: The run's own, as `score` wrote them.
+        benchmark: The dataset as it is published.
+        name: How tables call the model.
+        model: Its repository on the Hub, if it has one.
+    """
+    pictures: list[dict[str, BundledPicture]] = [{} for _ in results.samples]
+    rows = []
+    for row, found in zip(results.rows, results.row_samples, strict=True):
+        numbers: list[int | None] = []
+        for place, (status, digest) in enumerate(zip(found.status, found.digests, strict=True)):
+            if status == Status.OK:
+                scores = {metric: values[place] for metric, values in found.values.items()}
+                pictures[place].setdefault(digest, BundledPicture(digest=digest, scores=scores))
+            numbers.append(list(pictures[place]).index(digest) if status == Status.OK else None)
+        shared = BundledMethod(**{field: getattr(row, field) for field in BundledMethod.model_fields})
+        rows.append(
+            BundledRow(
+                method=None if row.run is not None else shared,
+                protocol=row.protocol,
+                round=row.round,
+                status=found.status,
+                pictures=tuple(numbers),
+                measures={id: found.measures[id] for id in row.measures},
+                control_gaps=row.control_gaps,
+                repeats={id: means[1:] for id, means in row.repeats.items()},
+            )
+        )
+    return sealed(
+        Bundle(
+            name=name,
+            model=model,
+            repository=benchmark.repository,
+            revision=benchmark.revision,
+            run=run.identity,
+            mean_box_area=results.dataset.mean_box_area,
+            originals=results.dataset.originals,
+            metrics=results.metrics,
+            measures=results.measures,
+            samples=tuple(
+                BundledSample(**sample.model_dump(), pictures=tuple(found.values()))
+                for sample, found in zip(results.samples, pictures, strict=True)
+            ),
+            rows=tuple(rows),
+            parameters=effective_parameters(run, source),
+            sessions=package_sets(run.path / "sessions.jsonl"),
+        )
+    )
+
+
+def sealed(bundle: Bundle) -> Bundle:
+    """Returns the bundle with the checksum of what it says."""
+    return bundle.model_copy(update={"checksum": checksum(bundle.model_dump(mode="json"))})
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of a `bundle.json`, without the one that is in it."""
+    rest = {name: value for name, value in content.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def bundle_json(bundle: Bundle) -> bytes:
+    """Returns the bundle as it is written: the same text for the same content."""
+    return readable_json(bundle.model_dump(mode="json")).encode()
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> None:
+    """Writes `bundle.json` into the folder; an earlier bundle there gives way.
 
     Raises:
         InvalidDataError: The folder holds something else.
     """
     with new_folder(folder, "submission", replace=True) as fresh:
-        for name, content in files.items():
-            write_atomically(fresh / name, content)
+        write_atomically(fresh / BUNDLE_FILE, bundle_json(bundle))
 
 
-def read_bundle(folder: Path) -> tuple[Bundle, dict[str, bytes]]:
-    """Returns what `bundle.json` says and the other files' content, each with the hash that it names.
+def read_bundle(folder: Path) -> Bundle:
+    """Returns what the `bundle.json` in a folder says, compared with nothing.
 
     Raises:
-        InvalidDataError: A file is missing, too large, not named, or not the one that was named.
+        InvalidDataError: It is missing, or no such file.
     """
-    bundle = read_head(folder)
     path = folder / BUNDLE_FILE
-    if _checksum(bundle) != bundle.checksum:
-        raise InvalidDataError(f"{path} was altered after the bundle was made: its checksum is another")
-    if sorted(bundle.files) != list(FILES):
-        named = ", ".join(sorted(bundle.files)) or "no files"
-        raise InvalidDataError(f"{path} names {named}; a bundle has {', '.join(FILES)}")
-    files = {}
-    for name, stated in bundle.files.items():
-        content = files[name] = _content(folder / name)
-        found = hashlib.sha256(content).hexdigest()
-        if found != stated.sha256 or len(content) != stated.size:
-            raise InvalidDataError(
-                f"{folder / name} has SHA-256 {found[:12]}…, {BUNDLE_FILE} names {stated.sha256[:12]}…: the file was "
-                "altered after the bundle was made"
-            )
-    return bundle, files
+    if not path.is_symlink() and not path.exists():
+        raise InvalidDataError(f"{folder} holds no {BUNDLE_FILE}; give a folder that `fashionedit submit` wrote")
+    try:
+        return parse_model(Bundle, read_regular(path, LARGEST, folder=path.parent), name=str(path))
+    except OSError as error:
+        raise InvalidDataError(f"{path} can't be read ({error.strerror}); the bundle is not whole") from error
 
 
 def evidence_place(bundle: Bundle) -> str:
@@ -190,223 +460,3 @@ def evidence_place(bundle: Bundle) -> str:
         told = re.sub(r"[^A-Za-z0-9.-]+", "-", bundle.name).strip("-.")[:40]
         home = f"{_PLACE_OF_THE_NAMELESS}/{told}-{hashlib.sha256(bundle.name.encode()).hexdigest()[:6]}"
     return f"{SUBMISSIONS}/{home}/{bundle.track}"
-
-
-def read_head(folder: Path) -> Bundle:
-    """Returns what `bundle.json` says, compared with nothing.
-
-    Raises:
-        InvalidDataError: It is missing, or no such file.
-    """
-    path = folder / BUNDLE_FILE
-    if not path.exists():
-        raise InvalidDataError(f"{folder} holds no {BUNDLE_FILE}; give a folder that `fashionedit submit` wrote")
-    return parse_model(Bundle, _content(path), name=str(path))
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_regular(path, LARGEST, folder=path.parent)
-    except OSError as error:
-        raise InvalidDataError(f"{path} can't be read ({error.strerror}); the bundle is not whole") from error
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreRow:
-    """One sample after one round.
-
-    Args:
-        status: How the round ended.
-        digest: The pixel digest of the scored image: the last good one.
-        scores: Its score by each unstarred metric, in the metric's unit.
-    """
-
-    sample: str
-    garment: str
-    category: str | None
-    gender: str | None
-    view: str | None
-    protocol: str
-    round: int
-    status: str
-    digest: str
-    scores: dict[str, float]
-
-
-_MOST_BYTES = 64_000_000  # of a row group, unpacked
-
-_TEXTS = ("sample", "garment", "category", "gender", "view", "protocol", "status", "digest")
-
-
-def score_rows(results: Results) -> Iterator[ScoreRow]:
-    """Yields the rows of the runs themselves, in the order of the results; the shared rows are left out."""
-    for row, found in zip(results.rows, results.row_samples, strict=True):
-        if row.run is None:
-            continue
-        for place, sample in enumerate(results.samples):
-            yield ScoreRow(
-                sample.id,
-                sample.garment,
-                sample.category,
-                sample.gender,
-                sample.view,
-                row.protocol,
-                row.round,
-                found.status[place],
-                found.digests[place],
-                {metric: values[place] for metric, values in found.values.items()},
-            )
-
-
-def to_parquet(rows: list[ScoreRow], metrics: tuple[str, ...]) -> bytes:
-    """Returns the rows as Parquet: texts, `round`, and one column of doubles per metric.
-
-    Args:
-        metrics: The ids of the unstarred metrics, in the order of the columns.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns: dict[str, pa.Array] = {
-        name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in _TEXTS
-    }
-    columns["round"] = pa.array([row.round for row in rows], pa.int8())
-    columns |= {metric: pa.array([row.scores[metric] for row in rows], pa.float64()) for metric in metrics}
-    buffer = BytesIO()
-    pq.write_table(pa.table(columns), buffer, compression="zstd", write_page_index=True)
-    return buffer.getvalue()
-
-
-def read_score_rows(content: bytes, metrics: tuple[str, ...], *, most: int) -> list[ScoreRow]:
-    """Returns what `to_parquet` wrote.
-
-    Args:
-        most: The most rows that are read.
-
-    Raises:
-        InvalidDataError: It is no such file.
-    """
-    import pyarrow as pa
-
-    name = "scores.parquet"
-    needed = ("sample", "garment", "protocol", "status", "digest", "round", *metrics)
-    wanted = {**dict.fromkeys(_TEXTS, pa.string()), "round": pa.int8(), **dict.fromkeys(metrics, pa.float64())}
-    lines: list[dict[str, Any]] = []
-    with ParquetReader(BytesIO(content), name=name) as file:
-        if [*zip(file.schema.names, file.schema.types, strict=True)] != [*wanted.items()]:
-            raise InvalidDataError(
-                f"{name} has the columns {', '.join(file.schema.names)[:200]}; wanted are {', '.join(wanted)}"
-            )
-        if file.rows > most:
-            raise InvalidDataError(f"{name} has {file.rows:,} rows; the results tell of {most // 2:,}")
-        for group in range(file.groups):
-            table = file.read(group, wanted)
-            if empty := [column for column in needed if table.column(column).null_count]:
-                raise InvalidDataError(f"{name} has rows without {empty[0]}; every row has one")
-            if table.nbytes > _MOST_BYTES:
-                raise InvalidDataError(f"{name} unpacks to more than {_MOST_BYTES:,} bytes; its texts are too long")
-            lines += table.to_pylist()
-    if not all(math.isfinite(line[metric]) for line in lines for metric in metrics):
-        raise InvalidDataError(f"{name} has a score that is no finite number")
-    return [
-        ScoreRow(
-            **{name: line[name] for name in _TEXTS},
-            round=line["round"],
-            scores={metric: line[metric] for metric in metrics},
-        )
-        for line in lines
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What the files of a bundle say; each is well-formed and the one that `bundle.json` names, and no more is known.
-
-    Args:
-        rows: Of `scores.parquet`.
-    """
-
-    bundle: Bundle
-    results: Results
-    rows: tuple[ScoreRow, ...]
-    outputs: Outputs
-    parameters: Parameters
-    packages: Packages
-
-
-def read_contents(folder: Path) -> Contents:
-    """Returns what the bundle in this folder says.
-
-    Raises:
-        InvalidDataError: It is no whole bundle.
-    """
-    bundle, files = read_bundle(folder)
-    results = parse_model(Results, files[RESULTS_FILE], name=str(folder / RESULTS_FILE))
-    unstarred = tuple(metric.id for metric in results.metrics if not metric.is_share)
-    own = sum(row.run is not None for row in results.rows) * len(results.samples)
-    return Contents(
-        bundle,
-        results,
-        tuple(read_score_rows(files[SCORES_FILE], unstarred, most=2 * own)),
-        parse_model(Outputs, files[OUTPUTS_FILE], name=str(folder / OUTPUTS_FILE)),
-        parse_model(Parameters, files[PARAMETERS_FILE], name=str(folder / PARAMETERS_FILE)),
-        parse_model(Packages, files[PACKAGES_FILE], name=str(folder / PACKAGES_FILE)),
-    )
-
-
-def make_bundle(
-    run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark, *, name: str, model: str | None
-) -> tuple[Bundle, dict[str, bytes]]:
-    """Returns what `bundle.json` says, and the content of all files of the bundle by their names.
-
-    Args:
-        source: The dataset that the run was made on.
-        results: The run's own, as `score` wrote them.
-        benchmark: The dataset as it is published.
-        name: How tables call the model.
-        model: Its repository on the Hub, if it has one.
-    """
-    unstarred = tuple(metric.id for metric in results.metrics if not metric.is_share)
-    files = {
-        RESULTS_FILE: to_json(results).encode(),
-        SCORES_FILE: to_parquet(list(score_rows(results)), unstarred),
-        OUTPUTS_FILE: _outputs(run, source),
-        PARAMETERS_FILE: _json(Parameters(protocols=effective_parameters(run, source))),
-        PACKAGES_FILE: _json(Packages(sessions=package_sets(run.path / "sessions.jsonl"))),
-    }
-    bundle = sealed(
-        {
-            "name": name,
-            "model": model,
-            "benchmark": benchmark,
-            "run": run.identity,
-            "official": not fingerprint_differences(results),
-            "files": {
-                file: BundledFile(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-                for file, content in sorted(files.items())
-            },
-        }
-    )
-    files[BUNDLE_FILE] = _json(bundle)
-    return bundle, files
-
-
-def _json(value: BaseModel) -> bytes:
-    return pretty_json(value.model_dump(mode="json"))
-
-
-def _outputs(run: RunFolder, source: SampleSource) -> bytes:
-    lines = []
-    for outcome in run.outcomes(source):
-        if outcome.status is Status.OK:
-            current = outcome.current
-            told = {
-                "sample": outcome.sample,
-                "protocol": outcome.protocol,
-                "round": outcome.round,
-                "digest": current.digest,
-                "size": list(current.size),
-            }
-            lines.append(json.dumps(told, sort_keys=True, ensure_ascii=False))
-    body = ",\n".join(f"  {line}" for line in lines)
-    return f'{{\n "outputs": [\n{body}\n ],\n "schema_version": 1\n}}\n'.encode()

@@ -131,7 +131,7 @@ def record_differences(run: RunFolder, source: SampleSource, results: Results) -
 
 
 def _of_the_encoder(results: Results) -> Iterator[str]:
-    if clauses := fingerprint_differences(results):
+    if clauses := fingerprint_differences(results.metrics):
         yield (
             f"The scores are not the leaderboard's ({'; '.join(clauses)}); score with --encoder clip in fp32, or give "
             "--allow-encoder to send them marked, beside the ranked ones."
@@ -174,7 +174,7 @@ def near_copies(results: Results) -> list[str]:
     a cosine of at least `NEAR_COPY_COSINE` at half the draft's distance. Mirrored and cropped copies are found by
     `disguised_copies`.
     """
-    similarity, official = results.metrics[0].id, not fingerprint_differences(results)
+    similarity, official = results.metrics[0].id, not fingerprint_differences(results.metrics)
     floor = next(
         (samples for row, samples in zip(results.rows, results.row_samples, strict=True) if row.kind == "floor"), None
     )

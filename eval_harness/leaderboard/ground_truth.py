@@ -9,13 +9,12 @@ from pathlib import Path
 
 from fashionedit.data import Repository, find_folder, find_source
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
-from fashionedit.eval_harness.scores.result_models import Results, ScoredSample
+from fashionedit.eval_harness.scores.result_models import Kind, ScoredSample
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.manifest import read_manifest
 
 from .benchmark import SPLIT, Benchmark
 from .bundle import Bundle
-from .recomputing import digests_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _draft(folder: FashionEditFolder, id: str) -> bytes:
     return data
 
 
-def known_problems(bundle: Bundle, results: Results, known: KnownSamples) -> Iterator[str]:
+def known_problems(bundle: Bundle, known: KnownSamples) -> Iterator[str]:
     """Yields a sentence for each way in which the bundle is not about these samples."""
     benchmark = bundle.benchmark
     if known.revision is not None and known.revision != benchmark.revision:
@@ -105,7 +104,7 @@ def known_problems(bundle: Bundle, results: Results, known: KnownSamples) -> Ite
             f"The bundle was made on manifest {benchmark.manifest[:12]}…; {known.name} has {known.manifest[:12]}…: "
             "other samples, or the same ones changed."
         )
-    stated = {sample.id: sample for sample in results.samples}
+    stated = {sample.id: sample for sample in bundle.results.samples}
     there = {sample.id: sample for sample in known.samples}
     for id, sample in there.items():
         if id not in stated:
@@ -115,8 +114,11 @@ def known_problems(bundle: Bundle, results: Results, known: KnownSamples) -> Ite
     for id in stated:
         if id not in there:
             yield f"Sample {id} of the bundle is not in the dataset."
-    originals, drafts = digests_of(results, "ceiling"), digests_of(results, "floor")
-    for name, digests, told in (("original", known.originals, originals), ("draft", known.drafts, drafts)):
-        for id, digest in told.items():
+    told: tuple[tuple[str, Mapping[str, str], Kind], ...] = (
+        ("original", known.originals, "ceiling"),
+        ("draft", known.drafts, "floor"),
+    )
+    for name, digests, kind in told:
+        for id, digest in zip(stated, bundle.digests(kind), strict=True):
             if digests.get(id, digest) != digest:
                 yield f"Sample {id}: the {name} is another picture than the dataset's."

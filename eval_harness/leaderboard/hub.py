@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.eval_harness.scores.results import readable_json
 from fashionedit.files import parse_model, read_regular, write_atomically
 from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
 
-from .bundle import BUNDLE_FILE, FILES, LARGEST, SUBMISSIONS, Bundle, pretty_json
+from .bundle import BUNDLE_FILE, LARGEST, SUBMISSIONS, Bundle
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry, HfApi
@@ -228,7 +229,7 @@ def fetch_bundles(repository: str, revision: str | None = None, *, token: str | 
 
 def _is_wanted(path: str) -> bool:
     parts = path.split("/")
-    inside = len(parts) == 5 and parts[0] == SUBMISSIONS and parts[-1] in (BUNDLE_FILE, *FILES)
+    inside = len(parts) == 5 and parts[0] == SUBMISSIONS and parts[-1] == BUNDLE_FILE
     return path == VERIFIED_FILE or (inside and not set(path) & set("*?["))
 
 
@@ -255,7 +256,7 @@ def mark_verified(path: Path, place: str, bundle: Bundle) -> None:
         InvalidDataError: The file is there and can't be read.
     """
     kept = _read_verified(path).verified | {place: bundle.checksum}
-    write_atomically(path, pretty_json(_Verified(verified=kept).model_dump()))
+    write_atomically(path, readable_json(_Verified(verified=kept).model_dump()).encode())
 
 
 def _read_verified(path: Path) -> _Verified:

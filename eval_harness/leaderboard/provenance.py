@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.eval_harness.editing import canonical_json
 from fashionedit.eval_harness.references import with_reference
@@ -29,12 +29,10 @@ class EffectiveParameters(_Stored):
     """What the edits in one protocol were made with.
 
     Args:
-        edits: How many rounds have a record.
         model_versions: As the editor told them; None where it told none.
         parameters: The values of each, at most eight; above that the number of them (a seed is another each time).
     """
 
-    edits: NonNegativeInt
     model_versions: tuple[str | None, ...]
     parameters: dict[str, Any]
 
@@ -52,16 +50,13 @@ _MOST_VALUES = 8
 def effective_parameters(run: RunFolder, source: SampleSource) -> dict[str, EffectiveParameters]:
     """Returns for each protocol of the run what its edits were made with."""
     told: dict[str, dict[str, Counter[str]]] = {}
-    edits: Counter[str] = Counter()
     for protocol, record in _records(run, source):
-        edits[protocol] += 1
         here = told.setdefault(protocol, {})
         for name, value in masked(record.effective_params).items():
             here.setdefault(name, Counter())[canonical_json(value, name=name)] += 1
         here.setdefault("", Counter())[json.dumps(masked(record.model_version))] += 1
     return {
         protocol: EffectiveParameters(
-            edits=edits[protocol],
             model_versions=tuple(json.loads(text) for text in sorted(here.pop(""))),
             parameters={name: _values(found) for name, found in sorted(here.items())},
         )

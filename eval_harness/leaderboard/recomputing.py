@@ -1,14 +1,12 @@
-"""Recomputes what a bundle states: its rows from its samples, and its scores from images and dataset."""
+"""Computes the scores of a bundle again, from its images and the dataset."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 from PIL import Image
 
@@ -16,125 +14,21 @@ from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.aggregation import Method, rows_of
 from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
-from fashionedit.eval_harness.scores.result_models import Kind, Metric, Results, Row, RowSamples
+from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import DescribedSource, build_results
-from fashionedit.eval_harness.scores.scoring import Progress, Scores
-from fashionedit.eval_harness.scores.stored_scores import Pair
+from fashionedit.eval_harness.scores.scoring import Progress
 from fashionedit.images import SUFFIXES, pixel_digest, read_image
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.parallel import map_in_order
 
-from .bundle import Contents, Output
+from .bundle import Bundle
 from .checks import disguised_problems
 
 
 def place_of(row: Row) -> str:
     """Returns which row it is, in the words of the records."""
     return f"{row.method}, {row.protocol} round {row.round}"
-
-
-def digests_of(results: Results, kind: Kind) -> dict[str, str]:
-    """Returns the pixel digest of each sample's image in the first row of this kind; empty where there is none.
-
-    Args:
-        kind: `floor` for the drafts, `ceiling` for the originals.
-    """
-    for row, found in zip(results.rows, results.row_samples, strict=True):
-        if row.kind == kind:
-            return dict(zip((sample.id for sample in results.samples), found.digests, strict=True))
-    return {}
-
-
-def rebuilt_rows(results: Results, samples: Collection[str] | None = None) -> list[tuple[Row, Row]]:
-    """Returns each row with the same row made from its samples: means, intervals, gains, curves, counts.
-
-    Measures, repeats and the second PSNR are not made: those of the new row are empty.
-
-    Args:
-        samples: The ids of those to make it of; all by default.
-
-    Raises:
-        ValueError: The parts of the results do not fit together.
-    """
-    chosen = [place for place, sample in enumerate(results.samples) if samples is None or sample.id in samples]
-    ids = tuple(results.samples[place].id for place in chosen)
-    originals = digests_of(results, "ceiling")
-    source = _ClaimedSource(
-        ids, originals, digests_of(results, "floor"), {sample.id: sample.garment for sample in results.samples}
-    )
-    claimed = _ClaimedScores(results.metrics, results.thresholds, _claimed(results, originals))
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for number, row in enumerate(results.rows):
-        method = (row.run, row.method, row.editor, row.fingerprint, row.kind, row.privileged, row.supplied)
-        groups.setdefault((*method, row.protocol, row.prompt), []).append(number)
-    rebuilt: dict[int, Row] = {}
-    for (*about, protocol, prompt), numbers in groups.items():
-        outcomes = {
-            results.rows[number].round: dict(_outcomes(results.rows[number], results.row_samples[number], ids, chosen))
-            for number in numbers
-        }
-        made = rows_of(Method(*about), protocol, prompt, outcomes, cast(SampleSource, source), cast(Scores, claimed))
-        by_round = {row.round: row for row, _ in made}
-        rebuilt |= {number: by_round[results.rows[number].round] for number in numbers}
-    return [(row, rebuilt[number]) for number, row in enumerate(results.rows)]
-
-
-@dataclass(frozen=True)
-class _ClaimedSource:
-    """The samples as the results tell of them, with as much as the aggregation asks for."""
-
-    ids: tuple[str, ...]
-    originals: Mapping[str, str]
-    drafts: Mapping[str, str]
-    garments: Mapping[str, str]
-
-    def digests(self, id: str) -> Any:
-        return SimpleNamespace(original=self.originals[id], draft=self.drafts[id])
-
-    def facts(self, id: str) -> Any:
-        return SimpleNamespace(garment=self.garments[id])
-
-
-@dataclass(frozen=True)
-class _ClaimedScores:
-    """The scores as the results tell of them, by image and original."""
-
-    metrics: tuple[Metric, ...]
-    thresholds: tuple[float, ...]
-    values: Mapping[tuple[str, Pair], float]
-    measured: None = None
-
-    def raw(self, metric: Metric, pair: Pair) -> float:
-        return self.values[metric.of or metric.id, pair]
-
-    def control(self, metric: Metric, pair: Pair) -> None:
-        return None
-
-
-def _claimed(results: Results, originals: Mapping[str, str]) -> dict[tuple[str, Pair], float]:
-    scale = {metric.id: metric.scale for metric in results.metrics}
-    values: dict[tuple[str, Pair], float] = {}
-    for found in results.row_samples:
-        for metric, scores in found.values.items():
-            for sample, digest, value in zip(results.samples, found.digests, scores, strict=True):
-                values.setdefault((metric, (digest, originals[sample.id])), value / scale[metric])
-    return values
-
-
-def _outcomes(
-    row: Row, found: RowSamples, ids: tuple[str, ...], places: list[int]
-) -> Iterator[tuple[str, RoundOutcome]]:
-    for id, place in zip(ids, places, strict=True):
-        status = found.status[place]
-        ended = None if status == NOT_RUN else Status(status)
-        current = ImageRef(found.digests[place], (0, 0), _never)
-        yield id, RoundOutcome(id, row.protocol, row.round, ended, current, own=ended is Status.OK)
-
-
-def _never() -> Any:
-    raise AssertionError("aggregation opens no image")
 
 
 def find_pictures(folder: Path, digests: Collection[str], *, progress: Progress | None = None) -> dict[str, Path]:
@@ -192,13 +86,18 @@ def open_picture(path: Path, digest: str) -> Image.Image:
     return image
 
 
-def missing_pictures(outputs: Collection[Output], found: Mapping[str, Path], folder: Path) -> list[str]:
-    """Returns a sentence for each output of a bundle whose pixels are in no file, and for each of another size."""
+def missing_pictures(
+    outputs: Iterable[tuple[str, str, int, str]], found: Mapping[str, Path], folder: Path
+) -> list[str]:
+    """Returns a sentence for each output of a bundle whose pixels are in no file.
+
+    Args:
+        outputs: See `Bundle.outputs`.
+    """
     return [
-        f"Sample {one.sample}: no picture in {folder} has the pixels of {one.protocol} round {one.round} "
-        f"({one.digest[:12]}…)."
-        for one in outputs
-        if one.digest not in found
+        f"Sample {sample}: no picture in {folder} has the pixels of {protocol} round {round} ({digest[:12]}…)."
+        for sample, protocol, round, digest in outputs
+        if digest not in found
     ]
 
 
@@ -215,7 +114,7 @@ _ENCODED = ("inside", "outside_similarity", "drift")
 
 
 def recomputed_problems(
-    contents: Contents,
+    bundle: Bundle,
     source: DescribedSource,
     embedder: Embedder,
     pictures: Mapping[str, Path],
@@ -234,10 +133,10 @@ def recomputed_problems(
     Raises:
         InvalidDataError: The encoder is another one.
     """
-    results = contents.results
+    results = bundle.results
     _same_encoder(results, embedder)
     with tempfile.TemporaryDirectory(prefix="fashionedit-verify-") as folder:
-        first = contents.bundle.run.model_copy(update={"repeats": 1})
+        first = bundle.run.model_copy(update={"repeats": 1})
         run = _ClaimedRun(Path(folder), first, results, pictures)
         found = build_results(run, source, embedder, measures=bool(results.measures), progress=progress)
         return [*_differences(results, found), *disguised_problems(run.outcomes(source), source)]
@@ -289,12 +188,12 @@ def _differences(stated: Results, found: Results) -> Iterator[str]:
         have, want = stated.dataset.model_dump(), found.dataset.model_dump()
         for field in have:
             if have[field] != want[field] and field != "name":
-                yield f"The results tell of a dataset with {field} {have[field]}; it is {want[field]}."
+                yield f"The bundle tells of a dataset with {field} {have[field]}; it is {want[field]}."
     mine, theirs = _by_place(stated), _by_place(found)
     for place in mine.keys() - theirs.keys():
-        yield f"results.json has a row that the run does not give: {place_of(mine[place][0])}."
+        yield f"The bundle has a row that the run does not give: {place_of(mine[place][0])}."
     for place in theirs.keys() - mine.keys():
-        yield f"results.json lacks a row: {place_of(theirs[place][0])}."
+        yield f"The bundle lacks a row: {place_of(theirs[place][0])}."
     half = stated.metrics[0].fingerprint.get("precision", "fp32") != "fp32"
     allowed = ROUGH if half else PRECISE
     for place, (row, claimed) in mine.items():

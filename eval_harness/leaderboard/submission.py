@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from fashionedit.metrics.paper_metrics import PAPER_IDS
 from fashionedit.runtime.hub import repository_name
 
 from .benchmark import Benchmark
-from .bundle import Bundle, evidence_place, make_bundle, write_bundle
+from .bundle import BUNDLE_FILE, Bundle, bundle_json, evidence_place, make_bundle, write_bundle
 from .checks import failed_checks
 from .hub import HubInbox, Proposal
 
@@ -38,14 +38,10 @@ class Submission:
 
     Args:
         bundle: What `bundle.json` says.
-        results: The results in it.
-        files: The bundle's files by name.
         results_repository: Where the evidence goes.
     """
 
     bundle: Bundle
-    results: Results
-    files: dict[str, bytes] = field(repr=False)
     results_repository: str
 
     @property
@@ -61,20 +57,22 @@ class Submission:
 
     def entries_text(self, source_url: str, user: str | None = None, existing: str | None = None) -> str:
         """Returns the text of the numbers' file, beside what the model's repository has in it about other tasks."""
-        entries = task_entries(self.bundle, self.results, source_url=source_url, user=user)
+        entries = task_entries(self.bundle, source_url=source_url, user=user)
         return entries_text(merged_entries(entries, existing))
 
     def lines(self) -> list[str]:
         """Returns what would be sent, in words."""
-        total = sum(len(content) for content in self.files.values())
-        told = [f"{len(content):>10,}  {self.place}/{name}" for name, content in sorted(self.files.items())]
-        told.append(f"{total:>10,}  bytes of evidence for a pull request on datasets/{self.results_repository}")
+        size = len(bundle_json(self.bundle))
+        told = [
+            f"{self.place}/{BUNDLE_FILE}: {size:,} bytes of evidence for a pull request on "
+            f"datasets/{self.results_repository}"
+        ]
         if self.eval_results is None:
             why = "it has no repository" if self.bundle.model is None else "the scores are another encoder's"
             return [*told, f"no numbers are sent to the model, because {why}"]
-        for entry in task_entries(self.bundle, self.results, source_url=self._evidence_url(_HUB)):
+        for entry in task_entries(self.bundle, source_url=self._evidence_url(_HUB)):
             told.append(f"{entry.value:>10.2f}  {entry.task_id}: {entry.notes}")
-        for row in last_rows(self.results):
+        for row in last_rows(self.bundle.results):
             if row.failed_share > MOST_FAILED:
                 told.append(
                     f"no CLIP and PSNR of {row.protocol} are sent: {failed_text(row.failed, row.requested)} samples "
@@ -85,8 +83,8 @@ class Submission:
     def write(self, out: Path) -> list[Path]:
         """Writes all that would be sent below `out`, and returns the files: the evidence, then the numbers."""
         folder = out / self.results_repository.replace("/", "--") / self.place
-        write_bundle(self.files, folder)
-        written = [folder / name for name in sorted(self.files)]
+        write_bundle(self.bundle, folder)
+        written = [folder / BUNDLE_FILE]
         if self.eval_results is not None:
             path = out / str(self.bundle.model).replace("/", "--") / self.eval_results
             write_atomically(path, self.entries_text(self._evidence_url(_HUB)).encode())
@@ -113,7 +111,7 @@ class Submission:
         sent = [
             evidence.propose(
                 f"FashionEdit evidence: {self.bundle.name}, {self.bundle.track}",
-                lambda read: {f"{self.place}/{name}": content for name, content in self.files.items()},
+                lambda read: {f"{self.place}/{BUNDLE_FILE}": bundle_json(self.bundle)},
                 _DESCRIPTION,
             )
         ]
@@ -195,8 +193,7 @@ def prepare(
     repository_name(results_repository)
     results = with_columns(results, PAPER_IDS)
     check_run(run, source, results, benchmark, any_encoder=any_encoder)
-    bundle, files = make_bundle(run, source, results, benchmark, name=called, model=model)
-    return Submission(bundle, results, files, results_repository)
+    return Submission(make_bundle(run, source, results, benchmark, name=called, model=model), results_repository)
 
 
 MAIN_TRACK = "detail-images"
@@ -222,9 +219,7 @@ def last_rows(results: Results) -> Iterator[Row]:
                 yield row
 
 
-def task_entries(
-    bundle: Bundle, results: Results, *, source_url: str, user: str | None = None
-) -> list[EvalResultEntry]:
+def task_entries(bundle: Bundle, *, source_url: str, user: str | None = None) -> list[EvalResultEntry]:
     """Returns one entry per task that the run has a number for; none where another encoder made the scores.
 
     The Hub ranks by each task, so a run that failed too often to be ranked by CLIP and PSNR has no entry for them.
@@ -244,15 +239,15 @@ def task_entries(
             source_url=source_url,
             source_name="FashionEdit evidence",
             source_user=user,
-            notes=_notes(bundle, results, row, row.scores[metric]),
+            notes=_notes(bundle, row, row.scores[metric]),
         )
-        for row in last_rows(results)
+        for row in last_rows(bundle.results)
         for metric in LEADERBOARD_METRICS
-        if bundle.official and row.is_ranked(results.metric(metric))
+        if bundle.official and row.is_ranked(bundle.results.metric(metric))
     ]
 
 
-def _notes(bundle: Bundle, results: Results, row: Row, score: Score) -> str:
+def _notes(bundle: Bundle, row: Row, score: Score) -> str:
     editor = bundle.run.editor
     parts = [f"after round {row.round} of {LAST_ROUND}"]
     if row.protocol == "bug":
@@ -264,7 +259,7 @@ def _notes(bundle: Bundle, results: Results, row: Row, score: Score) -> str:
     parts.append(f"n = {row.requested}, {row.failed} failed" + (f" ({failures})" if failures else ""))
     if score.low is not None and score.high is not None:
         parts.append(f"95 % interval {score.low:z.{_DECIMALS}f} to {score.high:z.{_DECIMALS}f}, clustered by garment")
-    floor = next((one for one in results.rows if one.kind == "floor"), None)
+    floor = next((one for one in bundle.results.rows if one.kind == "floor"), None)
     if floor is not None:
         metric = next(id for id, found in row.scores.items() if found is score)
         parts.append(f"the draft alone has {floor.scores[metric].mean:z.{_DECIMALS}f}")

@@ -167,7 +167,7 @@ def build_results(
     scores = score(every, source, metrics, run.path, embedder=embedder, changes=asked, progress=progress)
     rows: list[tuple[Row, RowSamples]] = []
     for (method, protocol), rounds in groups.items():
-        prompt = _prompt(method, protocol, run.identity.reference)
+        prompt = _prompt(method.kind, protocol, run.identity.reference)
         if method is mine:
             prompt += _track(run.identity, protocol)
         made = rows_of(method, protocol, prompt, rounds, source, scores)
@@ -239,8 +239,13 @@ def _kind(info: EditorInfo, outcome: RoundOutcome) -> Kind:
     return "ceiling" if info.name == "oracle" else "baseline"
 
 
-def _prompt(method: Method, protocol: str, reference: str) -> str:
-    if method.kind in ("floor", "trivial", "ceiling"):
+def run_prompt(run: RunIdentity, protocol: str) -> str:
+    """Returns what the run's own rows in a protocol say of the prompt."""
+    return _prompt("editor", protocol, run.reference) + _track(run, protocol)
+
+
+def _prompt(kind: Kind, protocol: str, reference: str) -> str:
+    if kind in ("floor", "trivial", "ceiling"):
         return "–"
     if not PROTOCOLS[protocol].edits:
         return "text"  # somebody's text-to-image model, as the SD2 and SD3 rows of Table 1
@@ -301,8 +306,13 @@ def with_columns(results: Results, ids: Sequence[str]) -> Results:
 
 
 def to_json(results: Results) -> str:
-    """Returns the results as JSON, always the same text: sorted keys, lists of plain values on one line."""
-    return _json(results.model_dump(mode="json"), "") + "\n"
+    """Returns the results as `results.json` has them."""
+    return readable_json(results.model_dump(mode="json"))
+
+
+def readable_json(value: Any) -> str:
+    """Returns JSON that is the same text for the same content: sorted keys, lists of plain values on one line."""
+    return _json(value, "") + "\n"
 
 
 def write_results(results: Results, path: Path) -> None:

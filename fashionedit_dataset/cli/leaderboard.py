@@ -149,12 +149,12 @@ def verify(
     """
     import json
 
-    from fashionedit.eval_harness.leaderboard.bundle import evidence_place, read_head
+    from fashionedit.eval_harness.leaderboard.bundle import evidence_place, read_bundle
     from fashionedit.eval_harness.leaderboard.ground_truth import find_known
     from fashionedit.eval_harness.leaderboard.hub import mark_verified
     from fashionedit.eval_harness.leaderboard.verification import verify_bundle
 
-    head = read_head(bundle)
+    head = read_bundle(bundle)
     known = find_known(data, head.benchmark)
     verdict = verify_bundle(
         bundle,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,23 +13,19 @@ from scored_toys import MeanColours, drawn_sample, toy_embedder
 from toy_editors import ToyEditor, tint
 
 from fashionedit.eval_harness.editing import EditRequest, EditResult, Status
-from fashionedit.eval_harness.leaderboard.benchmark import OFFICIAL_FINGERPRINT
+from fashionedit.eval_harness.leaderboard.benchmark import OFFICIAL_FINGERPRINT, Benchmark
 from fashionedit.eval_harness.leaderboard.bundle import (
     BUNDLE_FILE,
-    RESULTS_FILE,
-    SCORES_FILE,
-    Benchmark,
+    Bundle,
+    bundle_json,
     make_bundle,
-    pretty_json,
-    score_rows,
-    to_parquet,
+    sealed,
     write_bundle,
 )
-from fashionedit.eval_harness.leaderboard.recomputing import rebuilt_rows
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.eval_harness.scores.results import build_results, to_json, write_results
+from fashionedit.eval_harness.scores.results import build_results, write_results
 from fashionedit.folder import FashionEditFolder, open_folder, write_folder
 
 COUNT = 8
@@ -92,7 +87,7 @@ def toy_run(
     run(editor, source, out, **{"data": str(source.path), **options})
     folder = RunFolder.open(out)
     results = build_results(folder, source, toy_embedder(encoder or official_encoder()), measures=measures)
-    write_results(results, out / RESULTS_FILE)
+    write_results(results, out / "results.json")
     return folder
 
 
@@ -107,15 +102,15 @@ def toy_benchmark(source: FashionEditFolder, revision: str = REVISION) -> Benchm
 
 
 def read_toy_results(run_folder: RunFolder) -> Results:
-    return Results.model_validate_json((run_folder.path / RESULTS_FILE).read_bytes())
+    return Results.model_validate_json((run_folder.path / "results.json").read_bytes())
 
 
 def write_toy_bundle(folder: Path, run_folder: RunFolder, source: FashionEditFolder, **naming: Any) -> Path:
     """Writes the bundle of a run, whether or not it would pass the checks."""
     naming = {"name": "some-org/model", "model": "some-org/model", **naming}
     benchmark = naming.pop("benchmark", None) or toy_benchmark(source)
-    _, files = make_bundle(run_folder, source, read_toy_results(run_folder), benchmark, **naming)
-    write_bundle(files, folder)
+    bundle = make_bundle(run_folder, source, read_toy_results(run_folder), benchmark, **naming)
+    write_bundle(bundle, folder)
     return folder
 
 
@@ -123,39 +118,27 @@ def open_benchmark(folder: Path) -> FashionEditFolder:
     return open_folder(folder, "validation")
 
 
-def alter(folder: Path, file: str, change: Callable[[Any], None]) -> None:
-    """Changes a JSON file of a bundle and nothing else."""
-    content = json.loads((folder / file).read_text())
-    change(content)
-    (folder / file).write_bytes(pretty_json(content))
-
-
-def reseal(folder: Path, **head: Any) -> None:
-    """Makes `bundle.json` name the files as they are now, as a careful forger does."""
+def alter(folder: Path, change: Callable[[Any], None]) -> None:
+    """Changes what a bundle says and nothing else."""
     content = json.loads((folder / BUNDLE_FILE).read_text())
-    for key, value in head.items():
-        content[key] = content[key] | value if isinstance(value, Mapping) else value
-    for name in content["files"]:
-        data = (folder / name).read_bytes()
-        content["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    del content["checksum"]
-    content["checksum"] = hashlib.sha256(pretty_json(content)).hexdigest()
-    (folder / BUNDLE_FILE).write_bytes(pretty_json(content))
-
-
-def forge(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Changes the results sample by sample, and everything that follows from them, so that nothing contradicts."""
-    content = json.loads((folder / RESULTS_FILE).read_text())
     change(content)
-    results = Results.model_validate(content)
-    rows = tuple(
-        rebuilt.model_copy(
-            update={name: getattr(row, name) for name in ("measures", "repeats", "control_gaps", "doubtful")}
-        )
-        for row, rebuilt in rebuilt_rows(results)
-    )
-    results = results.model_copy(update={"rows": rows})
-    (folder / RESULTS_FILE).write_text(to_json(results))
-    metrics = tuple(metric.id for metric in results.metrics if not metric.is_share)
-    (folder / SCORES_FILE).write_bytes(to_parquet(list(score_rows(results)), metrics))
+    (folder / BUNDLE_FILE).write_text(json.dumps(content))
+
+
+def reseal(folder: Path) -> None:
+    """Gives a bundle the checksum of what it says now, as a careful forger does."""
+    bundle = Bundle.model_validate_json((folder / BUNDLE_FILE).read_bytes())
+    (folder / BUNDLE_FILE).write_bytes(bundle_json(sealed(bundle)))
+
+
+def forge(folder: Path, change: Callable[[Any], None]) -> None:
+    """Changes what a bundle says, and its checksum."""
+    alter(folder, change)
     reseal(folder)
+
+
+def picture(content: Any, sample: int, round: int = 3, protocol: str = "vanilla") -> Any:
+    """Returns the picture that the run's own editor gave for a sample, in the JSON of a bundle."""
+    own = (row for row in content["rows"] if row["method"] is None)
+    row = next(row for row in own if (row["protocol"], row["round"]) == (protocol, round))
+    return content["samples"][sample]["pictures"][row["pictures"][sample]]

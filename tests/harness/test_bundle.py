@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 
-import pyarrow.parquet as pq
 import pytest
 from board_toys import (
     COUNT,
+    REPOSITORY,
     open_benchmark,
     read_toy_results,
     slight,
@@ -19,7 +18,8 @@ from board_toys import (
     write_toy_bundle,
 )
 
-from fashionedit.eval_harness.leaderboard.bundle import make_bundle, read_bundle, read_contents
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.leaderboard.bundle import make_bundle, read_bundle
 from fashionedit.eval_harness.leaderboard.provenance import package_sets
 
 PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
@@ -40,43 +40,42 @@ def bundle(scored, source, tmp_path_factory):
     return write_toy_bundle(tmp_path_factory.mktemp("bundles") / "toy", scored, source)
 
 
-def test_the_files_and_what_they_say(bundle, scored, source):
-    contents = read_contents(bundle)
+def test_one_file_from_which_the_results_follow(bundle, scored, source):
+    found = read_bundle(bundle)
     assert sorted(path.name for path in bundle.iterdir()) == [
         ".fashionedit.json",  # whose the folder is; it is not sent
         "bundle.json",
-        "outputs.json",
-        "packages.json",
-        "parameters.json",
-        "results.json",
-        "scores.parquet",
     ]
-    assert (contents.bundle.name, contents.bundle.official, contents.bundle.track) == (
-        "some-org/model",
-        True,
-        "detail-images",
+    assert (found.name, found.official, found.track) == ("some-org/model", True, "detail-images")
+    assert found.run == scored.identity
+    assert found.benchmark == toy_benchmark(source)
+    stated, computed = read_toy_results(scored), found.results
+    assert computed.rows == stated.rows
+    assert computed.samples == stated.samples
+    assert (computed.metrics, computed.measures, computed.thresholds) == (
+        stated.metrics,
+        stated.measures,
+        stated.thresholds,
     )
-    assert contents.bundle.run == scored.identity
-    assert contents.results == read_toy_results(scored)
-    bug = contents.parameters.protocols["bug"]
-    assert (bug.edits, bug.model_versions) == (3 * COUNT, ("toy-2026", None))
-    assert bug.parameters == {"strength": [0.1], "seed": f"{3 * COUNT - 1} values"}
-    assert contents.packages.sessions[0].packages["numpy"]
-    ok = [outcome for outcome in scored.outcomes(source) if outcome.own]
-    assert {(one.sample, one.protocol, one.round, one.digest) for one in contents.outputs.outputs} == {
-        (one.sample, one.protocol, one.round, one.current.digest) for one in ok
+    assert computed.dataset == stated.dataset.model_copy(update={"name": REPOSITORY})
+    for mine, theirs in zip(computed.row_samples, stated.row_samples, strict=True):
+        assert (mine.status, mine.digests, mine.measures) == (theirs.status, theirs.digests, theirs.measures)
+        for metric, values in theirs.values.items():
+            assert mine.values[metric] == pytest.approx(values, abs=1e-9)
+    assert found.parameters["bug"].model_versions == ("toy-2026", None)
+    assert found.parameters["bug"].parameters == {"strength": [0.1], "seed": f"{3 * COUNT - 1} values"}
+    assert found.sessions[0].packages["numpy"]
+    assert set(found.outputs) == {
+        (one.sample, one.protocol, one.round, one.current.digest) for one in scored.outcomes(source) if one.own
     }
 
 
-def test_scores_are_a_table_that_anything_reads(bundle):
-    table = pq.read_table(bundle / "scores.parquet")
-    assert len(table) == COUNT * 6
-    assert table.column_names[-3:] == ["round", "clip", "psnr"]
-    refused = [row for row in table.to_pylist() if row["status"] == "refused"]
-    assert [(row["sample"], row["protocol"], row["round"]) for row in refused] == [
-        ("card-03", "vanilla", 2),
-        ("card-03", "bug", 2),
-    ]
+def test_measures_and_other_seeds_follow_too(source, tmp_path):
+    run = toy_run(tmp_path / "run", source, measures=True, repeats=2)
+    stated = read_toy_results(run)
+    bundle = write_toy_bundle(tmp_path / "bundle", run, source)
+    assert read_bundle(bundle).results.rows == stated.rows
+    assert any(row.measures and row.repeats for row in stated.rows)
 
 
 def test_no_picture_and_no_caption_is_in_it(bundle, source):
@@ -104,19 +103,14 @@ def test_the_same_run_made_another_way_has_the_same_bytes(bundle, source, tmp_pa
     }
 
 
-def test_a_file_that_is_missing_or_too_much_is_named(bundle, tmp_path):
-    from fashionedit.errors import InvalidDataError
-
-    copy = tmp_path / "copy"
-    shutil.copytree(bundle, copy)
-    (copy / "outputs.json").unlink()
-    with pytest.raises(InvalidDataError, match=r"outputs\.json can't be read"):
-        read_bundle(copy)
-    (copy / "bundle.json").write_text('{"schema_version": 1}')
+def test_a_file_that_is_missing_or_another_is_named(bundle, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    (copy / "bundle.json").write_text('{"schema_version": 2}')
     with pytest.raises(InvalidDataError, match=r"bundle\.json can't be read \(name: "):
         read_bundle(copy)
+    (copy / "bundle.json").unlink()
     with pytest.raises(InvalidDataError, match=r"holds no bundle\.json"):
-        read_bundle(tmp_path)
+        read_bundle(copy)
 
 
 def test_package_sets_are_told_once_and_torn_lines_passed_over(tmp_path):
@@ -139,8 +133,7 @@ def test_scores_of_another_encoder_are_marked(source, tmp_path):
     from scored_toys import MeanColours
 
     other = toy_run(tmp_path / "run", source, slight(0.2), encoder=MeanColours())
-    bundle, files = make_bundle(
-        other, source, read_toy_results(other), toy_benchmark(source), name="A service", model=None
-    )
+    bundle = make_bundle(other, source, read_toy_results(other), toy_benchmark(source), name="A service", model=None)
     assert not bundle.official
-    assert pq.read_table(io.BytesIO(files["scores.parquet"])).column_names[-2:] == ["cosine", "psnr"]
+    assert bundle.track == "detail-images-other-encoder"
+    assert [metric.id for metric in bundle.metrics] == ["cosine", "cosine_star", "psnr"]

@@ -13,6 +13,7 @@ from board_hub import MODEL, RESULTS, command, printed, publish_benchmark, turn_
 from board_toys import (
     COUNT,
     REPOSITORY,
+    alter,
     forge,
     official_encoder,
     open_benchmark,
@@ -27,7 +28,7 @@ from scored_toys import MeanColours
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.leaderboard.board import build_board
-from fashionedit.eval_harness.leaderboard.bundle import evidence_place, read_contents, read_head
+from fashionedit.eval_harness.leaderboard.bundle import evidence_place, read_bundle
 from fashionedit.eval_harness.leaderboard.hub import HubEntry, find_bundles, mark_verified
 
 HOSTILE = "=cmd|' /C calc'!A0 <img src=x onerror=alert(1)> | *bold*"
@@ -41,7 +42,7 @@ def source(tmp_path_factory):
 def submitted(repository, run, source, **naming):
     """Puts the bundle of a run into its place, and returns the place."""
     bundle = write_toy_bundle(repository / "new", run, source, **naming)
-    place = evidence_place(read_head(bundle))
+    place = evidence_place(read_bundle(bundle))
     (repository / place).parent.mkdir(parents=True, exist_ok=True)
     bundle.rename(repository / place)
     return place
@@ -74,7 +75,7 @@ def repository(runs, source, tmp_path_factory):
     submitted(folder, runs["stitching"], source, name="some-org/one-image", model="some-org/one-image")
     submitted(folder, runs["other"], source, name="some-org/good", model="some-org/good")
     good = folder / "submissions/some-org/good/detail-images"
-    mark_verified(folder / "verified.json", "submissions/some-org/good/detail-images", read_head(good))
+    mark_verified(folder / "verified.json", "submissions/some-org/good/detail-images", read_bundle(good))
     return folder
 
 
@@ -154,7 +155,7 @@ def test_classes_are_scored_like_the_whole(repository):
         ("view", "back", 4, 4),
         ("view", "front", 4, 4),
     ]
-    results = read_contents(repository / row.place).results
+    results = read_bundle(repository / row.place).results
     place = next(n for n, one in enumerate(results.rows) if (one.run, one.protocol, one.round) == (0, "bug", 3))
     values = results.row_samples[place].values["clip"]  # no failure in the last round
     for one in row.classes:
@@ -167,19 +168,13 @@ def test_classes_are_scored_like_the_whole(repository):
 
 def test_what_does_not_hold_is_left_out_with_its_reason(copy, runs, source):
     def lift(content):
-        content["row_samples"][0]["values"]["clip"] = [
-            value - 0.2 for value in content["row_samples"][0]["values"]["clip"]
-        ]
-        drafts = content["row_samples"][0]["digests"]
-        for one in content["row_samples"][1:]:
-            for n, digest in enumerate(one["digests"]):
-                if digest == drafts[n]:
-                    one["values"]["clip"][n] -= 0.2
+        for sample, number in zip(content["samples"], content["rows"][0]["pictures"], strict=True):
+            sample["pictures"][number]["scores"]["clip"] -= 0.2
 
     places = {name: copy / f"submissions/some-org/{name}/detail-images" for name in ("weak", "good", "a", "b", "c")}
     for name in ("a", "b", "c"):
         shutil.copytree(places["weak"], places[name])
-    (places["a"] / "outputs.json").write_text("{}")
+    alter(places["a"], lambda content: content.update(revision="b" * 40))
     (places["b"] / "bundle.json").write_text("no JSON")
     forge(places["weak"], lift)
     changed = write_benchmark(copy / "changed", drop=3)
@@ -189,7 +184,7 @@ def test_what_does_not_hold_is_left_out_with_its_reason(copy, runs, source):
     reasons = {one.place: one.reasons for one in board.refused}
     assert [place.split("/")[2] for place in reasons] == ["a", "b", "c", "late", "weak"]
     found = [reasons[place][0] for place in reasons]
-    assert "outputs.json has SHA-256" in found[0]
+    assert found[0] == "bundle.json was altered after the bundle was made: its checksum is another."
     assert "can't be read (" in found[1]
     assert found[2] == "It belongs to submissions/some-org/weak/detail-images."
     assert found[3].startswith(f"It is about {REPOSITORY} at revision aaaaaaaaaaaa, other samples than those of")

@@ -7,11 +7,10 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from board_toys import alter, open_benchmark, read_toy_results, reseal, toy_run, write_benchmark, write_toy_bundle
 from PIL import Image
@@ -238,21 +237,19 @@ def test_lines_of_another_kind_are_passed_over(run: Path, source: FashionEditFol
     assert build_results(RunFolder.open(run), source, toy_embedder(), measures=False) == before
 
 
-def _huge(results: Any) -> None:
-    for samples in results["row_samples"]:
-        for values in samples["values"].values():
-            values[:] = [1e308] * len(values)
+def _huge(content: Any) -> None:
+    for sample in content["samples"]:
+        for picture in sample["pictures"]:
+            picture["scores"] = dict.fromkeys(picture["scores"], 1e308)
 
 
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda folder: alter(folder, "results.json", _huge), "out of range"),
-        (lambda folder: (folder / "outputs.json").write_bytes(b'{"outputs": "\xff"}'), "can't be read"),
-        (lambda folder: (folder / "parameters.json").write_text("[" * 100_000), "nested too deeply"),
-        (lambda folder: _bomb(folder / "scores.parquet"), "scores.parquet"),
-        (lambda folder: _no_utf_8(folder / "scores.parquet"), "UTF8"),
-        (lambda folder: _nan(folder / "scores.parquet"), "no finite number"),
+        (lambda folder: alter(folder, _huge), "out of range"),
+        (lambda folder: (folder / "bundle.json").write_bytes(b'{"name": "\xff"}'), "can't be read"),
+        (lambda folder: (folder / "bundle.json").write_text("[" * 100_000), "nested too deeply"),
+        (lambda folder: alter(folder, lambda content: content.update(mean_box_area=float("nan"))), "can't be read"),
     ],
 )
 def test_a_resealed_bundle_of_nonsense_stands_beside_the_others_as_refused(
@@ -260,25 +257,15 @@ def test_a_resealed_bundle_of_nonsense_stands_beside_the_others_as_refused(
 ) -> None:
     bad = repo / PLACE.format(name="bad")
     spoil(bad)
-    reseal(bad)
-    _reseal_checksum(bad)
+    with suppress(ValueError):
+        reseal(bad)
     _check_board(repo, reason)
 
 
-def _reseal_checksum(folder: Path) -> None:
-    from fashionedit.eval_harness.leaderboard.bundle import Bundle, pretty_json, sealed
-
-    head = json.loads((folder / "bundle.json").read_bytes())
-    model = Bundle.model_validate(head)
-    sealed_again = sealed({name: getattr(model, name) for name in Bundle.model_fields if name != "checksum"})
-    (folder / "bundle.json").write_bytes(pretty_json(sealed_again.model_dump(mode="json")))
-
-
-@pytest.mark.parametrize("file", ["bundle.json", "results.json", "outputs.json", "scores.parquet"])
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link", "gigabyte"])
 @pytest.mark.timeout(60)
-def test_a_bundle_of_no_files_stands_beside_the_others_as_refused(repo: Path, file: str, kind: str) -> None:
-    path = repo / PLACE.format(name="bad") / file
+def test_a_bundle_of_no_files_stands_beside_the_others_as_refused(repo: Path, kind: str) -> None:
+    path = repo / PLACE.format(name="bad") / "bundle.json"
     content = path.read_bytes()
     path.unlink()
     if kind == "pipe":
@@ -291,7 +278,7 @@ def test_a_bundle_of_no_files_stands_beside_the_others_as_refused(repo: Path, fi
     else:
         with path.open("wb") as empty:
             empty.truncate(1 << 30)
-    _check_board(repo, file)
+    _check_board(repo, "bundle.json")
 
 
 def _check_board(repo: Path, reason: str) -> None:
@@ -299,27 +286,6 @@ def _check_board(repo: Path, reason: str) -> None:
     assert {row.name for row in board.rows if row.kind == "editor"} == {"some-org/good"}
     (refused,) = board.refused
     assert reason in " ".join(refused.reasons)
-
-
-def _bomb(path: Path) -> None:
-    table = pq.read_table(path)
-    same = pa.DictionaryArray.from_arrays(pa.array([0] * len(table), pa.int32()), pa.array(["x" * 60_000_000]))
-    table = table.set_column(table.column_names.index("category"), "category", same)
-    pq.write_table(table, path, compression="zstd", store_schema=False)
-
-
-def _no_utf_8(path: Path) -> None:
-    table = pq.read_table(path)
-    raw = pa.array([b"\xff"] * len(table), pa.binary())
-    texts = pa.Array.from_buffers(pa.string(), len(table), raw.buffers())
-    pq.write_table(table.set_column(table.column_names.index("view"), "view", texts), path)
-
-
-def _nan(path: Path) -> None:
-    table = pq.read_table(path)
-    pq.write_table(
-        table.set_column(table.column_names.index("psnr"), "psnr", pa.array([float("nan")] * len(table))), path
-    )
 
 
 _VALUES = (None, True, 0, -1, 10**25, 10**400, 0.5, 1e29, 1e308, "", "x", "\ud83d", "\u009b31m", [], [[]], {}, {"a": 1})
@@ -410,7 +376,6 @@ def test_no_change_of_a_bundle_stops_the_board(repo: Path, seed: int) -> None:
         try:
             if chance.random() < 0.8:
                 reseal(bad)
-                _reseal_checksum(bad)
         except (ValueError, TypeError, KeyError, AttributeError):
             pass  # bundle.json itself can't be read
         board = build_board(find_bundles(repo), str(repo))

@@ -70,8 +70,7 @@ HfApi(token="hf_owner").merge_pull_request({MODEL!r}, 1)
 HfApi(token="hf_owner").merge_pull_request({RESULTS!r}, 1, repo_type="dataset")
 merged = api.model_info({MODEL!r}, expand=["evalResults"]).eval_results
 board = api.get_dataset_leaderboard({REPOSITORY!r}, base_model_only=False)
-for name in ("bundle.json", "results.json", "scores.parquet", "outputs.json", "parameters.json", "packages.json"):
-    place = Path(hf_hub_download({RESULTS!r}, "{PLACE}/" + name, repo_type="dataset"))
+place = Path(hf_hub_download({RESULTS!r}, "{PLACE}/bundle.json", repo_type="dataset"))
 file = hf_hub_download({MODEL!r}, {EVAL_RESULTS!r})
 main(["verify", str(place.parent), "--images", {str(scored.path / "images")!r}, "--data", {REPOSITORY!r}, "--quiet"])
 print(json.dumps([[vars(one) for one in proposed], [vars(one) for one in merged],
@@ -165,7 +164,7 @@ def test_a_dry_run_writes_the_files_and_sends_nothing(hub, scored, tmp_path, mon
     written = [name for name in written if (tmp_path / "out" / name).is_file()]
     assert written[0] == f"other-org--model/{EVAL_RESULTS}"
     assert f"some-org--fashion-results/{PLACE}/bundle.json" in written
-    assert len(written) == 8  # with the mark that says whose folder it is
+    assert len(written) == 3  # with the mark that says whose folder it is
     assert not [request for request in hub.requests if request.method == "POST" and "paths-info" not in request.path]
     assert printed("verify", tmp_path / "out" / "some-org--fashion-results" / PLACE).endswith("--data DATA\n")
     assert len(yaml.safe_load((tmp_path / "out" / written[0]).read_text())) == len(LEADERBOARD_TASKS)
@@ -183,7 +182,7 @@ def test_a_dry_run_needs_no_hub_and_names_the_dataset_that_is_here(source, tmp_p
     assert done.returncode == 0, done.stderr
     assert "no --dataset-repo is given: these files name local/" in done.stderr
     (bundle,) = run.path.glob("submission/local--*-results/submissions/org/name/*/bundle.json")
-    assert json.loads(bundle.read_text())["benchmark"]["manifest"] == source.manifest_hash
+    assert json.loads(bundle.read_text())["run"]["manifest"] == source.manifest_hash
     done = command("submit", "runs/mine", "--model", "org/name")
     assert (done.returncode, "--dataset-repo ORG/NAME[@REVISION]" in done.stderr) == (2, True)
 
@@ -284,7 +283,7 @@ def test_scores_of_another_encoder_are_sent_marked_and_without_numbers(hub, sour
     files = hub.repository("datasets", RESULTS).files("refs/pr/1")
     place = next(path for path in files if path.endswith("bundle.json"))
     assert place == f"submissions/{MODEL}/detail-images-other-encoder/bundle.json"
-    assert json.loads(files[place])["official"] is False
+    assert json.loads(files[place])["metrics"][0]["id"] == "cosine"
 
 
 @pytest.mark.usefixtures("here")
