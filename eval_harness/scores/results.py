@@ -143,7 +143,10 @@ def build_results(
     editor = run.identity.editor
     own: Kind = "baseline" if editor.privileged else "editor"
     groups: dict[tuple[Method, str], dict[int, dict[str, RoundOutcome]]] = {}
+    scored = set(source.ids)
     for info, outcome in baselines:
+        if outcome.sample not in scored:
+            continue
         kind = _kind(info, outcome)
         if info.fingerprint == editor.fingerprint and kind != "floor":
             own = kind

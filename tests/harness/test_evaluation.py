@@ -73,12 +73,13 @@ def test_a_function_is_run_scored_and_shown(tmp_path: Path) -> None:
     assert "<script" not in shown
 
 
-def test_it_continues_and_gives_what_run_and_score_give(tmp_path: Path) -> None:
+def test_it_continues_and_gives_what_run_and_score_give(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     first = fashionedit.evaluate("identity", out=tmp_path / "run", limit=1, **OFFLINE)
     assert first.summary.unfinished == 6
     assert first.results.dataset.samples == 1
     second = fashionedit.evaluate("identity", out=tmp_path / "run", **OFFLINE)
     assert (second.summary.edits, second.summary.reused) == (6, 6)
+    assert "Traceback" not in capfd.readouterr().err  # of the scoring process, which saw the run half done
 
     apart = tmp_path / "apart"
     main(["run", "identity", "--data", "synthetic:2", "--out", str(apart), "--quiet"])
