@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from fashionedit.runtime.costs import Price
 
 
-@click.command(short_help="Photographs → FashionEdit folder.")
-@click.option("--source", required=True, help="DeepFashion-MultiModal, the authors' release, a folder, or org/name.")
-@click.option("--out", type=PATH, required=True, help="The FashionEdit folder.")
+@click.command(short_help="Make a dataset of photographs.")
+@click.option(
+    "--source",
+    required=True,
+    help="The photographs: DeepFashion-MultiModal, the authors' release, a folder, or org/name on the Hub.",
+)
+@click.option("--out", type=PATH, required=True, help="The FashionEdit folder to write.")
 @click.option("--work", type=PATH, help="Folder for finished work; OUT.build by default.")
-@click.option("--kind", help="deepfashion, release, folder or hub, where looking is not enough.")
-@click.option("--captions", type=PATH, help="A captions.json that is not in the source.")
+@click.option("--kind", help="The kind of source, if it is not recognised: deepfashion, release, folder or hub.")
+@click.option("--captions", type=PATH, help="A captions.json that lies elsewhere than the source.")
 @click.option("--source-split", help="Split of a Hub dataset; needed where it has several.")
 @click.option("--source-config", help="Configuration of a Hub dataset; needed where it has several.")
 @click.option(
@@ -43,9 +47,15 @@ if TYPE_CHECKING:
     default="sd3",
     show_default=True,
     metavar="SPEC",
-    help="A known model, diffusers:REPO_OR_FOLDER[@revision], openai:MODEL, or folder:PATH.",
+    help="What makes the drafts: a known model, diffusers:REPO_OR_FOLDER[@revision], openai:MODEL, or folder:PATH.",
 )
-@click.option("--draft", "draft_options", multiple=True, metavar="KEY=VALUE", help="steps, guidance, dtype, t5, ...")
+@click.option(
+    "--draft",
+    "draft_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of what makes the drafts: steps, guidance, dtype, t5, ...; repeatable.",
+)
 @click.option(
     "--seed",
     type=int,
@@ -60,28 +70,51 @@ if TYPE_CHECKING:
     metavar="NUMBER",
     help="Lowest cosine × 100 of photo and draft, or none; 85 by default, none for the authors' release.",
 )
-@click.option("--top-k", type=click.IntRange(1), help="Keep at most so many pairs, the most similar.")
+@click.option("--top-k", type=click.IntRange(1), help="Keep at most so many pairs, the most similar ones.")
 @click.option("--selection", type=PATH, help="A ready selection, such as captions_top.json, instead of both limits.")
 @click.option(
     "--model", default="gpt-4.1-mini", show_default=True, help="Multimodal model that names the three differences."
 )
 @click.option("--base-url", help="Address of an OpenAI-compatible service for --model.")
-@click.option("--prompt", default="paper", show_default=True, help="paper, reference, or a text file.")
-@click.option("--ask", "ask_options", multiple=True, metavar="KEY=VALUE", help="api, temperature, max_repairs, ...")
+@click.option(
+    "--prompt", default="paper", show_default=True, help="The prompt for --model: paper, reference, or a text file."
+)
+@click.option(
+    "--ask",
+    "ask_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the calls to --model: api, temperature, max_repairs, ...; repeatable.",
+)
 @click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Number of concurrent calls.")
 @click.option("--sketches", is_flag=True, help="Draw each crop as a sketch too.")
 @click.option("--examples", is_flag=True, help="Add other photographs of the same garment.")
-@click.option("--split", default="garment", show_default=True, help="garment, random, or a file that lists validation.")
-@click.option("--validation", type=click.IntRange(0), help="Validation images; a tenth, at most 1,000, by default.")
+@click.option(
+    "--split",
+    default="garment",
+    show_default=True,
+    help="How to split: garment, random, or a file that lists the validation photographs.",
+)
+@click.option(
+    "--validation",
+    type=click.IntRange(0),
+    help="How many samples go into validation; by default a tenth, at most 1,000.",
+)
 @click.option("--split-seed", type=int, default=0, show_default=True)
 @click.option("--name", help="Dataset name in tables; the folder's name by default.")
-@click.option("--licence", help="The licence of the photographs, which the card names.")
-@click.option("--only", metavar="STAGES", help="Some of: photos, generate, filter, analyse, crop, split, shards.")
+@click.option("--licence", help="The licence of the photographs, for the dataset card.")
+@click.option(
+    "--only", metavar="STAGES", help="Run these stages only: photos, generate, filter, analyse, crop, split, shards."
+)
 @click.option(
     "--share", metavar="K/N", help="Build only the K-th of N parts, to spread a build over N processes or machines."
 )
 @click.option("--budget", type=click.FloatRange(0), metavar="USD", help="Stop before more is spent, all runs together.")
-@click.option("--price", metavar="PRICE", help="input=USD,output=USD per million tokens, or a JSON file of prices.")
+@click.option(
+    "--price",
+    metavar="PRICE",
+    help="What the services charge: input=USD,output=USD per million tokens, or a JSON file of prices.",
+)
 @click.option(
     "--dry-run",
     is_flag=True,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fashionedit.eval_harness.scores.result_models import Results
 
 
-@click.command(short_help="Say which of several runs is better.")
+@click.command(short_help="Say which run is better.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
 @click.option(
     "--by",
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     metavar="KIND",
     help="Show the last round by gender, category or view too; may be given several times.",
 )
-@click.option("--markdown", "form", flag_value="markdown", help="Markdown tables.")
-@click.option("--json", "form", flag_value="json", help="Everything, as JSON.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown tables.")
+@click.option("--json", "form", flag_value="json", help="Print everything as JSON.")
 def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> None:
     """Compare scored RUNs, each with each, sample by sample: differences, 95 % intervals, p-values, deciding samples.
 

@@ -27,9 +27,15 @@ from .printing import echo
 _DATA = "synthetic:1"
 
 
-@click.command(short_help="Look at an editor before a run.")
+@click.command(short_help="Try an editor before a run.")
 @click.argument("editor")
-@click.option("--data", default=_DATA, show_default=True, metavar="DATA", help="As for run; the first sample is used.")
+@click.option(
+    "--data",
+    default=_DATA,
+    show_default=True,
+    metavar="DATA",
+    help="The dataset, as for run; its first sample is used.",
+)
 @split_option
 @reference_option
 @editor_options

@@ -10,10 +10,14 @@ from .options import PATH
 from .printing import echo
 
 
-@click.command(short_help="Write a scored run as logs of Inspect.")
+@click.command(short_help="Write a scored run as Inspect logs.")
 @click.argument("run", type=PATH)
 @click.option(
-    "--out", type=PATH, required=True, metavar="DIR", help="Folder for the logs; a log of that name is replaced."
+    "--out",
+    type=PATH,
+    required=True,
+    metavar="DIR",
+    help="The folder for the logs; a log of the same name is replaced.",
 )
 def export(run: Path, out: Path) -> None:
     """Write the scored RUN as a log of Inspect for each protocol: every sample after the last round, without pictures.

@@ -42,7 +42,7 @@ _MOST_LINES = 20
 @click.option(
     "--allow-encoder",
     is_flag=True,
-    help="Send evidence with scores of another encoder; it stands marked, beside the ranked ones.",
+    help="Send the scores of another encoder too; the board marks them and does not rank them.",
 )
 @click.option("--dry-run", is_flag=True, help="Check, and write the files that would be sent; send nothing.")
 @click.option("--out", type=PATH, metavar="DIR", help="Folder that --dry-run writes to; RUN/submission by default.")
@@ -109,25 +109,28 @@ def submit(
             echo(f"{proposal.url}: {proposal.sentence}")
 
 
-@click.command(short_help="Look a submission's evidence through.")
+@click.command(short_help="Check the evidence of a submission.")
 @click.argument("bundle", type=PATH)
 @click.option("--images", type=PATH, metavar="DIR", help="The run's images, in any layout, such as RUN/images.")
 @click.option(
     "--data",
     metavar="DATA",
-    help="The dataset, a folder or org/name[@revision]; by default what this machine knows it as, if it is the same.",
+    help=(
+        "The dataset: a folder or org/name[@revision]. By default the one that is registered on this "
+        "machine, if it is the same."
+    ),
 )
 @click.option(
     "--encoder",
     metavar="ENCODER",
-    help="As of `fashionedit score`, where the scores are not those of the leaderboard's own encoder.",
+    help="The encoder, as for `fashionedit score`, if the scores are not of the leaderboard's own.",
 )
 @device_option
 @click.option(
     "--mark",
     type=PATH,
     metavar="FILE",
-    help="Note a verified bundle in the verified.json of a results repository; boards show it.",
+    help="Note a verified bundle in the verified.json of a results repository, so that boards show it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @quiet_option
@@ -179,11 +182,11 @@ def verify(
         mark_verified(mark, evidence_place(head), head)
 
 
-@click.command(short_help="The table of all submissions.")
+@click.command(short_help="Print the table of all submissions.")
 @click.option(
     "--repo",
     metavar="REPO",
-    help="The results repository, ORG/NAME[@REVISION] or a folder; the benchmark's name with -results by default.",
+    help="The results repository, ORG/NAME[@REVISION] or a folder; by default the benchmark's name with -results.",
 )
 @click.option(
     "--dataset-repo",

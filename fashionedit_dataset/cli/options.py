@@ -160,7 +160,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice(["fp32", "bf16", "fp16"]),
                 default="fp32",
                 show_default=True,
-                help="Part of every score's fingerprint.",
+                help="The number format of the encoder; it is part of every score's fingerprint.",
             ),
             click.option(
                 "--metric",
@@ -173,7 +173,10 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--measures/--no-measures",
                 default=True,
-                help="Whether to measure if only what was asked was changed; on by default, and half of the encoding.",
+                help=(
+                    "Also measure how much changed inside and outside the box, and how near the result is to the "
+                    "reference; on by default, and about half of the work."
+                ),
             ),
         )
     ):

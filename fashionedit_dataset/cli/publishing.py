@@ -16,14 +16,14 @@ from .printing import echo
 
 @click.command(short_help="Send what may be published to the Hub.")
 @click.argument("folder", metavar="OUT", type=PATH, required=False)
-@click.option("--repo", metavar="ORG/NAME", help="The dataset repository; made where it does not exist.")
-@click.option("--private/--public", default=None, help="Who can see it; a new one is private.")
+@click.option("--repo", metavar="ORG/NAME", help="The dataset repository; it is made if it does not exist.")
+@click.option("--private/--public", default=None, help="Make a new repository private (the default) or public.")
 @click.option("--include-originals", is_flag=True, help="Send the full set: photographs, captions and crops too.")
 @click.option(
     "--i-have-permission",
     "permission",
     is_flag=True,
-    help="The photographs' owner agrees; needed for originals and for whatever is public.",
+    help="State that the photographs' owner agrees; needed for originals and for whatever is public.",
 )
 @click.option("--leaderboard", is_flag=True, help="Send eval.yaml too; the Hub has to know fashionedit first.")
 @click.option("--metrics", metavar="ORG[/PREFIX]", help="Send the three metrics, as Spaces ORG/PREFIXpsnr and so on.")
@@ -100,11 +100,11 @@ def _list(files: Any, where: str) -> None:
     echo(f"{sum(file.size for file in files):>14,}  bytes in {len(files)} files would go to {where}")
 
 
-@click.command(short_help="Fill the photographs in again.")
+@click.command(short_help="Fill your photographs into a published set.")
 @click.argument("annotations", type=PATH)
 @click.argument("photos")
 @click.argument("out", type=PATH)
-@click.option("--captions", type=PATH, metavar="FILE", help="The captions, where they do not lie in PHOTOS.")
+@click.option("--captions", type=PATH, metavar="FILE", help="The file of captions, if it does not lie in PHOTOS.")
 @click.option("--source-split", help="Split of a Hub dataset; needed where it has several.")
 @click.option("--source-config", help="Configuration of a Hub dataset; needed where it has several.")
 @click.option(

@@ -22,7 +22,7 @@ from .options import (
 from .printing import echo
 
 
-@click.command(short_help="See it all work, offline.")
+@click.command(short_help="Run a small example from start to end, offline.")
 @click.option("--out", type=PATH, default=Path("runs/demo"), show_default=True)
 @click.option("--samples", type=click.IntRange(1), default=24, show_default=True)
 @quiet_option
@@ -35,7 +35,7 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
     echo(f"\nPage: {page}")
 
 
-@click.command(short_help="Score runs: results, page, table.")
+@click.command(short_help="Score runs: a table and a page.")
 @runs_argument
 @data_again_option
 @scoring_options
@@ -80,8 +80,8 @@ def score(
 
 @click.command(short_help="Print the table of scored runs.")
 @runs_argument
-@click.option("--markdown", "form", flag_value="markdown", help="A Markdown table.")
-@click.option("--json", "form", flag_value="json", help="The merged results as JSON.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print a Markdown table.")
+@click.option("--json", "form", flag_value="json", help="Print the merged results as JSON.")
 @details_option
 def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
     """Print the table of scored runs, side by side where several are given."""
@@ -102,14 +102,17 @@ def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
         print_table(results, runs if details else None)
 
 
-@click.command(short_help="One page for several runs.")
+@click.command(short_help="Write one page for several runs.")
 @runs_argument
 @click.option(
     "--out",
     type=PATH,
     default=Path("report"),
     show_default=True,
-    help="Its name: OUT.html for one file, OUT/index.html for a folder. A name that ends in .html means one file.",
+    help=(
+        "Where to write the page: OUT.html for one file, OUT/index.html for a folder. A name that ends "
+        "in .html means one file."
+    ),
 )
 @click.option(
     "--single-file/--folder",
@@ -120,7 +123,7 @@ def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
 @click.option(
     "--publishable",
     is_flag=True,
-    help="Leave out originals, captions, reference images, and outputs that show them; their places say so.",
+    help="Leave out originals, captions, reference images, and outputs that show them, and say so in their places.",
 )
 @data_again_option
 @quiet_option

@@ -44,8 +44,8 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             data_option,
-            click.option("--out", type=PATH, required=True, help="The run folder, new or of the same run."),
-            click.option("--name", help="What tables call the editor; its own name by default."),
+            click.option("--out", type=PATH, required=True, help="The run folder: a new one, or that of the same run."),
+            click.option("--name", help="The name of the editor in tables; its own name by default."),
             split_option,
             protocols_option,
             rounds_option,
@@ -56,7 +56,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default=1,
                 show_default=True,
                 metavar="N",
-                help="How often everything is edited, each time with other seeds.",
+                help="Edit everything so often, each time with other seeds.",
             ),
             size_option,
             reference_option,
@@ -66,22 +66,25 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--concurrency",
                 type=click.IntRange(1),
                 metavar="N",
-                help="Edits at the same time; the editor's own by default.",
+                help="Make so many edits at the same time; by default as many as the kind of editor allows.",
             ),
             click.option(
                 "--batch",
                 type=click.IntRange(1),
                 metavar="N",
-                help="Requests in one call, of editors that take several.",
+                help="Put so many requests into one call, for editors that take several.",
             ),
             click.option(
                 "--retries",
                 type=click.IntRange(0),
                 metavar="N",
-                help="How often a call is made again whose failure may pass; 4 by default.",
+                help="Repeat a call whose failure may pass at most so often; 4 by default.",
             ),
             click.option(
-                "--budget", type=click.FloatRange(0), metavar="USD", help="For all sessions of the run together."
+                "--budget",
+                type=click.FloatRange(0),
+                metavar="USD",
+                help="Stop before all sessions of the run together spend more.",
             ),
             click.option(
                 "--limit",
@@ -208,11 +211,11 @@ def _print_summary(summary: RunSummary, *, err: bool = False) -> None:
         echo(f"fashionedit: {summary.stopped}", err=True)
 
 
-@click.command(name="import", short_help="Make finished images into a run.")
+@click.command(name="import", short_help="Make a run of finished images.")
 @click.argument("folder", type=PATH)
 @data_option
-@click.option("--out", type=PATH, required=True, help="The run folder, new or of the same import.")
-@click.option("--name", required=True, help="What tables call whoever made the images.")
+@click.option("--out", type=PATH, required=True, help="The run folder: a new one, or that of the same import.")
+@click.option("--name", required=True, help="The name in tables of whoever made the images.")
 @split_option
 @protocols_option
 @rounds_option
