@@ -228,10 +228,8 @@ def check_differences(line: MetadataLine, where: str, size: tuple[int, int] | No
         InvalidDataError: A description is empty, or the boxes are none or in another unit.
     """
     edges = [difference.box_2d for difference in line.differences if len(difference.box_2d) == 4]
-    if unit := other_unit(edges, size):
-        raise InvalidDataError(
-            f"{where}, field differences: the boxes seem to be {unit}; give them in thousandths of the image, 0..1000"
-        )
+    unit = other_unit(edges, size)
+    other = f"{where}, field differences: the boxes seem to be {unit}; give them in thousandths of the image, 0..1000"
     for number, difference in enumerate(line.differences):
         field = f"{where}, field differences[{number}]"
         if not difference.description.strip():
@@ -239,7 +237,11 @@ def check_differences(line: MetadataLine, where: str, size: tuple[int, int] | No
         try:
             _ = difference.box
         except InvalidDataError as error:
+            if unit and max(map(max, edges)) > 1000:
+                raise InvalidDataError(other) from error
             raise InvalidDataError(f"{field}.box_2d: {error}") from error
+    if unit:
+        raise InvalidDataError(other)
     if faults := difference_faults([(one.description, one.box) for one in line.differences]):
         raise InvalidDataError(f"{where}, field differences: {'. '.join(faults)}")
 
