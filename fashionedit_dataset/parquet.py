@@ -211,7 +211,9 @@ class ParquetReader:
         self.name = name
         self._source = source
         with self._sentence("can't be read as Parquet", "replace the file"):
-            if isinstance(source, Path):
+            if isinstance(
+                source, os.PathLike
+            ):  # not `Path`, of which `datasets` before 4 makes a class of its own here
                 open_regular(source, folder=folder).close()
             # by its path where it has one: Arrow reads that without Python's lock
             self._file = pq.ParquetFile(source, memory_map=False)
@@ -253,7 +255,11 @@ class ParquetReader:
             chunks = self._chunks(group, set(names))
             packed = sum(chunk.total_compressed_size for chunk in chunks)
             limit = max(MOST_BYTES, 4 * packed)
-            with open_regular(self._source) if isinstance(self._source, Path) else nullcontext(self._source) as stream:
+            with (
+                open_regular(self._source)
+                if isinstance(self._source, os.PathLike)
+                else nullcontext(self._source) as stream
+            ):
                 sizes = [_chunk_size(stream, chunk, limit) for chunk in chunks]
             if sum(size.most for size in sizes) > limit:
                 self._check_exactly(group, names, [c.path_in_schema for c in chunks], sizes, limit)

@@ -259,3 +259,11 @@ def test_an_image_that_is_only_a_path_is_refused(draw, column):
         conform(table, COLUMNS, name="it")
     row[column] = None
     conform(pa.Table.from_pylist([row], schema=arrow_schema()), COLUMNS, name="it")
+
+
+def test_a_file_is_read_by_its_path_whatever_stands_for_the_class_of_paths(tmp_path, monkeypatch):
+    """`datasets` before 4 replaces `Path` in the modules that a streamed builder imports."""
+    monkeypatch.setattr("fashionedit.parquet.Path", type("xPath", (type(tmp_path),), {}))
+    pq.write_table(pa.table({"it": ["a", "b"]}), tmp_path / "it.parquet")
+    with ParquetReader(tmp_path / "it.parquet", name="it") as file:
+        assert file.read(0, ["it"]).column("it").to_pylist() == ["a", "b"]
