@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BROWSER_TESTS = "tests/harness/test_browser.py"
-QUICK_TESTS = "tests/dataset/test_prices.py"
+QUICK_TESTS = "tests/dataset/test_costs.py"
 WITHOUT = """
 import sys, browser, pytest
 browser.NAMES = browser.PLACES = ()
