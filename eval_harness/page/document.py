@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.files import write_atomically
+from fashionedit.files import open_regular, write_atomically
 from fashionedit.owned_folders import new_folder
 
 from .storyboard import Storyboard
@@ -119,13 +119,24 @@ def page_path(out: Path, form: Form) -> Path:
 
 
 def write_file(board: Storyboard, out: Path, render: Render, done: Callable[[], None]) -> None:
-    """Writes everything into one file, whole or not at all."""
+    """Writes everything into one file, whole or not at all.
+
+    Raises:
+        InvalidDataError: A file of somebody else has that name.
+    """
+    if out.exists() and not _is_page(out):
+        raise InvalidDataError(f"{out} exists and is no page of fashionedit; choose another name, or remove it")
     details = []
     for detail in board.details():
         details.append(script_json(detail))
         done()
     data = {"index": script_json(board.index), "texts": script_json(board.texts), "details": details}
     write_atomically(out, render(data).encode())
+
+
+def _is_page(path: Path) -> bool:
+    with open_regular(path) as file:
+        return b"<title>FashionEdit: " in file.read(2**16)
 
 
 def write_folder(board: Storyboard, out: Path, render: Render, done: Callable[[], None]) -> None:

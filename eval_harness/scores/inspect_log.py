@@ -9,12 +9,15 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fashionedit import __version__
 from fashionedit.errors import InvalidDataError
+from fashionedit.files import JSON_BYTES, open_regular, parse_json
 
 from .primary_scores import rounded, row_primary_scores
 from .result_models import Results, Row
@@ -93,6 +96,16 @@ def exported(results: Results, created: str) -> Iterator[Exported]:
 
 _VERSION = 2
 _FILE_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def is_log(path: Path) -> bool:
+    """Returns whether the file is a log that `inspect_log` made."""
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive, archive.open("_journal/start.json") as start:
+            begin = parse_json(start.read(JSON_BYTES), name=path.name)
+    except (InvalidDataError, KeyError, ValueError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError):
+        return False
+    return isinstance(begin, dict) and isinstance(plan := begin.get("plan"), dict) and plan.get("name") == "fashionedit"
 
 
 def inspect_log(run: Exported) -> bytes:

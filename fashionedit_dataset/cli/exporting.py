@@ -17,20 +17,24 @@ from .printing import echo
     type=PATH,
     required=True,
     metavar="DIR",
-    help="The folder for the logs; a log of the same name is replaced.",
+    help="The folder for the logs; an earlier log of the same name is replaced.",
 )
 def export(run: Path, out: Path) -> None:
     """Write the scored RUN as a log of Inspect for each protocol: every sample after the last round, without pictures.
 
     Inspect's viewer and load_dataset("eval", data_files=...) read the logs. They hold no picture and no caption.
     """
-    from fashionedit.eval_harness.scores.inspect_log import exported, inspect_log
+    from fashionedit.errors import InvalidDataError
+    from fashionedit.eval_harness.scores.inspect_log import exported, inspect_log, is_log
     from fashionedit.eval_harness.scores.results import read_results
     from fashionedit.eval_harness.scores.timing import begun
     from fashionedit.files import write_all
 
     protocols = exported(read_results(run / "results.json"), begun(run))
     files = {out / f"{one.task}.eval": inspect_log(one) for one in protocols}
+    for path in files:
+        if path.exists() and not is_log(path):
+            raise InvalidDataError(f"{path} exists and is no log of fashionedit; choose another folder, or remove it")
     write_all(files)
     for path in files:
         echo(str(path))

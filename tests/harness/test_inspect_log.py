@@ -73,3 +73,26 @@ def test_a_run_that_was_not_scored_is_one_sentence(tmp_path: Path, capsys: pytes
         main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "out")])
     assert "results.json" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("theirs", [b"some words", b"", "a log of another tool"])
+def test_a_file_of_somebody_else_is_not_replaced(
+    scored: Path, tmp_path: Path, theirs: bytes | str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "fashionedit_bug.eval"
+    if isinstance(theirs, bytes):
+        log.write_bytes(theirs)
+    else:
+        with zipfile.ZipFile(log, "w") as archive:
+            archive.writestr("_journal/start.json", json.dumps({"plan": {"name": "another"}}))
+    before = log.read_bytes()
+    with pytest.raises(SystemExit):
+        main(["export", str(scored), "--out", str(tmp_path)])
+    assert "no log of fashionedit" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {log.name: before}
+
+
+def test_an_earlier_log_is_replaced(scored: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        main(["export", str(scored), "--out", str(tmp_path)])
+    assert len(list(tmp_path.iterdir())) == 2

@@ -324,3 +324,15 @@ def test_fewer_pictures_are_larger() -> None:
     assert sides[0] == 720
     assert 300 <= sides[2] <= 420
     assert picture_size(13_000, folder=True).side >= 360
+
+
+def test_a_page_of_somebody_else_is_not_replaced_and_an_earlier_one_is(source: ScoredSource, tmp_path: Path) -> None:
+    run = DrawnRun(tmp_path, source, lambda sample, protocol, round: stepped(sample, round))
+    theirs = tmp_path / "report.html"
+    theirs.write_text("<!doctype html><title>My thesis</title>")
+    with pytest.raises(InvalidDataError, match="exists and is no page of fashionedit"):
+        page(tmp_path, source, run, form="file")
+    assert theirs.read_text() == "<!doctype html><title>My thesis</title>"
+    theirs.unlink()
+    first, second = (page(tmp_path, source, run, form="file") for _ in range(2))
+    assert first.text == second.text
