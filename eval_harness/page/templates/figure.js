@@ -13,8 +13,8 @@ const figureRuns = () => {
   return found;
 };
 
-const blobOf = (canvas, type, quality) =>
-  new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The figure is too large; choose fewer samples."))), type, quality));
+const pngOf = (canvas) =>
+  new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The figure is too large; choose fewer samples."))), "image/png"));
 
 const download = (blob, name) => {
   const url = URL.createObjectURL(blob);
@@ -22,7 +22,7 @@ const download = (blob, name) => {
   setTimeout(() => URL.revokeObjectURL(url), 60000);
 };
 
-const exportFigure = async (kind) => {
+const exportFigure = async () => {
   const places = order.filter((one) => chosen.has(one)).concat([...chosen].filter((one) => !order.includes(one)));
   const told = bar.querySelector(".chosen");
   if (places.length > MOST_IN_FIGURE) {
@@ -32,11 +32,7 @@ const exportFigure = async (kind) => {
   try {
     const round = Number(bar.querySelector("[name=figure-round]").value);
     const canvas = await drawFigure(places, figureRuns().get(bar.querySelector("[name=figure-run]").value), round);
-    if (kind === "png") download(await blobOf(canvas, "image/png"), "figure.png");
-    else {
-      const jpeg = new Uint8Array(await (await blobOf(canvas, "image/jpeg", 0.93)).arrayBuffer());
-      download(pdfOf(jpeg, canvas.width, canvas.height, canvas.width * 0.36, canvas.height * 0.36, document.title), "figure.pdf");
-    }
+    download(await pngOf(canvas), "figure.png");
   } catch (error) {
     told.textContent = error.message;
   }
@@ -65,7 +61,7 @@ const startFigure = () => {
   listRounds();
   runs.addEventListener("change", listRounds);
   document.addEventListener("chosen", showBar);
-  for (const kind of ["png", "pdf"]) bar.querySelector(`[name=${kind}]`).addEventListener("click", () => exportFigure(kind));
+  bar.querySelector("[name=png]").addEventListener("click", exportFigure);
   bar.querySelector("[name=none]").addEventListener("click", () => {
     chosen.clear();
     for (const pick of list.querySelectorAll("[name=pick]:checked")) {
