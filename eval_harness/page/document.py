@@ -20,8 +20,8 @@ from fashionedit.owned_folders import new_folder
 from .storyboard import Storyboard
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_STYLES = ("base.css", "tables.css", "charts.css", "board.css", "viewer.css", "print.css")
-_SCRIPTS = ("store.js", "board.js", "list.js", "viewer.js", "fig4.js", "figure.js", "keys.js")
+_STYLES = ("base.css", "tables.css", "charts.css", "sample.css", "viewer.css", "print.css")
+_SCRIPTS = ("store.js", "sample.js", "list.js", "viewer.js", "fig4.js", "figure.js", "keys.js")
 _HIDDEN = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     metavar="NUMBER",
     help="Lowest cosine × 100 of photo and draft, or none; 85 by default, none for the authors' release.",
 )
-@click.option("--top-k", type=click.IntRange(1), help="Keep at most so many pairs, the most similar ones.")
+@click.option("--top-k", type=click.IntRange(1), help="Number of pairs to keep, the most similar ones; all by default.")
 @click.option("--selection", type=PATH, help="A ready selection, such as captions_top.json, instead of both limits.")
 @click.option(
     "--model", default="gpt-4.1-mini", show_default=True, help="Multimodal model that names the three differences."

@@ -29,8 +29,8 @@ def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> No
     """Compare scored RUNs, each with each, sample by sample: differences, 95 % intervals, p-values, deciding samples.
 
     A RUN may also be a row that every table has: draft, flat-grey, faded-draft, return-reference, paste-reference or
-    oracle. The p-values of the last rounds are corrected together (Holm); earlier rounds and breakdowns explore. Runs
-    of another dataset, protocol version or metric fingerprint are refused.
+    oracle. The p-values of the last rounds are corrected together (Holm); those of earlier rounds and breakdowns are
+    not corrected. Runs of another dataset, protocol version or metric fingerprint are refused.
     """
     from fashionedit.eval_harness.scores.comparison import BASELINES
     from fashionedit.eval_harness.scores.comparison import compare as compare_results

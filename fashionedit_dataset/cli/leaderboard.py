@@ -144,9 +144,9 @@ def verify(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Look BUNDLE through: everything in it that can be computed from the rest of it, the dataset and the images.
+    """Check BUNDLE: compute everything in it that follows from the rest of it, the dataset and the images.
 
-    Without images it can be internally consistent at best. With --images and the dataset's full form, every image is
+    Without images, a bundle is found consistent at best. With --images and the dataset's full form, every image is
     looked up by its pixels and every score computed again. What is not as stated is named, sample by sample; the exit
     code is then 1.
     """

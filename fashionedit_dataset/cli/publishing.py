@@ -46,7 +46,7 @@ def publish(
 ) -> None:
     """Send the annotations form of the FashionEdit folder OUT to the Hub, to a private repository.
 
-    It holds ids, drafts, differences, scores and hashes; no photograph, no caption, no crop. The very files are
+    It holds ids, drafts, differences, scores and hashes; no photograph, no caption, no crop. The files themselves are
     searched for those before anything is sent. Whoever has the photographs fills them in with `fashionedit hydrate`.
     The same command again sends what is missing.
     """
