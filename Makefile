@@ -1,4 +1,5 @@
 # demo: see it work · test: all checks and tests · bench: measure scoring · check: style and types only
+# coverage: the tests, with the lines that none of them reaches
 # lowest: the tests with the lowest version of every dependency that setup.cfg declares
 # Each target makes its own virtual environment in .venv from constraints.txt.
 PYTHON ?= python3
@@ -6,14 +7,17 @@ BIN := .venv/bin
 PACKAGES := fashionedit_dataset metrics builders eval_harness
 FILES := $(sort $(shell find $(PACKAGES) -type f -not -name '*.pyc'))
 
-.PHONY: demo test check bench lowest clean FORCE
+.PHONY: demo test coverage check bench lowest clean FORCE
 
 demo: .venv/.demo .venv/.links
 	$(BIN)/fashionedit demo
 
 test: check
 	browser=$$($(BIN)/python tests/browser.py --install) && \
-	FASHIONEDIT_CHROMIUM="$$browser" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	FASHIONEDIT_CHROMIUM="$$browser" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+coverage: # the tests, and which lines no test of this process reaches; takes longer
+	$(MAKE) test PYTEST_ARGS="--cov --cov-report=term"
 
 check: .venv/.dev .venv/.links
 	$(BIN)/ruff check .
