@@ -59,7 +59,7 @@ def main(samples: int = 100, seconds: float = 1.0, concurrency: int = 16) -> Non
 
         starts: list[float] = []
         edit = service.edit
-        service.edit = lambda request: (starts.append(time.perf_counter()), edit(request))[1]  # type: ignore[method-assign]
+        service.edit = lambda request: (starts.append(time.perf_counter()), edit(request))[1]  # type: ignore[method-assign]  # a wrapped method
         found = fashionedit.evaluate(service, data=data, out=folder / "beside", encoder="offline", scored=first_edit)
         page = time.perf_counter()
         print(f"{alone.edits} edits of {seconds:g} s, {concurrency} in flight; {samples} samples")

@@ -19,7 +19,7 @@ from fashionedit.files import write_atomically
 from fashionedit.images import crop, read_image
 from fashionedit.types import Box
 
-from .analyse.answers import overlap
+from .answers import overlap
 from .photo import Analysed
 
 BOXES_FILE = "boxes.json"

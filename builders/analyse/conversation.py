@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fashionedit.builders.answers import ParsedAnswer, read_answer
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.types import Box
 
 from .analyst import Analyst, repair_request
-from .answers import ParsedAnswer, read_answer
 from .service import MAX_TEXT, Reply
 
 UNUSABLE = "no three valid differences"

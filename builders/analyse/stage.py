@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+from fashionedit.builders.answers import read_answer
 from fashionedit.builders.photo import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
@@ -15,7 +16,6 @@ from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import Outcome, Stage, Task, WorkerPool
 
 from .analyst import Analyst, pictures
-from .answers import read_answer
 from .conversation import REFUSED, UNUSABLE, Conversation, Turn, analysed
 from .estimate import Promises, Size
 from .service import CallFailedError, Service, request_body

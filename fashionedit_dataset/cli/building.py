@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     default="sd3",
     show_default=True,
     metavar="SPEC",
-    help="What makes the drafts: a known model, diffusers:REPO_OR_FOLDER[@revision], openai:MODEL, or folder:PATH.",
+    help="Source of the drafts: a known model, diffusers:REPO_OR_FOLDER[@revision], openai:MODEL, or folder:PATH.",
 )
 @click.option(
     "--draft",
@@ -113,7 +113,7 @@ if TYPE_CHECKING:
 @click.option(
     "--price",
     metavar="PRICE",
-    help="What the services charge: input=USD,output=USD per million tokens, or a JSON file of prices.",
+    help="Prices of the services: input=USD,output=USD per million tokens, or a JSON file of prices.",
 )
 @click.option(
     "--dry-run",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fashionedit.builders.analyse.answers import parse_answer
+from fashionedit.builders.answers import parse_answer
 from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import Unusable, open_source
 from fashionedit.builders.photos.deepfashion import parse_file_name
