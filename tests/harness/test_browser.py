@@ -463,7 +463,7 @@ def test_a_page_to_pass_on_says_what_it_leaves_out_where_it_would_stand(opening:
     assert sample.locator(".annotation").inner_text() == "Caption left out: not ours to pass on"
     assert sample.locator(".side.draft img").count() == 1
     sample.locator("[name=pick]").check()
-    figure = Image.open(io.BytesIO(exported(page, "png"))).convert("RGB")
+    figure = Image.open(io.BytesIO(exported(page))).convert("RGB")
     assert nearest(np.asarray(figure), (238, 234, 226)) == 0  # the ground of a place that is left out
 
 
