@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from fashionedit.runtime.costs import Price
 
 
-@click.command(short_help="Make a dataset of photographs.")
+@click.command(short_help="Make a dataset from photographs.")
 @click.option(
     "--source",
     required=True,
     help="The photographs: DeepFashion-MultiModal, the authors' release, a folder, or org/name on the Hub.",
 )
 @click.option("--out", type=PATH, required=True, help="The FashionEdit folder to write.")
-@click.option("--work", type=PATH, help="Folder for finished work; OUT.build by default.")
-@click.option("--kind", help="The kind of source, if it is not recognised: deepfashion, release, folder or hub.")
-@click.option("--captions", type=PATH, help="A captions.json that lies elsewhere than the source.")
+@click.option("--work", type=PATH, help="Folder for intermediate results; OUT.build by default.")
+@click.option("--kind", help="Kind of the source, if it is not recognised: deepfashion, release, folder or hub.")
+@click.option("--captions", type=PATH, help="Path of captions.json, if it is not in the source folder.")
 @click.option("--source-split", help="Split of a Hub dataset; needed where it has several.")
 @click.option("--source-config", help="Configuration of a Hub dataset; needed where it has several.")
 @click.option(
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "columns",
     multiple=True,
     metavar="NAME=COLUMN",
-    help="Column of a table or Hub dataset for image, caption, id, garment_id, ...; repeatable.",
+    help="Column of a table or Hub dataset that holds image, caption, id, garment_id, ... Repeatable.",
 )
 @click.option("--limit", type=click.IntRange(1), help="Use at most N photographs, spread over all of them.")
 @click.option(
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     "draft_options",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A setting of what makes the drafts: steps, guidance, dtype, t5, ...; repeatable.",
+    help="Setting of the draft generator, such as steps, guidance, dtype or t5. Repeatable.",
 )
 @click.option(
     "--seed",
@@ -70,8 +70,10 @@ if TYPE_CHECKING:
     metavar="NUMBER",
     help="Lowest cosine × 100 of photo and draft, or none; 85 by default, none for the authors' release.",
 )
-@click.option("--top-k", type=click.IntRange(1), help="Number of pairs to keep, the most similar ones; all by default.")
-@click.option("--selection", type=PATH, help="A ready selection, such as captions_top.json, instead of both limits.")
+@click.option("--top-k", type=click.IntRange(1), help="Keep only the N most similar pairs; all by default.")
+@click.option(
+    "--selection", type=PATH, help="File that lists the pairs to keep, such as captions_top.json; replaces both limits."
+)
 @click.option(
     "--model", default="gpt-4.1-mini", show_default=True, help="Multimodal model that names the three differences."
 )
@@ -84,7 +86,7 @@ if TYPE_CHECKING:
     "ask_options",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A setting of the calls to --model: api, temperature, max_repairs, ...; repeatable.",
+    help="Setting of the calls to --model, such as api, temperature or max_repairs. Repeatable.",
 )
 @click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Number of concurrent calls.")
 @click.option("--sketches", is_flag=True, help="Draw each crop as a sketch too.")
@@ -100,16 +102,18 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     help="How many samples go into validation; by default a tenth, at most 1,000.",
 )
-@click.option("--split-seed", type=int, default=0, show_default=True)
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the split.")
 @click.option("--name", help="Dataset name in tables; the folder's name by default.")
 @click.option("--licence", help="The licence of the photographs, for the dataset card.")
 @click.option(
-    "--only", metavar="STAGES", help="Run these stages only: photos, generate, filter, analyse, crop, split, shards."
+    "--only", metavar="STAGES", help="Run only these stages: photos, generate, filter, analyse, crop, split, shards."
 )
 @click.option(
     "--share", metavar="K/N", help="Build only the K-th of N parts, to spread a build over N processes or machines."
 )
-@click.option("--budget", type=click.FloatRange(0), metavar="USD", help="Stop before more is spent, all runs together.")
+@click.option(
+    "--budget", type=click.FloatRange(0), metavar="USD", help="Stop before the total cost of all runs exceeds this."
+)
 @click.option(
     "--price",
     metavar="PRICE",
@@ -123,18 +127,22 @@ if TYPE_CHECKING:
 @click.option(
     "--again",
     metavar="STAGES",
-    help="Redo and pay again for stages made with other captions or settings: some of generate, analyse, split.",
+    help="Redo, and pay again for, stages made with other captions or settings: generate, analyse, split.",
 )
 @click.option(
     "--retry",
     multiple=True,
     metavar="REASON",
-    help="Retry photographs dropped for REASON, as the funnel names it; repeatable.",
+    help="Retry photographs that were dropped for REASON, as the funnel names it. Repeatable.",
 )
 @click.option(
     "--keep-going", is_flag=True, help="Continue even if the first drafts or pairs all fail for the same reason."
 )
-@click.option("--leave-failed", is_flag=True, help="Write the dataset without what failed and could be tried again.")
+@click.option(
+    "--leave-failed",
+    is_flag=True,
+    help="Write the dataset without the photographs whose failure could still be retried.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel, or the plan, as JSON.")
 @quiet_option
 def build(
@@ -149,12 +157,12 @@ def build(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Make a FashionEdit folder OUT from photographs; the same command again continues.
+    """Make a FashionEdit folder OUT from photographs. Give the same command again to continue.
 
     Each photograph gets a draft generated from its caption; pairs that are similar enough are shown to a multimodal
-    model, which names three differences; crops are cut, garments split, and everything written as Parquet. What is
-    finished is kept in OUT.build and never paid for twice. The keys of services come from their usual variables
-    (OPENAI_API_KEY, HF_TOKEN).
+    model, which names three differences; crops are cut, garments split, and everything written as Parquet.
+    Finished work is kept in OUT.build and never paid for twice. Keys of services are read from their usual environment
+    variables (OPENAI_API_KEY, HF_TOKEN).
     """
     from fashionedit.builders.build import Build
     from fashionedit.builders.build_options import share_of, stage_names

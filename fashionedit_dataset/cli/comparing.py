@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Choice(["gender", "category", "view"]),
     metavar="KIND",
-    help="Show the last round by gender, category or view too; may be given several times.",
+    help="Also show the last round by gender, category or view. Repeatable.",
 )
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown tables.")
 @click.option("--json", "form", flag_value="json", help="Print everything as JSON.")
 def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> None:
-    """Compare scored RUNs, each with each, sample by sample: differences, 95 % intervals, p-values, deciding samples.
+    """Compare scored RUNs in pairs, sample by sample: differences, 95 % intervals, p-values, deciding samples.
 
-    A RUN may also be a row that every table has: draft, flat-grey, faded-draft, return-reference, paste-reference or
+    A RUN can also be the name of a baseline row: draft, flat-grey, faded-draft, return-reference, paste-reference or
     oracle. The p-values of the last rounds are corrected together (Holm); those of earlier rounds and breakdowns are
     not corrected. Runs of another dataset, protocol version or metric fingerprint are refused.
     """

@@ -34,7 +34,7 @@ _DATA = "synthetic:1"
     default=_DATA,
     show_default=True,
     metavar="DATA",
-    help="The dataset, as for run; its first sample is used.",
+    help="Dataset, as for run; the first sample is used.",
 )
 @split_option
 @reference_option
@@ -52,11 +52,11 @@ def doctor(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Ask EDITOR for one sample in each protocol, and say what is to be known before a run.
+    """Check EDITOR on one sample per protocol before you pay for a run.
 
-    Whether reference, instruction and seed matter; sizes, transparency, black or unchanged pictures; refusals; time and
-    money for the whole split; and the command to give. EDITOR and its options are as for run. At most twelve edits are
-    made, each once, and nothing is written. The exit code is 1 where a problem was found.
+    Reports whether the reference image, the instruction and the seed change the result; sizes, transparency, black or
+    unchanged pictures; refusals; time and cost of the whole split; and the command for the run. EDITOR and its options
+    are those of run. Makes at most twelve edits and writes nothing. The exit code is 1 if a problem was found.
     """
     from fashionedit.eval_harness.diagnostics.doctor import examine
     from fashionedit.eval_harness.editors import resolve_editor

@@ -17,10 +17,10 @@ from .printing import echo
     type=PATH,
     required=True,
     metavar="DIR",
-    help="The folder for the logs; an earlier log of the same name is replaced.",
+    help="Folder for the logs; replaces earlier logs of the same name.",
 )
 def export(run: Path, out: Path) -> None:
-    """Write the scored RUN as a log of Inspect for each protocol: every sample after the last round, without pictures.
+    """Write the scored RUN as an Inspect log per protocol: every sample after its last round.
 
     Inspect's viewer and load_dataset("eval", data_files=...) read the logs. They hold no picture and no caption.
     """

@@ -26,25 +26,25 @@ _MOST_LINES = 20
 
 @click.command(short_help="Send a scored run to the leaderboard.")
 @click.argument("run", type=PATH)
-@click.option("--model", metavar="ORG/NAME", help="The model's repository on the Hub, which gets the numbers.")
-@click.option("--name", metavar="TEXT", help="Name in tables of a model without a repository, such as a service's.")
+@click.option("--model", metavar="ORG/NAME", help="Hub repository of the model; receives the numbers.")
+@click.option("--name", metavar="TEXT", help="Name in tables of a model that has no repository, such as a service.")
 @click.option(
     "--dataset-repo",
     metavar="ORG/NAME[@REVISION]",
-    help="The benchmark on the Hub, at the revision that was run; $FASHIONEDIT_REPO by default.",
+    help="Hub repository of the benchmark, at the revision of the run; $FASHIONEDIT_REPO by default.",
 )
 @click.option(
     "--results-repo",
     metavar="ORG/NAME",
-    help="The dataset repository that gets the evidence; the benchmark's name with -results by default.",
+    help="Hub dataset repository that receives the evidence; the benchmark's name with -results by default.",
 )
 @data_again_option
 @click.option(
     "--allow-encoder",
     is_flag=True,
-    help="Send the scores of another encoder too; the board marks them and does not rank them.",
+    help="Also send scores of another encoder than the leaderboard's; the board marks them and does not rank them.",
 )
-@click.option("--dry-run", is_flag=True, help="Check, and write the files that would be sent; send nothing.")
+@click.option("--dry-run", is_flag=True, help="Check the run and write the files that would be sent; send nothing.")
 @click.option("--out", type=PATH, metavar="DIR", help="Folder that --dry-run writes to; RUN/submission by default.")
 @quiet_option
 def submit(
@@ -61,9 +61,9 @@ def submit(
 ) -> None:
     """Send the scored RUN to the leaderboard: numbers to the model's repository, evidence to the results repository.
 
-    Both are pull requests, for the repositories' owners to take. The evidence holds scores, image hashes, parameters
-    and package versions; no photograph, crop or caption. The same command again changes the requests that are open, or
-    says that nothing is new. Where the run can't be sent, all reasons are told at once.
+    Opens a pull request in each, for the repositories' owners to merge. The evidence holds scores, image hashes,
+    parameters and package versions; no photograph, crop or caption. The same command again updates the open pull
+    requests, or says that nothing is new. If the run can't be submitted, all reasons are listed at once.
     """
     from fashionedit.eval_harness.leaderboard.benchmark import (
         benchmark_name,
@@ -109,28 +109,28 @@ def submit(
             echo(f"{proposal.url}: {proposal.sentence}")
 
 
-@click.command(short_help="Check the evidence of a submission.")
+@click.command(short_help="Verify a submission.")
 @click.argument("bundle", type=PATH)
 @click.option("--images", type=PATH, metavar="DIR", help="The run's images, in any layout, such as RUN/images.")
 @click.option(
     "--data",
     metavar="DATA",
     help=(
-        "The dataset: a folder or org/name[@revision]. By default the one that is registered on this "
-        "machine, if it is the same."
+        "The dataset: a folder or org/name[@revision]. By default the one registered on this machine, if it is "
+        "the submission's."
     ),
 )
 @click.option(
     "--encoder",
     metavar="ENCODER",
-    help="The encoder, as for `fashionedit score`, if the scores are not of the leaderboard's own.",
+    help="Encoder, as for `fashionedit score`, if the scores were not computed with the leaderboard's.",
 )
 @device_option
 @click.option(
     "--mark",
     type=PATH,
     metavar="FILE",
-    help="Note a verified bundle in the verified.json of a results repository, so that boards show it.",
+    help="The verified.json of a results repository, to record a verified bundle in; boards show it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @quiet_option
@@ -144,11 +144,10 @@ def verify(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Check BUNDLE: compute everything in it that follows from the rest of it, the dataset and the images.
+    """Verify the submission BUNDLE by recomputing everything that its own files, the dataset and the images determine.
 
-    Without images, a bundle is found consistent at best. With --images and the dataset's full form, every image is
-    looked up by its pixels and every score computed again. What is not as stated is named, sample by sample; the exit
-    code is then 1.
+    Without images the best verdict is "consistent". With --images and the full dataset, every image is found by its
+    pixels and every score is computed again. Every deviation is listed by sample, and the exit code is then 1.
     """
     import json
 
@@ -186,13 +185,13 @@ def verify(
 @click.option(
     "--repo",
     metavar="REPO",
-    help="The results repository, ORG/NAME[@REVISION] or a folder; by default the benchmark's name with -results.",
+    help="Results repository: ORG/NAME[@REVISION] or a folder; by default the benchmark's name with -results.",
 )
 @click.option(
     "--dataset-repo",
     metavar="ORG/NAME[@REVISION]",
-    help="The benchmark on the Hub; its revision decides which submissions stand on the board. $FASHIONEDIT_REPO by "
-    "default; without either, what most submissions are about.",
+    help="Hub repository of the benchmark; the board shows the submissions of its revision. $FASHIONEDIT_REPO by "
+    "default; without either, the benchmark of most submissions.",
 )
 @click.option(
     "--format",
@@ -203,10 +202,10 @@ def verify(
 )
 @click.option("--space", type=PATH, metavar="DIR", help="Write the board as a Gradio Space, ready to be pushed.")
 def leaderboard(repo: str | None, dataset_repo: str | None, form: str, space: Path | None) -> None:
-    """Print the board of the submissions in a results repository: ranked by CLIP*, beside floor, leaks and ceiling.
+    """Print all submissions of a results repository, ranked by CLIP*, with floor, leaks and ceiling.
 
-    Every bundle is looked through as `fashionedit verify` does without images; what does not hold is left out, with its
-    reason. What the Hub's own leaderboard has for the benchmark stands beside it.
+    Every bundle is verified as by `fashionedit verify` without images; one that fails is left out and the reason is
+    printed. The numbers of the Hub's own leaderboard are printed too.
     """
     from fashionedit.eval_harness.leaderboard import board_formats
     from fashionedit.eval_harness.leaderboard.board import gather_board

@@ -34,7 +34,7 @@ data_option = click.option(
     help="FashionEdit folder, Hub repository (org/name[@revision]), synthetic or synthetic:N.",
 )
 data_again_option = click.option(
-    "--data", metavar="DATA", help="New place of the dataset, if it has moved since the run."
+    "--data", metavar="DATA", help="Where the dataset is now, if it has moved since the run."
 )
 split_option = click.option(
     "--split", default="validation", show_default=True, help="Split: train, validation (val), or train+validation."
@@ -42,7 +42,7 @@ split_option = click.option(
 details_option = click.option(
     "--details",
     is_flag=True,
-    help="Also print intervals, gains, curves, measures, seeds, kinds of samples, time and cost.",
+    help="Also print intervals, gains, curves, measures, seeds, breakdowns, time and cost.",
 )
 encoder_option = click.option(
     "--encoder",
@@ -160,22 +160,22 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice(["fp32", "bf16", "fp16"]),
                 default="fp32",
                 show_default=True,
-                help="The number format of the encoder; it is part of every score's fingerprint.",
+                help="Number format of the encoder; part of every score's fingerprint.",
             ),
             click.option(
                 "--metric",
                 "metric_names",
                 multiple=True,
                 metavar="METRIC",
-                help="A column of the table, instead of clip, clip_star and psnr; may be repeated. Also ssim, "
-                "similarity:ENCODER, the metric of an installed package, or file.py:Class.",
+                help="Metric to compute instead of clip, clip_star and psnr: one of those, ssim, similarity:ENCODER, "
+                "the metric of an installed package, or file.py:Class. Repeatable.",
             ),
             click.option(
                 "--measures/--no-measures",
                 default=True,
                 help=(
-                    "Also measure how much changed inside and outside the box, and how near the result is to the "
-                    "reference; on by default, and about half of the work."
+                    "Also measure how much changed inside and outside the box, and how close the result is to the "
+                    "reference. On by default; takes about half of the time."
                 ),
             ),
         )

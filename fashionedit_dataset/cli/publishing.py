@@ -14,19 +14,23 @@ from .options import PATH, column_names, progress_bar, quiet_option
 from .printing import echo
 
 
-@click.command(short_help="Send what may be published to the Hub.")
+@click.command(short_help="Send a dataset to the Hub.")
 @click.argument("folder", metavar="OUT", type=PATH, required=False)
-@click.option("--repo", metavar="ORG/NAME", help="The dataset repository; it is made if it does not exist.")
+@click.option("--repo", metavar="ORG/NAME", help="Dataset repository; created if it does not exist.")
 @click.option("--private/--public", default=None, help="Make a new repository private (the default) or public.")
 @click.option("--include-originals", is_flag=True, help="Send the full set: photographs, captions and crops too.")
 @click.option(
     "--i-have-permission",
     "permission",
     is_flag=True,
-    help="State that the photographs' owner agrees; needed for originals and for whatever is public.",
+    help="Confirm that the photographs' owner agrees; needed to send originals or to make anything public.",
 )
-@click.option("--leaderboard", is_flag=True, help="Send eval.yaml too; the Hub has to know fashionedit first.")
-@click.option("--metrics", metavar="ORG[/PREFIX]", help="Send the three metrics, as Spaces ORG/PREFIXpsnr and so on.")
+@click.option(
+    "--leaderboard",
+    is_flag=True,
+    help="Also send eval.yaml, for the Hub's own leaderboard; the Hub must know fashionedit first.",
+)
+@click.option("--metrics", metavar="ORG[/PREFIX]", help="Send the three metrics as Spaces: ORG/PREFIXpsnr and so on.")
 @click.option("--branch", help="Branch of the dataset repository; main by default.")
 @click.option("--message", help="Commit message.")
 @click.option("--dry-run", is_flag=True, help="List every file and size; send nothing.")
@@ -44,11 +48,11 @@ def publish(
     dry_run: bool,
     quiet: bool,
 ) -> None:
-    """Send the annotations form of the FashionEdit folder OUT to the Hub, to a private repository.
+    """Send the FashionEdit folder OUT to a private Hub repository, without its photographs.
 
-    It holds ids, drafts, differences, scores and hashes; no photograph, no caption, no crop. The files themselves are
-    searched for those before anything is sent. Whoever has the photographs fills them in with `fashionedit hydrate`.
-    The same command again sends what is missing.
+    This annotations form holds ids, drafts, differences, scores and hashes; no photograph, no caption, no crop. The
+    files are searched for those before anything is sent. Readers who have the photographs add them with
+    `fashionedit hydrate`. Give the same command again to send what is missing.
     """
     if (folder is None) != (repo is None) or (folder is None and metrics is None):
         raise InvalidDataError("give OUT and --repo ORG/NAME for the dataset, --metrics ORG for the metrics, or both")
@@ -100,18 +104,22 @@ def _list(files: Any, where: str) -> None:
     echo(f"{sum(file.size for file in files):>14,}  bytes in {len(files)} files would go to {where}")
 
 
-@click.command(short_help="Fill your photographs into a published set.")
+@click.command(short_help="Add your photographs to a published dataset.")
 @click.argument("annotations", type=PATH)
 @click.argument("photos")
 @click.argument("out", type=PATH)
-@click.option("--captions", type=PATH, metavar="FILE", help="The file of captions, if it does not lie in PHOTOS.")
+@click.option("--captions", type=PATH, metavar="FILE", help="File of captions, if it is not in PHOTOS.")
 @click.option("--source-split", help="Split of a Hub dataset; needed where it has several.")
 @click.option("--source-config", help="Configuration of a Hub dataset; needed where it has several.")
 @click.option(
-    "--column", "columns", multiple=True, metavar="NAME=COLUMN", help="As in `fashionedit build`; repeatable."
+    "--column", "columns", multiple=True, metavar="NAME=COLUMN", help="As in `fashionedit build`. Repeatable."
 )
-@click.option("--partial", is_flag=True, help="Leave out samples that can't be filled in, instead of writing nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Leave out samples whose photographs are missing or differ, instead of writing nothing.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @quiet_option
 def hydrate(
     annotations: Path,
@@ -125,12 +133,12 @@ def hydrate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Fill the annotations form in from your own photographs: ANNOTATIONS and PHOTOS become the full set OUT.
+    """Add your own PHOTOS to a dataset that was published without them; writes the full set OUT.
 
     PHOTOS is a folder with <image_id>.jpg (.jpeg, .png, .webp), at any depth, or a dataset that `fashionedit build`
     reads: org/name on the Hub, which is fetched and kept in the cache, or a folder with Parquet files. Every
-    photograph, caption and crop is compared with the hash that was published with it. OUT has the manifest hash of the
-    set that the annotations were made from.
+    photograph, caption and crop is compared with its published hash. OUT has the same manifest hash as the set that
+    ANNOTATIONS was made from.
     """
     from fashionedit.builders.photos import photographs_folder
     from fashionedit.hydration import HydrationReport

@@ -23,11 +23,11 @@ from .printing import echo
 
 
 @click.command(short_help="Run a small example from start to end, offline.")
-@click.option("--out", type=PATH, default=Path("runs/demo"), show_default=True)
-@click.option("--samples", type=click.IntRange(1), default=24, show_default=True)
+@click.option("--out", type=PATH, default=Path("runs/demo"), show_default=True, help="Folder for the runs.")
+@click.option("--samples", type=click.IntRange(1), default=24, show_default=True, help="Number of samples.")
 @quiet_option
 def demo(out: Path, samples: int, quiet: bool) -> None:
-    """See it work: the synthetic control set, two editors and the baselines, real weights; no key, no download."""
+    """Run and score two editors and the baselines on the synthetic control set; needs no key and no download."""
     from fashionedit.eval_harness.demo import run_demo
 
     results, page = run_demo(out, samples, bar=progress_bar(quiet))
@@ -35,7 +35,7 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
     echo(f"\nPage: {page}")
 
 
-@click.command(short_help="Score runs: a table and a page.")
+@click.command(short_help="Score runs; print a table, write a page.")
 @runs_argument
 @data_again_option
 @scoring_options
@@ -43,7 +43,7 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
     "--limit",
     type=click.IntRange(1),
     metavar="N",
-    help="Score the first N samples only; such results are marked, and can't be submitted.",
+    help="Score the first N samples only; such results are marked and can't be submitted.",
 )
 @details_option
 @quiet_option
@@ -55,12 +55,11 @@ def score(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Score each RUN: results.json, timing.json, a page, and the table of all of them.
+    """Score each RUN, write its results.json, timing.json and page, and print one table of all runs.
 
-    An unfinished run is scored over what it has asked so far, and its table says so.
-
-    What was scored before is not scored again. The floor (the draft), the leak baselines and the ceiling are scored
-    along with every run. Where no --metric needs an encoder, none is loaded, and side effects are not measured.
+    An unfinished run is scored on the edits made so far, and its table says so. Scores that exist already are kept.
+    The baselines are scored with every run: the draft (floor), returning or pasting the reference (leaks) and the
+    oracle (ceiling). If no --metric needs an encoder, none is loaded and side effects are not measured.
     """
     from fashionedit.eval_harness.scored_run import score_run
     from fashionedit.eval_harness.scores.results import merge
@@ -84,7 +83,7 @@ def score(
 @click.option("--json", "form", flag_value="json", help="Print the merged results as JSON.")
 @details_option
 def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
-    """Print the table of scored runs, side by side where several are given."""
+    """Print the table of scored runs; several runs stand side by side."""
     from fashionedit.eval_harness.scores.details import details_text, gain_section, sections
     from fashionedit.eval_harness.scores.results import merge, read_results, to_json
     from fashionedit.eval_harness.scores.table import to_markdown
@@ -110,30 +109,30 @@ def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
     default=Path("report"),
     show_default=True,
     help=(
-        "Where to write the page: OUT.html for one file, OUT/index.html for a folder. A name that ends "
-        "in .html means one file."
+        "Page to write: OUT.html for a single file, OUT/index.html for a folder. A name that ends in .html means a "
+        "single file."
     ),
 )
 @click.option(
     "--single-file/--folder",
     default=None,
-    help="All in one file, or pictures beside it that are loaded when they are seen. "
-    "By default one file for up to 48 samples.",
+    help="Put the pictures into the page itself, or into files beside it that load as they scroll into view. "
+    "A single file by default for up to 48 samples.",
 )
 @click.option(
     "--publishable",
     is_flag=True,
-    help="Leave out originals, captions, reference images, and outputs that show them, and say so in their places.",
+    help="Leave out originals, captions, reference images and outputs that show them, and say so in their place.",
 )
 @data_again_option
 @quiet_option
 def report(
     runs: tuple[Path, ...], out: Path, single_file: bool | None, publishable: bool, data: str | None, quiet: bool
 ) -> None:
-    """Write one page for several scored runs: tables, curves, and every sample as a strip.
+    """Write one page for several scored runs: tables, curves, and every sample as a strip of pictures.
 
-    It needs no network and no server. One file shows 48 samples at most (the worst, the best, some between); a folder
-    shows all of them.
+    The page needs no network and no server. A single file shows at most 48 samples (the worst, the best and some
+    between); a folder shows all of them.
     """
     from fashionedit.eval_harness.report import write_report
     from fashionedit.eval_harness.scores.results import merge, read_results

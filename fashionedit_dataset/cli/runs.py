@@ -44,19 +44,25 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             data_option,
-            click.option("--out", type=PATH, required=True, help="The run folder: a new one, or that of the same run."),
-            click.option("--name", help="The name of the editor in tables; its own name by default."),
+            click.option("--out", type=PATH, required=True, help="Run folder: a new one, or the one to continue."),
+            click.option("--name", help="Name of the editor in tables; its own name by default."),
             split_option,
             protocols_option,
             rounds_option,
-            click.option("--seed", type=int, default=0, show_default=True),
+            click.option(
+                "--seed",
+                type=int,
+                default=0,
+                show_default=True,
+                help="Base seed; each edit's seed is derived from it and from sample, protocol, round and repeat.",
+            ),
             click.option(
                 "--repeats",
                 type=click.IntRange(1),
                 default=1,
                 show_default=True,
                 metavar="N",
-                help="Number of times that everything is edited, each time with other seeds.",
+                help="Number of times to make every edit, each time with other seeds.",
             ),
             size_option,
             reference_option,
@@ -66,41 +72,40 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--concurrency",
                 type=click.IntRange(1),
                 metavar="N",
-                help="Number of edits made at the same time; the editor's own by default.",
+                help="Number of concurrent edits; the editor's own default if not given.",
             ),
             click.option(
                 "--batch",
                 type=click.IntRange(1),
                 metavar="N",
-                help="Number of requests in one call, for editors that take several.",
+                help="Number of edits in one call, for editors that take several.",
             ),
             click.option(
                 "--retries",
                 type=click.IntRange(0),
                 metavar="N",
-                help="Number of retries of a call whose failure may pass; 4 by default.",
+                help="Number of retries after a temporary failure; 4 by default.",
             ),
             click.option(
                 "--budget",
                 type=click.FloatRange(0),
                 metavar="USD",
-                help="Stop before all sessions of the run together spend more.",
+                help="Stop before the total cost of the run, all sessions together, exceeds this.",
             ),
             click.option(
                 "--limit",
                 type=click.IntRange(1),
                 metavar="N",
-                help="Edit the first N samples only; the same command without it goes on to the rest.",
+                help="Edit the first N samples only; the same command without --limit continues with the rest.",
             ),
             click.option(
                 "--retry",
                 multiple=True,
                 metavar="STATUS",
-                help="Ask again for rounds that ended with this status: refused, no_image or invalid_image; may be "
-                "repeated.",
+                help="Repeat the rounds that ended with this status: refused, no_image or invalid_image. Repeatable.",
             ),
             click.option(
-                "--keep-going", is_flag=True, help="Go on although the first rounds all ended with the same failure."
+                "--keep-going", is_flag=True, help="Continue even if the first rounds all fail for the same reason."
             ),
         )
     ):
@@ -113,16 +118,17 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_run_options
 @quiet_option
 def run(editor: str, data: str, out: Path, split: str, quiet: bool, **given: Any) -> None:
-    """Run EDITOR over the dataset, three rounds in each protocol; the same command again continues.
+    """Run EDITOR over the dataset, three rounds in each protocol. Give the same command again to continue.
 
     EDITOR is identity, return-reference, paste-reference, oracle, synthetic-stepper, package.module:attribute,
     path/to/file.py:attribute, diffusers:REPO_OR_FOLDER[@revision], openai:MODEL, openai-responses:MODEL,
     hf:PROVIDER/MODEL, http://HOST/PATH, space:ID or "command:PROGRAM ..." (docs/editors.md). Rounds that timed out or
-    failed with an error are tried again.
+    failed with an error are repeated.
 
-    Ctrl-C lets the edits under way come to their end and keeps them; a second one stops at once.
+    Ctrl-C waits for the edits in progress and keeps them; a second Ctrl-C stops at once.
 
-    Vanilla shows no reference: where another run of the same editor has its rounds, leave them out with --protocol bug.
+    The vanilla protocol sends no reference image. If another run of the same editor has its rounds already, give
+    --protocol bug.
     """
     from fashionedit.eval_harness.editors import resolve_editor
     from fashionedit.eval_harness.running.run_stats import next_step
@@ -143,10 +149,10 @@ def run(editor: str, data: str, out: Path, split: str, quiet: bool, **given: Any
 @details_option
 @quiet_option
 def eval_(editor: str, data: str, out: Path, split: str, details: bool, quiet: bool, **given: Any) -> None:
-    """Run EDITOR over the dataset, score it, print the table and write the page; the same command continues.
+    """Run EDITOR over the dataset, score it, print the table and write the page. Give it again to continue.
 
-    Finished rounds are scored while others are still being edited, so that the table is there soon after the last
-    edit. EDITOR and its options are as for run, the options of scoring as for score.
+    Finished rounds are scored while others are still being edited, so the table follows soon after the last edit.
+    EDITOR and its options are those of run; the scoring options are those of score.
     """
     from fashionedit.eval_harness.editors import resolve_editor
     from fashionedit.eval_harness.evaluation import evaluate
@@ -211,11 +217,11 @@ def _print_summary(summary: RunSummary, *, err: bool = False) -> None:
         echo(f"fashionedit: {summary.stopped}", err=True)
 
 
-@click.command(name="import", short_help="Make a run of finished images.")
+@click.command(name="import", short_help="Import finished images as a run.")
 @click.argument("folder", type=PATH)
 @data_option
-@click.option("--out", type=PATH, required=True, help="The run folder: a new one, or that of the same import.")
-@click.option("--name", required=True, help="The name in tables of whoever made the images.")
+@click.option("--out", type=PATH, required=True, help="Run folder: a new one, or the one of the same import.")
+@click.option("--name", required=True, help="Name in tables of the model that made the images.")
 @split_option
 @protocols_option
 @rounds_option
@@ -234,10 +240,10 @@ def import_(
     reference: str,
     quiet: bool,
 ) -> None:
-    """Make finished images in FOLDER into a run: vanilla/1/ID.png, bug/round_3/ID.jpg, draft/ID.png.
+    """Import finished images from FOLDER as a run: vanilla/1/ID.png, bug/round_3/ID.jpg, draft/ID.png.
 
-    The names of the authors' release (text_one, m_three) are understood too. Tables mark such a run as supplied; images
-    that are missing are listed and count as not run.
+    The file names of the authors' release (text_one, m_three) are read too. Tables mark such a run as supplied.
+    Missing images are listed and count as not run.
     """
     from fashionedit.eval_harness.running.imported import import_images
 
