@@ -64,6 +64,14 @@ def test_every_command_in_the_documentation_exists(line: str) -> None:
     assert {argument for argument in arguments if argument.startswith("--")} <= known
 
 
+def test_every_module_that_the_documentation_names_exists() -> None:
+    folders = ("fashionedit_dataset", "metrics", "builders", "eval_harness", "benchmarks", "examples", "tests")
+    files = [path.as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for name in re.findall(r"`((?!my_)[a-z_/]+\.py)`", page.read_text(encoding="utf-8")):
+            assert any(file.endswith(f"/{name}") for file in files), f"{page.name} names {name}"
+
+
 def test_the_readme_shows_the_verbs_that_matter() -> None:
     assert {"run", "score", "show", "build", "publish"} <= {line.split()[0] for line in _shown_commands()}
 
