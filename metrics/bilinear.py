@@ -18,6 +18,7 @@ Pixels = NDArray[np.uint8]
 Integers = NDArray[np.int32]
 
 _ONE = np.float32(2048)  # INTER_RESIZE_COEF_SCALE
+_BAND = 4  # lines of a result that are computed together
 
 
 def resize_bilinear(array: Pixels, size: tuple[int, int]) -> Pixels:
@@ -132,9 +133,24 @@ def resize_area(array: Pixels, size: tuple[int, int]) -> Pixels:
     """
     width, height = size
     rows, columns, channels = array.shape
-    mixed = area_weights(rows, height) @ array.reshape(rows, columns * channels).astype(np.float32)
-    mixed = area_weights(columns, width) @ mixed.reshape(height, columns, channels)
-    return np.rint(mixed).astype(np.uint8)
+    mixed = _weighted(area_weights(rows, height), array.reshape(rows, columns * channels).astype(np.float32))
+    turned = mixed.reshape(height, columns, channels).swapaxes(0, 1).reshape(columns, height * channels)
+    mixed = _weighted(area_weights(columns, width), turned)
+    return np.rint(mixed.reshape(width, height, channels).swapaxes(0, 1)).astype(np.uint8)
+
+
+def _weighted(weights: NDArray[np.float32], lines: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns `weights @ lines`, computed near the diagonal only: elsewhere the weights are 0.
+
+    The products are small, so that BLAS starts no threads for them, which would spin for longer than they compute.
+    """
+    result = np.empty((len(weights), lines.shape[1]), dtype=np.float32)
+    for start in range(0, len(weights), _BAND):
+        band = weights[start : start + _BAND]
+        used = np.flatnonzero(band.any(axis=0))
+        near = slice(used[0], used[-1] + 1)
+        np.matmul(band[:, near], lines[near], out=result[start : start + _BAND])
+    return result
 
 
 @lru_cache(maxsize=64)
