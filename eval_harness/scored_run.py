@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fashionedit.metrics import Embedder, EmbeddingCache, Metric, load_encoder, load_metrics
+from fashionedit.metrics.encoder import Precision
 from fashionedit.metrics.registry import PAPER_METRICS, needs_encoder
 from fashionedit.runtime.progress import Bar
 
-from .editing import EditorInfo
 from .report import write_report
-from .running.records import RoundOutcome
 from .running.run_folder import RunFolder
+from .samples import SampleSource
 from .scores.result_models import Results
-from .scores.results import DescribedSource, build_results, write_results
+from .scores.results import build_results, write_results
 from .scores.scoring import DamagedImageError
 from .scores.timing import write_timing
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How runs are scored.
+    """How runs are scored: metrics and encoder as `load_metrics` and `load_encoder` read them.
 
-    Args:
-        metrics: Names of the columns, as `load_metrics` reads them.
-        encoder: What `load_encoder` reads.
-        device: Where the encoder computes.
-        precision: `fp32`, `bf16` or `fp16`.
-        measures: Whether to measure too if only what was asked was changed.
+    `measures` says whether to measure, too, if only what was asked was changed.
     """
 
     metrics: tuple[str, ...] = PAPER_METRICS
     encoder: str = "clip"
     device: str = "auto"
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     measures: bool = True
 
     def load(self) -> tuple[Embedder | None, list[Metric]]:
@@ -49,8 +45,7 @@ class Scoring:
         """
 
         def load_embedder(spec: str) -> Embedder:
-            encoder = load_encoder(spec, device=self.device, precision=self.precision)  # type: ignore[arg-type]
-            return Embedder(encoder, EmbeddingCache())
+            return Embedder(load_encoder(spec, device=self.device, precision=self.precision), EmbeddingCache())
 
         wanted = needs_encoder(self.metrics)  # an unknown name is said before anything is loaded
         embedder = load_embedder(self.encoder) if wanted else None
@@ -59,48 +54,46 @@ class Scoring:
 
 def score_run(
     run: RunFolder,
-    source: DescribedSource,
+    source: SampleSource,
     embedder: Embedder | None,
     bar: Callable[[str, str], Bar],
     *,
-    metrics: Sequence[Metric] | None = None,
-    measures: bool = True,
-    limit: int | None = None,
-    baselines: Iterable[tuple[EditorInfo, RoundOutcome]] | None = None,
     scored: Callable[[Results], None] | None = None,
+    **options: Any,
 ) -> tuple[Results, Path]:
-    """Returns the results of the run, written to its `results.json` and `timing.json`, and its page.
+    """Returns the results of the run and its page.
 
-    The page is `report.html`, or `report/index.html` where there are more samples than one file shows. Pair scores
-    are kept in the run folder, so that nothing is scored twice. An image that can't be
-    read or is not the recorded one is named in a warning; its rounds count as not run.
+    The page is `report.html`, or `report/index.html` where there are more samples than one file shows.
 
     Args:
         bar: Makes a progress bar from a title and a unit.
-        embedder, metrics, measures, limit, baselines: As in `build_results`.
         scored: Given the results once they are written, before the page is made.
+        options: As in `build_results`.
+    """
+    results = write_scores(run, source, embedder, bar, **options)
+    if scored is not None:
+        scored(results)
+    with bar("page", "sample") as shown:
+        page = write_report(results, [run], source, run.path / "report", progress=shown.at)
+    return results, page
+
+
+def write_scores(
+    run: RunFolder, source: SampleSource, embedder: Embedder | None, bar: Callable[[str, str], Bar], **options: Any
+) -> Results:
+    """Returns the results of the run, written to its `results.json` and `timing.json`.
+
+    Pair scores are kept in the run folder, so that nothing is scored twice. An image that can't be read or is not the
+    recorded one is named in a warning; its rounds count as not run.
     """
     with bar(f"scoring {run.identity.editor.name}", "pair") as shown:
         while True:  # one damaged image costs its own rounds; what was scored before is not scored again
             try:
-                results = build_results(
-                    run,
-                    source,
-                    embedder,
-                    metrics=metrics,
-                    baselines=baselines,
-                    measures=measures,
-                    limit=limit,
-                    progress=shown.at,
-                )
+                results = build_results(run, source, embedder, progress=shown.at, **options)
                 break
             except DamagedImageError as error:
                 warnings.warn(f"{error}; its rounds count as not run", stacklevel=2)
                 run.leave_out(error.digest)
     write_results(results, run.path / "results.json")
     write_timing(run, source, run.path / "timing.json", results)
-    if scored is not None:
-        scored(results)
-    with bar("page", "sample") as shown:
-        page = write_report(results, [run], source, run.path / "report", progress=shown.at)
-    return results, page
+    return results

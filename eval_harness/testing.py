@@ -19,7 +19,7 @@ from fashionedit.errors import EditorError
 from .diagnostics.conformance import CHECKS, BrokenError, Case, NotApplicableError
 from .diagnostics.tried_editor import TriedEditor
 from .editing import Editor, PrivilegedEditor
-from .editors.callables import function_editor
+from .editors.resolve import as_editor
 from .running.identity import editor_info
 
 
@@ -71,7 +71,7 @@ class ConformanceReport:
 
 
 def check_editor(
-    editor: Editor | PrivilegedEditor | Callable[..., Any],
+    editor: Editor | PrivilegedEditor | Callable[..., Any] | str,
     *,
     repeatable: bool = False,
     params: Mapping[str, Any] | None = None,
@@ -81,7 +81,8 @@ def check_editor(
     An editor with `edit_async` is asked on an event loop of its own, so that this is to be called outside of one.
 
     Args:
-        editor: An editor, one that is told the answer, or a function as `module:attribute` may name it.
+        editor: An editor, one that is told the answer, a function as `module:attribute` may name it, or a name as on
+            the command line.
         repeatable: Whether it claims that the same request with the same seed gives the same picture; then that is
             checked too, and the answers to several requests at once are compared by their pixels.
         params: Of every request, such as a small number of steps.
@@ -91,12 +92,12 @@ def check_editor(
         ServiceError: It can't work as set up: no key, no such model.
         MissingExtraError: A package is missing.
     """
-    found = _editor(editor)
+    found = as_editor(editor)
     try:
         info = editor_info(found)
     except EditorError as error:
         return ConformanceReport(type(found).__name__, (CheckOutcome("describe", "failed", str(error)),), 0)
-    tried = TriedEditor(found, privileged=info.privileged)
+    tried = TriedEditor(found, info)
     case = Case(tried, info, repeatable, dict(params or {}))
     outcomes = []
     try:
@@ -110,12 +111,12 @@ def check_editor(
 
 
 def assert_conforms(
-    editor: Editor | PrivilegedEditor | Callable[..., Any],
+    editor: Editor | PrivilegedEditor | Callable[..., Any] | str,
     *,
     repeatable: bool = False,
     params: Mapping[str, Any] | None = None,
 ) -> None:
-    """Returns if the editor passes every check; arguments and exceptions are those of `check_editor`.
+    """Passes if the editor passes every check; arguments and exceptions are those of `check_editor`.
 
     Raises:
         AssertionError: It does not; the message has a sentence for each check that failed.
@@ -124,17 +125,6 @@ def assert_conforms(
     if not report.conforms:
         told = "\n".join(f"{outcome.name}: {outcome.sentence}" for outcome in report.failed)
         raise AssertionError(f"{report.editor} does not keep the contract\n{told}")
-
-
-def _editor(editor: Any) -> Editor | PrivilegedEditor:
-    if not isinstance(editor, type):
-        if isinstance(editor, Editor | PrivilegedEditor):
-            return editor
-        if callable(editor):
-            return function_editor(editor, getattr(editor, "__name__", type(editor).__name__))
-    raise EditorError(
-        f"{editor!r} is no editor; give an instance with describe() and edit(), or a function edit(image, instruction)"
-    )
 
 
 def _outcome(name: str, case: Case) -> CheckOutcome:

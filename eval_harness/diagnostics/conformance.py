@@ -6,10 +6,10 @@ The pictures are drawn on the spot, in the sizes and with the words that trip ed
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -26,11 +26,13 @@ from fashionedit.eval_harness.editing import (
     canonical_json,
 )
 from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.running.calls import Work, judge
 from fashionedit.eval_harness.running.identity import editor_info, run_protocols
 from fashionedit.runtime.user_code import described
 from fashionedit.types import Box, Difference, Sample
 
-from .tried_editor import Asked, TriedEditor, judged, levels_apart
+from .findings import levels_apart
+from .tried_editor import TriedEditor, trial_step
 
 _AT_ONCE = 4
 _TOGETHER = 3
@@ -47,13 +49,9 @@ class NotApplicableError(Exception):
 
 @dataclass(slots=True)
 class Case:
-    """One editor under examination.
+    """One editor under examination, what it said of itself first, and the params of every request.
 
-    Args:
-        tried: Who is asked.
-        info: What it said of itself first.
-        repeatable: Whether it claims that the same request with the same seed gives the same picture.
-        params: Of every request.
+    `repeatable` says whether it claims that the same request with the same seed gives the same picture.
     """
 
     tried: TriedEditor
@@ -66,42 +64,43 @@ class Case:
         """The protocols in which it edits."""
         return run_protocols(self.info, None)
 
-    def request(self, what: str = "", **details: Any) -> Asked:
+    def request(self, what: str = "", **details: Any) -> Work:
         """Returns a request in the last of its protocols, the one with a reference where there is one."""
-        return trial(what or self.protocols[-1], params=self.params, **details)
+        return trial(what or self.protocols[-1], params=self.params, privileged=self.info.privileged, **details)
 
-    def answer(self, asked: Asked, what: str) -> EditResult:
-        """Returns the answer to one request.
-
-        Args:
-            asked: The request.
-            what: How a message calls it.
+    def answer(self, asked: Work, what: str) -> EditResult:
+        """Returns the answer to one request, which messages call `what`.
 
         Raises:
             BrokenError: The answer breaks the contract, or an exception came in its place.
             ServiceError: A service refuses to work at all.
             MissingExtraError: A package is missing.
         """
-        try:
+        with _exceptions_told(asked, what):
             given = self.tried.edit(asked)
-        except (ServiceError, MissingExtraError):
-            raise
-        except Exception as error:
-            raise BrokenError(_raised(asked.request, what, error)) from error
-        return _checked(given, asked.request, what)
+        return _checked(given, asked, what)
 
 
-def _checked(given: Any, request: EditRequest, what: str) -> EditResult:
-    """Returns what an editor gave if it is a result that a run can keep.
+@contextmanager
+def _exceptions_told(asked: Work, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (ServiceError, MissingExtraError):
+        raise
+    except Exception as error:
+        raise BrokenError(
+            f"{what} ({asked.request.protocol}) raised {described(error)}; return an EditResult with a status and a "
+            "message, and raise ServiceError alone, where no further call is worth making"
+        ) from error
 
-    Args:
-        given: By the editor.
-        request: What it was asked.
-        what: How a message calls the request.
+
+def _checked(given: Any, asked: Work, what: str) -> EditResult:
+    """Returns what an editor gave, if it is a result that a run can keep.
 
     Raises:
         BrokenError: It is not.
     """
+    request = asked.request
     if not isinstance(given, EditResult):
         raise BrokenError(
             f"{what} ({request.protocol}) was answered with {type(given).__name__}; return an EditResult, such as "
@@ -110,7 +109,7 @@ def _checked(given: Any, request: EditRequest, what: str) -> EditResult:
     if not isinstance(given.status, Status):
         raise BrokenError(f"{what} ({request.protocol}) ended with status {given.status!r}; give a member of Status")
     try:
-        answer = judged(given, request)
+        answer = judge(asked.step, given, asked.sizes, 0.0)
     except EditorError as error:
         raise BrokenError(f"the answer to {what} ({request.protocol}) can't be kept: {error}") from error
     if answer.ended.status is not given.status:
@@ -223,21 +222,15 @@ def _batches(case: Case) -> None:
     if size is None:
         raise NotApplicableError("it has no edit_many")
     several = _several(case, min(_TOGETHER, size))
-    try:
+    with _exceptions_told(several[0], f"edit_many of {len(several)} requests"):
         given = case.tried.edit_many(several)
-    except (ServiceError, MissingExtraError):
-        raise
-    except Exception as error:
-        raise BrokenError(_raised(several[0].request, f"edit_many of {len(several)} requests", error)) from error
     if not isinstance(given, list | tuple) or len(given) != len(several):
         count = f" of {len(given)}" if isinstance(given, list | tuple) else ""
         raise BrokenError(
             f"edit_many was given {len(several)} requests and returned {type(given).__name__}{count}; return one "
             "EditResult for each"
         )
-    together = [
-        _checked(result, asked.request, "a request of a batch") for result, asked in zip(given, several, strict=True)
-    ]
+    together = [_checked(*pair, "a request of a batch") for pair in zip(given, several, strict=True)]
     _compare(case, several, together, "edit_many")
 
 
@@ -245,24 +238,18 @@ def _at_once(case: Case) -> None:
     if case.info.at_once == 1:
         raise NotApplicableError("it makes one edit at a time")
     several = _several(case, min(_AT_ONCE, case.info.at_once))
-    try:
+    with _exceptions_told(several[0], f"one of {len(several)} requests at once"):
         given = case.tried.edit_at_once(several)
-    except (ServiceError, MissingExtraError):
-        raise
-    except Exception as error:
-        raise BrokenError(_raised(several[0].request, f"one of {len(several)} requests at once", error)) from error
-    answers = [
-        _checked(result, asked.request, "a request among others") for result, asked in zip(given, several, strict=True)
-    ]
+    answers = [_checked(*pair, "a request among others") for pair in zip(given, several, strict=True)]
     _compare(case, several, answers, f"edit() called {len(several)} times at once")
 
 
 def _after_failure(case: Case) -> None:
     before = case.answer(case.request(), "a plain request")
-    nonsense: dict[str, Any] = {"params": {**case.params, "no_such_param": "nonsense"}}
-    for details in (nonsense, {"params": case.params, "state": {"no such": "state"}}):
+    nonsense = replace(case, params={**case.params, "no_such_param": "nonsense"}).request()
+    for asked in (nonsense, case.request(state={"no such": "state"})):
         with suppress(Exception):  # how it fails is its own affair
-            case.tried.edit(trial(case.protocols[-1], **details))
+            case.tried.edit(asked)
     after = case.answer(case.request(), "a plain request after a failed one")
     if after.status is not before.status:
         raise BrokenError(
@@ -281,12 +268,12 @@ def _close(case: Case) -> None:
             ) from error
 
 
-def _several(case: Case, count: int) -> list[Asked]:
+def _several(case: Case, count: int) -> list[Work]:
     """Returns requests whose answers can be told apart, by the picture and by its size."""
     return [case.request(size=(64 + 32 * place, 128), picture=place, seed=place) for place in range(count)]
 
 
-def _compare(case: Case, several: Sequence[Asked], together: Sequence[EditResult], how: str) -> None:
+def _compare(case: Case, several: Sequence[Work], together: Sequence[EditResult], how: str) -> None:
     for place, (asked, result) in enumerate(zip(several, together, strict=True)):
         fresh = case.request(size=asked.request.base.size, picture=place, seed=place)
         alone = case.answer(fresh, "a request alone")
@@ -307,16 +294,7 @@ def _alike(one: EditResult, other: EditResult, *, exact: bool, pixels: bool = Tr
         return False
     if one.image is None or other.image is None or not pixels:
         return True
-    apart = levels_apart(one.image, other.image)
-    return apart == 0 if exact else apart is not None and apart <= _ALIKE
-
-
-def _raised(request: EditRequest, what: str, error: Exception) -> str:
-    said = described(error)
-    return (
-        f"{what} ({request.protocol}) raised {said}; return an EditResult with a status and a message, and raise "
-        "ServiceError alone, where no further call is worth making"
-    )
+    return levels_apart(one.image, other.image) <= (0 if exact else _ALIKE)
 
 
 CHECKS: Mapping[str, Callable[[Case], None]] = {
@@ -371,19 +349,12 @@ def trial(
     params: Mapping[str, Any] | None = None,
     state: Any = None,
     picture: int = 0,
-) -> Asked:
+    privileged: bool = False,
+) -> Work:
     """Returns one request; equal arguments give equal requests that share nothing.
 
-    Args:
-        protocol: `vanilla` or `bug`.
-        size: Width and height of the base image, pixels.
-        reference: Width and height of the reference image, pixels.
-        words: The description of the difference.
-        round: 1, 2 or 3.
-        seed: Of the request.
-        params: Of the request.
-        state: What the result behind the base image returned.
-        picture: Another number is another base image.
+    `size` and `reference` are width and height of the two images, `words` describe the difference; another `picture`
+    is another base image.
     """
     shown = {"base": _drawn(size, picture), "reference": _drawn(reference, picture + 100)}
     name = hashlib.sha256(repr((protocol, size, reference, words, round, seed, params, state, picture)).encode())
@@ -399,7 +370,7 @@ def trial(
     )
     difference = Difference(words, Box(100, 100, 500, 600), _drawn(reference, picture + 100))
     sample = Sample("trial", "A trial.", _drawn(size, picture), _drawn(size, picture + 200), (difference,) * 3)
-    return Asked(request, sample)
+    return Work(trial_step(request), request, sample if privileged else None)
 
 
 def _drawn(size: tuple[int, int], number: int) -> Image.Image:

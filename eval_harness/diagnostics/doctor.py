@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError
-from fashionedit.eval_harness.editing import Editor, EditRequest, EditResult, PrivilegedEditor, RequestImage, Status
+from fashionedit.eval_harness.editing import Editor, EditRequest, PrivilegedEditor, RequestImage, Status
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import DETAIL, with_reference
-from fashionedit.eval_harness.running.calls import edit_request
+from fashionedit.eval_harness.running.calls import Answer, Work, edit_request, failed, judge
 from fashionedit.eval_harness.running.chain import Chain, Step
 from fashionedit.eval_harness.running.identity import editor_info, run_identity
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.runtime.user_code import ProgramEndedError, described
+from fashionedit.runtime.user_code import ProgramEndedError
 from fashionedit.types import Sample
 
 from .findings import Diagnosis, Examination, Observed, apart, diagnosed
-from .tried_editor import Asked, TriedEditor, judged
+from .tried_editor import TriedEditor, trial_step
 
 _OTHER_WORDS = "The garment is bright red with broad white stripes."
 _PERSON_WORDS = "The dress has long sleeves."
@@ -40,16 +40,8 @@ def examine(
 
     The first sample goes through its rounds in each protocol. Then its first request is made again as it was, with
     other words (those of the sample's other rounds, since an editor may know no others), and with another reference, to
-    see what changes the answer. On the control set a drawn figure is asked
-    for as well, since the samples show no people. Each request is made once, without retries.
-
-    Args:
-        editor: One that is not told the answer.
-        source: Of the samples; the first is used.
-        params: As for a run.
-        reference: What `bug` shows.
-        seed: The base that each round's seed is derived from.
-        begin: Told before the first call how many there are at most.
+    see what changes the answer. On the control set a drawn figure is asked for as well, since the samples show no
+    people. Each request is made once, without retries. `begin` is told before the first how many there are at most.
 
     Raises:
         InvalidDataError: The editor is a baseline that is told the answer, or a param is of no use.
@@ -64,109 +56,91 @@ def examine(
         )
     source = with_reference(source, reference)
     identity = run_identity(info, source, seed=seed, params=params)
-    patient = _Patient(TriedEditor(editor))
+    tried = TriedEditor(editor, info)
     found = Examination(info, source.control_set, len(source.ids), identity.protocols, identity.params)
     sample = source.sample(source.ids[0])
     chains = [Chain(identity, source, sample.id, protocol) for protocol in identity.protocols]
     if begin is not None:
-        words = len(sample.differences)
-        begin(
-            sum(len(chain.rounds) for chain in chains)
-            + 1
-            + words
-            + any(chain.protocol.shows_reference for chain in chains)
-            + source.control_set
-        )
+        rounds = sum(len(chain.rounds) for chain in chains)
+        shows = any(chain.protocol.shows_reference for chain in chains)
+        begin(rounds + 1 + len(sample.differences) + shows + source.control_set)
     try:
         for chain in chains:
-            patient.take_through(chain, sample, found.rounds.setdefault(chain.protocol.name, []))
-        _vary(patient, found, found.first, [difference.description for difference in sample.differences[1:]])
+            _take_through(tried, chain, sample, found.rounds.setdefault(chain.protocol.name, []))
+        _vary(tried, found, [difference.description for difference in sample.differences[1:]])
     except (EditorError, ServiceError, MissingExtraError) as error:
-        if not patient.answered:
+        if not found.answered:
             raise
         found.stopped = str(error)
     finally:
-        patient.tried.close()
-        patient.tried.end()
-    return Diagnosis(info.name, patient.tried.calls, tuple(diagnosed(found)))
+        tried.close()
+        tried.end()
+    return Diagnosis(info.name, tried.calls, tuple(diagnosed(found)))
 
 
-def _vary(patient: _Patient, found: Examination, first: Observed, descriptions: Sequence[str]) -> None:
+def _take_through(tried: TriedEditor, chain: Chain, sample: Sample, seen: list[Observed]) -> None:
+    """Adds what came of each round of a chain, each from the last good image before it."""
+    standing = sample.draft
+    for round in chain.rounds:
+        step = chain.step(round)
+        shown = {"base": standing, "reference": sample.differences[round - 1].reference}
+        observed = _observed(tried, edit_request(step, shown, request_id=step.key[:32]), step)
+        seen.append(observed)
+        chain.take(observed.answer.ended)
+        standing = observed.image or standing
+
+
+def _vary(tried: TriedEditor, found: Examination, descriptions: Sequence[str]) -> None:
+    first = found.first
     asked, protocol = first.request, PROTOCOLS[first.request.protocol]
-    found.again = patient.ask(asked)
+    found.again = _observed(tried, asked)
     for words in (*descriptions, _OTHER_WORDS):
-        found.other_words = patient.ask(replace(asked, instruction=protocol.instruction(words)))
+        found.other_words = _observed(tried, replace(asked, instruction=protocol.instruction(words)))
         if apart(first, found.other_words) != 0:
             break
     if asked.references:
         other = ImageOps.flip(ImageOps.invert(asked.references[0]))
-        shown = tuple(RequestImage(item.role, other) if item.role == "reference" else item for item in asked.images)
-        found.other_reference = patient.ask(replace(asked, images=shown))
+        found.other_reference = _observed(tried, _with_image(asked, "reference", other))
     if found.control_set:
-        shown = tuple(RequestImage(item.role, drawn_person()) if item.role == "base" else item for item in asked.images)
-        found.person = patient.ask(
-            replace(asked, images=shown, instruction=protocol.instruction(_PERSON_WORDS), state=None)
-        )
+        words = protocol.instruction(_PERSON_WORDS)
+        shown = _with_image(asked, "base", drawn_person())
+        found.person = _observed(tried, replace(shown, instruction=words, state=None))
 
 
-@dataclass(slots=True)
-class _Patient:
-    """The editor, and whether it has ever answered."""
+def _with_image(request: EditRequest, role: str, image: Image.Image) -> EditRequest:
+    images = (RequestImage(item.role, image) if item.role == role else item for item in request.images)
+    return replace(request, images=tuple(images))
 
-    tried: TriedEditor
-    answered: bool = field(default=False)
 
-    def take_through(self, chain: Chain, sample: Sample, seen: list[Observed]) -> None:
-        """Adds what came of each round of a chain, each from the last good image before it."""
-        standing = sample.draft
-        for round in chain.rounds:
-            step = chain.step(round)
-            shown = {"base": standing, "reference": sample.differences[round - 1].reference}
-            observed = self.ask(edit_request(step, shown, request_id=step.key[:32]), step)
-            seen.append(observed)
-            chain.take(observed.record)
-            standing = observed.image or standing
+def _observed(tried: TriedEditor, request: EditRequest, step: Step | None = None) -> Observed:
+    """Returns what came of one request; the editor is given a copy of it.
 
-    def ask(self, request: EditRequest, step: Step | None = None) -> Observed:
-        """Returns what came of one request; the editor is given a copy of it.
-
-        Raises:
-            EditorError: The answer breaks the contract.
-            ServiceError: No further call is worth making.
-            MissingExtraError: A package is missing.
-        """
-        own = replace(request, images=tuple(RequestImage(item.role, item.image.copy()) for item in request.images))
-        start = time.perf_counter()
-        try:
-            given = self.tried.edit(Asked(own))
-        except ProgramEndedError as error:
-            return Observed(request, Status.ERROR, str(error), time.perf_counter() - start)
-        except (EditorError, ServiceError, MissingExtraError):
-            raise
-        except Exception as error:
-            status = Status.TIMEOUT if isinstance(error, TimeoutError) else Status.ERROR
-            return Observed(request, status, described(error), time.perf_counter() - start)
-        if not isinstance(given, EditResult):
-            raise EditorError(
-                f"edit() returned {type(given).__name__}; return an EditResult, such as EditResult.ok(image)"
-            )
-        seconds = given.seconds if given.seconds is not None else time.perf_counter() - start
-        answer = judged(given, request, step=step)
-        self.answered = True
-        return Observed(
-            request, answer.ended.status, answer.ended.message, seconds, given, answer.image, record=answer.ended
-        )
+    Raises:
+        EditorError: The answer breaks the contract.
+        ServiceError: No further call is worth making.
+        MissingExtraError: A package is missing.
+    """
+    step = step or trial_step(request)
+    own = replace(request, images=tuple(RequestImage(item.role, item.image.copy()) for item in request.images))
+    work, start = Work(step, own), time.perf_counter()
+    sizes = work.sizes
+    try:
+        given = tried.edit(work)
+    except ProgramEndedError as error:
+        seconds = time.perf_counter() - start
+        return Observed(request, Answer(step.failure(Status.ERROR, message=str(error), seconds=seconds)))
+    except (EditorError, ServiceError, MissingExtraError):
+        raise
+    except Exception as error:
+        return Observed(request, failed(step, error, time.perf_counter() - start))
+    return Observed(request, judge(step, given, sizes, time.perf_counter() - start), given)
 
 
 _SKIN, _HAIR, _DRESS, _SHOES = "#d9a583", "#3b2a20", "#35527a", "#222222"
 
 
-def drawn_person(size: tuple[int, int] = (512, 768)) -> Image.Image:
-    """Returns a figure in a dress before a plain wall: flat colours, a face, arms and legs.
-
-    Args:
-        size: Width and height, pixels.
-    """
+def drawn_person() -> Image.Image:
+    """Returns a figure in a dress before a plain wall: flat colours, a face, arms and legs."""
     image = Image.new("RGB", (512, 768), "#e9e6e0")
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 690, 512, 768), fill="#cfc8bd")
@@ -189,4 +163,4 @@ def drawn_person(size: tuple[int, int] = (512, 768)) -> Image.Image:
     draw.polygon([(196, 226), (236, 222), (256, 246), (276, 222), (316, 226), (344, 300), (310, 312), (304, 380),
                   (350, 580), (162, 580), (208, 380), (202, 312), (168, 300)], fill=_DRESS)  # fmt: skip
     draw.rectangle((206, 372, 306, 388), fill="#1f3350")
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+    return image

@@ -13,52 +13,44 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from fashionedit.eval_harness.editing import UNDECLARED, EditorInfo, EditRequest, EditResult, Status
-from fashionedit.eval_harness.running.chain import Ended
+from fashionedit.eval_harness.running.calls import Answer
 from fashionedit.images import pixel_digest
 from fashionedit.types import DIFFERENCES_PER_SAMPLE as ROUNDS
-
-from .tried_editor import levels_apart
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One request and what came of it.
+    """One request, as it was before the editor had it, and what a run would make of the answer.
 
-    Args:
-        request: As it was before the editor had it.
-        status: As a run would record it.
-        message: Why there is no picture.
-        seconds: Of the call.
-        given: What the editor returned; None where it raised.
-        image: The picture as a run would keep it.
-        record: What a run would write down.
+    `given` is what the editor returned; None where it raised.
     """
 
     request: EditRequest
-    status: Status
-    message: str
-    seconds: float
+    answer: Answer
     given: EditResult | None = None
-    image: Image.Image | None = None
-    record: Ended | None = None
+
+    @property
+    def status(self) -> Status:
+        """As a run would record it."""
+        return self.answer.ended.status
+
+    @property
+    def message(self) -> str:
+        """Why there is no picture."""
+        return self.answer.ended.message
+
+    @property
+    def image(self) -> Image.Image | None:
+        """The picture as a run would keep it."""
+        return self.answer.image
 
 
 @dataclass(slots=True)
 class Examination:
     """All that was asked and answered.
 
-    Args:
-        info: What the editor says of itself.
-        control_set: Whether the sample was drawn by a program.
-        samples: In the dataset.
-        protocols: In which it is examined.
-        params: That were asked for.
-        rounds: By protocol.
-        again: The first request once more.
-        other_words: The first request with another instruction.
-        other_reference: The first request with another reference image.
-        person: A request that shows a drawn figure.
-        stopped: Why no further call was made.
+    `again` is the first request once more, `other_words` and `other_reference` differ from it in one thing, `person`
+    shows a drawn figure. `stopped` says why no further call was made.
     """
 
     info: EditorInfo
@@ -96,13 +88,7 @@ Level = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
-
-    Args:
-        name: What was looked at, such as `reference`.
-        level: How it stands.
-        sentence: What was found, and what to do where something is to be done.
-    """
+    """One thing that was looked at, such as `reference`: what was found, and what is to be done, if anything is."""
 
     name: str
     level: Level
@@ -111,14 +97,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All findings about one editor.
-
-    Args:
-        editor: What it calls itself.
-        calls: Requests that it was given.
-        findings: In the order in which they are told.
-        command: The run to start.
-    """
+    """All findings about one editor, after so many requests, and the command of the run to start."""
 
     editor: str
     calls: int
@@ -172,10 +151,10 @@ def diagnosed(found: Examination) -> Iterator[Finding]:
     """Yields the findings, in the order in which a person reads them."""
     yield from _edits(found)
     yield _images(found)
-    yield from influence(found)
-    yield from size(found)
-    yield from file(found)
-    yield from content(found)
+    yield from _influence(found)
+    yield from _size(found)
+    yield from _file(found)
+    yield from _content(found)
     yield from _parameters(found)
     yield from _people(found)
     yield from _time(found)
@@ -252,7 +231,7 @@ def _time(found: Examination) -> Iterator[Finding]:
     if not found.answered:
         return
     edits, whole = _whole(found)
-    seconds = statistics.median(observed.seconds for observed in found.answered)
+    seconds = statistics.median(observed.answer.ended.seconds or 0.0 for observed in found.answered)
     at_once = found.info.at_once
     how = f"with {at_once} at once" if at_once > 1 else "one after another"
     yield Finding(
@@ -323,7 +302,7 @@ _DARK = 8  # levels, 0..255
 _CELLS, _SAME = 64, 8  # cells a side, and levels
 
 
-def influence(found: Examination) -> Iterator[Finding]:
+def _influence(found: Examination) -> Iterator[Finding]:
     """Yields the findings about what reference and instruction change, and whether a seed repeats."""
     if found.again is None:
         return
@@ -363,21 +342,26 @@ def _changes(name: str, what: str, apart: float | None, repeated: float | None) 
     return Finding(name, "ok", f"Another {what} changes the picture ({_levels(apart)}).")
 
 
-def size(found: Examination) -> Iterator[Finding]:
+def _size(found: Examination) -> Iterator[Finding]:
     """Yields the findings about the pictures' size beside that of their bases."""
-    good = [observed for observed in found.all_rounds if observed.given is not None and observed.image is not None]
-    if not good:
+    pictures = [
+        (observed.given.size, observed.request)
+        for observed in found.all_rounds
+        if observed.given is not None and observed.given.size is not None and observed.image is not None
+    ]
+    if not pictures:
         return
-    other = [observed for observed in good if _returned(observed) != observed.request.base.size]
+    other = [(returned, request) for returned, request in pictures if returned != request.base.size]
     if not other:
-        yield Finding("size", "ok", f"Pictures come back in the size of their base ({_dimensions(good[0])}).")
+        width, height = pictures[0][0]
+        yield Finding("size", "ok", f"Pictures come back in the size of their base ({width}×{height}).")
         return
-    worst = max(other, key=lambda observed: _off(_returned(observed), observed.request.base.size))
-    base, returned = worst.request.base.size, _returned(worst)
+    returned, request = max(other, key=lambda picture: _off(picture[0], picture[1].base.size))
+    base = request.base.size
     told = f"{base[0]}×{base[1]} pixels come back as {returned[0]}×{returned[1]}"
     if _off(returned, base) <= _SHAPE:
         yield Finding("size", "note", f"{told}; a run keeps that size, or resizes with --size base.")
-    elif any(_off(returned, reference.size) <= _SHAPE for reference in worst.request.references):
+    elif any(_off(returned, reference.size) <= _SHAPE for reference in request.references):
         yield Finding(
             "size", "problem", f"{told}, the shape of the reference; give the model the base image's width and height."
         )
@@ -390,7 +374,7 @@ def size(found: Examination) -> Iterator[Finding]:
         )
 
 
-def file(found: Examination) -> Iterator[Finding]:
+def _file(found: Examination) -> Iterator[Finding]:
     """Yields the findings about transparency, other modes and EXIF orientation."""
     surprises: dict[str, Finding] = {}
     for observed in found.answered:
@@ -420,7 +404,7 @@ def file(found: Examination) -> Iterator[Finding]:
         yield Finding("file", "ok", "Pictures come as RGB, without transparency or EXIF orientation.")
 
 
-def content(found: Examination) -> Iterator[Finding]:
+def _content(found: Examination) -> Iterator[Finding]:
     """Yields the findings about pictures that are black, of one colour, unchanged, or the reference."""
     good = [(observed, observed.image) for observed in found.all_rounds if observed.image is not None]
     kinds: Counter[str] = Counter()
@@ -460,24 +444,19 @@ def _shows_the_same(image: Image.Image, other: Image.Image) -> bool:
 
 def apart(one: Observed, other: Observed) -> float | None:
     """Returns the mean difference in levels; infinite for other sizes, None where a picture is missing."""
-    if one.image is None or other.image is None:
-        return None
-    levels = levels_apart(one.image, other.image)
-    return float("inf") if levels is None else levels
+    return None if one.image is None or other.image is None else levels_apart(one.image, other.image)
+
+
+def levels_apart(one: Image.Image, other: Image.Image) -> float:
+    """Returns the mean difference of two pictures' values, 0..255; infinite where their sizes differ."""
+    if one.size != other.size:
+        return float("inf")
+    values = [np.asarray(image.convert("RGB"), dtype=np.int16) for image in (one, other)]
+    return float(np.abs(values[0] - values[1]).mean())
 
 
 def _levels(apart: float) -> str:
     return "another size" if apart == float("inf") else f"by {apart:.1f} of 255 levels on average"
-
-
-def _returned(observed: Observed) -> tuple[int, int]:
-    assert observed.given is not None
-    assert observed.given.size is not None
-    return observed.given.size
-
-
-def _dimensions(observed: Observed) -> str:
-    return "×".join(map(str, observed.request.base.size))
 
 
 def _off(one: tuple[int, int], other: tuple[int, int]) -> float:

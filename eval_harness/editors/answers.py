@@ -12,8 +12,15 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, ValidationError
 
 from fashionedit.errors import InvalidDataError, InvalidImageError
-from fashionedit.eval_harness.cpu_slots import cpu_slot
-from fashionedit.eval_harness.editing import EditRequest, EditResult, RequestImage, ServiceReply, Status, plain_json
+from fashionedit.eval_harness.editing import (
+    CPU_SLOTS,
+    EditRequest,
+    EditResult,
+    RequestImage,
+    ServiceReply,
+    Status,
+    plain_json,
+)
 from fashionedit.images import png_bytes, read_image
 from fashionedit.runtime.failures import Failure, Problem, Service, one_line, problem_in
 from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES, json_object, picture_bytes
@@ -146,7 +153,7 @@ def decoded(data: bytes) -> Image.Image:
     """
     if len(data) > MOST_PICTURE_BYTES:
         raise InvalidImageError(f"the answer's image is above {MOST_PICTURE_BYTES // 2**20} MiB; ask for a smaller one")
-    with cpu_slot():
+    with CPU_SLOTS:
         return read_image(data, name="the answer's image")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from fashionedit.errors import EditorError, InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
@@ -35,6 +36,27 @@ PREFIXES: dict[str, str] = {
 
 ENTRY_POINTS = "fashionedit.editors"
 """The group of entry points in which other packages offer such functions under names of their own."""
+
+
+def as_editor(editor: Any) -> Editor | PrivilegedEditor:
+    """Returns the editor that is given as one, as a function `edit(image, instruction)`, or by its name.
+
+    Raises:
+        EditorError: It is none of these.
+    """
+    if isinstance(editor, str):
+        return resolve_editor(editor)
+    if not isinstance(editor, type):
+        if isinstance(editor, Editor | PrivilegedEditor):
+            return editor
+        if callable(editor):
+            from .callables import function_editor
+
+            return function_editor(editor, getattr(editor, "__name__", type(editor).__name__))
+    raise EditorError(
+        f"{editor!r} is no editor; give an instance with describe() and edit(), a function edit(image, instruction) or "
+        "a name such as 'openai:MODEL'"
+    )
 
 
 def resolve_editor(spec: str, settings: EditorSettings | None = None) -> Editor | PrivilegedEditor:

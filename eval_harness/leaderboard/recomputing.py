@@ -16,7 +16,7 @@ from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, Run
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
-from fashionedit.eval_harness.scores.results import DescribedSource, build_results
+from fashionedit.eval_harness.scores.results import build_results
 from fashionedit.eval_harness.scores.scoring import Progress
 from fashionedit.images import SUFFIXES, pixel_digest, read_image
 from fashionedit.metrics.embedder import Embedder
@@ -115,7 +115,7 @@ _ENCODED = ("inside", "outside_similarity", "drift")
 
 def recomputed_problems(
     bundle: Bundle,
-    source: DescribedSource,
+    source: SampleSource,
     embedder: Embedder,
     pictures: Mapping[str, Path],
     *,

@@ -14,9 +14,10 @@ from PIL import Image
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import DETAIL, find_reference, reference_of, shown_references, with_reference
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
+from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.labels import method_name, short_label
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
-from fashionedit.eval_harness.scores.results import DescribedSource, ScorableRun
+from fashionedit.eval_harness.scores.results import ScorableRun
 from fashionedit.perceptual_hash import Likeness, fingerprint, shows_picture
 from fashionedit.types import Sample
 
@@ -44,7 +45,7 @@ Picture = Shown | str
 class _Line:
     """The outcomes of one run in one protocol; `source` has the run's own kind of reference."""
 
-    source: DescribedSource
+    source: SampleSource
     rows: dict[int, Row] = field(default_factory=dict)
     samples: dict[int, RowSamples] = field(default_factory=dict)
     outcomes: dict[str, dict[int, RoundOutcome]] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class Storyboard:
         self,
         results: Results,
         runs: Sequence[ScorableRun],
-        source: DescribedSource,
+        source: SampleSource,
         ids: Sequence[str],
         *,
         folder: bool,
@@ -259,7 +260,7 @@ def _itself(image: Image.Image) -> Image.Image:
     return image
 
 
-def _lines(results: Results, runs: Sequence[ScorableRun], source: DescribedSource, ids: set[str]) -> list[_Line]:
+def _lines(results: Results, runs: Sequence[ScorableRun], source: SampleSource, ids: set[str]) -> list[_Line]:
     sources = [with_reference(source, run.identity.reference) for run in runs]
     found: dict[tuple[int, str], _Line] = {}
     ceilings: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Calls an editor and validates what it returns; attempts share nothing, so they can run side by side.
+"""Calls an editor and validates what it returns; calls share nothing, so they can run side by side.
 
 Editors with `edit_async` are awaited on one event loop in a thread of its own.
 """
@@ -10,11 +10,13 @@ import inspect
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import warnings
+from collections.abc import Coroutine, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
+import numpy as np
 from PIL import Image
 from pydantic import ValidationError
 
@@ -37,11 +39,9 @@ from fashionedit.types import Sample
 
 from .chain import Ended, Step
 from .identity import SizePolicy
-from .records import FailedAttempt, InputImage, OutputImage, RoundRecord, image_path
-from .sessions import timestamp
+from .records import InputImage, OutputImage, image_path
 
 _STOPS = (EditorError, MissingExtraError, ServiceError)
-
 
 MAX_ASPECT = 200
 """The longest side of an edit over its shortest; encoders resize the short side to 224 pixels and more."""
@@ -53,17 +53,16 @@ class UnusableImageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One edit to make.
-
-    Args:
-        sample: For privileged editors alone; None keeps the answer from all others.
-    """
+    """One edit to make; `sample` is for privileged editors alone, None keeps the answer from all others."""
 
     step: Step
     request: EditRequest
-    editor: Editor | PrivilegedEditor
-    size_policy: SizePolicy
     sample: Sample | None = None
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of the images, to be noted before the call: an editor may do as it likes with them."""
+        return [item.image.size for item in self.request.images]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,145 +109,98 @@ def edit_request(
     )
 
 
-def attempt(work: Work, edit: Callable[[Work], EditResult] | None = None) -> Answer:
-    """Returns what one call of the editor came to.
-
-    Whatever the editor raises is status `error` (`TimeoutError`: `timeout`), traceback kept, and so is an answer that
-    breaks the contract; a broken contract, a missing package and a service that refuses to work stop the run as well,
-    since every further edit would end the same way. `KeyboardInterrupt` alone passes through.
-
-    Args:
-        work: The edit to make.
-        edit: Makes it; by default the editor's `edit`.
-    """
-    start = time.perf_counter()
-    try:
-        return ask(work, edit)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # an editor's own code may raise anything, sys.exit() too; one edit ends no run
-        return failed(work.step, error, time.perf_counter() - start)
-
-
-def attempt_together(
-    works: Sequence[Work], edit_many: Callable[[list[EditRequest]], Sequence[EditResult]]
-) -> list[Answer]:
-    """Returns what one call of the editor with several requests came to, each judged on its own.
-
-    A call that raises is a failed attempt of each of them, to be asked for alone.
-    """
-    sizes = [_sizes(work) for work in works]
-    start = time.perf_counter()
-    try:
-        results = edit_many([work.request for work in works])
-        if not isinstance(results, list | tuple) or len(results) != len(works):
-            count = f" of {len(results)}" if isinstance(results, list | tuple) else ""
-            raise EditorError(
-                f"edit_many() of {type(works[0].editor).__name__} was given {len(works)} requests and returned "
-                f"{type(results).__name__}{count}; return one EditResult for each, in their order"
-            )
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        seconds = (time.perf_counter() - start) / len(works)
-        answers = [failed(work.step, error, seconds) for work in works]
-        return [replace(answer, alone=True) for answer in answers]
-    seconds = (time.perf_counter() - start) / len(works)
-    return [_judged(work, result, size, seconds) for work, result, size in zip(works, results, sizes, strict=True)]
-
-
 def failed(step: Step, error: BaseException, seconds: float) -> Answer:
-    """Returns the answer that an exception makes.
-
-    Args:
-        step: What was asked.
-        error: What was raised.
-        seconds: How long that took.
-    """
+    """Returns the answer that an exception makes, raised after so many seconds."""
+    ended = step.failure(
+        Status.TIMEOUT if isinstance(error, TimeoutError) else Status.ERROR,
+        message=described(error),
+        traceback="".join(traceback.format_exception(error)),
+        seconds=round(seconds, 4),
+    )
     again = isinstance(error, TimeoutError | ConnectionError)
-    return Answer(_raised(step, error, seconds), stop=error if isinstance(error, _STOPS) else None, again=again)
+    return Answer(ended, stop=error if isinstance(error, _STOPS) else None, again=again)
 
 
-def ask(work: Work, edit: Callable[[Work], EditResult] | None = None) -> Answer:
+def ask(editor: Editor | PrivilegedEditor, work: Work, size_policy: SizePolicy = "model") -> Answer:
     """Returns what one call of the editor came to, and raises what the editor raises.
 
     Raises:
         EditorError: The answer breaks the contract.
     """
-    sizes = _sizes(work)
-    start = time.perf_counter()
-    result = _checked(work, (edit or edit_once)(work))
-    return _judge(work, result, sizes, result.seconds if result.seconds is not None else time.perf_counter() - start)
+    sizes, start = work.sizes, time.perf_counter()
+    result = edit_once(editor, work)
+    return judge(work.step, result, sizes, time.perf_counter() - start, size_policy, name=type(editor).__name__)
 
 
-def edit_once(work: Work) -> EditResult:
+def edit_once(editor: Editor | PrivilegedEditor, work: Work) -> EditResult:
     """Returns what the editor's `edit` returns."""
     if work.sample is None:
-        return cast(Editor, work.editor).edit(work.request)
-    return cast(PrivilegedEditor, work.editor).edit(work.request, _own_sample(work.sample))
+        return cast(Editor, editor).edit(work.request)
+    return cast(PrivilegedEditor, editor).edit(work.request, _own_sample(work.sample))
 
 
-def _sizes(work: Work) -> list[tuple[int, int]]:
-    # Noted before the call: the editor may do as it likes with the images.
-    return [item.image.size for item in work.request.images]
+def judge(
+    step: Step,
+    result: Any,
+    sizes: Sequence[tuple[int, int]],
+    seconds: float,
+    size_policy: SizePolicy = "model",
+    *,
+    name: str = "",
+) -> Answer:
+    """Returns what a run makes of a result: a record and its image, or a failed attempt.
 
+    Args:
+        step: What was asked.
+        result: What the editor returned.
+        sizes: Of the images it was shown.
+        seconds: How long it took; the result's own time comes first.
+        size_policy: `base` resizes the image to that of the base.
+        name: What messages call the editor.
 
-def _judged(work: Work, result: Any, sizes: list[tuple[int, int]], seconds: float) -> Answer:
-    try:
-        result = _checked(work, result)
-        return _judge(work, result, sizes, result.seconds if result.seconds is not None else seconds)
-    except EditorError as error:
-        return failed(work.step, error, seconds)
-
-
-def _checked(work: Work, result: Any) -> EditResult:
+    Raises:
+        EditorError: It is no result, or can't be recorded.
+    """
     if not isinstance(result, EditResult):
         raise EditorError(
-            f"edit() of {type(work.editor).__name__} returned {type(result).__name__}; return an EditResult, such as "
+            f"edit(){f' of {name}' if name else ''} returned {type(result).__name__}; return an EditResult, such as "
             "EditResult.ok(image)"
         )
-    return result
-
-
-def _judge(work: Work, result: EditResult, sizes: list[tuple[int, int]], seconds: float) -> Answer:
-    step, status, message = work.step, result.status, result.message
+    status = result.status
     told: dict[str, Any] = {
-        "message": message,
+        "message": result.message,
         "model_version": result.model_version,
         "usage": dict(result.usage),
         "cost_usd": result.cost_usd,
-        "seconds": round(seconds, 4),
+        "seconds": round(seconds if result.seconds is None else result.seconds, 4),
         "attempts": result.attempts,
     }
-    if status.transient:
-        return Answer(_failure(step, status, **told), again=result.retry, reply=result.reply)
     image, output = None, None
-    if result.image is not None:
-        try:
-            image, output = finished_image(result.image, sizes[0] if work.size_policy == "base" else None)
-        except UnusableImageError as error:
-            status, told["message"] = Status.INVALID_IMAGE, str(error)
     try:
-        record = RoundRecord(
-            key=step.key,
-            sample=step.sample,
-            protocol=step.protocol,
-            round=step.round,
-            status=status,
-            instruction=step.instruction,
+        if status.transient:
+            return Answer(step.failure(status, **told), again=result.retry, reply=result.reply)
+        if result.image is not None:
+            try:
+                image, output = finished_image(result.image, sizes[0] if size_policy == "base" else None)
+            except UnusableImageError as error:
+                status, told["message"] = Status.INVALID_IMAGE, str(error)
+        record = step.record(
+            status,
             inputs=tuple(
                 InputImage(role=role, digest=digest, size=size)
                 for (role, digest), size in zip(step.images, sizes, strict=True)
             ),
             output=output,
-            seed=step.seed,
-            params=step.params,
             effective_params=plain_json(whole(dict(result.params)), name="the params of an EditResult"),
             state=plain_json(whole(result.state), name="the state of an EditResult"),
             **told,
         )
     except ValidationError as error:
-        raise _field_error(error) from error
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise EditorError(
+            f"an EditResult has {place} {first['input']!r}, which can't be recorded: {first['msg']}"
+        ) from error
     return Answer(record, image, reply=result.reply)
 
 
@@ -274,37 +226,6 @@ def finished_image(image: Image.Image, size: tuple[int, int] | None) -> tuple[Im
     return kept, OutputImage(digest=digest, size=kept.size, path=image_path(digest), returned_size=returned)
 
 
-def _raised(step: Step, error: BaseException, seconds: float) -> FailedAttempt:
-    return _failure(
-        step,
-        Status.TIMEOUT if isinstance(error, TimeoutError) else Status.ERROR,
-        message=described(error),
-        traceback="".join(traceback.format_exception(error)),
-        seconds=round(seconds, 4),
-    )
-
-
-def _failure(step: Step, status: Status, **told: Any) -> FailedAttempt:
-    try:
-        return FailedAttempt(
-            key=step.key,
-            sample=step.sample,
-            protocol=step.protocol,
-            round=step.round,
-            status=status,
-            time=timestamp(),
-            **told,
-        )
-    except ValidationError as error:
-        raise _field_error(error) from error
-
-
-def _field_error(error: ValidationError) -> EditorError:
-    first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
-    return EditorError(f"an EditResult has {place} {first['input']!r}, which can't be recorded: {first['msg']}")
-
-
 def _own(image: Image.Image) -> Image.Image:
     own = to_rgb(image).copy()
     own.info.clear()  # metadata may name the photograph
@@ -322,6 +243,11 @@ def _own_sample(sample: Sample) -> Sample:
     )
 
 
+def _warn_of_nan(kind: str, flag: int) -> None:
+    """Says what NumPy finds where a model gives no numbers: half precision that overflows, most of the time."""
+    warnings.warn("the editor computed values that are no numbers (NaN); its pictures may be black", stacklevel=2)
+
+
 _CANCELLING = 5.0  # seconds that a cancelled coroutine has to come to its end
 
 
@@ -329,8 +255,8 @@ class EditorCalls:
     """Calls one editor, from any number of threads: one request, several together, or on an event loop.
 
     Args:
-        editor: Who is asked.
-        info: What it says of itself.
+        info: What the editor says of itself.
+        size_policy: Of the run.
         patience: Seconds to wait for one edit; None waits for ever.
         batch: Requests in one call, at most; None takes as many as the editor does.
 
@@ -339,15 +265,20 @@ class EditorCalls:
     """
 
     def __init__(
-        self, editor: Editor | PrivilegedEditor, info: EditorInfo, *, patience: float | None, batch: int | None
+        self,
+        editor: Editor | PrivilegedEditor,
+        info: EditorInfo,
+        size_policy: SizePolicy = "model",
+        *,
+        patience: float | None = None,
+        batch: int | None = None,
     ) -> None:
-        self._editor: Any = editor
+        self.editor: Any = editor
+        self._size_policy = size_policy
         self._patience = patience
-        self._loop: EventLoop | None = None
-        alone = info.privileged
-        if not alone and inspect.iscoroutinefunction(getattr(editor, "edit_async", None)):
-            self._loop = EventLoop()
-        takes = int(getattr(editor, "batch_size", 1)) if not alone and hasattr(editor, "edit_many") else 1
+        awaited = not info.privileged and inspect.iscoroutinefunction(getattr(editor, "edit_async", None))
+        self._loop = EventLoop() if awaited else None
+        takes = int(getattr(editor, "batch_size", 1)) if not info.privileged and hasattr(editor, "edit_many") else 1
         self.batch = max(1, min(takes, batch or takes))
 
     def seconds(self, requests: int) -> float | None:
@@ -356,36 +287,81 @@ class EditorCalls:
             return None
         return self._patience * requests + (_CANCELLING if self._loop is not None else 0.0)
 
-    def __call__(self, works: Sequence[Work]) -> list[Answer]:
-        """Returns the answers, in the order of the requests."""
-        if len(works) > 1:
-            return attempt_together(works, self._editor.edit_many)
-        return [attempt(works[0], self._awaited if self._loop is not None else edit_once)]
-
     def given_up(self) -> OutOfTimeError:
         """Returns the error of an edit that is waited for no longer."""
         return OutOfTimeError(self._patience or 0.0)
 
+    def __call__(self, works: Sequence[Work]) -> list[Answer]:
+        """Returns what one call came to for each of the requests, in their order.
+
+        Whatever the editor raises is status `error` (`TimeoutError`: `timeout`), traceback kept, and so is an answer
+        that breaks the contract; a broken contract, a missing package and a service that refuses to work stop the run
+        as well, since every further edit would end the same way. `KeyboardInterrupt` alone passes through. A call with
+        several requests that raises is a failed attempt of each of them, to be asked for alone.
+        """
+        sizes, start = [work.sizes for work in works], time.perf_counter()
+        try:
+            results = self.edit(works)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an editor's own code may raise anything, sys.exit() too; one edit ends no run
+            seconds = (time.perf_counter() - start) / len(works)
+            return [replace(failed(work.step, error, seconds), alone=len(works) > 1) for work in works]
+        seconds = (time.perf_counter() - start) / len(works)
+        return [self._judged(*item, seconds) for item in zip(works, results, sizes, strict=True)]
+
+    def _judged(self, work: Work, result: Any, sizes: list[tuple[int, int]], seconds: float) -> Answer:
+        try:
+            return judge(work.step, result, sizes, seconds, self._size_policy, name=type(self.editor).__name__)
+        except Exception as error:
+            return failed(work.step, error, seconds)
+
+    def edit(self, works: Sequence[Work]) -> Sequence[Any]:
+        """Returns what the editor returns to each of the requests, and raises what it raises.
+
+        Raises:
+            EditorError: `edit_many` gave no list of as many results.
+        """
+        with np.errstate(invalid="call", call=_warn_of_nan):
+            return self._edit(works)
+
+    def _edit(self, works: Sequence[Work]) -> Sequence[Any]:
+        if len(works) == 1:
+            if self._loop is not None:
+                return [self._loop.run(self.editor.edit_async(works[0].request), self._patience)]
+            return [edit_once(self.editor, works[0])]
+        results = self.editor.edit_many([work.request for work in works])
+        if not isinstance(results, list | tuple) or len(results) != len(works):
+            count = f" of {len(results)}" if isinstance(results, list | tuple) else ""
+            raise EditorError(
+                f"edit_many() of {type(self.editor).__name__} was given {len(works)} requests and returned "
+                f"{type(results).__name__}{count}; return one EditResult for each, in their order"
+            )
+        return results
+
     def close(self) -> None:
         """Tells the editor that no further edit comes, and ends the event loop."""
         try:
-            close = getattr(self._editor, "close", None)
-            if close is None:
-                return
-            with users_code(f"close() of {type(self._editor).__name__}"):
-                if inspect.iscoroutinefunction(close):
-                    loop = self._loop = self._loop or EventLoop()
-                    loop.run(close())
-                else:
-                    close()
+            self.close_editor()
         finally:
-            if self._loop is not None:
-                self._loop.close()
+            self.end_loop()
 
-    def _awaited(self, work: Work) -> EditResult:
-        assert self._loop is not None
-        result: EditResult = self._loop.run(self._editor.edit_async(work.request), self._patience)
-        return result
+    def close_editor(self) -> None:
+        """Calls the editor's `close`, if it has one; as often as this is called."""
+        close = getattr(self.editor, "close", None)
+        if close is None:
+            return
+        with users_code(f"close() of {type(self.editor).__name__}"):
+            if inspect.iscoroutinefunction(close):
+                self._loop = self._loop or EventLoop()
+                self._loop.run(close())
+            else:
+                close()
+
+    def end_loop(self) -> None:
+        """Ends the event loop, where there is one."""
+        if self._loop is not None:
+            self._loop.close()
 
 
 Result = TypeVar("Result")
@@ -409,12 +385,8 @@ class EventLoop:
     def run(self, coroutine: Coroutine[Any, Any, Result], seconds: float | None = None) -> Result:
         """Returns what the coroutine returns, and raises what it raises.
 
-        Args:
-            coroutine: Awaited on the loop's thread.
-            seconds: Cancelled after so long; None waits for ever.
-
         Raises:
-            OutOfTimeError: It was cancelled.
+            OutOfTimeError: It was cancelled after so many seconds.
         """
 
         async def limited() -> Result:

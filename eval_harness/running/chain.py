@@ -21,6 +21,7 @@ from .records import (
     record_key,
     round_seed,
 )
+from .sessions import timestamp
 
 Ended = RoundRecord | FailedAttempt
 """How a round ended: committed, or to be tried again."""
@@ -30,9 +31,8 @@ Ended = RoundRecord | FailedAttempt
 class Step:
     """One round to do: everything that its answer may depend on, and the key that names it.
 
-    Args:
-        base: The image to edit: an earlier round's, None for the draft.
-        images: Role and digest of what the editor is shown, in order.
+    `images` has role and digest of what the editor is shown, in order. `base` is the image to edit: an earlier round's,
+    None for the draft.
     """
 
     key: str
@@ -46,15 +46,26 @@ class Step:
     params: dict[str, Any]
     state: Any
 
+    def record(self, status: Status, **fields: Any) -> RoundRecord:
+        """Returns the record of this round; `fields` has what the step does not say."""
+        fields |= {"instruction": self.instruction, "seed": self.seed, "params": self.params}
+        return RoundRecord(**self._names, status=status, **fields)
+
+    def failure(self, status: Status, **fields: Any) -> FailedAttempt:
+        """Returns an attempt at this round that ended now, without a result."""
+        return FailedAttempt(**self._names, status=status, time=timestamp(), **fields)
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        return {"key": self.key, "sample": self.sample, "protocol": self.protocol, "round": self.round}
+
 
 class Chain:
     """One sample in one protocol, standing at its last good image.
 
     Rounds are taken in order: `step(k)` says what round k is asked, `take(record)` moves on. A round without an image
     (refused, failed, never run) leaves the chain where it stands: the next one starts from the last good image.
-
-    Args:
-        repeat: Which repetition of the run, from 0 on: it decides the seeds, and through them the keys.
+    `repeat`, from 0 on, is the repetition of the run: it decides the seeds, and through them the keys.
     """
 
     def __init__(
@@ -79,34 +90,23 @@ class Chain:
         shown = {"base": self.standing[0]}
         if protocol.shows_reference:
             shown["reference"] = self._references[round - 1]
-        images = tuple((role, shown[role]) for role in protocol.roles)
-        instruction = protocol.instruction(self._descriptions[round - 1])
-        seed = round_seed(identity.seed, self.sample, protocol.name, round, self.repeat)
+        asked: dict[str, Any] = {
+            "sample": self.sample,
+            "protocol": protocol.name,
+            "round": round,
+            "instruction": protocol.instruction(self._descriptions[round - 1]),
+            "images": tuple((role, shown[role]) for role in protocol.roles),
+            "seed": round_seed(identity.seed, self.sample, protocol.name, round, self.repeat),
+            "params": identity.params,
+            "state": self._state,
+        }
         key = record_key(
+            **asked,
             editor=identity.editor.fingerprint,
             protocol_version=identity.protocol_version,
-            protocol=protocol.name,
-            sample=self.sample,
-            round=round,
-            instruction=instruction,
-            images=images,
-            params=identity.params,
-            seed=seed,
             size_policy=identity.size_policy,
-            state=self._state,
         )
-        return Step(
-            key=key,
-            sample=self.sample,
-            protocol=protocol.name,
-            round=round,
-            instruction=instruction,
-            images=images,
-            base=self.last_good,
-            seed=seed,
-            params=identity.params,
-            state=self._state,
-        )
+        return Step(key=key, base=self.last_good, **asked)
 
     @property
     def standing(self) -> tuple[str, tuple[int, int]]:
@@ -122,10 +122,9 @@ class Chain:
 
 
 def chains(identity: RunIdentity, source: SampleSource, repeat: int = 0) -> Iterator[Chain]:
-    """Yields the chains of a run, protocol after protocol, samples in the source's order.
+    """Yields the chains of one repetition of a run, protocol after protocol, samples in the source's order.
 
-    Args:
-        repeat: Which repetition of the run. Only what is edited is repeated: the draft is the draft.
+    Only what is edited is repeated: the draft is the draft.
     """
     for protocol in identity.protocols:
         if repeat == 0 or PROTOCOLS[protocol].edits:
@@ -136,28 +135,13 @@ def chains(identity: RunIdentity, source: SampleSource, repeat: int = 0) -> Iter
 def draft_record(chain: Chain, step: Step) -> RoundRecord:
     """Returns the record of round 0, for which nobody is asked: the dataset's own draft, not copied."""
     size = chain.draft_size
-    return RoundRecord(
-        key=step.key,
-        sample=step.sample,
-        protocol=step.protocol,
-        round=step.round,
-        status=Status.OK,
-        instruction=step.instruction,
-        inputs=(InputImage(role="base", digest=chain.draft, size=size),),
-        output=OutputImage(digest=chain.draft, size=size, path=None, returned_size=size),
-        seed=step.seed,
-        params=step.params,
-        attempts=0,
-    )
+    output = OutputImage(digest=chain.draft, size=size, path=None, returned_size=size)
+    base = InputImage(role="base", digest=chain.draft, size=size)
+    return step.record(Status.OK, inputs=(base,), output=output, attempts=0)
 
 
 def round_outcome(step: Step, current: ImageRef, ended: Ended | None) -> RoundOutcome:
-    """Returns what a round came to.
-
-    Args:
-        current: The last good image after this round.
-        ended: None where the round was never run.
-    """
+    """Returns what a round came to; `current` is the last good image after it, `ended` None if it was never run."""
     return RoundOutcome(
         sample=step.sample,
         protocol=step.protocol,

@@ -36,7 +36,7 @@ from .identity import SizePolicy, run_identity
 from .records import RoundRecord
 from .run_folder import RunFolder
 from .run_stats import Progress, RunStats
-from .sessions import Session
+from .sessions import session
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +97,23 @@ def import_images(
     if not name.strip():
         raise InvalidDataError("the import has no name; say how tables are to call whoever made the images")
     source = with_reference(source, reference)
-    files = find_images(Path(folder), source, protocols=protocols, rounds=rounds)
-    names = ordered_protocols(protocols if protocols is not None else {place[0] for place in files.images})
-    info = EditorInfo(name, files.fingerprint)
+    names = ordered_protocols(PROTOCOLS if protocols is None else protocols)
+    images, extra = _find_images(Path(folder), source, names, rounds)
+    if protocols is None:
+        names = ordered_protocols({place[0] for place in images})
+    info = EditorInfo(name, _fingerprint(images))
     identity = run_identity(info, source, protocols=names, rounds=rounds, size_policy=size_policy, supplied=True)
     missing: dict[tuple[str, int], list[str]] = {}
     unreadable: list[str] = []
     planned = 0
     stats = RunStats(progress, source)
-    with RunFolder.create_or_open(out, identity) as run, Session(run, stats.counts, data):
-        stats.begin(len(files.images), 0)
+    with RunFolder.create_or_open(out, identity) as run, session(run.session, stats.counts, data):
+        stats.begin(len(images), 0)
         for chain in chains(identity, source):
             for round in chain.rounds:
                 planned += 1
                 step = chain.step(round)
-                path = files.images.get((step.protocol, round, step.sample))
+                path = images.get((step.protocol, round, step.sample))
                 if path is None:
                     missing.setdefault((step.protocol, round), []).append(step.sample)
                     continue
@@ -132,10 +134,10 @@ def import_images(
     return ImportSummary(
         path=run.path,
         planned=planned,
-        found=len(files.images) - len(unreadable),
+        found=len(images) - len(unreadable),
         unreadable=tuple(unreadable),
         missing={place: tuple(ids) for place, ids in missing.items()},
-        extra=files.extra,
+        extra=tuple(extra),
     )
 
 
@@ -146,21 +148,8 @@ def _record(step: Step, path: Path, label: str, size: tuple[int, int] | None) ->
     except (InvalidImageError, UnusableImageError) as error:
         # A record says the same on every machine, so the file's full path stays out of it.
         status, message = Status.INVALID_IMAGE, str(error).replace(str(path), label)
-    record = RoundRecord(
-        key=step.key,
-        sample=step.sample,
-        protocol=step.protocol,
-        round=step.round,
-        status=status,
-        message=message,
-        instruction=step.instruction,
-        inputs=(),  # what its maker was shown is not known
-        output=output,
-        seed=step.seed,
-        params=step.params,
-        attempts=0,
-    )
-    return record, image
+    # What its maker was shown is not known.
+    return step.record(status, message=message, inputs=(), output=output, attempts=0), image
 
 
 _ROUND = re.compile(r"(?:round[_-]?)?(\d)")
@@ -168,38 +157,17 @@ _AUTHORS = {"text": "vanilla", "m": "bug"}
 _NUMBERS = {"one": 1, "two": 2, "three": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class SuppliedFiles:
-    """What a folder of finished images holds.
-
-    Args:
-        images: The file of each (protocol, round, sample).
-        extra: Files that belong to no sample or round, relative to the folder.
-        fingerprint: Changes with any byte of an image, and with what an image is taken for.
-    """
-
-    images: dict[tuple[str, int, str], Path]
-    extra: tuple[str, ...]
-    fingerprint: str
-
-
-def find_images(
-    folder: Path, source: SampleSource, *, protocols: Iterable[str] | None = None, rounds: int = 3
-) -> SuppliedFiles:
-    """Returns the images of the source's samples in a folder.
-
-    Args:
-        protocols: Those to look for; by default all.
-        rounds: Later rounds count as extra.
+def _find_images(
+    folder: Path, source: SampleSource, protocols: Iterable[str], rounds: int
+) -> tuple[dict[tuple[str, int, str], Path], list[str]]:
+    """Returns the file of each (protocol, round, sample), and the files that belong to none, relative to the folder.
 
     Raises:
         InvalidDataError: There is no such folder, no image of any sample in it, or two for one round.
-        UnknownNameError: A protocol is unknown.
     """
     if not folder.is_dir():
         raise InvalidDataError(f"{folder} is no folder; give the folder of the finished images")
-    names = ordered_protocols(PROTOCOLS if protocols is None else protocols)
-    wanted = {(name, round) for name in names for round in PROTOCOLS[name].rounds(rounds)}
+    wanted = {(name, round) for name in protocols for round in PROTOCOLS[name].rounds(rounds)}
     known = set(source.ids)
     images: dict[tuple[str, int, str], Path] = {}
     extra: list[str] = []
@@ -221,7 +189,7 @@ def find_images(
             f"{folder} has no image of {source.name} {source.split}; put them in as vanilla/1/{source.ids[0]}.png, "
             f"bug/1/{source.ids[0]}.png or draft/{source.ids[0]}.png"
         )
-    return SuppliedFiles(images, tuple(extra), _fingerprint(images))
+    return images, extra
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -247,6 +215,7 @@ def _place(folders: tuple[str, ...]) -> tuple[str, int] | None:
 
 
 def _fingerprint(images: dict[tuple[str, int, str], Path]) -> str:
+    """Returns what changes with any byte of an image, and with what an image is taken for."""
     digest = hashlib.sha256()
     for spot, path in sorted(images.items()):
         with path.open("rb") as file:

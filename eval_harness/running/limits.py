@@ -27,18 +27,7 @@ _SLACK = 1.1  # an editor that watches the same time itself says more about it, 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What holds for one session of a run.
-
-    Args:
-        concurrency: Calls under way at the same time, at most.
-        batch: Requests in one call, at most; None leaves it to the editor.
-        retries: How often a call is made again if its failure may pass.
-        backoff: Seconds before the first retry; doubled for each further one.
-        timeout: Seconds that an edit may take; None does not watch it.
-        budget: USD for all sessions of the run together; None has no limit.
-        limit: How many samples are edited, the first ones of the split; None edits all.
-        retry: Statuses whose rounds of earlier sessions are asked for again.
-        keep_going: Whether the run goes on although its first rounds all ended with the same failure.
+    """What holds for one session of a run; `run` says what each of them does.
 
     Raises:
         InvalidDataError: A number is out of range.
@@ -81,34 +70,21 @@ class Limits:
         return None if self.timeout is None else self.timeout * _SLACK
 
 
-def run_limits(
-    info: EditorInfo, *, concurrency: int | None, timeout: float | None, default_timeout: float, **others: object
-) -> Limits:
-    """Returns the limits of a session with this editor.
-
-    An editor that makes one edit at a time computes in this process, where an edit may take as long as the machine
-    needs: it is watched only if a timeout is asked for.
-
-    Args:
-        info: What the editor says of itself.
-        concurrency: None takes the editor's own.
-        timeout: None takes `default_timeout` for a service, and none for an editor in this process.
-        default_timeout: Seconds.
-        others: Further fields of `Limits`.
+def edits_at_once(info: EditorInfo, asked: int | None) -> int:
+    """Returns how many edits are made at the same time: as many as are asked for, else the editor's own number.
 
     Raises:
-        InvalidDataError: A number is out of range, or more at once is asked for than the editor bears.
+        InvalidDataError: More is asked for than the editor bears.
     """
     most = info.most_at_once
-    if concurrency is not None and most is not None and concurrency > most:
+    if asked is None:
+        return min(info.at_once, most or info.at_once)
+    if most is not None and asked > most:
         raise InvalidDataError(
             f"editor {info.name} bears {most} {'edit' if most == 1 else 'edits'} at the same time and not "
-            f"{concurrency}; give --concurrency {most} or less"
+            f"{asked}; give --concurrency {most} or less"
         )
-    if timeout is None and info.at_once > 1:
-        timeout = default_timeout
-    at_once = concurrency if concurrency is not None else min(info.at_once, most or info.at_once)
-    return Limits(concurrency=at_once, timeout=timeout, **others)  # type: ignore[arg-type]  # fields of Limits
+    return asked
 
 
 class Spending:
@@ -116,11 +92,7 @@ class Spending:
 
     Each edit reserves the most that it may cost: the editor's own estimate, or the largest cost seen so far if that is
     more. An edit that nobody tells the cost of counts in full, but for one that the service answered with an error.
-
-    Args:
-        folder: The run folder.
-        info: The editor.
-        limit: USD; None has no limit.
+    `limit` is in USD; None has no limit.
 
     Raises:
         InvalidDataError: There is a limit, and nobody says what an edit costs.

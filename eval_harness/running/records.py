@@ -48,12 +48,7 @@ def record_key(
     """Returns the key of one round, 64 hex digits: SHA-256 of everything its answer may depend on, and nothing else.
 
     The base image's digest is among it, so a changed round 1 gives the rounds after it other keys, and only those.
-
-    Args:
-        editor: The editor's fingerprint.
-        images: Role and pixel digest of each image, in the order shown.
-        size_policy: `model` or `base`: it decides the pixels of the output.
-        state: What the result behind the base image returned.
+    `images` has role and pixel digest of each image, in the order shown; `state` is that of the result behind the base.
 
     Raises:
         EditorError: `params` or `state` is no JSON.
@@ -80,14 +75,7 @@ def image_path(digest: str) -> str:
 
 
 def round_seed(base: int, sample: str, protocol: str, round: int, repeat: int = 0) -> int:
-    """Returns the seed of one round, 0 .. 2**31 - 1, whatever was run before it or beside it.
-
-    Args:
-        repeat: Which repetition of the run, from 0 on.
-
-    >>> round_seed(0, "a", "bug", 1) == round_seed(0, "a", "bug", 1) != round_seed(0, "a", "bug", 2)
-    True
-    """
+    """Returns the seed of one round, 0 .. 2**31 - 1, whatever was run before it or beside it."""
     parts = [base, sample, protocol, round, *([repeat] if repeat else [])]
     digest = hashlib.sha256(canonical_json(parts, name="a seed").encode()).digest()
     return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
@@ -273,15 +261,11 @@ class RoundOutcome:
     """What one round of one sample came to.
 
     Args:
-        sample: The sample's id.
-        protocol: `draft`, `vanilla` or `bug`.
         round: 0 for the draft, else 1, 2, 3.
         status: How it ended; None where the round was never run.
         current: The last good image: this round's own where `status` is ok, else an earlier round's, else the draft.
         own: Whether `current` is this round's own image.
-        instruction: What the editor was asked.
         message: Why there is no image.
-        seconds, cost_usd, attempts: As recorded.
     """
 
     sample: str

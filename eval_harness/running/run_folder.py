@@ -34,6 +34,7 @@ from fashionedit.files import (
     lock_folder,
     open_regular,
     parse_model,
+    read_json_lines,
     read_regular,
     write_atomically,
 )
@@ -43,7 +44,7 @@ from fashionedit.runtime.secrets import clean, masked
 from .chain import Chain, chains, round_outcome
 from .identity import identity_differences
 from .records import FailedAttempt, ImageRef, RoundOutcome, RoundRecord, RunIdentity, request_id
-from .sessions import data_location, timestamp
+from .sessions import timestamp
 
 _PNG_END = b"IEND\xaeB`\x82"
 
@@ -146,11 +147,9 @@ class RunFolder:
         self._left_out.add(digest)
 
     def commit(self, record: RoundRecord, image: Image.Image | None = None, encoded: bytes | None = None) -> None:
-        """Writes the image, then the record. An image whose pixels are there already is not written again.
+        """Writes the round's own image, if it has one, then the record; pixels that are there already are kept.
 
         Args:
-            record: Of a finished round.
-            image: Its image, where it has one of its own.
             encoded: The image as PNG, if it was encoded already.
         """
         place = record.output.path if record.output is not None else None
@@ -159,7 +158,7 @@ class RunFolder:
         write_atomically(self._record_path(record.key), record.model_dump_json(indent=2).encode())
 
     def check_writable(self, images: int) -> None:
-        """Returns if records and so many images can be written.
+        """Passes if records and so many images can be written.
 
         Raises:
             OSError: They can't; the error names the place.
@@ -168,10 +167,7 @@ class RunFolder:
             check_writable(self.path / name, room)
 
     def read(self, path: str, digest: str) -> Image.Image:
-        """Returns an image of this run, decoded and compared with its recorded digest.
-
-        Args:
-            path: As recorded, relative to the run folder.
+        """Returns an image of this run, decoded and compared with its recorded digest; `path` is as recorded.
 
         Raises:
             InvalidImageError: It is missing, can't be decoded, or has other pixels.
@@ -209,11 +205,6 @@ class RunFolder:
         """The attempts that gave no result."""
         return FailedAttempts(self.path / "errors")
 
-    def event(self, name: str, **details: Any) -> None:
-        """Appends one event."""
-        line = masked(clean({"time": timestamp(), "event": name, **details}))
-        append_line(self.path / "events-0.jsonl", json.dumps(line))
-
     def session(self, line: dict[str, Any]) -> None:
         """Appends one line to `sessions.jsonl`, without secrets."""
         kept = masked(clean({name: value for name, value in line.items() if name != "data"}))
@@ -222,7 +213,8 @@ class RunFolder:
 
     def data_location(self) -> str | None:
         """Returns where the dataset was, as the latest session was told; None if none was."""
-        return data_location(self.path / "sessions.jsonl")
+        told = [line.get("data") for line in read_json_lines(self.path / "sessions.jsonl", folder=self.path)]
+        return next((place for place in reversed(told) if isinstance(place, str) and place), None)
 
     def request_id(self, key: str) -> str:
         """Returns the opaque name of the request for this round, the same whenever the run continues."""
@@ -238,7 +230,8 @@ class RunFolder:
     def _uncommitted(self, key: str, reason: str) -> None:
         if self._writing and key not in self._reported:
             self._reported.add(key)
-            self.event("uncommitted", key=key, reason=reason)
+            line = masked(clean({"time": timestamp(), "event": "uncommitted", "key": key, "reason": reason}))
+            append_line(self.path / "events-0.jsonl", json.dumps(line))
 
     def outcomes(self, source: SampleSource, repeat: int = 0) -> Iterator[RoundOutcome]:
         """Yields what each round came to, in the order protocol, sample, round; nothing is decoded.
@@ -253,8 +246,9 @@ class RunFolder:
         """
         if source.manifest_hash != self.identity.manifest:
             differences = [f"manifest: run has {self.identity.manifest}, you gave {source.manifest_hash}"]
-            if source.name != self.identity.dataset or source.split != self.identity.split:
-                differences.insert(0, f"dataset: run has {self._dataset}, you gave {source.name} {source.split}")
+            have, given = f"{self.identity.dataset} {self.identity.split}", f"{source.name} {source.split}"
+            if have != given:
+                differences.insert(0, f"dataset: run has {have}, you gave {given}")
             raise RunMismatchError(
                 f"{self.path} was run on other samples: {'; '.join(differences)}; give the dataset it was run on"
             )
@@ -264,13 +258,9 @@ class RunFolder:
                 step = chain.step(round)
                 ended = self.record(step.key) or self.failures.latest(step.key)
                 chain.take(ended)
-                yield round_outcome(step, self.current(chain, source), ended)
+                yield round_outcome(step, self._current(chain, source), ended)
 
-    @property
-    def _dataset(self) -> str:
-        return f"{self.identity.dataset} {self.identity.split}"
-
-    def current(self, chain: Chain, source: SampleSource) -> ImageRef:
+    def _current(self, chain: Chain, source: SampleSource) -> ImageRef:
         """Returns the image that the chain stands at."""
         output = chain.last_good
         if output is None or output.path is None:

@@ -104,13 +104,7 @@ class RunStats:
         self._examples: dict[Status, str] = {}
 
     def begin(self, total: int, done: int, planned: int | None = None) -> None:
-        """Takes note of the size of the run.
-
-        Args:
-            total: The rounds that this session can end with.
-            done: Those of them that are committed already.
-            planned: The rounds of the whole run, if they are more.
-        """
+        """Takes note of the rounds that this session can end with, those already done, and those of the whole run."""
         self._planned = total if planned is None else planned
         if self._progress is not None:
             self._progress.start(total, done)

@@ -1,31 +1,25 @@
-"""A run: an editor over the samples of a dataset, round after round, each committed before it counts.
-
-`run` puts the parts together; `EditStage` is what the worker pool does with each round.
-"""
+"""A run: an editor over the samples of a dataset, round after round, each committed before it counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from fashionedit.errors import BudgetSpentError
-from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, Editor, PrivilegedEditor, Status
+from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, Editor, PrivilegedEditor
 from fashionedit.eval_harness.references import DETAIL, with_reference
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.runtime.user_code import users_code
-from fashionedit.runtime.worker_pool import Interrupted, Outcome, Stage, WorkerPool
+from fashionedit.runtime.worker_pool import Interrupted, WorkerPool
 
-from .calls import Answer, EditorCalls, Work, failed
+from .calls import EditorCalls
+from .edit_stage import EditStage
 from .identity import SizePolicy, editor_info, run_identity
-from .limits import DEFAULT_RETRIES, Spending, run_limits
-from .records import FailedAttempt
-from .round_planner import Job, Rounds
+from .limits import DEFAULT_RETRIES, Limits, Spending, edits_at_once
 from .run_folder import RunFolder
 from .run_stats import Progress, RunStats, RunSummary
-from .sessions import Session
+from .sessions import session
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -126,11 +120,9 @@ def run(
             dataset or the run can't be read; or there is a budget and nobody says what an edit costs.
     """
     info = editor_info(editor, name)
-    limits = run_limits(
-        info,
-        concurrency=concurrency,
-        timeout=timeout,
-        default_timeout=DEFAULT_TIMEOUT,
+    limits = Limits(
+        concurrency=edits_at_once(info, concurrency),
+        timeout=DEFAULT_TIMEOUT if timeout is None and info.at_once > 1 else timeout,
         batch=batch,
         retries=retries,
         backoff=backoff,
@@ -154,18 +146,18 @@ def run(
         with users_code(f"check_params() of {type(editor).__name__}"):
             check(identity.params)  # before there is a folder
     stats = RunStats(progress, source)
-    calls = EditorCalls(editor, info, patience=limits.patience, batch=limits.batch)
+    calls = EditorCalls(editor, info, size_policy, patience=limits.patience, batch=limits.batch)
     at_once = False
     try:
-        with RunFolder.create_or_open(out, identity) as folder, Session(folder, stats.counts, data) as session:
+        with RunFolder.create_or_open(out, identity) as folder, session(folder.session, stats.counts, data) as end:
             spending = Spending(folder.path, info, limits.budget)
             stats.spent(spending.usd)
-            todo = Rounds(folder, source, editor, info.privileged, limits, stats)
-            jobs = todo.open()
+            stage = EditStage(folder, source, calls, info.privileged, limits, spending, stats)
+            jobs = stage.open()
             if jobs:
                 folder.check_writable(limits.concurrency)
             pool = WorkerPool(
-                EditStage(todo, calls, spending, stats),
+                stage,
                 concurrency=limits.concurrency,
                 retries=limits.retries,
                 backoff=limits.backoff,
@@ -173,129 +165,17 @@ def run(
                 stop=stop,
                 tell=tell,
             )
+            stopped = ""
             try:
-                finished = pool.run(jobs)
+                if not pool.run(jobs):
+                    end["ended"] = "stopped"
             except Interrupted as error:
                 at_once = error.at_once
                 summary = stats.summary(folder.path)
                 raise RunInterrupted(summary, at_once=at_once, under_way=error.under_way) from None
             except BudgetSpentError as error:
-                session.ended = "stopped"
-                return stats.summary(folder.path, stopped=str(error))
-            if not finished:
-                session.ended = "stopped"
-            return stats.summary(folder.path)
+                end["ended"], stopped = "stopped", str(error)
+            return stats.summary(folder.path, stopped=stopped)
     finally:
         if not at_once:  # an edit under way may keep it open for long
             calls.close()
-
-
-class EditStage(Stage[Job]):
-    """The rounds of a run, as the worker pool does them.
-
-    Args:
-        rounds: What there is to do.
-        calls: The editor.
-        spending: The run's money.
-        stats: Told of every round that ends.
-    """
-
-    noun = "rounds"
-
-    def __init__(self, rounds: Rounds, calls: EditorCalls, spending: Spending, stats: RunStats) -> None:
-        self._rounds = rounds
-        self._calls = calls
-        self._spending = spending
-        self._stats = stats
-
-    @property
-    def batch(self) -> int:
-        """How many rounds go into one call."""
-        return self._calls.batch
-
-    def spent(self) -> float | None:
-        """Returns what all sessions have cost, USD; None where that is not known."""
-        return self._spending.usd
-
-    def reserve(self, tasks: Sequence[Job]) -> str:
-        """Reserves the most that the edits may cost."""
-        return self._spending.reserve(len(tasks))
-
-    def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
-        """Enters what the edits have cost."""
-        self._spending.charge(entry, [outcome.value for outcome in outcomes])
-        self._stats.spent(self._spending.usd)
-
-    def prepare(self, tasks: Sequence[Job]) -> tuple[Sequence[Job], list[Work]]:
-        """Returns the edits to make, their images decoded."""
-        return tasks, [self._rounds.work(task) for task in tasks]
-
-    def call(self, prepared: tuple[Sequence[Job], list[Work]]) -> list[Outcome]:
-        """Asks the editor."""
-        tasks, works = prepared
-        answers = self._calls(works)
-        return [
-            _outcome(task, answer, blank=not work.sample and _is_blank(answer, work))
-            for task, answer, work in zip(tasks, answers, works, strict=True)
-        ]
-
-    def seconds(self, tasks: int) -> float | None:
-        """Returns how long so many edits are waited for; None waits for ever."""
-        return self._calls.seconds(tasks)
-
-    def expired(self, tasks: Sequence[Job], seconds: float) -> list[Outcome]:
-        """Returns the outcomes of edits that are waited for no longer."""
-        return [_outcome(task, failed(task.step, self._calls.given_up(), seconds)) for task in tasks]
-
-    def commit(self, finished: Sequence[tuple[Job, Outcome, bool]]) -> Iterable[Job]:
-        """Writes the edits, and moves their chains on."""
-        for job, outcome, again in finished:
-            answer: Answer = outcome.value
-            ended = answer.ended
-            job.attempts += ended.attempts
-            if not isinstance(ended, FailedAttempt):
-                ended = ended.model_copy(update={"attempts": job.attempts})
-            self._rounds.write(job, ended, answer.image)
-            if again:
-                self._stats.retried()
-                continue
-            self._stats.finished(ended, asked=True)
-            following = self._rounds.follow(job, ended)
-            if following is not None:
-                yield following
-
-
-def _is_blank(answer: Answer, work: Work) -> bool:
-    """Returns whether a picture has one colour all over, and nothing that the editor was shown has."""
-    if answer.image is None or not _one_colour(answer.image):
-        return False
-    return not any(_one_colour(item.image) for item in work.request.images)
-
-
-def _one_colour(image: Image.Image) -> bool:
-    ranges: Any = image.getextrema()
-    return all(low == high for low, high in ranges)
-
-
-def _outcome(job: Job, answer: Answer, *, blank: bool = False) -> Outcome:
-    ended = answer.ended
-    answered: bool | None = True
-    reason = None if ended.status is Status.OK else str(ended.status)
-    if isinstance(ended, FailedAttempt):
-        # What failed in an earlier session too, and not in passing, may be the sample's own fault.
-        answered = False if answer.again or not job.attempts else None
-        came = answer.reply is not None and answer.reply.status < 300  # an answer, if one of no use
-        reason = reason if came else None
-    if blank:
-        reason = "ok with a picture of one colour"
-    return Outcome(
-        answered=answered,
-        reason=reason,
-        message=ended.message,
-        kept=blank,
-        again=answer.again,
-        alone=answer.alone,
-        stop=answer.stop,
-        reply=answer.reply,
-        value=answer,
-    )

@@ -6,14 +6,13 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
-from fashionedit.files import read_json_lines
 from fashionedit.runtime.secrets import masked_arguments
 
 _PACKAGES = (
@@ -34,51 +33,32 @@ _PACKAGES = (
 )
 
 
-class _SessionLog(Protocol):
-    def session(self, line: dict[str, Any]) -> None: ...
-
-
-class Session:
-    """One start of a run: a start line, and an end line if it ends in any way but being killed.
+@contextmanager
+def session(
+    log: Callable[[dict[str, Any]], None], counts: Callable[[], dict[str, Any]], data: str | None = None
+) -> Iterator[dict[str, str]]:
+    """Logs one start of a run: a start line, and an end line if it ends in any way but being killed.
 
     Args:
         log: Where the lines go.
         counts: The numbers of the end line.
         data: Where the dataset was found, as the command line names it.
 
-    Attributes:
-        ended: What the end line says when nothing was raised: `finished` or `stopped`.
+    Yields:
+        What the end line says when nothing was raised; `ended` may be set to `stopped`.
     """
-
-    def __init__(self, log: _SessionLog, counts: Callable[[], dict[str, Any]], data: str | None = None) -> None:
-        self._log = log
-        self._counts = counts
-        self._data = data
-        self._id = os.urandom(6).hex()
-        self.ended = "finished"
-
-    def __enter__(self) -> Session:
-        self._log.session({"event": "start", "session": self._id, "data": self._data, **session_facts()})
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        line = {"event": "end", "session": self._id, "time": timestamp(), "ended": self.ended, **self._counts()}
-        if error is not None:
-            line["ended"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            line["reason"] = f"{type(error).__name__}: {error}"
-        self._log.session(line)
-
-
-def data_location(path: Path) -> str | None:
-    """Returns where the latest session that told it found the dataset, None if none did.
-
-    Args:
-        path: A `sessions.jsonl`, which may end in half a line.
-    """
-    told = [line.get("data") for line in read_json_lines(path, folder=path.parent)]
-    return next((place for place in reversed(told) if isinstance(place, str) and place), None)
+    id = os.urandom(6).hex()
+    log({"event": "start", "session": id, "data": data, **session_facts()})
+    end = {"ended": "finished"}
+    reason = {}
+    try:
+        yield end
+    except BaseException as error:
+        end["ended"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        reason["reason"] = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        log({"event": "end", "session": id, "time": timestamp(), **end, **counts(), **reason})
 
 
 def session_facts() -> dict[str, Any]:
@@ -100,13 +80,11 @@ def timestamp() -> str:
 
 def package_versions() -> dict[str, str]:
     """Returns the installed versions of the packages that can change an image or a score."""
-    found = {}
+    versions = {}
     for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

@@ -115,7 +115,7 @@ class _Baseline:
                 shown = {"base": image, "reference": sample.differences[round - 1].reference}
                 request = edit_request(step, shown, request_id="")
                 told = sample if self.info.privileged else None
-                answer = ask(Work(step, request, self.editor, self.identity.size_policy, told))
+                answer = ask(self.editor, Work(step, request, told), self.identity.size_policy)
             else:
                 answer = Answer(draft_record(chain, step))
             chain.take(answer.ended)

@@ -18,10 +18,11 @@ from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import find_reference, left_out, not_reached, subset, with_reference
 from fashionedit.eval_harness.running.calls import MAX_ASPECT
 from fashionedit.eval_harness.running.records import RoundOutcome, RunIdentity
-from fashionedit.eval_harness.samples import SampleFacts, SampleSource
+from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.files import parse_model, read_regular, write_atomically
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.registry import PAPER_METRICS, Metric, load_metrics
+from fashionedit.rows import SampleFacts
 
 from .aggregation import Method, grouped, rows_of, with_repeats
 from .intervals import INTERVALS
@@ -38,38 +39,6 @@ _LABELS = {
     "oracle": "Oracle (the original)",
 }
 _ORDER: tuple[Kind, ...] = ("floor", "editor", "trivial", "baseline", "ceiling")
-
-
-class DescribedSample(SampleFacts, Protocol):
-    """What results and pages tell of a sample."""
-
-    @property
-    def annotation(self) -> str:
-        """The caption."""
-        ...
-
-    @property
-    def gender(self) -> str | None:
-        """`MEN` or `WOMEN`, where known."""
-        ...
-
-    @property
-    def category(self) -> str | None:
-        """The kind of garment, where known."""
-        ...
-
-    @property
-    def view(self) -> str | None:
-        """From where it was photographed, where known."""
-        ...
-
-
-class DescribedSource(SampleSource, Protocol):
-    """A dataset that can say what its samples show."""
-
-    def facts(self, id: str, /) -> DescribedSample:
-        """Returns the texts and boxes of the sample, without decoding."""
-        ...
 
 
 class ScorableRun(Protocol):
@@ -92,7 +61,7 @@ class ScorableRun(Protocol):
 
 def build_results(
     run: ScorableRun,
-    source: DescribedSource,
+    source: SampleSource,
     embedder: Embedder | None,
     *,
     metrics: Sequence[Metric] | None = None,
@@ -224,7 +193,7 @@ def table_order(row: Row) -> tuple[int, bool]:
 class _RecentSamples:
     """A source that keeps the few samples decoded last: baselines and scoring ask for one several times in a row."""
 
-    def __init__(self, source: DescribedSource) -> None:
+    def __init__(self, source: SampleSource) -> None:
         self._source = source
         self.sample = lru_cache(maxsize=8)(source.sample)
 
@@ -232,8 +201,8 @@ class _RecentSamples:
         return getattr(self._source, name)
 
 
-def _recent(source: DescribedSource) -> DescribedSource:
-    return cast(DescribedSource, _RecentSamples(source))
+def _recent(source: SampleSource) -> SampleSource:
+    return cast(SampleSource, _RecentSamples(source))
 
 
 def _kind(info: EditorInfo, outcome: RoundOutcome) -> Kind:
@@ -261,11 +230,11 @@ def _track(run: RunIdentity, protocol: str) -> str:
     return stitched + (", conversation" if run.editor.state == "conversation" and PROTOCOLS[protocol].edits else "")
 
 
-def _sample(id: str, facts: DescribedSample) -> ScoredSample:
+def _sample(id: str, facts: SampleFacts) -> ScoredSample:
     return ScoredSample(id=id, garment=facts.garment, category=facts.category, gender=facts.gender, view=facts.view)
 
 
-def _dataset(source: DescribedSource) -> DatasetFacts:
+def _dataset(source: SampleSource) -> DatasetFacts:
     facts = [source.facts(id) for id in source.ids]
     areas = [box.area for one in facts for box in one.boxes]
     return DatasetFacts(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from fashionedit.errors import FashionEditError
 
@@ -71,11 +73,8 @@ def doctor(
         reference=reference,
         begin=lambda calls: echo(f"this makes up to {calls} calls of {editor}", err=True),
     )
-    said = [("--split", split)] if split != "validation" else []
-    said += [("--reference", reference)] if reference != "detail" else []
-    said += _settings(given) + [("--param", pair) for pair in params]
-    line = ["fashionedit", "run", editor, "--data", _next_data(data), "--out"]
-    line += [f"runs/{_folder_name(diagnosis.editor)}", *(word for pair in said for word in pair)]
+    line = ["fashionedit", "run", editor, "--data", _next_data(data), "--out", f"runs/{_folder_name(diagnosis.editor)}"]
+    line += _as_given(click.get_current_context())
     diagnosis = replace(diagnosis, command=shlex.join(line))
     echo(diagnosis.to_json() if as_json else diagnosis.to_text())
     if not diagnosis.ready:
@@ -95,14 +94,15 @@ def _next_data(data: str) -> str:
     return "fashionedit"
 
 
-def _settings(given: dict[str, Any]) -> list[tuple[str, str]]:
-    """Returns the options that were given, as they are written."""
-    said = [("--base-url", given["base_url"])]
-    said += [("--option", pair) for pair in given["options"]]
-    said += [("--timeout", None if given["timeout"] is None else f"{given['timeout']:g}"), ("--price", given["price"])]
-    said += [("--version", given["version"]), ("--state", given["state"] if given["state"] != "images" else None)]
-    said += [("--pass-env", name) for name in given["pass_env"]]
-    return [(name, value) for name, value in said if value is not None]
+def _as_given(context: click.Context) -> Iterator[str]:
+    """Yields the options of a run that the command line has, as they are written."""
+    for option in context.command.params:
+        name = option.name or ""
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name not in ("editor", "data", "as_json", "quiet"):
+            values = context.params[name]
+            for value in values if option.multiple else [values]:
+                yield from (option.opts[0], f"{value:g}" if isinstance(value, float) else value)
 
 
 def _folder_name(editor: str) -> str:

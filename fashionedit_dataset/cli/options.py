@@ -91,48 +91,50 @@ quiet_option = click.option("--quiet", is_flag=True, help="Hide progress.")
 runs_argument = click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
 
 
-def editor_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of an editor; `editor_settings` reads them."""
-    for option in reversed(
-        (
-            click.option(
-                "--base-url", metavar="URL", help="Address of the editor's service; its usual one by default."
-            ),
-            click.option(
-                "--option",
-                "options",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help="Setting of this editor, such as dtype or lora. Repeatable.",
-            ),
-            click.option(
-                "--timeout",
-                type=click.FloatRange(0, min_open=True),
-                metavar="SECONDS",
-                help="Seconds to wait for one edit.",
-            ),
-            click.option(
-                "--price", metavar="PRICE", help="Price of the service: input=USD,output=USD per million tokens."
-            ),
-            click.option("--version", help="Version label of an editor whose code can't be hashed; needed to resume."),
-            click.option(
-                "--pass-env",
-                "pass_env",
-                multiple=True,
-                metavar="NAME",
-                help="Environment variable with a secret to pass on to a command: editor. Repeatable.",
-            ),
-            click.option(
-                "--state",
-                type=click.Choice(["images", "conversation"]),
-                default="images",
-                show_default=True,
-                help="State passed from one round to the next: the image alone, or the service's conversation.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+def option_group(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a decorator that adds the options to a command, in this order of its help."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+editor_options = option_group(
+    click.option("--base-url", metavar="URL", help="Address of the editor's service; its usual one by default."),
+    click.option(
+        "--option",
+        "options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Setting of this editor, such as dtype or lora. Repeatable.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="Seconds to wait for one edit.",
+    ),
+    click.option("--price", metavar="PRICE", help="Price of the service: input=USD,output=USD per million tokens."),
+    click.option("--version", help="Version label of an editor whose code can't be hashed; needed to resume."),
+    click.option(
+        "--pass-env",
+        "pass_env",
+        multiple=True,
+        metavar="NAME",
+        help="Environment variable with a secret to pass on to a command: editor. Repeatable.",
+    ),
+    click.option(
+        "--state",
+        type=click.Choice(["images", "conversation"]),
+        default="images",
+        show_default=True,
+        help="State passed from one round to the next: the image alone, or the service's conversation.",
+    ),
+)
+"""The options of an editor; `editor_settings` reads them."""
 
 
 def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
@@ -149,39 +151,32 @@ def editor_settings(given: Mapping[str, Any]) -> EditorSettings:
     return EditorSettings(options=options, pass_env=given["pass_env"], **told)
 
 
-def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds how runs are scored; `scoring_of` reads it."""
-    for option in reversed(
-        (
-            encoder_option,
-            device_option,
-            click.option(
-                "--precision",
-                type=click.Choice(["fp32", "bf16", "fp16"]),
-                default="fp32",
-                show_default=True,
-                help="Number format of the encoder; part of every score's fingerprint.",
-            ),
-            click.option(
-                "--metric",
-                "metric_names",
-                multiple=True,
-                metavar="METRIC",
-                help="Metric to compute instead of clip, clip_star and psnr: one of those, ssim, similarity:ENCODER, "
-                "the metric of an installed package, or file.py:Class. Repeatable.",
-            ),
-            click.option(
-                "--measures/--no-measures",
-                default=True,
-                help=(
-                    "Also measure how much changed inside and outside the box, and how close the result is to the "
-                    "reference. On by default; takes about half of the time."
-                ),
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+scoring_options = option_group(
+    encoder_option,
+    device_option,
+    click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16", "fp16"]),
+        default="fp32",
+        show_default=True,
+        help="Number format of the encoder; part of every score's fingerprint.",
+    ),
+    click.option(
+        "--metric",
+        "metric_names",
+        multiple=True,
+        metavar="METRIC",
+        help="Metric to compute instead of clip, clip_star and psnr: one of those, ssim, similarity:ENCODER, "
+        "the metric of an installed package, or file.py:Class. Repeatable.",
+    ),
+    click.option(
+        "--measures/--no-measures",
+        default=True,
+        help="Also measure how much changed inside and outside the box, and how close the result is to the reference. "
+        "On by default; takes about half of the time.",
+    ),
+)
+"""How runs are scored; `scoring_of` reads it."""
 
 
 def scoring_of(given: Mapping[str, Any]) -> Scoring:

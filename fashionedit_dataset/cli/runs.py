@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from .options import (
     editor_options,
     editor_settings,
     open_data,
+    option_group,
     param_option,
     parameters,
     print_table,
@@ -39,78 +40,71 @@ if TYPE_CHECKING:
     from fashionedit.eval_harness.running.run_stats import RunSummary
 
 
-def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds what a run is made with; `_arguments` reads it."""
-    for option in reversed(
-        (
-            data_option,
-            click.option("--out", type=PATH, required=True, help="Run folder: a new one, or the one to continue."),
-            click.option("--name", help="Name of the editor in tables; its own name by default."),
-            split_option,
-            protocols_option,
-            rounds_option,
-            click.option(
-                "--seed",
-                type=int,
-                default=0,
-                show_default=True,
-                help="Base seed; each edit's seed is derived from it and from sample, protocol, round and repeat.",
-            ),
-            click.option(
-                "--repeats",
-                type=click.IntRange(1),
-                default=1,
-                show_default=True,
-                metavar="N",
-                help="Number of times to make every edit, each time with other seeds.",
-            ),
-            size_option,
-            reference_option,
-            editor_options,
-            param_option,
-            click.option(
-                "--concurrency",
-                type=click.IntRange(1),
-                metavar="N",
-                help="Number of concurrent edits; the editor's own default if not given.",
-            ),
-            click.option(
-                "--batch",
-                type=click.IntRange(1),
-                metavar="N",
-                help="Number of edits in one call, for editors that take several.",
-            ),
-            click.option(
-                "--retries",
-                type=click.IntRange(0),
-                metavar="N",
-                help="Number of retries after a temporary failure; 4 by default.",
-            ),
-            click.option(
-                "--budget",
-                type=click.FloatRange(0),
-                metavar="USD",
-                help="Stop before the total cost of the run, all sessions together, exceeds this.",
-            ),
-            click.option(
-                "--limit",
-                type=click.IntRange(1),
-                metavar="N",
-                help="Edit the first N samples only; the same command without --limit continues with the rest.",
-            ),
-            click.option(
-                "--retry",
-                multiple=True,
-                metavar="STATUS",
-                help="Repeat the rounds that ended with this status: refused, no_image or invalid_image. Repeatable.",
-            ),
-            click.option(
-                "--keep-going", is_flag=True, help="Continue even if the first rounds all fail for the same reason."
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+_run_options = option_group(
+    data_option,
+    click.option("--out", type=PATH, required=True, help="Run folder: a new one, or the one to continue."),
+    click.option("--name", help="Name of the editor in tables; its own name by default."),
+    split_option,
+    protocols_option,
+    rounds_option,
+    click.option(
+        "--seed",
+        type=int,
+        default=0,
+        show_default=True,
+        help="Base seed; each edit's seed is derived from it and from sample, protocol, round and repeat.",
+    ),
+    click.option(
+        "--repeats",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Number of times to make every edit, each time with other seeds.",
+    ),
+    size_option,
+    reference_option,
+    editor_options,
+    param_option,
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Number of concurrent edits; the editor's own default if not given.",
+    ),
+    click.option(
+        "--batch",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Number of edits in one call, for editors that take several.",
+    ),
+    click.option(
+        "--retries",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Number of retries after a temporary failure; 4 by default.",
+    ),
+    click.option(
+        "--budget",
+        type=click.FloatRange(0),
+        metavar="USD",
+        help="Stop before the total cost of the run, all sessions together, exceeds this.",
+    ),
+    click.option(
+        "--limit",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Edit the first N samples only; the same command without --limit continues with the rest.",
+    ),
+    click.option(
+        "--retry",
+        multiple=True,
+        metavar="STATUS",
+        help="Repeat the rounds that ended with this status: refused, no_image or invalid_image. Repeatable.",
+    ),
+    click.option("--keep-going", is_flag=True, help="Continue even if the first rounds all fail for the same reason."),
+)
+"""What a run is made with; `_arguments` reads it."""
 
 
 @click.command(short_help="Run an editor over the dataset.")
@@ -179,14 +173,12 @@ def eval_(editor: str, data: str, out: Path, split: str, details: bool, quiet: b
 
 def _arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Returns the arguments of `run` that the options of `_run_options` say."""
-    from fashionedit.eval_harness.running.limits import DEFAULT_RETRIES
-
     same = ("name", "rounds", "seed", "repeats", "reference", "concurrency", "batch", "timeout", "budget", "limit")
-    return {name: given[name] for name in (*same, "retry", "keep_going")} | {
+    named = (*same, "retries", "retry", "keep_going")
+    return {name: given[name] for name in named if given[name] is not None} | {
         "protocols": protocol_names(given["protocols"]),
         "params": parameters(given["params"]),
         "size_policy": given["size"],
-        "retries": DEFAULT_RETRIES if given["retries"] is None else given["retries"],
         "tell": lambda sentence: echo(f"fashionedit: {sentence}", err=True),
     }
 
@@ -229,16 +221,7 @@ def _print_summary(summary: RunSummary, *, err: bool = False) -> None:
 @reference_option
 @quiet_option
 def import_(
-    folder: Path,
-    data: str,
-    out: Path,
-    name: str,
-    split: str,
-    protocols: str | None,
-    rounds: int,
-    size: Any,
-    reference: str,
-    quiet: bool,
+    folder: Path, data: str, out: Path, split: str, protocols: str | None, size: Any, quiet: bool, **given: Any
 ) -> None:
     """Import finished images from FOLDER as a run: vanilla/1/ID.png, bug/round_3/ID.jpg, draft/ID.png.
 
@@ -253,13 +236,11 @@ def import_(
             folder,
             source,
             out,
-            name=name,
             protocols=protocol_names(protocols),
-            rounds=rounds,
             size_policy=size,
-            reference=reference,
             progress=bar,
             data=data_location(data),
+            **given,
         )
     missing = sum(len(ids) for ids in summary.missing.values())
     echo(f"{summary.path}: {summary.found} of {summary.planned} images, {missing} missing (missing.json)")

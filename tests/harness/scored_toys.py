@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
-from toy_samples import ToyDigests
 
 from fashionedit.eval_harness.editing import EditorInfo, Status
 from fashionedit.eval_harness.running.records import EditorIdentity, ImageRef, RoundOutcome, RunIdentity
+from fashionedit.folder import SampleDigests
 from fashionedit.images import crop, pixel_digest
 from fashionedit.metrics import Embedder
 from fashionedit.rows import SampleFacts
@@ -28,7 +28,7 @@ class ScoredSource:
         self._samples = {sample.id: sample for sample in samples}
         self.ids = tuple(self._samples)
         self._digests = {
-            id: ToyDigests(
+            id: SampleDigests(
                 pixel_digest(sample.original),
                 pixel_digest(sample.draft),
                 tuple(pixel_digest(one.reference) for one in sample.differences),
@@ -47,7 +47,7 @@ class ScoredSource:
         self.decoded.append(id)
         return self._samples[id]
 
-    def digests(self, id: str) -> ToyDigests:
+    def digests(self, id: str) -> SampleDigests:
         return self._digests[id]
 
     def facts(self, id: str) -> SampleFacts:

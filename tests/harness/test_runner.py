@@ -237,6 +237,14 @@ def test_an_image_that_breaks_when_it_is_loaded_is_invalid(tmp_path: Path) -> No
     assert (outcome.status, "can't be used (" in outcome.message) == (Status.INVALID_IMAGE, True)
 
 
+def test_values_that_are_no_numbers_are_told_once_in_plain_words(tmp_path: Path) -> None:
+    def overflowing(request: EditRequest) -> Image.Image:
+        return Image.fromarray((np.full((8, 8, 3), np.nan) * 255).round().astype(np.uint8))
+
+    with pytest.warns(UserWarning, match=r"values that are no numbers \(NaN\); its pictures may be black"):
+        run(ToyEditor(overflowing), ToySource(1), tmp_path / "run", protocols=["vanilla"])
+
+
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_images_of_an_unknown_range_are_invalid(tmp_path: Path, mode: str) -> None:
     source = ToySource(1)

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from fashionedit.folder import SampleDigests
 from fashionedit.images import crop, pixel_digest
+from fashionedit.rows import SampleFacts
 from fashionedit.types import Box, Difference, Sample
 
 WIDTH, HEIGHT = 32, 48
 RECTANGLES = ((2, 2, 14, 12), (16, 14, 30, 26), (4, 30, 20, 44))  # left, top, right, bottom; disjoint
-
-
-@dataclass(frozen=True)
-class ToyDigests:
-    original: str
-    draft: str
-    references: tuple[str, ...]
-    original_size: tuple[int, int]
-    draft_size: tuple[int, int]
-    sketches: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ToyFacts:
-    descriptions: tuple[str, ...]
-    boxes: tuple[Box, ...]
-    garment: str
 
 
 class ToySource:
@@ -55,12 +38,11 @@ class ToySource:
         self.opened += 1
         return self._samples[id]
 
-    def digests(self, id: str) -> ToyDigests:
+    def digests(self, id: str) -> SampleDigests:
         return self._digests[id]
 
-    def facts(self, id: str) -> ToyFacts:
-        differences = self._samples[id].differences
-        return ToyFacts(tuple(d.description for d in differences), tuple(d.box for d in differences), id)
+    def facts(self, id: str) -> SampleFacts:
+        return SampleFacts.of_sample(self._samples[id])
 
 
 def _draw(index: int, seed: int, draft_size: tuple[int, int] | None) -> Sample:
@@ -78,8 +60,8 @@ def _draw(index: int, seed: int, draft_size: tuple[int, int] | None) -> Sample:
     return Sample(f"toy-{index:02d}", f"Toy {index}.", draft, original, tuple(differences))
 
 
-def _digests(sample: Sample) -> ToyDigests:
-    return ToyDigests(
+def _digests(sample: Sample) -> SampleDigests:
+    return SampleDigests(
         original=pixel_digest(sample.original),
         draft=pixel_digest(sample.draft),
         references=tuple(pixel_digest(item.reference) for item in sample.differences),
