@@ -29,13 +29,13 @@ from .generate import DraftMaker, OpenAIDrafts, generate, throughput
 from .generate.stage import check_draft_price
 from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
 from .leaks import LeakReport
-from .photo import Analysed, Pair, Photo
 from .photos import PhotoSource, check_photos
 from .photos.release import SelectionReport, compare_selections
 from .photos.sources import LimitedSource, in_share
 from .preflight import Outstanding, check_places, check_room, check_split, outstanding
 from .provenance import is_deepfashion, made_with, provenance_of
 from .split import SplitList, assign
+from .stage_items import Analysed, Pair, Photo
 from .stage_store import Funnel, FunnelStep, StageRecord, StageStore, check_reasons, spent
 from .work_folder import (
     WorkFolder,

@@ -24,7 +24,7 @@ from fashionedit.metrics.embedder import Embedder, Item
 from fashionedit.metrics.fingerprint import fingerprint_hash
 from fashionedit.metrics.similarity import cosine_similarity
 
-from .photo import Pair
+from .stage_items import Pair
 from .stage_store import StageRecord, StageStore, stage_key
 
 MIN_SIMILARITY = 85.0

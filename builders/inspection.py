@@ -20,7 +20,7 @@ from fashionedit.images import crop, read_image
 from fashionedit.types import Box
 
 from .answers import overlap
-from .photo import Analysed
+from .stage_items import Analysed
 
 BOXES_FILE = "boxes.json"
 """The figures, beside a dataset."""

@@ -16,7 +16,7 @@ from fashionedit.files import open_regular
 from fashionedit.folder import write_folder
 from fashionedit.images import EncodedImage, crop, upright_size
 from fashionedit.parallel import map_in_order
-from fashionedit.photographs import NamedFiles, stem_of
+from fashionedit.photo_index import NamedFiles, stem_of
 from fashionedit.rows import EncodedSample, SampleFacts, stored_box
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box, check_references, safe_id
 

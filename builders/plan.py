@@ -14,8 +14,8 @@ from .analyse.estimate import estimate
 from .build import Build
 from .build_options import STAGES
 from .generate import throughput
-from .photo import Photo
 from .preflight import Outstanding
+from .stage_items import Photo
 from .stage_store import StageRecord
 
 DRAFT_SIZE = (1024, 1024)

@@ -16,9 +16,9 @@ from .analyse.analyst import Analyst
 from .build_options import BuildOptions
 from .generate import DraftFinder, DraftMaker
 from .generate.drafting import draft_key
-from .photo import Pair, Photo
 from .photos import PhotoSource
 from .split import SplitList
+from .stage_items import Pair, Photo
 from .work_folder import WorkFolder
 
 _LEAST_SPACE = 2**20

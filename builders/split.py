@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, mod
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.files import parse_json, read_regular
-from fashionedit.photographs import stem_of
+from fashionedit.photo_index import stem_of
 from fashionedit.types import safe_id, split_name
 
 SPLIT_FILE = "split.json"

@@ -17,9 +17,9 @@ from fashionedit.runtime.secrets import masked
 
 from .analyse.conversation import analysed
 from .generate import DraftFinder, DraftMaker
-from .photo import Analysed, Pair, Photo
 from .photos.release import SelectionReport
 from .split import SPLIT_FILE, SplitList
+from .stage_items import Analysed, Pair, Photo
 from .stage_store import FUNNEL_FILE, Funnel, StageRecord, StageStore
 
 SELECTION_FILE = "selection.json"

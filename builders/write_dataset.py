@@ -23,9 +23,9 @@ from .build_options import BuildOptions
 from .crops import Cut
 from .inspection import BOXES_FILE, box_figures
 from .leaks import LEAKS_FILE, LeakReport, find_leaks, near_threshold
-from .photo import Pair, Photo
 from .provenance import PROVENANCE_FILE
 from .split import SPLIT_FILE, SplitList
+from .stage_items import Pair, Photo
 from .stage_store import FUNNEL_FILE, Funnel
 
 

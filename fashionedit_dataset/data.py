@@ -15,7 +15,7 @@ from .errors import DatasetNotFoundError, InvalidDataError
 from .folder import FashionEditFolder, open_folder, split_files
 from .manifest import MANIFEST_FILE
 from .paths import registered_folder
-from .photographs import Photographs, holds_photographs
+from .photo_index import PhotoIndex, holds_photographs
 from .synthetic.rendering import Progress, renderer_key, synthetic_folder
 from .types import split_names
 
@@ -249,7 +249,7 @@ class HydratedSet:
         """
         from .hydration import hydration_key
 
-        return hydration_key(self.annotations.folder(token), Photographs(self.photographs))
+        return hydration_key(self.annotations.folder(token), PhotoIndex(self.photographs))
 
     def folder(self, token: str | bool | None = None) -> Path:
         """Returns the full set's folder, made now unless it was before.
@@ -260,7 +260,7 @@ class HydratedSet:
         """
         from .hydration import hydrated_folder
 
-        return hydrated_folder(self.annotations.folder(token), Photographs(self.photographs))
+        return hydrated_folder(self.annotations.folder(token), PhotoIndex(self.photographs))
 
 
 Source = HydratedSet | LocalFolder | Repository | SyntheticSet

@@ -22,7 +22,7 @@ from .folder import FashionEditFolder, cached_folder, split_files, write_folder
 from .images import MAX_FILE_BYTES, EncodedImage, crop, pixel_digest
 from .manifest import MANIFEST_BYTES, MANIFEST_FILE, SampleHashes, manifest_hash, read_manifest
 from .parallel import map_in_order
-from .photographs import Photographs
+from .photo_index import PhotoIndex
 from .rows import EncodedSample, RowImages, SampleFacts, image_cell
 from .types import SPLITS
 
@@ -86,7 +86,7 @@ def hydrate(
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidDataError(f"{out} exists and is not an empty folder; choose another one or remove it")
-    found = Photographs(photographs, captions)
+    found = PhotoIndex(photographs, captions)
     done = 0
 
     def step() -> None:
@@ -214,7 +214,7 @@ def check_hydration(
                 progress(done, sum(len(source) for source, _ in pairs))
 
 
-def hydrated_folder(annotations: Path, photographs: Photographs) -> Path:
+def hydrated_folder(annotations: Path, photographs: PhotoIndex) -> Path:
     """Returns the full set in the cache folder, filled in now unless it was before.
 
     It is kept under the hash of the annotations' manifest and the names, sizes and times of the photographs. Processes
@@ -230,7 +230,7 @@ def hydrated_folder(annotations: Path, photographs: Photographs) -> Path:
     )
 
 
-def hydration_key(annotations: Path, photographs: Photographs) -> str:
+def hydration_key(annotations: Path, photographs: PhotoIndex) -> str:
     """Returns what changes when the annotations or one of the photographs do, 32 hex digits."""
     manifest = read_manifest(annotations)
     if manifest.form != "annotations":
@@ -242,7 +242,7 @@ def hydration_key(annotations: Path, photographs: Photographs) -> str:
     return hashlib.sha256(text).hexdigest()[:16] + photographs.fingerprint(manifest.samples)
 
 
-def _look(key: str, hashes: SampleHashes, photographs: Photographs) -> _Finding:
+def _look(key: str, hashes: SampleHashes, photographs: PhotoIndex) -> _Finding:
     """Returns whether photograph and caption are those that were published; decodes only what is in another file."""
     tried = (_caption(key, text, hashes.caption) for text in photographs.captions(key))
     caption = next((text for text in tried if text is not None), None)
@@ -304,7 +304,7 @@ def _fill(
 class _ExampleFinder:
     """Finds the other photographs of a garment by the digests of their pixels, among files named like it."""
 
-    def __init__(self, photographs: Photographs) -> None:
+    def __init__(self, photographs: PhotoIndex) -> None:
         self._by_garment: dict[str, list[Path]] = {}
         for path in photographs.all_files():
             self._by_garment.setdefault(_garment_of(path.stem), []).append(path)
@@ -361,7 +361,7 @@ class HydrationReport:
         wanted: Samples in the annotations form.
         filled: Those whose photograph, caption and crops are all as they were.
         problems: By kind (`PROBLEMS`), the ids of the others.
-        re_encoded: Photographs in other files than the published ones, with the same pixels: these are filled in.
+        re_encoded: PhotoIndex in other files than the published ones, with the same pixels: these are filled in.
         without: By column (`sketches`, `examples`), the ids of samples that had some and have none now.
         manifest_hashes: Of what was written, by split and of both; empty where nothing was.
         published: The same of the set that the annotations form was made from.
@@ -414,7 +414,7 @@ def name_some(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
 
 
-def refusal(report: HydrationReport, photographs: Photographs) -> str:
+def refusal(report: HydrationReport, photographs: PhotoIndex) -> str:
     """Returns the one sentence that says why nothing is written."""
     reasons = "; ".join(f"{PROBLEMS[kind]}: {len(ids):,} ({name_some(ids)})" for kind, ids in report.problems.items())
     if "no caption" in report.problems and photographs.captions_file is None:

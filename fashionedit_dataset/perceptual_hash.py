@@ -38,7 +38,7 @@ _FLAT_DETAILS = 1e-3
 _FAINT = 0.1  # of the mean variance: where there is less to be seen nothing is found
 
 
-class Likeness:
+class FingerprintIndex:
     """The fingerprints of pictures that must not be found elsewhere.
 
     Args:

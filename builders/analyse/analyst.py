@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from fashionedit.builders.photo import Pair
+from fashionedit.builders.stage_items import Pair
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import EncodedImage, png_bytes

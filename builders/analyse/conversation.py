@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.builders.answers import ParsedAnswer, read_answer
-from fashionedit.builders.photo import Analysed, Pair
+from fashionedit.builders.stage_items import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.types import Box

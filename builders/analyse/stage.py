@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 from fashionedit.builders.answers import read_answer
-from fashionedit.builders.photo import Analysed, Pair
+from fashionedit.builders.stage_items import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import upright_size
@@ -42,7 +42,7 @@ def analyse(
     When it stops (an error, Ctrl-C or SIGTERM) no further call is made; those under way are waited for and committed.
 
     Args:
-        pairs: Photographs with their drafts.
+        pairs: PhotoIndex with their drafts.
         analyst: Who is asked, and how.
         store: Of this stage.
         budget: Asked before each call, and told what it has cost.

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, InvalidImageError, UnknownNameError
 from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES, read_image
-from fashionedit.photographs import stem_of
+from fashionedit.photo_index import stem_of
 from fashionedit.types import safe_id
 
 from .diffusers_drafts import PRESETS, DiffusersDrafts

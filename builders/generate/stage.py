@@ -13,8 +13,8 @@ from typing import Any, Literal
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from fashionedit.builders.photo import Pair, Photo
 from fashionedit.builders.photos.stage import blank_reason
+from fashionedit.builders.stage_items import Pair, Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.files import write_atomically

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
-from fashionedit.photographs import read_captions, stem_of
+from fashionedit.photo_index import read_captions, stem_of
 from fashionedit.types import safe_id
 
 from .sources import FileTree, Progress, Unusable, add_unique, not_read

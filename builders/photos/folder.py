@@ -9,10 +9,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 from fashionedit.files import open_regular, parse_json
-from fashionedit.photographs import NamedFiles, read_captions, stem_of
+from fashionedit.photo_index import NamedFiles, read_captions, stem_of
 from fashionedit.runtime.secrets import without_queries
 from fashionedit.types import safe_id
 

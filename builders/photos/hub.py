@@ -19,11 +19,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.files import append_line, read_regular, write_atomically
 from fashionedit.images import MAX_FILE_BYTES
-from fashionedit.photographs import read_captions, stem_of
+from fashionedit.photo_index import read_captions, stem_of
 from fashionedit.types import safe_id
 
 from .folder import match_columns, photo_facts

@@ -12,7 +12,7 @@ from pathlib import Path
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 from fashionedit.files import lock_folder
 from fashionedit.paths import cache_folder
-from fashionedit.photographs import holds_photographs
+from fashionedit.photo_index import holds_photographs
 
 from .deepfashion import DeepFashionFolder
 from .folder import TABLE_FILES, PhotoFolder, find_tables

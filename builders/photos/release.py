@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import parse_json, read_regular
-from fashionedit.photographs import read_captions, stem_of
+from fashionedit.photo_index import read_captions, stem_of
 from fashionedit.types import safe_id
 
 from .deepfashion import CAPTIONS_FILE, parse_file_name
@@ -24,10 +24,10 @@ class SelectionReport:
     """How two selections differ.
 
     Args:
-        both: Photographs in both, as a number.
+        both: PhotoIndex in both, as a number.
         only_ready: Ids only in the ready selection, sorted.
         only_computed: Ids only in the computed one, sorted.
-        compared: Photographs with a score from both, selected or not.
+        compared: PhotoIndex with a score from both, selected or not.
         mean_difference: Computed less ready score, mean over these; None where there are none.
         largest_difference: The largest such difference in size, with its sign; None where there are none.
         largest_at: Where it is.

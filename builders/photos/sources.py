@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES
-from fashionedit.photographs import stem_of, walk_files
+from fashionedit.photo_index import stem_of, walk_files
 from fashionedit.types import check_id, safe_id
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import pixel_digest, read_image, to_rgb

@@ -28,7 +28,7 @@ from fashionedit.images import pixel_digest, read_image
 from fashionedit.manifest import MANIFEST_FILE, read_manifest
 from fashionedit.owned_folders import MARK_FILE
 from fashionedit.parallel import map_in_order
-from fashionedit.perceptual_hash import Likeness, fingerprint, shows_picture
+from fashionedit.perceptual_hash import FingerprintIndex, fingerprint, shows_picture
 from fashionedit.rows import image_bytes
 from fashionedit.schema import COLUMNS
 
@@ -117,7 +117,7 @@ class _Protected:
     """What must not be sent, and the drafts, which alone may be; no `photographs` for a control set."""
 
     captions: CaptionSearch
-    likeness: Likeness
+    likeness: FingerprintIndex
     digests: frozenset[str]
     drafts: dict[str, str]
     photographs: dict[str, FashionEditFolder]
@@ -140,7 +140,7 @@ def check_files(
 
     Checked are: the files' names, the columns, every text and the Parquet metadata for captions (`CaptionSearch`) and
     for encoded files, every picture for being the draft of its own row, for metadata, and for likeness to an original,
-    crop, sketch or example of any row (`Likeness`; not in a control set, whose drafts are drawn like its originals).
+    crop, sketch or example of any row (not in a control set, whose drafts are drawn like its originals).
 
     Args:
         staged: What is going to be sent.
@@ -207,7 +207,7 @@ def _protect(
         prints += [print_ for _, print_ in pictures]
         step()
     photographs = {} if control_set else {key: source for source in sources.values() for key in source.ids}
-    return _Protected(CaptionSearch(captions), Likeness(names, prints), frozenset(digests), drafts, photographs)
+    return _Protected(CaptionSearch(captions), FingerprintIndex(names, prints), frozenset(digests), drafts, photographs)
 
 
 def _check_text(text: str, where: str, protected: _Protected) -> None:

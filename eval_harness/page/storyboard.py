@@ -18,7 +18,7 @@ from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.labels import method_name, short_label
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import ScorableRun
-from fashionedit.perceptual_hash import Likeness, fingerprint, shows_picture
+from fashionedit.perceptual_hash import FingerprintIndex, fingerprint, shows_picture
 from fashionedit.types import Sample
 
 from .pictures import (
@@ -194,7 +194,7 @@ class Storyboard:
             return False
         draft, photographs = sample.draft, (sample.original, *sample.examples)
         pictures = (*photographs, *(difference.reference for difference in sample.differences), *sample.sketches)
-        likeness = Likeness(["it"] * len(pictures), map(fingerprint, pictures))
+        likeness = FingerprintIndex(["it"] * len(pictures), map(fingerprint, pictures))
         return likeness.find([fingerprint(draft)]) != [None] or any(shows_picture(draft, one) for one in photographs)
 
     def _strip(

@@ -16,7 +16,7 @@ from pathlib import Path
 from toy_drafts import write_photos
 
 from fashionedit.builders.generate import DiffusersDrafts, DraftRequest, DraftResult, generate
-from fashionedit.builders.photo import Pair
+from fashionedit.builders.stage_items import Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.files import append_line
 

@@ -24,7 +24,7 @@ from fashionedit.builders.analyse.service import (
     request_body,
 )
 from fashionedit.builders.analyse.stage import analyse
-from fashionedit.builders.photo import Pair, Photo
+from fashionedit.builders.stage_items import Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import pixel_digest, read_image

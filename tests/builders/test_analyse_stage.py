@@ -13,7 +13,7 @@ from lmm_server import SHAPES, Call, Fault, differences_of, serving, shaped
 
 from fashionedit.builders.analyse.analyst import PAPER, REFERENCE, Analyst
 from fashionedit.builders.analyse.stage import analyse
-from fashionedit.builders.photo import Analysed, Pair
+from fashionedit.builders.stage_items import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
 from fashionedit.runtime.costs import CostTracker, Price

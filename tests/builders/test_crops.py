@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from fashionedit.builders.crops import cut_crops, is_blank, sketch
-from fashionedit.builders.photo import Analysed, Pair, Photo
+from fashionedit.builders.stage_items import Analysed, Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError
 from fashionedit.images import crop, pixel_digest, read_image

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fashionedit.builders.filter import decide, filter_pairs, stored_scores
-from fashionedit.builders.photo import Pair, Photo
+from fashionedit.builders.stage_items import Pair, Photo
 from fashionedit.builders.stage_store import FunnelStep, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest

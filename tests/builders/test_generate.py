@@ -29,8 +29,8 @@ from fashionedit.builders.generate import (
     make_drafts,
     throughput,
 )
-from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import stage
+from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, spent
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.images import pixel_digest, read_image

@@ -11,7 +11,7 @@ import pytest
 from images_server import USAGE, ImagesServer, drawn
 
 from fashionedit.builders.generate import DraftRequest, DraftResult, OpenAIDrafts, draft_seed, generate
-from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
 from fashionedit.images import pixel_digest

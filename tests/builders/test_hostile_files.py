@@ -22,7 +22,7 @@ from fashionedit.builders.split import read_split_file
 from fashionedit.errors import FashionEditError, InvalidDataError
 from fashionedit.folder import open_folder, split_files
 from fashionedit.hydration import hydrate
-from fashionedit.photographs import read_captions
+from fashionedit.photo_index import read_captions
 
 _VALUES = (None, True, 0, -1, 10**25, 10**400, 0.5, 1e308, "", "x", "\ud83d", "\u009b31m", "a\0b", [], [[]], {})
 

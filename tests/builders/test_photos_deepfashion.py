@@ -8,9 +8,9 @@ import pytest
 from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
 from PIL import Image, ImageDraw
 
-from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import open_source
 from fashionedit.builders.photos.deepfashion import PhotoName, parse_file_name, read_labels, stem_of
+from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 
 

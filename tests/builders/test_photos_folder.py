@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import Unusable, open_source
 from fashionedit.builders.photos.sources import FileTree
+from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 
 

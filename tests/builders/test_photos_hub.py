@@ -18,9 +18,9 @@ from PIL import Image
 
 from fashionedit.annotations_form import write_annotations
 from fashionedit.builders.pack import pack
-from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import Unusable, check_photos, open_source
 from fashionedit.builders.photos.hub import HubRows
+from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 

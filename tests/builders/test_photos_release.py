@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from fashionedit.builders.answers import parse_answer
-from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import Unusable, open_source
 from fashionedit.builders.photos.deepfashion import parse_file_name
 from fashionedit.builders.photos.release import compare_selections, read_selection
+from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.types import safe_id
 

@@ -13,9 +13,9 @@ import pytest
 from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
 from PIL import Image, ImageDraw
 
-from fashionedit.builders.photo import Photo
 from fashionedit.builders.photos import Unusable, check_photos, open_source
 from fashionedit.builders.photos.sources import Progress
+from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest, read_image

@@ -19,7 +19,7 @@ from fashionedit.builders.publish.dataset import publish_dataset
 from fashionedit.builders.publish.guard import CaptionSearch, check_files, files_to_send
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import EncodedImage, crop
-from fashionedit.perceptual_hash import Likeness, fingerprint
+from fashionedit.perceptual_hash import FingerprintIndex, fingerprint
 
 TRAIN = "data/train-00000-of-00001.parquet"
 
@@ -257,11 +257,11 @@ def test_flat_pictures_are_like_nothing():
     from PIL import Image
 
     flat = [fingerprint(Image.new("RGB", (40, 40), colour)) for colour in ("white", "black", "red")]
-    known = Likeness(["white", "black", "photograph"], [*flat[:2], fingerprint(picture(0))])
+    known = FingerprintIndex(["white", "black", "photograph"], [*flat[:2], fingerprint(picture(0))])
     assert known.find(flat) == [None, None, None]
     assert known.find([fingerprint(picture(0).resize((99, 99)))]) == ["photograph"]
-    assert known.find([]) == Likeness([], []).find([]) == []
-    assert Likeness([], []).find(flat) == [None] * 3
+    assert known.find([]) == FingerprintIndex([], []).find([]) == []
+    assert FingerprintIndex([], []).find(flat) == [None] * 3
 
 
 def test_likeness_in_blocks_agrees_with_one_by_one(monkeypatch):
@@ -271,10 +271,11 @@ def test_likeness_in_blocks_agrees_with_one_by_one(monkeypatch):
     asked = [fingerprint(picture(seed).resize((100, 100))) for seed in range(0, 60, 7)]
     names = [str(seed) for seed in range(30)]
     expected = [
-        next((n for n, one in zip(names, known, strict=True) if Likeness([n], [one]).find([a])[0]), None) for a in asked
+        next((n for n, one in zip(names, known, strict=True) if FingerprintIndex([n], [one]).find([a])[0]), None)
+        for a in asked
     ]
     monkeypatch.setattr(module, "_BLOCK", 7)
-    assert Likeness(names, known).find(asked) == expected
+    assert FingerprintIndex(names, known).find(asked) == expected
     assert expected == [str(seed) if seed < 30 else None for seed in range(0, 60, 7)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from fashionedit.builders.generate import DraftRequest, DraftResult
-from fashionedit.builders.photo import Photo
+from fashionedit.builders.stage_items import Photo
 
 
 def painted(caption: str, seed: int) -> Image.Image:

@@ -25,7 +25,7 @@ _NAME_COLUMNS = ("image_id", "file_name", "image", "original", "name", "path", "
 _CAPTION_COLUMNS = ("annotation", "caption", "text", "prompt")
 
 
-class Photographs:
+class PhotoIndex:
     """The photographs of a folder by their names, and the captions that lie there.
 
     Only names and tables are read: a photograph is opened when it is asked for. Files may lie at any depth; several
