@@ -20,7 +20,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 from fashionedit.card import LEADERBOARD_PROTOCOLS
 from fashionedit.data import open_data
@@ -53,9 +52,7 @@ class LiveScoring:
     def __enter__(self) -> LiveScoring:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._process.terminate()
         with suppress(BrokenPipeError):
             self._process.communicate()

@@ -38,11 +38,7 @@ class EditingProtocol:
         return "reference" in self.roles
 
     def prompt(self, reference: str = "image") -> str:
-        """Returns the label for one kind of reference (`ReferenceKind.label`).
-
-        >>> PROTOCOLS["bug"].prompt("sketch")
-        'text+sketch'
-        """
+        """Returns the label for one kind of reference (`ReferenceKind.label`), such as `text+sketch`."""
         return self.label.replace("{reference}", reference)
 
     def rounds(self, count: int) -> tuple[int, ...]:
@@ -64,9 +60,6 @@ class EditingProtocol:
         In the paper's protocols nothing stands between the lead and the description, not even a space.
 
         Source: `TextEdit.py` and `TextImageEdit.py` of the reference implementation, which add the two strings.
-
-        >>> PROTOCOLS["vanilla"].instruction("The dress has a round neckline.")
-        'Please edit the image based on the following description:The dress has a round neckline.'
         """
         return self.words.replace("{description}", description)
 
@@ -94,24 +87,15 @@ PROTOCOLS: dict[str, EditingProtocol] = {
 that the run names (`references.py`)."""
 
 
-def find_protocol(name: str) -> EditingProtocol:
-    """Returns the protocol of this name.
-
-    Raises:
-        UnknownNameError: There is none.
-    """
-    if name not in PROTOCOLS:
-        raise UnknownNameError(f"no protocol is called {name!r}; choose {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
-
-
 def ordered_protocols(names: Iterable[str]) -> tuple[str, ...]:
     """Returns the names once each, in the order of the tables, so that the order of asking changes nothing.
 
     Raises:
         UnknownNameError: One of them is no protocol, or there is none at all.
     """
-    wanted = {find_protocol(name).name for name in names}
+    wanted = set(names)
+    for name in sorted(wanted - {*PROTOCOLS}):
+        raise UnknownNameError(f"no protocol is called {name!r}; choose {', '.join(PROTOCOLS)}")
     if not wanted:
         raise UnknownNameError(f"no protocol was asked for; choose {', '.join(PROTOCOLS)}")
     return tuple(name for name in PROTOCOLS if name in wanted)

@@ -33,7 +33,6 @@ def examine(
     *,
     params: Mapping[str, Any] | None = None,
     reference: str = DETAIL,
-    seed: int = 0,
     begin: Callable[[int], None] | None = None,
 ) -> Diagnosis:
     """Returns what is to be known about an editor before it is run; nothing is written.
@@ -55,7 +54,7 @@ def examine(
             f"{info.name} is told the answer and serves as a baseline; give an editor that sees its request alone"
         )
     source = with_reference(source, reference)
-    identity = run_identity(info, source, seed=seed, params=params)
+    identity = run_identity(info, source, params=params)
     tried = TriedEditor(editor, info)
     found = Examination(info, source.control_set, len(source.ids), identity.protocols, identity.params)
     sample = source.sample(source.ids[0])

@@ -91,10 +91,7 @@ def edit_request(
 ) -> EditRequest:
     """Returns the request of a step. Images, params and state are copies: an editor may draw on what it is given.
 
-    Args:
-        shown: The image of each role.
-        request_id: Its opaque name.
-        encoded: The PNG of the roles whose image is at hand as one.
+    `shown` has the image of each role, `encoded` the PNG of those that are at hand as one.
     """
     known = encoded or {}
     return EditRequest(
@@ -150,13 +147,8 @@ def judge(
 ) -> Answer:
     """Returns what a run makes of a result: a record and its image, or a failed attempt.
 
-    Args:
-        step: What was asked.
-        result: What the editor returned.
-        sizes: Of the images it was shown.
-        seconds: How long it took; the result's own time comes first.
-        size_policy: `base` resizes the image to that of the base.
-        name: What messages call the editor.
+    `sizes` are those of the images that were shown. The result's own time comes before `seconds`. Messages call the
+    editor `name`.
 
     Raises:
         EditorError: It is no result, or can't be recorded.
@@ -254,14 +246,8 @@ _CANCELLING = 5.0  # seconds that a cancelled coroutine has to come to its end
 class EditorCalls:
     """Calls one editor, from any number of threads: one request, several together, or on an event loop.
 
-    Args:
-        info: What the editor says of itself.
-        size_policy: Of the run.
-        patience: Seconds to wait for one edit; None waits for ever.
-        batch: Requests in one call, at most; None takes as many as the editor does.
-
-    Attributes:
-        batch: Requests that may be put into one call.
+    An edit is waited for `patience` seconds; None waits for ever. `batch` is the most requests in one call; None takes
+    as many as the editor does.
     """
 
     def __init__(

@@ -49,12 +49,7 @@ class Job(Task):
 
 
 class EditStage(Stage[Job]):
-    """The rounds of a run, sample by sample and protocol by protocol.
-
-    Args:
-        folder: Open for writing.
-        privileged: Whether the editor is shown the whole sample.
-    """
+    """The rounds of a run, sample by sample and protocol by protocol; a privileged editor is shown the whole sample."""
 
     noun = "rounds"
 

@@ -44,7 +44,6 @@ class ImportSummary:
     """What an import found.
 
     Args:
-        path: The run folder.
         planned: The rounds of the run, missing ones included.
         found: Images that are part of the run now.
         unreadable: Files that are no images, relative to the folder; their rounds are `invalid_image`.

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, Status
@@ -99,10 +98,8 @@ class Spending:
     """
 
     def __init__(self, folder: Path, info: EditorInfo, limit: float | None) -> None:
-        costs = [
-            cost for cost in (_cost_on_disk(*it, info.usd_per_edit) for it in _written(folder)) if cost is not None
-        ]
-        self._largest = max([*costs, *([] if info.usd_per_edit is None else [info.usd_per_edit])], default=None)
+        costs = list(_costs_on_disk(folder, info.usd_per_edit))
+        self._largest = max(costs + ([] if info.usd_per_edit is None else [info.usd_per_edit]), default=None)
         if limit is not None and self._largest is None:
             raise InvalidDataError(
                 f"editor {info.name} does not say what an edit costs, so that a budget can't be kept; give --price if "
@@ -142,20 +139,17 @@ class Spending:
         return self._largest or 0.0
 
 
-def _cost_on_disk(told: dict[str, Any], edit: bool, estimate: float | None) -> float | None:
-    cost = told.get("cost_usd")
-    if isinstance(cost, int | float):
-        return float(cost)
-    return estimate if edit and told.get("attempts", 1) > 0 else None
-
-
-def _written(folder: Path) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Yields what each record and each failed attempt says, and whether it is a record."""
-    for pattern, edit in (("records/*/*.json", True), ("errors/*.json", False)):
+def _costs_on_disk(folder: Path, estimate: float | None) -> Iterator[float]:
+    """Yields what the edits have cost by their records and failed attempts; a record that says nothing, the estimate."""
+    for pattern, unknown in (("records/*/*.json", estimate), ("errors/*.json", None)):
         for path in folder.glob(pattern):
             try:
                 told = json.loads(path.read_bytes())
             except (ValueError, RecursionError):
                 continue  # damaged: the run asks again, or says so, where it needs it
             if isinstance(told, dict):
-                yield told, edit
+                cost = told.get("cost_usd")
+                if isinstance(cost, int | float):
+                    yield float(cost)
+                elif unknown is not None and told.get("attempts", 1) > 0:
+                    yield unknown

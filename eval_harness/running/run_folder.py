@@ -19,7 +19,6 @@ import re
 from collections.abc import Iterator
 from functools import cached_property, partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from PIL import Image
@@ -55,11 +54,10 @@ class RunFolder:
     Use `create_or_open` to run and `open` to read; both work while the other does.
     """
 
-    def __init__(self, path: Path, identity: RunIdentity, *, writing: bool = False, lock: int | None = None) -> None:
+    def __init__(self, path: Path, identity: RunIdentity, lock: int | None = None) -> None:
         self.path = path
         self.identity = identity
-        self._writing = writing
-        self._lock = lock
+        self._lock = lock  # held while it is open for writing
         self._reported: set[str] = set()
         self._left_out: set[str] = set()
 
@@ -101,19 +99,16 @@ class RunFolder:
         except BaseException:
             os.close(lock)
             raise
-        return cls(folder, identity, writing=True, lock=lock)
+        return cls(folder, identity, lock)
 
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Gives the lock back; reading goes on working."""
-        self._writing = False
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -172,11 +167,15 @@ class RunFolder:
         Raises:
             InvalidImageError: It is missing, can't be decoded, or has other pixels.
         """
-        image = self._decode(path)
+        place, advice = self.path / path, "give the run command again"
+        try:
+            image = read_image(read_regular(place, MAX_FILE_BYTES, folder=self.path), name=str(place))
+        except FileNotFoundError:
+            raise InvalidImageError(f"{place} does not exist; {advice}") from None
+        except InvalidDataError as error:
+            raise InvalidImageError(f"{str(error).rpartition(';')[0]}; delete it and {advice}") from error
         if pixel_digest(image) != digest:
-            raise InvalidImageError(
-                f"{self.path / path} has other pixels than were recorded; delete it and give the run command again"
-            )
+            raise InvalidImageError(f"{place} has other pixels than were recorded; delete it and {advice}")
         return image
 
     def _whole(self, path: str) -> bool:
@@ -186,16 +185,6 @@ class RunFolder:
                 return file.read() == _PNG_END
         except (OSError, InvalidDataError):
             return False
-
-    def _decode(self, path: str) -> Image.Image:
-        place = self.path / path
-        try:
-            return read_image(read_regular(place, MAX_FILE_BYTES, folder=self.path), name=str(place))
-        except FileNotFoundError:
-            raise InvalidImageError(f"{place} does not exist; give the run command again") from None
-        except InvalidDataError as error:
-            reason = str(error).rpartition(";")[0]
-            raise InvalidImageError(f"{reason}; delete it and give the run command again") from error
 
     def _record_path(self, key: str) -> Path:
         return self.path / "records" / key[:2] / f"{key}.json"
@@ -228,7 +217,7 @@ class RunFolder:
         return path.read_bytes()
 
     def _uncommitted(self, key: str, reason: str) -> None:
-        if self._writing and key not in self._reported:
+        if self._lock is not None and key not in self._reported:
             self._reported.add(key)
             line = masked(clean({"time": timestamp(), "event": "uncommitted", "key": key, "reason": reason}))
             append_line(self.path / "events-0.jsonl", json.dumps(line))
@@ -264,12 +253,8 @@ class RunFolder:
         """Returns the image that the chain stands at."""
         output = chain.last_good
         if output is None or output.path is None:
-            return ImageRef(*chain.standing, partial(_draft, source, chain.sample))
+            return ImageRef(*chain.standing, lambda: source.sample(chain.sample).draft)
         return ImageRef(*chain.standing, partial(self.read, output.path, output.digest))
-
-
-def _draft(source: SampleSource, sample: str) -> Image.Image:
-    return source.sample(sample).draft
 
 
 def _read_identity(folder: Path) -> RunIdentity | None:

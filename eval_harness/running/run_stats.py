@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.references import REFERENCES, left_out, reference_of
@@ -27,20 +27,12 @@ class Progress(Protocol):
 
     def start(self, total: int, done: int) -> None:
         """Called once: the rounds of the run, and how many an earlier session committed."""
-        ...
 
     def advance(self, status: Status) -> None:
         """Called for each further round that comes to an end."""
-        ...
-
-
-@runtime_checkable
-class MoneyProgress(Progress, Protocol):
-    """One that wants to know of the money too."""
 
     def spend(self, usd: float) -> None:
         """Called with what the run has cost so far, USD, earlier sessions included, where that is known."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +122,7 @@ class RunStats:
     def spent(self, usd: float | None) -> None:
         """Takes note of what the run has cost, USD; None where that is not known."""
         with self._lock:
-            if usd is not None and usd != self._usd and isinstance(self._progress, MoneyProgress):
+            if usd is not None and usd != self._usd and self._progress is not None:
                 self._progress.spend(usd)
             self._usd = usd
 
@@ -182,15 +174,7 @@ def _left_out(source: SampleSource) -> str:
 
 
 def summary_lines(summary: RunSummary) -> list[str]:
-    """Returns the summary in words: counts, a line for each status that is a failure, time and money, what is left out.
-
-    >>> statuses, examples = {Status.OK: 4, Status.REFUSED: 1}, {Status.REFUSED: "no"}
-    >>> lines = summary_lines(RunSummary(Path("run"), 6, statuses, edits=3, reused=2, examples=examples))
-    >>> lines[0]
-    '5 of 6 rounds ended: 4 ok, 1 refused; 3 edits made now, 2 rounds kept from before, 1 not reached'
-    >>> lines[1]
-    'refused 1: for example "no"'
-    """
+    """Returns the summary in words: counts, a line for each status that is a failure, time and money, what is left out."""
     ended = ", ".join(f"{count} {status}" for status, count in summary.statuses.items()) or "none"
     first = (
         f"{sum(summary.statuses.values())} of {summary.planned} rounds ended: {ended}; "

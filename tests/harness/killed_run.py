@@ -1,11 +1,12 @@
 """Runs a counting editor over toy samples and, where told to, ends its own process with SIGKILL.
 
-Usage: killed_run.py OUT COUNTER [WHERE AFTER]; see `Dying`.
+Usage: killed_run.py OUT COUNTER CONCURRENCY [WHERE AFTER]; see `Dying`.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 from dying import Dying
@@ -16,13 +17,15 @@ from toy_samples import ToySource
 from fashionedit.eval_harness.editing import EditRequest
 from fashionedit.eval_harness.running.runner import run
 
-out, counter = Path(sys.argv[1]), Path(sys.argv[2])
-dying = Dying(out, counter, *(sys.argv[3:4] or ("never",)), after=int(sys.argv[4]) if len(sys.argv) > 4 else 0)
+out, counter, concurrency, *moment = sys.argv[1:]
+where, after = moment or ("never", "0")
+dying = Dying(Path(out), Path(counter), where, int(after))
 
 
 def counted(request: EditRequest) -> Image.Image:
     dying.edit(f"{request.protocol} {request.round} {request.seed}")
+    time.sleep(0.01 if concurrency != "1" else 0)
     return tint(request)
 
 
-print(run(ToyEditor(counted), ToySource(10), out).edits)
+print(run(ToyEditor(counted), ToySource(10), out, concurrency=int(concurrency)).edits)

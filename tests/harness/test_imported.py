@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from toy_runs import outcomes, sessions
 from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.imported import import_images
-from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.images import pixel_digest, read_image
 
@@ -20,10 +20,6 @@ def put(folder: Path, name: str, colour: str = "red", size: tuple[int, int] = (1
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).save(path)
     return path
-
-
-def outcomes(out: Path, source: ToySource) -> dict[tuple[str, str, int], RoundOutcome]:
-    return {(o.protocol, o.sample, o.round): o for o in RunFolder.open(out).outcomes(source)}
 
 
 def test_finished_images_become_a_run_marked_as_supplied(tmp_path: Path) -> None:
@@ -133,7 +129,7 @@ def test_an_interrupted_import_continues(tmp_path: Path) -> None:
     next(out.glob("records/*/*.json")).unlink()
     import_images(folder, source, out, name="studio", rounds=1)
     assert {path: path.read_bytes() for path in out.glob("*/*/*.*")} == kept
-    last = json.loads((out / "sessions.jsonl").read_text().splitlines()[-1])
+    last = sessions(out)[-1]
     assert (last["reused"], last["statuses"], last["edits"]) == (1, {"ok": 2}, 0)
 
 

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -17,24 +12,15 @@ from typing import Any
 import pytest
 from image_service import ImageService
 from toy_editors import ToyEditor, refusing, tint
+from toy_runs import failures, records
 from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
-from fashionedit.eval_harness.running.limits import Limits
-from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.run_stats import next_step, summary_lines
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.runtime.worker_pool import LONGEST_BACKOFF, pause_before
-
-
-def records(out: Path) -> list[RoundRecord]:
-    return [RoundRecord.model_validate_json(path.read_bytes()) for path in out.glob("records/*/*.json")]
-
-
-def failures(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(out.glob("errors/*.json"))]
 
 
 class Failing(ToyEditor):
@@ -194,12 +180,6 @@ def test_an_async_edit_that_takes_too_long_is_cancelled(tmp_path: Path) -> None:
     assert cancelled == [1, 1]
 
 
-def test_what_computes_here_is_watched_only_where_that_is_asked_for(tmp_path: Path) -> None:
-    assert Limits().patience is None
-    summary = run(ToyEditor(), ToySource(1), tmp_path)  # would start threads if it watched the time
-    assert summary.statuses == {Status.OK: 6}
-
-
 def test_a_budget_holds_over_all_sessions(tmp_path: Path) -> None:
     editor = Failing(0, BUSY, usd_per_edit=0.5)
     first = run(editor, ToySource(4), tmp_path, protocols=["bug"], budget=2.6, concurrency=2)
@@ -282,46 +262,6 @@ def test_pauses_double_up_to_a_minute() -> None:
     for retry in range(1, 12):
         whole = min(LONGEST_BACKOFF, 2.0 ** (retry - 1))
         assert all(whole / 2 <= pause_before(retry, 1.0) <= whole for _ in range(20))
-
-
-INTERRUPTED = """
-import os, sys, time
-from pathlib import Path
-from toy_editors import ToyEditor, tint
-from toy_samples import ToySource
-from fashionedit.eval_harness.running.runner import RunInterrupted, run
-
-def slow(request):
-    os.write(1, b"asked\\n")  # in one piece: threads write at the same time
-    time.sleep(0.3)
-    return tint(request)
-
-try:
-    run(ToyEditor(slow), ToySource(9), sys.argv[1], concurrency=int(sys.argv[2]))
-except RunInterrupted as stopped:
-    print("kept", sum(stopped.summary.statuses.values()), flush=True)
-"""
-
-
-@pytest.mark.parametrize("concurrency", [1, 3])
-def test_ctrl_c_waits_for_what_is_under_way(concurrency: int, tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "run"), str(concurrency)],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        for _ in range(concurrency):
-            assert process.stdout.readline() == "asked\n"
-        process.send_signal(signal.SIGINT)
-        told = process.stdout.read()
-    assert process.returncode == 0
-    kept = int(told.split()[-1])
-    assert kept == len(records(tmp_path / "run")) == concurrency + told.count("asked")
-    assert told.count("asked") <= concurrency
-    end = json.loads((tmp_path / "run" / "sessions.jsonl").read_text().splitlines()[-1])
-    assert (end["ended"], end["edits"]) == ("interrupted", kept)
 
 
 def test_the_command_tells_of_retries_money_and_what_is_next(

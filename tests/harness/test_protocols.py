@@ -10,7 +10,7 @@ from written_pages import read_page
 from fashionedit.data import open_data
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness.editing import EditRequest
-from fashionedit.eval_harness.protocols import PROTOCOLS, EditingProtocol, find_protocol, ordered_protocols
+from fashionedit.eval_harness.protocols import PROTOCOLS, EditingProtocol, ordered_protocols
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
@@ -18,34 +18,27 @@ from fashionedit.eval_harness.scores.results import build_results, read_results,
 from fashionedit.eval_harness.scores.table import to_console
 
 
-def test_instructions_are_those_of_the_reference_scripts() -> None:
-    assert (
-        PROTOCOLS["vanilla"].instruction("a red collar")
-        == "Please edit the image based on the following description:a red collar"
-    )
-    assert (
-        PROTOCOLS["bug"].instruction("a red collar")
-        == "Please edit the first image based on the following description and the second reference image:a red collar"
-    )
-    assert PROTOCOLS["draft"].instruction("a red collar") == ""
-
-
-def test_the_current_image_comes_before_the_reference() -> None:
-    assert PROTOCOLS["vanilla"].roles == ("base",)
-    assert PROTOCOLS["bug"].roles == ("base", "reference")
-
-
-def test_prompt_column_is_that_of_table_one() -> None:
-    assert [(name, protocol.prompt()) for name, protocol in PROTOCOLS.items()] == [
-        ("draft", "–"),
-        ("vanilla", "text"),
-        ("bug", "text+image"),
-    ]
-
-
-def test_draft_is_round_zero_whatever_the_number_of_rounds() -> None:
-    assert PROTOCOLS["draft"].rounds(3) == (0,)
-    assert PROTOCOLS["vanilla"].rounds(2) == (1, 2)
+@pytest.mark.parametrize(
+    ("name", "roles", "prompt", "rounds", "instruction"),
+    [
+        ("draft", ("base",), "–", (0,), ""),
+        ("vanilla", ("base",), "text", (1, 2), "Please edit the image based on the following description:a red collar"),
+        (
+            "bug",
+            ("base", "reference"),
+            "text+image",
+            (1, 2),
+            "Please edit the first image based on the following description and the second reference image:"
+            "a red collar",
+        ),
+    ],
+)
+def test_protocols_are_those_of_table_one_and_of_the_reference_scripts(
+    name: str, roles: tuple[str, ...], prompt: str, rounds: tuple[int, ...], instruction: str
+) -> None:
+    found = PROTOCOLS[name]
+    assert (found.roles, found.prompt(), found.rounds(2)) == (roles, prompt, rounds)
+    assert found.instruction("a red collar") == instruction
 
 
 @pytest.mark.parametrize("count", [0, 4, -1])
@@ -60,7 +53,7 @@ def test_order_of_asking_changes_nothing() -> None:
 
 def test_unknown_protocol_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="'bugs'; choose draft, vanilla, bug"):
-        find_protocol("bugs")
+        ordered_protocols(["bugs"])
     with pytest.raises(UnknownNameError, match="no protocol was asked for"):
         ordered_protocols([])
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from scored_toys import ScoredSource, drawn_baselines, drawn_sample, toy_embedder
 from toy_editors import ToyEditor
+from toy_runs import kept, records
 from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, RunMismatchError
@@ -24,11 +25,6 @@ from fashionedit.metrics.similarity import peak_signal_noise_ratio
 SAMPLES, EDITS = 3, 18  # edits of one repetition: 3 samples × 2 protocols × 3 rounds
 
 
-def records(out: Path) -> dict[str, dict[str, object]]:
-    found = {path.stem: json.loads(path.read_text()) for path in out.glob("records/*/*.json")}
-    return {key: {name: value for name, value in one.items() if name != "seconds"} for key, one in found.items()}
-
-
 def noisy(request: EditRequest) -> Image.Image:
     """As many grey levels darker as the seed says."""
     return request.base.point(lambda level: max(0, level - request.seed % 24))
@@ -41,9 +37,9 @@ def test_each_repetition_has_seeds_and_records_of_its_own(tmp_path: Path) -> Non
     assert (summary.planned, summary.unfinished, summary.edits) == (3 * EDITS, 0, 3 * EDITS)
     assert len({request.seed for request in thrice.requests}) == 3 * EDITS
     assert [one.seed for one in thrice.requests[:EDITS]] == [one.seed for one in once.requests]
-    first, all_of_them = records(tmp_path / "once"), records(tmp_path / "thrice")
-    assert len(all_of_them) == 3 * EDITS
-    assert {key: all_of_them[key] for key in first} == first
+    first, all_of_them = kept(tmp_path / "once"), kept(tmp_path / "thrice")
+    assert len(records(tmp_path / "thrice")) == 3 * EDITS
+    assert {name for name in first if all_of_them[name] != first[name]} == {"run.json"}
 
 
 def test_one_repetition_is_through_before_the_next_begins(tmp_path: Path) -> None:
@@ -72,7 +68,7 @@ def test_an_interrupted_run_asks_for_nothing_twice(tmp_path: Path) -> None:
         run(editor, source, tmp_path / "torn", repeats=3, stop=stop, concurrency=1)
     run(whole, source, tmp_path / "whole", repeats=3)
     assert len(editor.requests) == 3 * EDITS
-    assert records(tmp_path / "torn") == records(tmp_path / "whole")
+    assert kept(tmp_path / "torn") == kept(tmp_path / "whole")
 
 
 def test_a_run_with_one_seed_is_written_as_before_there_were_more(tmp_path: Path) -> None:

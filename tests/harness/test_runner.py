@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import shlex
 import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,18 @@ import numpy as np
 import pytest
 from PIL import Image
 from toy_editors import ToyEditor, refusing, tint
+from toy_runs import failures, outcomes, records, sessions
 from toy_samples import HEIGHT, WIDTH, ToySource
 
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, RequestImage, Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.running.records import RoundOutcome, RoundRecord, round_seed
+from fashionedit.eval_harness.running.records import round_seed
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.run_stats import RunSummary, next_step, summary_lines
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.images import pixel_digest
 from fashionedit.types import Sample
-
-
-def outcomes(out: Path, source: ToySource) -> dict[tuple[str, str, int], RoundOutcome]:
-    return {(o.protocol, o.sample, o.round): o for o in RunFolder.open(out).outcomes(source)}
-
-
-def records(out: Path) -> list[RoundRecord]:
-    return [RoundRecord.model_validate_json(path.read_bytes()) for path in sorted(out.glob("records/*/*.json"))]
 
 
 def test_each_round_starts_from_the_one_before(tmp_path: Path) -> None:
@@ -82,7 +75,7 @@ def test_rounds_go_breadth_first_and_all_protocols_together(tmp_path: Path) -> N
     ]
 
 
-def test_records_tell_what_was_shown_and_what_came_back(tmp_path: Path) -> None:
+def test_records_tell_what_was_shown_what_came_back_and_how_long_it_took(tmp_path: Path) -> None:
     source = ToySource(1)
 
     def details(request: EditRequest) -> EditResult:
@@ -110,14 +103,12 @@ def test_records_tell_what_was_shown_and_what_came_back(tmp_path: Path) -> None:
     assert (first.effective_params, first.model_version, first.usage) == ({"guidance": 7}, "m-2", {"tokens": 5})
     assert (first.cost_usd, first.seconds, first.attempts, first.state) == (0.25, 1.5, 2, {"turn": 1})
 
-
-def test_the_harness_measures_the_time_where_the_editor_does_not(tmp_path: Path) -> None:
     def slow(request: EditRequest) -> Image.Image:
         time.sleep(0.02)
         return tint(request)
 
-    run(ToyEditor(slow), ToySource(1), tmp_path / "run", rounds=1)
-    assert all(0.02 <= record.seconds < 5 for record in records(tmp_path / "run"))
+    run(ToyEditor(slow), source, tmp_path / "timed", rounds=1)
+    assert all(0.02 <= record.seconds < 5 for record in records(tmp_path / "timed"))
 
 
 def test_state_travels_with_the_image_and_as_json(tmp_path: Path) -> None:
@@ -205,36 +196,35 @@ def test_exceptions_are_status_error_with_type_message_and_traceback(tmp_path: P
     assert re.fullmatch(r"ZeroDivisionError in test_runner.py, line \d+: by nought", message)
     assert found["vanilla", "toy-00", 2].status is Status.TIMEOUT
     assert found["vanilla", "toy-00", 2].message.startswith("TimeoutError in test_runner.py, line ")
-    kept = [json.loads(path.read_text()) for path in (tmp_path / "run" / "errors").iterdir()]
+    kept = failures(tmp_path / "run")
     assert {item["round"] for item in kept} == {1, 2}
     assert all("in broken" in item["traceback"] for item in kept)
 
 
+def cut_png() -> Image.Image:
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(file, "PNG")
+    return Image.open(io.BytesIO(file.getvalue()[:900]))
+
+
 @pytest.mark.parametrize(
-    ("image", "words"),
+    ("make", "words"),
     [
-        (Image.new("RGB", (0, 5)), "0×5 pixels; both sides need at least 1"),
-        (Image.new("1", (9000, 8000)), "9000×8000 pixels, more than the 64,000,000 that are read"),
-        (Image.new("RGB", (30_000, 2)), "30000×2 pixels, too elongated to be scored"),
-        (Image.new("1", (40_000, 1)), "40000×1 pixels, more than 32,768 on a side"),
+        (lambda: Image.new("RGB", (0, 5)), "0×5 pixels; both sides need at least 1"),
+        (lambda: Image.new("1", (9000, 8000)), "9000×8000 pixels, more than the 64,000,000 that are read"),
+        (lambda: Image.new("RGB", (30_000, 2)), "30000×2 pixels, too elongated to be scored"),
+        (lambda: Image.new("1", (40_000, 1)), "40000×1 pixels, more than 32,768 on a side"),
+        (lambda: Image.new("I", (5, 6)), "values of an unknown range"),
+        (lambda: Image.new("F", (5, 6)), "values of an unknown range"),
+        (cut_png, "can't be used ("),
     ],
 )
-def test_absurd_images_are_invalid(tmp_path: Path, image: Image.Image, words: str) -> None:
+def test_what_can_not_be_scored_is_invalid(tmp_path: Path, make: Callable[[], Image.Image], words: str) -> None:
     source = ToySource(1)
-    run(ToyEditor(lambda request: image), source, tmp_path / "run", rounds=1, protocols=["vanilla"])
+    run(ToyEditor(lambda request: make()), source, tmp_path / "run", rounds=1, protocols=["vanilla"])
     outcome = outcomes(tmp_path / "run", source)["vanilla", "toy-00", 1]
     assert outcome.status is Status.INVALID_IMAGE
     assert words in outcome.message
-
-
-def test_an_image_that_breaks_when_it_is_loaded_is_invalid(tmp_path: Path) -> None:
-    file = io.BytesIO()
-    Image.effect_noise((64, 64), 50).save(file, "PNG")
-    cut = io.BytesIO(file.getvalue()[:900])
-    source = ToySource(1)
-    run(ToyEditor(lambda request: Image.open(cut)), source, tmp_path / "run", rounds=1, protocols=["vanilla"])
-    outcome = outcomes(tmp_path / "run", source)["vanilla", "toy-00", 1]
-    assert (outcome.status, "can't be used (" in outcome.message) == (Status.INVALID_IMAGE, True)
 
 
 def test_values_that_are_no_numbers_are_told_once_in_plain_words(tmp_path: Path) -> None:
@@ -243,14 +233,6 @@ def test_values_that_are_no_numbers_are_told_once_in_plain_words(tmp_path: Path)
 
     with pytest.warns(UserWarning, match=r"values that are no numbers \(NaN\); its pictures may be black"):
         run(ToyEditor(overflowing), ToySource(1), tmp_path / "run", protocols=["vanilla"])
-
-
-@pytest.mark.parametrize("mode", ["I", "F"])
-def test_images_of_an_unknown_range_are_invalid(tmp_path: Path, mode: str) -> None:
-    source = ToySource(1)
-    image = Image.new(mode, (5, 6))
-    run(ToyEditor(lambda request: image), source, tmp_path / "run", rounds=1, protocols=["vanilla"])
-    assert outcomes(tmp_path / "run", source)["vanilla", "toy-00", 1].status is Status.INVALID_IMAGE
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "LA", "RGBA", "P", "CMYK", "HSV", "I;16"])
@@ -347,14 +329,10 @@ def test_draft_protocol_asks_the_editor_nothing(tmp_path: Path) -> None:
     assert run(resolve_editor("identity"), source, tmp_path / "run", protocols=["draft"]).reused == 2
 
 
-def test_default_protocols_are_those_the_editor_edits_in(tmp_path: Path) -> None:
-    run(resolve_editor("identity"), ToySource(1), tmp_path / "identity")
-    assert RunFolder.open(tmp_path / "identity").identity.protocols == ("vanilla", "bug")
-    run(resolve_editor("return-reference"), ToySource(1), tmp_path / "reference")
-    assert RunFolder.open(tmp_path / "reference").identity.protocols == ("bug",)
-
-
-def test_a_protocol_that_is_not_the_editors_is_one_sentence(tmp_path: Path) -> None:
+def test_protocols_are_those_that_the_editor_edits_in(tmp_path: Path) -> None:
+    for editor, protocols in (("identity", ("vanilla", "bug")), ("return-reference", ("bug",))):
+        run(resolve_editor(editor), ToySource(1), tmp_path / editor)
+        assert RunFolder.open(tmp_path / editor).identity.protocols == protocols
     with pytest.raises(
         UnknownNameError,
         match="toy needs a reference image, so it can't take part in protocol 'vanilla'; choose draft, bug",
@@ -372,19 +350,15 @@ def test_a_protocol_that_is_not_the_editors_is_one_sentence(tmp_path: Path) -> N
         ({"size_policy": "huge"}, InvalidDataError, "'huge' is unknown; choose model or base"),
         ({"params": {"api_key": "x"}}, InvalidDataError, "looks like a secret"),
         ({"params": {"steps": {1, 2}}}, EditorError, "params can't be written as JSON"),
+        ({"source": ToySource(0)}, InvalidDataError, "toy validation has no samples"),
     ],
 )
 def test_wrong_arguments_are_one_sentence_and_leave_nothing(
     tmp_path: Path, arguments: dict[str, Any], kind: type[Exception], words: str
 ) -> None:
     with pytest.raises(kind, match=words):
-        run(ToyEditor(), ToySource(1), tmp_path / "run", **arguments)
+        run(ToyEditor(), **{"source": ToySource(1), "out": tmp_path / "run", **arguments})
     assert not (tmp_path / "run").exists()
-
-
-def test_an_empty_dataset_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InvalidDataError, match="toy validation has no samples"):
-        run(ToyEditor(), ToySource(0), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -419,7 +393,7 @@ def test_a_broken_contract_stops_the_run_with_one_sentence(tmp_path: Path, answe
         run(editor, ToySource(2), tmp_path / "run")
     assert len(editor.requests) == 1  # no money for answers that can't be used
     assert len(list((tmp_path / "run" / "errors").iterdir())) == 1
-    last = json.loads((tmp_path / "run" / "sessions.jsonl").read_text().splitlines()[-1])
+    last = sessions(tmp_path / "run")[-1]
     assert (last["event"], last["ended"]) == ("end", "failed")
 
 
@@ -446,7 +420,7 @@ def test_interrupting_loses_nothing_and_the_run_continues(tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         run(ToyEditor(interrupted), source, out)
     assert len(records(out)) == 3
-    last = json.loads((out / "sessions.jsonl").read_text().splitlines()[-1])
+    last = sessions(out)[-1]
     assert (last["ended"], last["edits"]) == ("interrupted", 3)
     editor = ToyEditor()
     summary = run(editor, source, out)
@@ -481,11 +455,6 @@ def test_a_run_may_have_a_name_of_its_own(tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
-def test_the_next_command_is_printed_as_a_shell_takes_it(tmp_path: Path) -> None:
-    summary = run(ToyEditor(), ToySource(1), tmp_path / "my run")
-    assert shlex.split(next_step(summary)) == ["fashionedit", "score", str(tmp_path / "my run")]
-
-
 def test_a_run_outside_the_main_thread_works(tmp_path: Path) -> None:
     summaries: list[RunSummary] = []
     thread = threading.Thread(target=lambda: summaries.append(run(ToyEditor(), ToySource(1), tmp_path / "run")))
@@ -498,7 +467,7 @@ def test_stop_ends_the_run_cleanly_before_the_next_edit(tmp_path: Path) -> None:
     editor = ToyEditor()
     summary = run(editor, ToySource(2), tmp_path / "run", stop=lambda: len(editor.requests) == 5)
     assert (summary.edits, summary.unfinished) == (5, 7)
-    last = json.loads((tmp_path / "run" / "sessions.jsonl").read_text().splitlines()[-1])
+    last = sessions(tmp_path / "run")[-1]
     assert (last["ended"], last["statuses"]) == ("stopped", {"ok": 5})
 
 
@@ -537,22 +506,22 @@ def test_reading_the_dataset_is_left_out_where_nothing_of_it_is_shown(tmp_path: 
     assert source.opened == 0
 
 
-def test_long_messages_are_cut_and_one_edit_is_no_edits(tmp_path: Path) -> None:
-    editor = ToyEditor(lambda request: EditResult.failed(Status.REFUSED, "not\nthis " * 60))
-    lines = summary_lines(run(editor, ToySource(1), tmp_path / "run", protocols=["vanilla"], rounds=1))
-    assert lines[0].endswith("1 edit made now, 0 rounds kept from before")
-    assert lines[1].startswith('refused 1: for example "not this not this')
-    assert len(lines[1]) < 200
-
-
 def test_summary_tells_failures_by_status_with_an_example(tmp_path: Path) -> None:
     def mixed(request: EditRequest) -> Any:
         return refusing([1], Status.TIMEOUT)(request) if request.protocol == "bug" else refusing([3])(request)
 
-    lines = summary_lines(run(ToyEditor(mixed), ToySource(1), tmp_path / "run"))
-    assert lines == [
+    summary = run(ToyEditor(mixed), ToySource(1), tmp_path / "run")
+    assert summary_lines(summary) == [
         "6 of 6 rounds ended: 4 ok, 1 refused, 1 timeout; 6 edits made now, 0 rounds kept from before",
         'refused 1: for example "no round 3"',
         'timeout 1: for example "no round 1"; the next run tries again; tracebacks are in '
         f"{tmp_path / 'run' / 'errors'}",
     ]
+
+    editor = ToyEditor(lambda request: EditResult.failed(Status.REFUSED, "not\nthis " * 60))
+    summary = run(editor, ToySource(1), tmp_path / "my run", protocols=["vanilla"], rounds=1)
+    first, second = summary_lines(summary)
+    assert first.endswith("1 edit made now, 0 rounds kept from before")
+    assert second.startswith('refused 1: for example "not this not this')
+    assert len(second) < 200
+    assert shlex.split(next_step(summary)) == ["fashionedit", "score", str(tmp_path / "my run")]

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -19,25 +13,13 @@ import pytest
 from image_service import ImageService
 from PIL import Image
 from toy_editors import ToyEditor, tint
+from toy_runs import failures, kept
 from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.runner import run
-
-DRIVER = Path(__file__).with_name("killed_side_by_side.py")
-
-
-def kept(out: Path) -> dict[str, Any]:
-    """All records and images of a run, times aside."""
-    found: dict[str, Any] = {path.name: path.read_bytes() for path in out.glob("images/*/*")}
-    for path in out.glob("records/*/*"):
-        record = json.loads(path.read_text())
-        assert record.pop("seconds") >= 0
-        found[path.name] = record
-    return found
 
 
 class Watched(ToyEditor):
@@ -153,9 +135,7 @@ def test_a_batch_that_fails_is_asked_for_one_by_one(tmp_path: Path) -> None:
     assert summary.statuses == {Status.OK: 3}
     assert [len(batch) for batch in editor.batches] == [3]
     assert len(editor.requests) == 3
-    failures = [json.loads(path.read_text()) for path in (tmp_path / "errors").iterdir()]
-    assert len(failures) == 3
-    assert all("together it does not work" in failure["message"] for failure in failures)
+    assert ["together it does not work" in failure["message"] for failure in failures(tmp_path)] == [True] * 3
 
 
 def test_an_async_editor_is_awaited_side_by_side(tmp_path: Path) -> None:
@@ -193,40 +173,6 @@ def test_an_editor_is_closed_when_the_run_is_over(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         run(broken, ToySource(1), tmp_path / "broken")
     assert broken.closed == 1
-
-
-@pytest.mark.slow
-def test_killed_with_four_edits_under_way_it_ends_as_a_run_that_never_was(tmp_path: Path) -> None:
-    out, counter = tmp_path / "killed", tmp_path / "counter"
-    chance = random.Random(4)
-    environment = os.environ | {"PYTHONPATH": str(DRIVER.parent)}
-
-    def calls() -> int:
-        return len(counter.read_text().splitlines()) if counter.exists() else 0
-
-    kills = 0
-    for _ in range(6):
-        process = subprocess.Popen(
-            [sys.executable, str(DRIVER), str(out), str(counter)], env=environment, stdout=subprocess.DEVNULL
-        )
-        wanted = calls() + chance.randint(1, 12)
-        while calls() < wanted and process.poll() is None:
-            time.sleep(0.002)
-        process.kill()
-        kills += process.wait() == -signal.SIGKILL
-        assert calls() <= len(list(out.glob("records/*/*.json"))) + kills * 4
-    done = subprocess.run([sys.executable, str(DRIVER), str(out), str(counter)], env=environment, check=True)
-    assert done.returncode == 0
-    subprocess.run(
-        [sys.executable, str(DRIVER), str(tmp_path / "whole"), str(tmp_path / "n")], env=environment, check=True
-    )
-    assert kept(out) == kept(tmp_path / "whole")
-    assert len(list(out.glob("records/*/*.json"))) == 60
-    assert kills >= 4
-    assert calls() <= 60 + kills * 4
-    for path in out.glob("records/*/*.json"):
-        RoundRecord.model_validate_json(path.read_bytes())
-    assert not list(out.rglob("*.part"))
 
 
 def test_requests_and_images_of_other_threads_do_not_mix(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -16,20 +15,16 @@ from typing import Any
 import pytest
 from PIL import Image
 from toy_editors import ToyEditor, tint
+from toy_runs import records, sessions
 from toy_samples import ToySource
 
 from fashionedit.errors import UnknownNameError
 from fashionedit.eval_harness.editing import EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import CommonFailureError
 from fashionedit.types import Sample
-
-
-def records(out: Path) -> list[RoundRecord]:
-    return [RoundRecord.model_validate_json(path.read_bytes()) for path in out.glob("records/*/*.json")]
 
 
 def failing(status: Status, every: int = 1) -> ToyEditor:
@@ -223,7 +218,7 @@ def test_one_signal_keeps_what_is_under_way(number: signal.Signals, tmp_path: Pa
     assert "stopping; calls under way are waited for and kept" in err
     assert "4 of 12 rounds ended: 4 ok" in out
     assert len(records(tmp_path / "run")) == 4
-    end = json.loads((tmp_path / "run" / "sessions.jsonl").read_text().splitlines()[-1])
+    end = sessions(tmp_path / "run")[-1]
     assert (end["event"], end["ended"], end["edits"]) == ("end", "interrupted", 4)
     assert CostTracker(tmp_path / "run" / "ledger.jsonl").spent == pytest.approx(0.4)
 
