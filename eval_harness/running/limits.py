@@ -140,7 +140,7 @@ class Spending:
 
 
 def _costs_on_disk(folder: Path, estimate: float | None) -> Iterator[float]:
-    """Yields what the edits have cost by their records and failed attempts; a record that says nothing, the estimate."""
+    """Yields the cost of each record and failed attempt; the estimate for a record that does not say."""
     for pattern, unknown in (("records/*/*.json", estimate), ("errors/*.json", None)):
         for path in folder.glob(pattern):
             try:

@@ -174,7 +174,7 @@ def _left_out(source: SampleSource) -> str:
 
 
 def summary_lines(summary: RunSummary) -> list[str]:
-    """Returns the summary in words: counts, a line for each status that is a failure, time and money, what is left out."""
+    """Returns the summary in words: counts, a line for each failed status, time and money, what is left out."""
     ended = ", ".join(f"{count} {status}" for status, count in summary.statuses.items()) or "none"
     first = (
         f"{sum(summary.statuses.values())} of {summary.planned} rounds ended: {ended}; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 from scored_toys import drawn_sample, toy_embedder
 from toy_editors import ToyEditor
+from toy_runs import records
 from written_pages import read_page
 
 from fashionedit.cli import main
@@ -55,12 +55,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> FashionEditFolder:
     out = tmp_path_factory.mktemp("references") / "cards"
     write_folder(out, {"validation": samples})
     return open_folder(out)
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> FashionEditFolder:
-    write_folder(tmp_path / "plain", {"validation": [drawn_sample(0)]})
-    return open_folder(tmp_path / "plain")
 
 
 def half(request: EditRequest) -> Image.Image:
@@ -128,13 +122,13 @@ def test_all_but_the_reference_stays_as_it_is(dataset: FashionEditFolder) -> Non
 
 def test_a_view_is_made_once_and_can_be_undone(dataset: FashionEditFolder) -> None:
     view = with_reference(dataset, "sketch")
-    assert with_reference(dataset, "detail") is dataset
+    assert with_reference(dataset, "detail") is with_reference(view, "detail") is dataset
     assert with_reference(view, "sketch") is view
-    assert with_reference(view, "detail") is dataset
     other = with_reference(view, "example")
     assert isinstance(other, WithReference)
-    assert other.whole is dataset
+    assert (other.whole is dataset, len(other)) == (True, 3)
     assert [reference_of(one) for one in (dataset, view, other)] == ["detail", "sketch", "example"]
+    assert [left_out(one) for one in (dataset, view, other)] == [0, 0, 2]
 
 
 def test_the_crop_is_shown_unless_something_else_is_asked_for(dataset: FashionEditFolder, tmp_path: Path) -> None:
@@ -177,16 +171,14 @@ def test_samples_without_the_kind_are_left_out_and_the_run_says_so(dataset: Fash
         "card-04",
     }
     assert not run(ToyEditor(half), dataset, tmp_path / "sketch", reference="sketch").note
-
-
-def test_one_is_said_as_one(tmp_path: Path) -> None:
-    samples = [shown(drawn_sample(0), 1), drawn_sample(1)]
-    write_folder(tmp_path / "pair", {"validation": samples})
-    summary = run(ToyEditor(half), open_folder(tmp_path / "pair"), tmp_path / "run", reference="example")
+    write_folder(tmp_path / "pair", {"validation": [shown(drawn_sample(0), 1), drawn_sample(1)]})
+    summary = run(ToyEditor(half), open_folder(tmp_path / "pair"), tmp_path / "one", reference="example")
     assert summary.note == "1 of 2 samples has an example; the other one is left out"
 
 
-def test_a_dataset_without_the_kind_is_one_sentence(plain: FashionEditFolder, tmp_path: Path) -> None:
+def test_a_dataset_without_the_kind_is_one_sentence(tmp_path: Path) -> None:
+    write_folder(tmp_path / "plain", {"validation": [drawn_sample(0)]})
+    plain = open_folder(tmp_path / "plain")
     for kind, says in (
         ("sketch", "has a sketch; .* column sketches"),
         ("example", "has an example; .* column examples"),
@@ -212,16 +204,13 @@ def test_a_run_continues_and_refuses_another_kind(dataset: FashionEditFolder, tm
 
 
 def test_vanilla_rounds_do_not_depend_on_the_kind(dataset: FashionEditFolder, tmp_path: Path) -> None:
-    keys: dict[str, dict[str, set[str]]] = {}
+    keys = {}
     for kind in ("detail", "sketch"):
         run(ToyEditor(half), dataset, tmp_path / kind, reference=kind)
-        folder = RunFolder.open(tmp_path / kind)
-        for path in (tmp_path / kind).glob("records/*/*.json"):
-            record = folder.record(path.stem)
-            assert record is not None
-            keys.setdefault(record.protocol, {}).setdefault(kind, set()).add(record.key)
-    assert keys["vanilla"]["detail"] == keys["vanilla"]["sketch"]
-    assert not keys["bug"]["detail"] & keys["bug"]["sketch"]
+        for protocol in ("vanilla", "bug"):
+            keys[protocol, kind] = {one.key for one in records(tmp_path / kind) if one.protocol == protocol}
+    assert keys["vanilla", "detail"] == keys["vanilla", "sketch"]
+    assert not keys["bug", "detail"] & keys["bug", "sketch"]
 
 
 def test_imported_images_say_what_their_maker_was_shown(dataset: FashionEditFolder, tmp_path: Path) -> None:
@@ -365,11 +354,6 @@ def test_times_are_those_of_the_runs_own_samples(dataset: FashionEditFolder, tmp
     assert {one["edits"] for one in timing(RunFolder.open(tmp_path / "run"), dataset)["rounds"]} == {3}
 
 
-def test_the_number_left_out_is_known(dataset: FashionEditFolder) -> None:
-    assert [left_out(with_reference(dataset, kind)) for kind in REFERENCES] == [0, 0, 2]
-    assert len(WithReference(dataset, "example")) == 3
-
-
 # On the command line
 
 
@@ -384,18 +368,13 @@ def test_the_option_offers_the_kinds_there_are() -> None:
     assert tuple(option.type.choices) == tuple(REFERENCES)
 
 
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    def tell(*arguments: object) -> str:
+def test_the_command_runs_scores_and_shows_each_kind(
+    dataset: FashionEditFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*arguments: object) -> str:
         main([*map(str, arguments)])
         return capsys.readouterr().out
 
-    return tell
-
-
-def test_the_command_runs_scores_and_shows_each_kind(
-    dataset: FashionEditFolder, tmp_path: Path, told: Callable[..., str]
-) -> None:
     runs = {kind: tmp_path / kind for kind in REFERENCES}
     for kind, out in runs.items():
         text = told("run", "identity", "--data", dataset.path, "--out", out, "--reference", kind, "--quiet")
