@@ -23,7 +23,7 @@ from fashionedit.eval_harness.editing import (
 )
 from fashionedit.images import png_bytes, read_image
 from fashionedit.runtime.failures import Failure, Problem, Service, one_line, problem_in
-from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES, json_object, picture_bytes
+from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES, call_problem, json_object, picture_bytes
 
 
 class EditAnswer(BaseModel):
@@ -171,6 +171,25 @@ def picture_result(data: bytes | str, *, service: str = "", seconds: float = 60.
         return EditResult.ok(decoded(file), **details)
     except (InvalidImageError, OSError) as error:  # the answer was paid for: only --retry asks again
         return EditResult.failed(Status.INVALID_IMAGE, str(error), **details)
+
+
+def failed_call(error: Exception, service: Service, *, url: str, timeout: float, **details: Any) -> EditResult | None:
+    """Returns the result of a call that raised, None where it is no error of HTTP.
+
+    Args:
+        error: What the client raised.
+        service: Who was called.
+        url: Where the service is.
+        timeout: Of the call, s.
+        details: Further fields of the result.
+
+    Raises:
+        ServiceError: No further call is worth making.
+    """
+    problem = call_problem(error, url=url, timeout=timeout)
+    response = getattr(error, "response", None)
+    reply = None if response is None else ServiceReply.of(response)
+    return None if problem is None else failed_result(problem, service, reply=reply, **details)
 
 
 def failed_result(problem: Problem, service: Service, **details: Any) -> EditResult:

@@ -38,14 +38,14 @@ from pathlib import Path
 from typing import IO
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
-from fashionedit.eval_harness.editing import UNDECLARED, EditorInfo, EditRequest, EditResult, Status
+from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
 from fashionedit.images import png_bytes
 from fashionedit.runtime import secrets
 from fashionedit.runtime.failures import Failure, Problem, Service, one_line
 from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
 
 from .answers import EditAnswer, failed_result, read_answer, request_json
-from .settings import EditorSettings
+from .settings import EditorSettings, undeclared
 
 _PLACE = re.compile(r"\{(base|reference|instruction|out|seed|request|params)\}")
 _PLACES = "{base}, {reference}, {instruction}, {out}, {seed}, {request} and {params}"
@@ -57,11 +57,6 @@ _ELSEWHERE = re.compile(
 )
 _MOST_JSON = 2**20
 _STDERR = 4096
-
-
-def open_editor(rest: str, settings: EditorSettings) -> CommandEditor:
-    """Returns the editor behind `command:PROGRAM ARGUMENTS…`."""
-    return CommandEditor(rest, settings)
 
 
 class CommandEditor:
@@ -78,8 +73,7 @@ class CommandEditor:
 
     def __init__(self, line: str, settings: EditorSettings) -> None:
         settings.known_options("command", {})
-        if settings.base_url is not None:
-            raise InvalidDataError("command runs on this machine; leave the base URL out")
+        settings.refuse(base_url="command runs on this machine; leave the base URL out")
         for name in settings.pass_env:
             if name not in os.environ:
                 raise InvalidDataError(
@@ -102,7 +96,7 @@ class CommandEditor:
             raise UnknownNameError(f"no program is called {self._arguments[0]!r}; check its name, path and permission")
         self._program = Path(found)
         self._settings = settings
-        self._undeclared = f"{UNDECLARED}{os.urandom(8).hex()}"
+        self._undeclared = undeclared()
         self._carried = settings.state == "conversation"
         self._places = {name for argument in self._arguments for name in _PLACE.findall(argument)}
 

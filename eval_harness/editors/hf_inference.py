@@ -17,31 +17,23 @@ so that a run can only be continued with a declared `--version`.
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from PIL import Image
 
 from fashionedit.errors import EditorError, InvalidDataError, InvalidImageError, ServiceError
-from fashionedit.eval_harness.editing import (
-    UNDECLARED,
-    EditorInfo,
-    EditRequest,
-    EditResult,
-    ServiceReply,
-    Status,
-    plain_json,
-)
+from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status, plain_json
 from fashionedit.images import png_bytes
-from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, one_line, problem_in, problem_of
-from fashionedit.runtime.http_clients import client_options, connection_failure, json_object, open_client, picture_text
+from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, one_line, problem_in
+from fashionedit.runtime.http_clients import client_options, json_object, open_client, picture_text
 
-from .answers import data_url, decoded, failed_result, picture_result
-from .settings import EditorSettings
+from .answers import data_url, decoded, failed_call, failed_result, picture_result
+from .settings import EditorSettings, choice, undeclared
 from .stitching import stitch, unstitch
 
 _OPTIONS = {"images": "native or stitched, how base and reference are sent", "seed": "whether the seed is sent"}
@@ -65,11 +57,6 @@ _DATA_URL = ("fal-ai", "replicate", "together")
 _AT_ONCE = 8
 
 
-def open_editor(rest: str, settings: EditorSettings) -> HfInferenceEditor:
-    """Returns the editor behind `hf:PROVIDER/ORG/MODEL`."""
-    return HfInferenceEditor(rest, settings)
-
-
 class HfInferenceEditor:
     """A model at an inference provider.
 
@@ -90,13 +77,15 @@ class HfInferenceEditor:
             raise InvalidDataError(f"'hf:{name}' names no model; write hf:PROVIDER/ORG/MODEL, or hf:auto/ORG/MODEL")
         if settings.base_url is not None and provider != "hf-inference":
             raise InvalidDataError(f"a base URL is an Inference Endpoint's; write hf:hf-inference/{model} with it")
-        if settings.state != "images":
-            raise InvalidDataError("hf has no conversations; leave the state out")
+        settings.refuse(state="hf has no conversations; leave the state out")
         options = settings.known_options("hf", _OPTIONS)
         self._provider, self._model, self._settings = provider, model, settings
-        self._undeclared = f"{UNDECLARED}{os.urandom(8).hex()}"
-        self._native = self._several(options.get("images"))
-        self._seed = _flag(options.get("seed", provider in _SEVERAL))
+        self._undeclared = undeclared()
+        self._native = self._several(options)
+        seed = options.get("seed", provider in _SEVERAL)
+        if seed not in (True, False, "true", "false"):
+            raise InvalidDataError(f"option seed is {seed!r}; choose true or false")
+        self._seed = seed in (True, "true")
         if get_token() is None and provider != "hf-inference":
             raise ServiceError(f"there is no token for {provider}; set HF_TOKEN, or log in with: hf auth login")
         where: dict[str, Any] = (
@@ -168,9 +157,8 @@ class HfInferenceEditor:
     def _limit_time(self, request: Any) -> None:
         request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), self._settings.timeout)
 
-    def _several(self, asked: Any) -> bool:
-        if asked not in (None, "native", "stitched"):
-            raise InvalidDataError(f"option images is {asked!r}; choose native or stitched")
+    def _several(self, options: Mapping[str, Any]) -> bool:
+        asked = choice(options, "images", ("native", "stitched"))
         if asked == "native" and self._provider not in _SEVERAL:
             raise InvalidDataError(
                 f"{self._provider} has no field for several images; it is known for {', '.join(_SEVERAL)}"
@@ -190,22 +178,9 @@ class HfInferenceEditor:
         return fields
 
     def _failed(self, error: Exception) -> EditResult:
-        from huggingface_hub.errors import HfHubHTTPError
-
         who, said = self._service.host, one_line(str(error)) or type(error).__name__
-        if isinstance(error, HfHubHTTPError):
-            response = error.response
-            reply = ServiceReply(response.status_code, {name.lower(): text for name, text in response.headers.items()})
-            return failed_result(problem_of(response.status_code, response.content), self._service, reply=reply)
-        if isinstance(error, InvalidDataError) and not isinstance(error, InvalidImageError):
-            return failed_result(Problem(Failure.TOO_LARGE, message=str(error)), self._service)
-        if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-            return failed_result(Problem(Failure.TIMEOUT, message=f"in time ({said})"), self._service)
-        broken = type(error).__module__.partition(".")[0] in _HTTP_PACKAGES or isinstance(error, ConnectionError)
-        if broken:
-            why = connection_failure(error, self._url)
-            return failed_result(Problem(Failure.NO_CONNECTION, message=why), self._service)
-        if (result := self._read_again()) is not None:
+        result = failed_call(error, self._service, url=self._url, timeout=self._settings.timeout)
+        if result is not None or (result := self._read_again()) is not None:
             return result
         if isinstance(error, InvalidImageError | OSError | SyntaxError | Image.DecompressionBombError):
             return EditResult.failed(Status.INVALID_IMAGE, f"{who} answered with no usable image ({said})")
@@ -240,7 +215,6 @@ _CALL = threading.local()
 """Each thread's call: the `rules` of its editor while it is under way, and the last `response`, since what the client
 raises does not say what was in it."""
 
-_HTTP_PACKAGES = ("httpx", "httpx2", "httpcore", "httpcore2")
 _GUARDED = threading.Lock()
 
 
@@ -271,21 +245,10 @@ def _guard_the_hubs_client(url: str) -> None:
             set_client_factory(opened)
 
 
-def _request_hook(request: Any) -> None:
-    for rule in (getattr(_CALL, "rules", None) or {}).get("request", ()):
-        rule(request)
+def _keep_rules(kind: str, item: Any) -> None:
+    for rule in (getattr(_CALL, "rules", None) or {}).get(kind, ()):
+        rule(item)
 
 
-def _response_hook(response: Any) -> None:
-    for rule in (getattr(_CALL, "rules", None) or {}).get("response", ()):
-        rule(response)
-
-
+_request_hook, _response_hook = partial(_keep_rules, "request"), partial(_keep_rules, "response")
 _HOOKS = (_request_hook, _response_hook)
-
-
-def _flag(value: Any) -> bool:
-    known = {True: True, False: False, "true": True, "false": False}
-    if not isinstance(value, bool | str) or value not in known:
-        raise InvalidDataError(f"option seed is {value!r}; choose true or false")
-    return known[value]

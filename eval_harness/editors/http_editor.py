@@ -27,18 +27,18 @@ import json
 import os
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fashionedit.errors import InvalidDataError, ServiceError
-from fashionedit.eval_harness.editing import UNDECLARED, EditorInfo, EditRequest, EditResult, ServiceReply
-from fashionedit.runtime.failures import Failure, Problem, Service, problem_of
+from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply
+from fashionedit.runtime.failures import Problem, Service
 from fashionedit.runtime.http_clients import check_url, connection_failure, json_object, open_client, place_of
 from fashionedit.runtime.secrets import remember_address, without_keys
 
-from .answers import failed_result, read_answer, request_json
-from .settings import EditorSettings
+from .answers import failed_call, failed_result, read_answer, request_json
+from .settings import EditorSettings, undeclared
 
 if TYPE_CHECKING:
     import httpx2
@@ -81,9 +81,12 @@ class HttpEditor:
 
     def __init__(self, url: str, settings: EditorSettings) -> None:
         settings.known_options("http", {})
-        if settings.base_url is not None:
-            raise InvalidDataError("http has its address in its name; leave the base URL out")
-        parts = _checked(url)
+        settings.refuse(base_url="http has its address in its name; leave the base URL out")
+        check_url(url, "address")
+        remember_address(url)
+        parts = urlsplit(url)
+        if parts.username is not None or parts.password is not None:
+            raise InvalidDataError(f"the address of {parts.hostname} holds a password; set {TOKEN} instead")
         self._url, self._query, self._settings = url, parts.query, settings
         self._carried = settings.state == "conversation"
         self._place = place_of(url)
@@ -105,17 +108,12 @@ class HttpEditor:
         body = json.dumps(request_json(request, carried=self._carried, with_images=True)).encode()
         try:
             response = self._client.post(self._url, content=body, headers={"Content-Type": "application/json"})
-        except httpx2.TimeoutException:
-            problem = Problem(Failure.TIMEOUT, message=f"within {self._settings.timeout:g} s")
-            return failed_result(problem, self._service)
-        except InvalidDataError as error:
-            return failed_result(Problem(Failure.TOO_LARGE, message=str(error)), self._service)
-        except (httpx2.TransportError, OSError) as error:
-            problem = Problem(Failure.NO_CONNECTION, message=connection_failure(error, self._url))
-            return failed_result(problem, self._service)
-        reply = ServiceReply(response.status_code, {name.lower(): value for name, value in response.headers.items()})
-        if not response.is_success:
-            return failed_result(problem_of(response.status_code, response.content), self._service, reply=reply)
+            response.raise_for_status()
+        except (httpx2.HTTPError, InvalidDataError, OSError) as error:
+            if (result := failed_call(error, self._service, url=self._url, timeout=self._settings.timeout)) is None:
+                raise
+            return result
+        reply = ServiceReply.of(response)
         answer = read_answer(response.content)
         if isinstance(answer, Problem):
             return failed_result(answer, self._service, reply=reply)
@@ -150,9 +148,7 @@ class HttpEditor:
         query = hashlib.sha256(without_keys([self._query])[0].encode()).hexdigest()[:8] if self._query else ""
         return EditorInfo(
             said.name or self._place,
-            f"http {said.name or self._place} {query} version {version}"
-            if version
-            else f"{UNDECLARED}{os.urandom(8).hex()}",
+            f"http {said.name or self._place} {query} version {version}" if version else undeclared(),
             takes_reference=said.takes_reference,
             state=self._settings.state,
             at_once=_AT_ONCE,
@@ -172,12 +168,3 @@ class HttpEditor:
             httpx2.Client, self._url, seconds=seconds, timeout=seconds, headers=headers, limits=limits
         )
         return client
-
-
-def _checked(url: str) -> SplitResult:
-    check_url(url, "address")
-    remember_address(url)
-    parts = urlsplit(url)
-    if parts.username is not None or parts.password is not None:
-        raise InvalidDataError(f"the address of {parts.hostname} holds a password; set {TOKEN} instead")
-    return parts

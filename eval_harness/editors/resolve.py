@@ -23,16 +23,16 @@ EDITORS: dict[str, str] = {
 
 
 PREFIXES: dict[str, str] = {
-    "openai": "openai_editors:open_images",
-    "openai-responses": "openai_editors:open_responses",
+    "openai": "openai_editors:OpenAIImages",
+    "openai-responses": "openai_editors:OpenAIResponses",
     "http": "http_editor:open_http",
     "https": "http_editor:open_https",
-    "command": "command_editor:open_editor",
+    "command": "command_editor:CommandEditor",
     "diffusers": "diffusers_editor:open_editor",
-    "hf": "hf_inference:open_editor",
-    "space": "spaces:open_editor",
+    "hf": "hf_inference:HfInferenceEditor",
+    "space": "spaces:SpaceEditor",
 }
-"""Prefix before the colon → module of this package and its function `(rest, settings) -> Editor`."""
+"""Prefix before the colon → module of this package, and its class or function `(rest, settings) -> Editor`."""
 
 ENTRY_POINTS = "fashionedit.editors"
 """The group of entry points in which other packages offer such functions under names of their own."""

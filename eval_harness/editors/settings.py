@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, StateTrack
+from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, UNDECLARED, StateTrack
 from fashionedit.runtime.costs import Price
 from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
 from fashionedit.runtime.secrets import refuse_secrets, remember_address
@@ -51,6 +52,19 @@ class EditorSettings:
             check_url(self.base_url, "base URL")
             remember_address(self.base_url)
 
+    def refuse(self, **why: str) -> None:
+        """Returns if none of these settings is made.
+
+        Args:
+            why: Setting → the sentence that refuses it.
+
+        Raises:
+            InvalidDataError: One is.
+        """
+        for name, sentence in why.items():
+            if getattr(self, name) not in (None, "images"):
+                raise InvalidDataError(sentence)
+
     def known_options(self, editor: str, known: Mapping[str, str]) -> dict[str, Any]:
         """Returns the options.
 
@@ -66,3 +80,20 @@ class EditorSettings:
                 listed = "; ".join(f"{option}: {what}" for option, what in known.items()) or "it has none"
                 raise InvalidDataError(f"{editor} has no option {name!r}; its options are {listed}")
         return dict(self.options)
+
+
+def undeclared() -> str:
+    """Returns a fingerprint that no other run has, for an editor whose code can't be read: it can't be continued."""
+    return f"{UNDECLARED}{os.urandom(8).hex()}"
+
+
+def choice(options: Mapping[str, Any], name: str, values: tuple[str, ...]) -> str | None:
+    """Returns an option that has one of these values, None where it is not given.
+
+    Raises:
+        InvalidDataError: It has another value.
+    """
+    value = options.get(name)
+    if value is None or value in values:
+        return value
+    raise InvalidDataError(f"option {name} is {value!r}; choose {', '.join(values[:-1])} or {values[-1]}")

@@ -18,7 +18,6 @@ Spaces on the Hub, never to a URL.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,21 +27,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fashionedit.errors import EditorError, FashionEditError, InvalidDataError, MissingExtraError, ServiceError
-from fashionedit.eval_harness.editing import (
-    UNDECLARED,
-    EditorInfo,
-    EditRequest,
-    EditResult,
-    ServiceReply,
-    Status,
-    plain_json,
-)
+from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status, plain_json
 from fashionedit.images import png_bytes
-from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, one_line, problem_of
+from fashionedit.runtime.failures import Failure, Problem, Service, failure_of, one_line
 from fashionedit.runtime.http_clients import auth_hook, check_url, connection_failure, is_loopback, open_client
 
-from .answers import failed_result, picture_result
-from .settings import EditorSettings
+from .answers import failed_call, failed_result, picture_result
+from .settings import EditorSettings, undeclared
 
 _OPTIONS = {
     "api_name": "the endpoint, such as /edit",
@@ -51,11 +42,6 @@ _OPTIONS = {
 }
 _AT_ONCE = 4
 _DEEPEST = 6
-
-
-def open_editor(rest: str, settings: EditorSettings) -> SpaceEditor:
-    """Returns the editor behind `space:OWNER/NAME` or `space:URL`."""
-    return SpaceEditor(rest, settings)
 
 
 class SpaceEditor:
@@ -73,13 +59,13 @@ class SpaceEditor:
 
     def __init__(self, place: str, settings: EditorSettings) -> None:
         options = settings.known_options("space", _OPTIONS)
-        if settings.base_url is not None or settings.state != "images":
-            raise InvalidDataError("space has its address in its name and no conversations; leave both settings out")
+        refusal = "space has its address in its name and no conversations; leave both settings out"
+        settings.refuse(base_url=refusal, state=refusal)
         output = options.get("output")
         if output is not None and not str(output).isdecimal():
             raise InvalidDataError(f"option output is {output!r}; give the number of an output, from 0")
         self._output = None if output is None else int(output)
-        self._undeclared = f"{UNDECLARED}{os.urandom(8).hex()}"
+        self._undeclared = undeclared()
         self._place, self._settings = place, settings
         self._client = _connected(place, settings.timeout)
         endpoints = self._client.view_api(return_format="dict", print_info=False)["named_endpoints"]
@@ -203,18 +189,12 @@ class SpaceEditor:
         return content
 
     def _failed(self, error: Exception) -> EditResult:
-        import httpx
-
         said, kind = one_line(str(error)) or type(error).__name__, type(error).__name__
-        if isinstance(error, httpx.HTTPStatusError):
-            response = error.response
-            reply = ServiceReply(response.status_code, {name.lower(): text for name, text in response.headers.items()})
-            body = response.content if response.is_stream_consumed else b""
-            return failed_result(problem_of(response.status_code, body), self._service, reply=reply)
-        if isinstance(error, ServiceError):
-            raise error
-        if isinstance(error, InvalidDataError):
-            return failed_result(Problem(Failure.TOO_LARGE, message=said), self._service)
+        if isinstance(error, CancelledError):
+            error = TimeoutError()
+        result = failed_call(error, self._service, url=str(self._client.src), timeout=self._settings.timeout)
+        if result is not None:
+            return result
         if kind in ("TooManyRequestsError", "QueueError"):
             return failed_result(Problem(Failure.RATE_LIMITED, 429, said), self._service)
         if kind in ("AppError", "ValidationError"):  # the app's own words, without a code
@@ -222,12 +202,6 @@ class SpaceEditor:
             if failure not in (Failure.REFUSED, Failure.NO_QUOTA):
                 failure = Failure.REJECTED
             return failed_result(Problem(failure, message=said), self._service)
-        if isinstance(error, TimeoutError | CancelledError | httpx.TimeoutException):
-            message = f"within {self._settings.timeout:g} s"
-            return failed_result(Problem(Failure.TIMEOUT, message=message), self._service)
-        if isinstance(error, httpx.HTTPError | OSError):
-            message = connection_failure(error, str(self._client.src))
-            return failed_result(Problem(Failure.NO_CONNECTION, message=message), self._service)
         if isinstance(error, ValueError | KeyError):
             return failed_result(Problem(Failure.MALFORMED, message=f"{kind}: {said}"), self._service)
         raise error

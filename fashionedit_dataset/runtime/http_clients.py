@@ -27,7 +27,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
 
-from .failures import one_line
+from .failures import Failure, Problem, one_line, problem_of
 from .secrets import masked, printable, whole
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _MOST_OF_AN_ERROR = 2**20
 _CHUNK = 2**16
 _ENCODINGS = "gzip, deflate"
 _FETCH_TRIES = 3
+_PACKAGES = ("httpx", "httpx2", "httpcore", "httpcore2")
 _LOOPBACK = ("localhost", "*.localhost", "127.0.0.1", "[::1]")
 
 
@@ -228,6 +229,36 @@ def connection_failure(error: BaseException, url: str) -> str:
     cause = one_line(str(error.__cause__ or error)) or type(error.__cause__ or error).__name__
     proxy = proxy_of(url)
     return f"{cause}, through the proxy {proxy}" if proxy else cause
+
+
+def call_problem(error: Exception, *, url: str, timeout: float) -> Problem | None:
+    """Returns what an exception of httpx, httpx2 or a client that is built on them means; None for any other.
+
+    Args:
+        error: What the call raised.
+        url: Where the service is.
+        timeout: Of one try, s.
+
+    Raises:
+        ServiceError: The answer points elsewhere.
+    """
+    for raised in (error, error.__cause__):  # what our rules raise, as it is or wrapped, by the client's version
+        if isinstance(raised, ServiceError):
+            raise raised
+        if isinstance(raised, InvalidDataError) and not isinstance(raised, InvalidImageError):
+            return Problem(Failure.TOO_LARGE, message=one_line(str(raised)))
+    response = getattr(error, "response", None)
+    if response is not None and not response.is_success:
+        return problem_of(response.status_code, response.content if response.is_stream_consumed else b"")
+    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+        proxy = proxy_of(url)
+        through = f", through the proxy {proxy}" if proxy else ""
+        return Problem(Failure.TIMEOUT, message=f"within {timeout:g} s{through}")
+    package = type(error).__module__.partition(".")[0]
+    system = isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno is not None)
+    if system or package in _PACKAGES or type(error).__name__ == "APIConnectionError":
+        return Problem(Failure.NO_CONNECTION, message=connection_failure(error, url))
+    return None
 
 
 def place_of(url: str) -> str:

@@ -9,15 +9,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Condition
+from typing import Any
 
 from fashionedit.errors import ServiceError
 
 LONGEST_PAUSE = 900.0
-"""Seconds that are waited for a service at most; whoever asks for more is come back to with the next run."""
+"""The longest pause that a run waits for, s. A service that asks for a longer one ends the run; the next continues it.
+"""
+UNTOLD_PAUSE = 1.0
+"""The pause after a 429 that names none, s: so short that little is lost, and each further 429 renews it."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
-_BRIEF_PAUSE = 1.0  # after a 429 that does not say how long
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,15 @@ class ServiceReply:
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, response: Any) -> ServiceReply:
+        """Returns what a response of httpx, or of a client that is built on it, says."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return cls(
+            response.status_code,
+            {name: value for name, value in headers.items() if name.startswith(("retry-after", "x-ratelimit-"))},
+        )
 
 
 class Limiter:
@@ -91,7 +103,7 @@ class Limiter:
             self._tokens.read(headers, "tokens", now)
             if status == 429 or (status == 503 and _retry_after(headers) is not None):
                 pause = _retry_after(headers)
-                self._resume_at = max(self._resume_at, now + (_BRIEF_PAUSE if pause is None else pause))
+                self._resume_at = max(self._resume_at, now + (UNTOLD_PAUSE if pause is None else pause))
                 if now >= self._halved_at:  # all that were sent before the pause are one and the same overload
                     self._allowed = max(1, self._allowed // 2)
                     self._halved_at = self._resume_at

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 
-from .failures import Failure, Problem, Service, one_line, problem_of
-from .http_clients import check_url, connection_failure, proxy_of
-from .http_clients import open_client as open_guarded
+from . import http_clients
+from .failures import Failure, Problem, Service, one_line
+from .http_clients import check_url
 from .limiter import ServiceReply
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def open_client(*, base_url: str | None, timeout: float) -> OpenAI:
         base_url=place,
         timeout=timeout,
         max_retries=0,
-        http_client=open_guarded(openai.DefaultHttpxClient, place or DEFAULT_URL, seconds=timeout, timeout=timeout),
+        http_client=http_clients.open_client(
+            openai.DefaultHttpxClient, place or DEFAULT_URL, seconds=timeout, timeout=timeout
+        ),
     )
 
 
@@ -93,22 +95,8 @@ def call_problem(error: Exception, *, url: str, timeout: float) -> Problem:
     """
     import openai
 
-    for raised in (error, error.__cause__):  # what our rules raise, as it is or wrapped, by the client's version
-        if isinstance(raised, ServiceError):
-            raise raised
-        if isinstance(raised, InvalidDataError):
-            return Problem(Failure.TOO_LARGE, message=str(raised))
-    if isinstance(error, OSError):
-        return Problem(Failure.NO_CONNECTION, message=connection_failure(error, url))
-    if isinstance(error, openai.APITimeoutError):
-        proxy = proxy_of(url)
-        return Problem(
-            Failure.TIMEOUT, message=f"within {timeout:g} s{f', through the proxy {proxy}' if proxy else ''}"
-        )
-    if isinstance(error, openai.APIStatusError):
-        return problem_of(error.status_code, error.response.content)
-    if isinstance(error, openai.APIConnectionError):
-        return Problem(Failure.NO_CONNECTION, message=connection_failure(error, url))
+    if (problem := http_clients.call_problem(error, url=url, timeout=timeout)) is not None:
+        return problem
     if isinstance(error, openai.APIResponseValidationError | ValueError):
         return Problem(Failure.MALFORMED, message=one_line(str(error)))
     raise error
@@ -124,7 +112,7 @@ def call_errors() -> tuple[type[Exception], ...]:
 def reply_of(error: Exception) -> ServiceReply | None:
     """Returns what a failed call's answer said about the service's limits, None where nothing was answered."""
     response = getattr(error, "response", None)
-    return None if response is None else ServiceReply(response.status_code, dict(response.headers))
+    return None if response is None else ServiceReply.of(response)
 
 
 def may_have_cost(error: Exception) -> bool:
