@@ -16,8 +16,9 @@ part of the fingerprint.
 A function returns a PIL image, a NumPy array (H, W, 3) or (H, W) of 8-bit levels or of numbers in 0..1, the path of an
 image file, or an `EditResult`. None is status `no_image`; anything else is status `invalid_image`.
 It may be `async`: its edits are then awaited, several at the same time.
-The fingerprint of a class or instance is what `describe()` declares. A callable declares `version`, an attribute of its
-own, or is known by the source of the file that defines it; one with neither can be run but not continued.
+The fingerprint of a class or instance is what `describe()` declares; `--version` is added to that of a class. A
+callable is known by `--version`, else by an attribute `version` of its own, else by the source of the file that defines
+it; one with none of them can be run but not continued.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ from PIL import Image
 
 from fashionedit.errors import EditorError
 from fashionedit.eval_harness.editing import (
-    UNDECLARED,
     Editor,
     EditorInfo,
     EditRequest,
@@ -51,6 +51,7 @@ from fashionedit.runtime.http_clients import MOST_PICTURE_BYTES
 from fashionedit.runtime.user_code import load_attribute, users_code
 
 from .answers import decoded
+from .settings import EditorSettings, undeclared
 
 _FORMS = "write edit(image, instruction, reference=None, **kw) or edit(request: EditRequest)"
 _AT_ONCE = 8  # an async function waits for a service; those bear about that many
@@ -58,12 +59,12 @@ _RETURN = "return the edited picture: a PIL image, a NumPy array, the path of an
 _OFFERED = ("reference", "seed", "round", "protocol", "state")
 
 
-def load_editor(spec: str, options: Mapping[str, Any] | None = None) -> Editor | PrivilegedEditor:
+def load_editor(spec: str, settings: EditorSettings) -> Editor | PrivilegedEditor:
     """Returns the editor at `module:attribute`; an error inside the user's module keeps its traceback.
 
     Args:
         spec: The module or file, a colon, and the attribute.
-        options: Arguments of the class or function, by name.
+        settings: The arguments of the class or function (`options`), and `version`.
 
     Raises:
         UnknownNameError: There is no such module, file or attribute.
@@ -73,17 +74,26 @@ def load_editor(spec: str, options: Mapping[str, Any] | None = None) -> Editor |
     with users_code(place):
         value, module = load_attribute(spec, "editor")
         short = Path(place).stem if place.endswith(".py") else place
-        return _as_editor(value, f"{short}:{path}", module, options or {})
+        return _as_editor(value, f"{short}:{path}", module, settings.options, settings.version)
 
 
-def _as_editor(found: Any, name: str, module: ModuleType, options: Mapping[str, Any]) -> Editor | PrivilegedEditor:
+def _as_editor(
+    found: Any, name: str, module: ModuleType, options: Mapping[str, Any], version: str | None
+) -> Editor | PrivilegedEditor:
     editor = found
     if inspect.isclass(found):
-        editor = _class_with(found, options)(**_bound(found, name, options))
-    elif options and (isinstance(found, Editor | PrivilegedEditor) or hasattr(found, "edit")):
-        raise EditorError(f"{name} is made already and takes no option {next(iter(options))!r}; name its class instead")
+        editor = _class_with(found, options, version)(**_bound(found, name, options))
+    elif hasattr(found, "edit"):
+        if options:
+            raise EditorError(
+                f"{name} is made already and takes no option {next(iter(options))!r}; name its class instead"
+            )
+        if version is not None and hasattr(found, "describe"):
+            raise EditorError(
+                f"{name} is made already and tells its version in describe(); leave --version out, or name its class"
+            )
     elif options and callable(found):
-        plain = CallableEditor(found, name, module)
+        plain = CallableEditor(found, name, "")
         for option in options:
             plain.check_option(option)
         editor = partial(found, **options)
@@ -92,7 +102,7 @@ def _as_editor(found: Any, name: str, module: ModuleType, options: Mapping[str, 
     if hasattr(editor, "edit"):
         raise EditorError(f"{name} has edit() and no describe(); add describe() -> EditorInfo(name, fingerprint)")
     if callable(editor):
-        return function_editor(editor, name, module, options)
+        return function_editor(editor, name, module, options, version)
     raise EditorError(
         f"{name} is a {type(editor).__name__} and no editor; {_FORMS}, or a class with describe() and edit()"
     )
@@ -119,14 +129,17 @@ def _bound(found: type, name: str, options: Mapping[str, Any]) -> dict[str, Any]
     return dict(options)
 
 
-def _class_with(found: type, options: Mapping[str, Any]) -> Callable[..., Any]:
-    """Returns the class; where there are options, one whose fingerprint holds them."""
-    if not options or not hasattr(found, "describe"):
+def _class_with(found: type, options: Mapping[str, Any], version: str | None) -> Callable[..., Any]:
+    """Returns the class; where there are options or a version, one whose fingerprint holds them."""
+    if not (options or version) or not hasattr(found, "describe"):
         return found
 
     def describe(self: Any) -> Any:
         info = found.describe(self)
-        return replace(info, fingerprint=_with(info.fingerprint, options)) if isinstance(info, EditorInfo) else info
+        if not isinstance(info, EditorInfo):
+            return info
+        fingerprint = f"{info.fingerprint} version {version}" if version else info.fingerprint
+        return replace(info, fingerprint=_with(fingerprint, options))
 
     return type(found.__name__, (found,), {"__module__": found.__module__, "describe": describe})
 
@@ -136,7 +149,11 @@ def _with(fingerprint: str, options: Mapping[str, Any]) -> str:
 
 
 def function_editor(
-    function: Callable[..., Any], name: str, module: ModuleType | None = None, options: Mapping[str, Any] | None = None
+    function: Callable[..., Any],
+    name: str,
+    module: ModuleType | None = None,
+    options: Mapping[str, Any] | None = None,
+    version: str | None = None,
 ) -> CallableEditor:
     """Returns the editor that a function or callable object makes, an `async` one as such.
 
@@ -145,35 +162,20 @@ def function_editor(
         name: How tables call it.
         module: Where it was found; its source is part of the fingerprint.
         options: What the function was given already; part of the fingerprint.
+        version: Takes the place of the source.
 
     Raises:
         EditorError: The function takes neither a request nor an image and an instruction.
     """
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
-        return AsyncCallableEditor(function, name, module, options)
-    return CallableEditor(function, name, module, options)
+    fingerprint = f"{name} version {version}" if version else _fingerprint(function, name, module)
+    waits = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+    return (AsyncCallableEditor if waits else CallableEditor)(function, name, _with(fingerprint, options or {}))
 
 
 class CallableEditor:
-    """Any function or callable object in the place of an editor.
+    """Any function or callable object in the place of an editor."""
 
-    Args:
-        function: What is called.
-        name: How tables call it.
-        module: Where it was found; its source is part of the fingerprint.
-        options: What the function was given already; part of the fingerprint.
-
-    Raises:
-        EditorError: The function takes neither a request nor an image and an instruction.
-    """
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        name: str,
-        module: ModuleType | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], name: str, fingerprint: str) -> None:
         self._function = function
         self._name = name
         try:
@@ -188,11 +190,10 @@ class CallableEditor:
         if not self._takes_request and places < 2:
             raise EditorError(f"{name}{self._signature} takes no image and instruction; {_FORMS}")
         seen = self._takes_request or self._takes("reference")
-        fingerprint = _with(_fingerprint(function, name, module), options or {})
         self._info = EditorInfo(name, fingerprint, takes_reference=seen)
 
     def describe(self) -> EditorInfo:
-        """Returns its name, and the declared version or the hash of its source as fingerprint."""
+        """Returns its name and fingerprint, and whether it takes a reference."""
         return self._info
 
     def edit(self, request: EditRequest) -> EditResult:
@@ -350,7 +351,7 @@ def _fingerprint(function: Callable[..., Any], name: str, module: ModuleType | N
     defining = inspect.getmodule(inner if inspect.isroutine(inner) else type(inner))
     files = {found for found in (_source(defining), _source(module)) if found is not None}
     if not files or _source(defining) is None:
-        return f"{UNDECLARED}{os.urandom(8).hex()}"
+        return undeclared()
     digest = hashlib.sha256()
     for content in sorted(Path(file).read_bytes() for file in files):
         digest.update(hashlib.sha256(content).digest())

@@ -13,7 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +25,6 @@ from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.runtime.pipelines import (
     DTYPES,
     Offload,
-    PipelineFacts,
     default_dtype,
     dropped_tokens,
     find_pipeline,
@@ -35,8 +34,8 @@ from fashionedit.runtime.pipelines import (
 )
 from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype, free_memory, is_out_of_memory
 
-from .diffusers_pipelines import EditClass, Shown, arguments, find_edit_class, seed_of, show
-from .settings import EditorSettings
+from .diffusers_pipelines import Shown, arguments, find_edit_class, seed_of, show
+from .settings import EditorSettings, choice
 
 if TYPE_CHECKING:
     import torch
@@ -45,41 +44,31 @@ if TYPE_CHECKING:
 _FAILURES_IN_A_ROW = 3  # from here on it is the pipeline, not the pictures
 
 
-def open_editor(rest: str, settings: EditorSettings) -> DiffusersEditor:
-    """Returns the editor behind `diffusers:PLACE[@REVISION]`; its weights are loaded with the first edit.
-
-    Raises:
-        InvalidDataError: A setting is not one of this editor's, or the folder holds no pipeline.
-        UnknownNameError: The place is neither a folder nor a repository, or its pipeline does other work.
-        ServiceError: The repository or revision does not exist, is gated, or can't be reached.
-        MissingExtraError: The extra `diffusers` is not installed.
-    """
-    place, at, revision = rest.rpartition("@")
-    if not at or Path(rest).is_dir():
-        place, revision = rest, ""
-    facts = find_pipeline(place, revision or None)
-    return DiffusersEditor(facts, find_edit_class(facts), read_options(settings))
-
-
 class DiffusersEditor:
-    """A pipeline that edits by instruction.
+    """A pipeline that edits by instruction; its weights are loaded with the first edit.
 
     Every edit has a generator of its own on the CPU, so that a seed gives the same noise on every device and in every
     batch; pixels then differ by rounding alone. A batch that doesn't fit into memory is halved, and stays so.
 
     Args:
-        facts: Which pipeline.
-        kind: How its class is called.
-        options: How it is set up.
+        rest: `PLACE[@REVISION]`.
+        settings: The options are read.
 
     Raises:
-        UnknownNameError: The device or the LoRA is none.
-        InvalidDataError: Offloading is asked for where there is only a CPU.
-        ServiceError: The LoRA can't be fetched.
+        InvalidDataError: A setting is not one of this editor's, or the folder holds no pipeline.
+        UnknownNameError: The place is neither a folder nor a repository, or its pipeline does other work; or there is
+            no such device or LoRA.
+        ServiceError: The repository, its revision or the LoRA can't be fetched.
+        MissingExtraError: The extra `diffusers` is not installed.
     """
 
-    def __init__(self, facts: PipelineFacts, kind: EditClass, options: DiffusersOptions) -> None:
-        self._facts, self._kind, self._options = facts, kind, options
+    def __init__(self, rest: str, settings: EditorSettings) -> None:
+        place, at, revision = rest.rpartition("@")
+        if not at or Path(rest).is_dir():
+            place, revision = rest, ""
+        self._facts = facts = find_pipeline(place, revision or None)
+        self._kind = kind = find_edit_class(facts)
+        self._options = options = read_options(settings)
         self._batch_size = options.batch_size if kind.together else 1
         self._native = kind.several and not options.stitched
         self._device: torch.device = find_device(options.device, "diffusers")
@@ -336,46 +325,27 @@ _BATCH = 4
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """Weights that are added to a pipeline's.
-
-    Args:
-        name: For tables.
-        file: Where they are; safetensors.
-        identity: What pins them: a commit of the Hub, or the file's SHA-256.
-        scale: How much of them is added; 1 is all.
-    """
+    """Weights that are added to a pipeline's."""
 
     name: str
-    file: Path = field(compare=False)
-    identity: str
-    scale: float = 1.0
+    file: Path
+    identity: str  # a commit of the Hub, or the file's SHA-256
+    scale: float  # how much of them is added; 1 is all
 
 
 @dataclass(frozen=True, slots=True)
 class DiffusersOptions:
-    """How the pipeline is set up.
+    """How the pipeline is set up; `_OPTIONS` says what each is."""
 
-    Args:
-        dtype: Type of the weights; the one that it was published for by default.
-        device: Where it computes.
-        device_map: How accelerate spreads it, in the place of `device`.
-        offload: What waits in main memory.
-        lora: The text of the option.
-        variant: Which set of weight files, where a repository has several.
-        batch_size: Edits made together, at most.
-        stitched: Whether base and reference are shown in one picture although the class takes two.
-        max_pixels: Larger images are shrunk to this many pixels.
-    """
-
-    dtype: str | None = None
-    device: str = "auto"
-    device_map: str | None = None
-    offload: Offload | None = None
-    lora: str | None = None
-    variant: str | None = None
-    batch_size: int = _BATCH
-    stitched: bool = False
-    max_pixels: int | None = None
+    dtype: str | None
+    device: str
+    device_map: str | None
+    offload: Offload | None
+    lora: str | None
+    variant: str | None
+    batch_size: int
+    stitched: bool
+    max_pixels: int | None
 
 
 def read_options(settings: EditorSettings) -> DiffusersOptions:
@@ -385,23 +355,22 @@ def read_options(settings: EditorSettings) -> DiffusersOptions:
         InvalidDataError: One is not known, or its value is none that it may have.
     """
     given = settings.known_options("diffusers", _OPTIONS)
-    if settings.base_url is not None:
-        raise InvalidDataError("diffusers runs here and has no base URL; for a server write openai:MODEL with it")
-    if settings.state != "images":
-        raise InvalidDataError("diffusers has no conversations; leave the state out")
-    if settings.version is not None:
-        raise InvalidDataError("the files of a pipeline tell its version; leave the version out")
+    settings.refuse(
+        base_url="diffusers runs here and has no base URL; for a server write openai:MODEL with it",
+        state="diffusers has no conversations; leave the state out",
+        version="the files of a pipeline tell its version; leave the version out",
+    )
     if given.get("device_map") is not None and (given.get("offload") is not None or "device" in given):
         raise InvalidDataError("device_map says where everything is; leave device and offload out")
     return DiffusersOptions(
-        dtype=_choice(given, "dtype", DTYPES),
+        dtype=choice(given, "dtype", DTYPES),
         device=str(given.get("device", "auto")),
-        device_map=_choice(given, "device_map", ("balanced", "cuda", "cpu")),
-        offload=cast("Offload | None", _choice(given, "offload", ("model", "sequential"))),
+        device_map=choice(given, "device_map", ("balanced", "cuda", "cpu")),
+        offload=cast("Offload | None", choice(given, "offload", ("model", "sequential"))),
         lora=None if given.get("lora") is None else str(given["lora"]),
         variant=None if given.get("variant") is None else str(given["variant"]),
         batch_size=_count(given, "batch_size") or _BATCH,
-        stitched=_choice(given, "images", ("native", "stitched")) == "stitched",
+        stitched=choice(given, "images", ("native", "stitched")) == "stitched",
         max_pixels=_count(given, "max_pixels"),
     )
 
@@ -470,13 +439,6 @@ def _scaled(text: str) -> tuple[str, float]:
     if not math.isfinite(scale):
         raise InvalidDataError(f"the LoRA's scale is {number}; give a number such as 0.8")
     return place, scale
-
-
-def _choice(given: dict[str, Any], name: str, values: tuple[str, ...]) -> str | None:
-    value = given.get(name)
-    if value is None or value in values:
-        return value
-    raise InvalidDataError(f"{name} is {value!r}; choose {', '.join(values)}")
 
 
 def _count(given: dict[str, Any], name: str) -> int | None:

@@ -28,7 +28,7 @@ PREFIXES: dict[str, str] = {
     "http": "http_editor:open_http",
     "https": "http_editor:open_https",
     "command": "command_editor:CommandEditor",
-    "diffusers": "diffusers_editor:open_editor",
+    "diffusers": "diffusers_editor:DiffusersEditor",
     "hf": "hf_inference:HfInferenceEditor",
     "space": "spaces:SpaceEditor",
 }
@@ -89,9 +89,10 @@ def resolve_editor(spec: str, settings: EditorSettings | None = None) -> Editor 
     if colon:
         from .callables import load_editor
 
-        return load_editor(spec, settings.options)
+        return load_editor(spec, settings)
     settings.known_options(spec, {})
     if spec in EDITORS:
+        settings.refuse(version=f"{spec} has a version of its own; leave --version out")
         module, _, name = EDITORS[spec].partition(":")
         editor: Editor | PrivilegedEditor = getattr(import_module(f"{__package__}.{module}"), name)()
         return editor

@@ -25,7 +25,7 @@ class EditorSettings:
         timeout: Seconds that one edit may take.
         options: Of the editor's own, such as `dtype` or `lora`.
         price: What its tokens cost, in the place of the published prices.
-        version: What the user declares of an editor whose code can't be read: a command, a server.
+        version: The user's label of the editor's version, part of its fingerprint; in place of a hash of its code.
         state: What a round hands to the next.
         pass_env: The secret environment variables that a program is given; the others it never sees.
 

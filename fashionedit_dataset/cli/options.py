@@ -118,7 +118,10 @@ editor_options = option_group(
         help="Seconds to wait for one edit.",
     ),
     click.option("--price", metavar="PRICE", help="Price of the service: input=USD,output=USD per million tokens."),
-    click.option("--version", help="Version label of an editor whose code can't be hashed; needed to resume."),
+    click.option(
+        "--version",
+        help="Version label of the editor, in place of the hash of its code; needed to resume where there is no hash.",
+    ),
     click.option(
         "--pass-env",
         "pass_env",
