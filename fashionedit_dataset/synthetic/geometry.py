@@ -26,7 +26,7 @@ def points(*values: Point) -> Points:
     return np.array(values, np.float64)
 
 
-def through(*values: Point, steps: int = 12) -> Points:
+def through(*values: Point | Points, steps: int = 12) -> Points:
     """Returns a smooth curve through the points (Catmull-Rom, `steps` samples between two of them)."""
     knots = np.array(values, np.float64)
     if len(knots) < 3:
@@ -42,6 +42,16 @@ def through(*values: Point, steps: int = 12) -> Points:
         + (3 * start - before - 3 * stop + after) * s**3
     )
     return np.vstack([curve.reshape(-1, 2), knots[-1:]])
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
+    """Returns the four corners, from the upper left clockwise."""
+    return points((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def sized(x: float, y: float, size: float, *spots: Point, side: float = 1.0, stretch: float = 1.0) -> tuple[Point, ...]:
+    """Returns the spots, given about (0, 0) in units of `size`, about (x, y); mirrored where `side` is -1."""
+    return tuple((x + side * size * across, y + size * down * stretch) for across, down in spots)
 
 
 def joined(*parts: Points) -> Points:
@@ -61,6 +71,11 @@ def moved(line: Points, across: float, down: float) -> Points:
     return made
 
 
+def length(line: Points) -> float:
+    """Returns the line's length in pixels."""
+    return float(np.hypot(*np.diff(line, axis=0).T).sum())
+
+
 def resampled(line: Points, count: int) -> Points:
     """Returns `count` points at equal distances from the line's start to its end."""
     along = _reached(line)
@@ -70,6 +85,11 @@ def resampled(line: Points, count: int) -> Points:
 def stepped(line: Points, step: float, count: int) -> Points:
     """Returns `count` points along the line, `step` pixels apart from its start on."""
     return _at(line, _reached(line), np.arange(count) * step)
+
+
+def shared(line: Points, where: NDArray[Any]) -> Points:
+    """Returns the points at these shares of the line's corners, 0 at its start to 1 at its end."""
+    return _at(line, np.linspace(0, 1, len(line)), where)
 
 
 def _reached(line: Points) -> NDArray[np.float64]:
@@ -116,11 +136,7 @@ def circle(x: float, y: float, radius: float, *, squash: float = 1.0, count: int
 
 @dataclass(frozen=True)
 class Panel:
-    """A piece of cloth between two edges, addressed by s (0 at the first edge, 1 at the other) and t (0 top, 1 end).
-
-    Args:
-        first, second: The two edges from top to end, resampled here to the same number of points.
-    """
+    """A piece of cloth between two edges, addressed by s (0 at the first edge, 1 at the other) and t (0 top, 1 end)."""
 
     first: Points
     second: Points
@@ -176,10 +192,6 @@ class Panel:
         x, y = self._heading(t)
         return -math.atan2(x, y)
 
-    def width(self, t: float) -> float:
-        """Returns the width in pixels at t."""
-        return float(np.hypot(*(self._edge(self.second, t) - self._edge(self.first, t))))
-
     def _edge(self, edge: Points, t: float) -> Points:
         place = t * (len(edge) - 1)
         low = min(max(math.floor(place), 0), len(edge) - 2)
@@ -193,30 +205,8 @@ class Panel:
         return float(x), float(y)
 
 
-@dataclass(frozen=True)
-class Frame:
-    """How a garment lies on the picture: turned by `tilt` radians and scaled about a centre.
-
-    Args:
-        middle: x of the middle of the garment on the picture, in pixels.
-        pivot: y of the garment about which it turns and scales.
-        drop: By how many pixels it lies lower on the picture than in its own coordinates.
-    """
-
-    middle: float
-    pivot: float
-    tilt: float = 0.0
-    scale: float = 1.0
-    drop: float = 0.0
-
-    def place(self, line: Points) -> Points:
-        """Returns the line on the picture."""
-        cosine, sine = math.cos(self.tilt) * self.scale, math.sin(self.tilt) * self.scale
-        x, y = line[:, 0], line[:, 1] - self.pivot
-        return np.stack([self.middle + cosine * x - sine * y, self.pivot + self.drop + sine * x + cosine * y], axis=1)
-
-
 WIDTH, HEIGHT = 512, 768
+
 MARGIN = 96
 """How far beyond the picture fields reach, in pixels, so that a piece may stick out."""
 
@@ -272,19 +262,10 @@ def strokes(outlines: Sequence[tuple[Points, float]], area: Area) -> NDArray[np.
     return total
 
 
-def soften(values: NDArray[np.int32], radius: int) -> NDArray[np.int32]:
-    """Returns the field blurred by three box filters of 2·radius + 1 pixels: near a Gaussian of that radius.
-
-    Beyond the edges it is taken as 0. The result reaches 3·radius pixels and no further.
-    """
-    size = 2 * radius + 1
-    for _ in range(3):
-        for axis in (0, 1):
-            padded = np.pad(values, [(radius + 1, radius) if axis == a else (0, 0) for a in (0, 1)])
-            sums = np.cumsum(padded, axis=axis, dtype=np.int32)
-            values = sums[size:] - sums[:-size] if axis == 0 else sums[:, size:] - sums[:, :-size]
-        values = values // (size * size)
-    return values
+def frozen(field: Field) -> Field:
+    """Returns the field, from now on read-only, so that it may be shared."""
+    field.setflags(write=False)
+    return field
 
 
 def blurred(whole: NDArray[np.uint8], radius: float) -> Field:
@@ -293,10 +274,21 @@ def blurred(whole: NDArray[np.uint8], radius: float) -> Field:
 
 
 def broad(values: NDArray[np.int32], radius: int) -> Field:
-    """Returns the field of every second pixel blurred over about `radius` pixels, on every pixel."""
-    soft = soften(values, max(round(radius / 2), 1)).astype(np.float32)
-    height, width = soft.shape
-    return np.asarray(Image.fromarray(soft).resize((width * 2, height * 2), Image.Resampling.BICUBIC))
+    """Returns the field of every second pixel blurred over about `radius` pixels, on every pixel.
+
+    Three box filters come near a Gaussian, and reach three times as far and no further; beyond the edges is 0.
+    """
+    reach = max(round(radius / 2), 1)
+    size = 2 * reach + 1
+    for _ in range(3):
+        for axis in (0, 1):
+            padded = np.pad(values, [(reach + 1, reach) if axis == a else (0, 0) for a in (0, 1)])
+            sums = np.cumsum(padded, axis=axis, dtype=np.int32)
+            values = sums[size:] - sums[:-size] if axis == 0 else sums[:, size:] - sums[:, :-size]
+        values = values // (size * size)
+    height, width = values.shape
+    image = Image.fromarray(values.astype(np.float32))
+    return np.asarray(image.resize((width * 2, height * 2), Image.Resampling.BICUBIC))
 
 
 @lru_cache(maxsize=12)
@@ -305,9 +297,7 @@ def _field(across: int, down: int, variant: int) -> Field:
     columns, rows = math.ceil(width / across) + 3, math.ceil(height / down) + 3
     grid = generator("noise", across, down, variant).standard_normal((rows, columns)).astype(np.float32)
     image = Image.fromarray(grid).resize((columns * across, rows * down), Image.Resampling.BICUBIC)
-    field = np.asarray(image, np.float32)[down : down + height, across : across + width]
-    field.setflags(write=False)
-    return field
+    return frozen(np.asarray(image, np.float32)[down : down + height, across : across + width])
 
 
 def noise(across: int, down: int, area: Area, *name: object) -> Field:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from .cloth import Cloth, Material, Shadow
-from .geometry import Panel, Point, Points, joined, mirrored, points, through
-from .look import Design, Look
-from .motifs import badge, bow, corsage, neck_label
+from .geometry import Panel, Point, Points, joined, mirrored, points, rectangle, through
+from .layers import Cloth, Shadow
+from .materials import Material
 from .parts import Sleeve, falling, radiating
-from .patterns import COLOURS, Colour
 from .scene import Scene
-from .trims import belt, button_colour, flap_pocket, fringe, patch_pocket, pocket_square, toggle, welt_pocket, zip_line
+from .trims import (
+    badge,
+    belt,
+    bow,
+    corsage,
+    flap_pocket,
+    fringe,
+    neck_label,
+    patch_pocket,
+    pocket_square,
+    toggle,
+    welt_pocket,
+    zip_line,
+)
 
-LEAF = Shadow(2, 4, 4, 0.60)
+_LEAF = Shadow(2, 4, 4, 0.60)
 
 
 @dataclass(frozen=True)
 class Jacket:
-    """The measures of a tailored piece, on the right of the picture.
+    """A tailored piece, its measures given for the right of the picture.
 
     Args:
+        scene: Where it is drawn.
         shoulder, armpit, waist, foot: Where the side runs.
         overlap: How far each front reaches beyond the middle, in pixels.
         roll: y at which the lapels meet.
@@ -28,6 +40,7 @@ class Jacket:
         rounded: Whether the fronts curve away at the hem.
     """
 
+    scene: Scene
     shoulder: Point
     armpit: Point
     waist: Point
@@ -35,7 +48,7 @@ class Jacket:
     overlap: float
     roll: float
     hem: float
-    rounded: bool
+    rounded: bool = False
 
     @property
     def arm(self) -> Points:
@@ -50,167 +63,127 @@ class Jacket:
         whole = through(self.armpit, self.waist, middle, self.foot)
         return whole[whole[:, 1] <= self.hem + 0.5]
 
-    def lining(self, scene: Scene, look: Look, closed: bool = False) -> None:
+    def lining(self, *, closed: bool = False) -> None:
         """Lays what shows inside the neck: lining, facing, label."""
-        silk = Material(look.palette.rgb("third"), "satin")
-        deep = self.roll + 40
+        silk = Material(self.scene.look.palette.rgb("third"), "satin")
         back = through((-46, 112), (-24, 102), (0, 99), (24, 102), (46, 112))
-        scene.cloth(joined(back, points((48, deep), (-48, deep))), silk, "lining", tone=0.66, puff=4, ground=True)
+        inside = joined(back, points((48, self.roll + 40), (-48, self.roll + 40)))
+        self.scene.cloth(inside, "lining", silk, tone=0.66, puff=4, ground=True)
         crest = 104 if closed else 88
+        slope = (108 + 3 * crest) / 4
         facing = joined(
-            through((-50, 108), (-26, (108 + 3 * crest) / 4), (0, crest), (26, (108 + 3 * crest) / 4), (50, 108)),
+            through((-50, 108), (-26, slope), (0, crest), (26, slope), (50, 108)),
             through((40, 134), (20, 126), (0, 124), (-20, 126), (-40, 134)),
         )
-        scene.cloth(facing, look.cloth, "facing", tone=0.76, puff=5, ground=True, shadow=Shadow(0, 4, 4, 0.5))
+        self.scene.cloth(facing, "facing", tone=0.76, puff=5, ground=True, shadow=Shadow(0, 4, 4, 0.5))
         if not closed:
-            neck_label(scene, 134, 40, 19, (70, 62, 60))
+            neck_label(self.scene, 134, 40, 19, (70, 62, 60))
 
-    def sleeve(self, scene: Scene, look: Look, side: int, *, reach: float, end: float) -> tuple[Sleeve, Cloth]:
+    def sleeve(self, side: int, *, reach: float, end: float) -> tuple[Sleeve, Cloth]:
         """Lays one sleeve."""
-        sleeve = Sleeve(
-            side, self.shoulder, self.armpit, lean=look.vary(6.5, 9, "lean", side), reach=reach, end=end, bow=9
-        )
-        piece = sleeve.lay(scene, look, 0.98, longest=0.98, bulge=5, puff=11, strength=0.9)
-        scene.seam(sleeve.panel.along(0.22, 0.25, 0.98), 0.20, within=piece)
+        lean = self.scene.look.vary(6.5, 9, "lean", side)
+        sleeve = Sleeve(self.scene, side, self.shoulder, self.armpit, lean=lean, reach=reach, end=end, bow=9)
+        piece = sleeve.lay(0.98, longest=0.98, bulge=5, puff=11, strength=0.9)
+        self.scene.seam(sleeve.panel.along(0.22, 0.25, 0.98), 0.20, within=piece)
         return sleeve, piece
 
-    def cuff_buttons(self, scene: Scene, sleeve: Sleeve, count: int, colour: Colour, make: str) -> None:
-        """Sews buttons on above the sleeve's hem."""
-        for n in range(count):
-            x, y = sleeve.panel.at(0.17, 0.935 - 0.036 * n)
-            scene.button(x, y, 6.4, colour, make)
-
-    def front(self, scene: Scene, look: Look, side: int) -> Cloth:
+    def front(self, side: int) -> Cloth:
         """Lays one front; the right of the picture (1) lies on top."""
-        over, side_seam = self.overlap, self.side
+        scene, over, side_seam = self.scene, self.overlap, self.side
         fx, fy = (float(v) for v in side_seam[-1])
         bend = (6.0, self.roll - 90) if self.roll > 250 else (8.0, 134.0)
-        if self.rounded:
-            foot = through(
-                (fx, fy), (fx * 0.6, fy + 8), (fx * 0.28, fy + 7), (8 - over * 0.5, fy - 20), (-over, fy - 84)
-            )
-        else:
-            foot = through((fx, fy), (fx * 0.5, fy + 10), (-over, fy + 14))
         edge = joined(points((-over, self.roll + 8)), through((-over, self.roll), bend, (44, 106)))
-        if not self.rounded:
+        if self.rounded:
+            low = fy - 84
+            foot = through((fx, fy), (fx * 0.6, fy + 8), (fx * 0.28, fy + 7), (8 - over * 0.5, fy - 20), (-over, low))
+        else:
+            low = fy + 8
+            foot = through((fx, fy), (fx * 0.5, fy + 10), (-over, fy + 14))
             # A corner above every hem keeps the edge over it the same, pixel for pixel, whatever the length.
             edge = joined(points((-over, 540)), edge)
         outline = joined(points((44, 106), self.shoulder), self.arm, side_seam, foot, edge)
-        name = (look.name, "front", side)
-        (ax, ay), (wx, wy) = self.armpit, self.waist
-        folds = radiating(side * ax, ay, 120 if side > 0 else 20, 160 if side > 0 else 60, 3, 110, *name, height=3.0)
-        folds += radiating(
-            side * (wx + 4), wy, 150 if side > 0 else -20, 205 if side > 0 else 30, 4, 62, *name, "w", height=2.8
-        )
-        half = Panel(
-            points((side * 6, self.waist[1]), (side * 4, self.foot[1])), mirrored(through(self.waist, self.foot), side)
-        )
+        name = (scene.look.name, "front", side)
+        wx, wy = self.waist
+        folds = radiating(*self.armpit, 120, 160, 3, 110, *name, side=side, height=3.0)
+        headings = (150, 205) if side > 0 else (-20, 30)
+        folds += radiating(side * (wx + 4), wy, *headings, 4, 62, *name, "w", height=2.8)
+        half = Panel(points((side * 6, wy), (side * 4, self.foot[1])), mirrored(through(self.waist, self.foot), side))
         folds += falling(half, 2, 0.2, 1.0, *name, width=24, height=2.4, soft=6)
-        piece = scene.cloth(
-            mirrored(outline, side),
-            look.cloth,
-            f"front {side}",
-            folds=folds,
-            puff=9,
-            ground=True,
-            shadow=Shadow(-3 if side > 0 else 1, 3, 4, 0.48),
-        )
+        cast = Shadow(-3 if side > 0 else 1, 3, 4, 0.48)
+        piece = scene.cloth(mirrored(outline, side), f"front {side}", folds=folds, puff=9, ground=True, shadow=cast)
         scene.seam(mirrored(self.arm, side), 0.42, 1.5, within=piece)
-        dart = through((side * 72, 318), (side * 62, 380), (side * 68, 460))
-        scene.seam(dart, 0.22, within=piece)
-        trail = joined(
-            points((-over + 5, max(self.roll, 344) + 10)), points((-over + 5, fy - 84 if self.rounded else fy + 8))
-        )
+        scene.seam(through((side * 72, 318), (side * 62, 380), (side * 68, 460)), 0.22, within=piece)
+        trail = points((-over + 5, max(self.roll, 344) + 10), (-over + 5, low))
         scene.stitch(mirrored(trail, side), within=piece)
         scene.stitch(mirrored(foot - (0, 8), side), within=piece)
         return piece
 
-    def lapel(
-        self, scene: Scene, look: Look, side: int, kind: str, *, size: float = 1.0, collar: Material | None = None
-    ) -> None:
-        """Turns one lapel and its half of the collar back: `notch`, `peak` or `shawl`."""
-        cloth = look.cloth
-        over, roll = self.overlap, self.roll
+    def lapel(self, side: int, kind: str, *, size: float) -> None:
+        """Turns one lapel back: `notch` or `peak` with half a collar, or a `shawl`, perhaps of `satin` or `fur`."""
+        scene, over, roll = self.scene, self.overlap, self.roll
         inside = through((-over, roll), (-8 + over * 0.1, roll - 64), (24, 214), (36, 150), (40, 100))
-        if kind == "shawl":
-            silk = collar or cloth
-            edge = through(
-                (40, 92), (64, 122), (84 * size, 180), (88 * size, 236), (58 * size, roll - 70), (-over, roll)
-            )
-            leaf = scene.cloth(
-                mirrored(joined(inside, edge), side),
-                silk,
-                f"lapel {side}",
-                angle=side * 0.3,
-                puff=12,
-                shadow=LEAF,
-                tone=1.10,
-                origin=(side * 60, 170),
-                crease=0.7,
-            )
-            scene.stitch(mirrored(edge * 0.955 + (0, 8), side), within=leaf)
+        if kind in ("shawl", "satin", "fur"):
+            upper, middle = (84 * size, 180), (88 * size, 236)
+            edge = through((40, 92), (64, 122), upper, middle, (58 * size, roll - 70), (-over, roll))
+            facing = {"satin": scene.look.contrast("satin"), "fur": scene.look.contrast("shearling")}.get(kind)
+            self._leaf(side, joined(inside, edge), edge, facing, puff=12, tone=1.10)
             return
         if kind == "peak":
             out = through((120 * size, 158), (112 * size, 222), (74 * size, roll - 84), (-over, roll))
-            gorge = points((52, 178), (64, 186))
+            gorge, tip = points((52, 178), (64, 186)), points((92, 146), (60, 178))
+            hole = points((78 * size, 178), (94 * size, 171))
         else:
             out = through((104 * size, 194), (100 * size, 240), (66 * size, roll - 76), (-over, roll))
-            gorge = points((52, 176), (60, 180))
-        leaf = scene.cloth(
-            mirrored(joined(inside, gorge, out), side),
-            cloth,
+            gorge, tip = points((52, 176), (60, 180)), points((90, 150), (62, 178))
+            hole = points((74 * size, 197), (92 * size, 203))
+        leaf = self._leaf(side, joined(inside, gorge, out), joined(gorge[1:], out), puff=11, tone=1.12)
+        half = joined(through((38, 92), (50, 100), (72, 126)), tip, through((52, 172), (40, 138), (34, 108)))
+        collar = scene.cloth(
+            mirrored(half, side), f"collar {side}", angle=side * 0.6, puff=7, shadow=_LEAF, tone=1.10, crease=0.5
+        )
+        scene.stitch(mirrored(points((70, 130), (85, 150), (62, 172)), side), within=collar)
+        if side > 0:
+            scene.seam(hole, 0.6, 2.2, within=leaf)
+
+    def _leaf(
+        self, side: int, outline: Points, edge: Points, material: Material | None = None, *, puff: int, tone: float
+    ) -> Cloth:
+        leaf = self.scene.cloth(
+            mirrored(outline, side),
             f"lapel {side}",
+            material,
             angle=side * 0.3,
-            puff=11,
-            shadow=LEAF,
-            tone=1.12,
+            puff=puff,
+            shadow=_LEAF,
+            tone=tone,
             origin=(side * 60, 170),
             crease=0.7,
         )
-        scene.stitch(mirrored(joined(gorge[1:], out) * 0.955 + (0, 8), side), within=leaf)
-        leafs = collar or cloth
-        tip = points((90, 150), (62, 178)) if kind == "notch" else points((92, 146), (60, 178))
-        half = joined(through((38, 92), (50, 100), (72, 126)), tip, through((52, 172), (40, 138), (34, 108)))
-        part = scene.cloth(
-            mirrored(half, side), leafs, f"collar {side}", angle=side * 0.6, puff=7, shadow=LEAF, tone=1.10, crease=0.5
-        )
-        scene.stitch(mirrored(points((70, 130), (85, 150), (62, 172)), side), within=part)
-        if side > 0:
-            hole = (
-                points((78 * size, 178), (94 * size, 171))
-                if kind == "peak"
-                else points((74 * size, 197), (92 * size, 203))
-            )
-            scene.seam(hole, 0.6, 2.2, within=leaf)
+        self.scene.stitch(mirrored(edge * 0.955 + (0, 8), side), within=leaf)
+        return leaf
 
-    def buttons(self, scene: Scene, look: Look, layout: str, *, radius: float, pitch: float, start: float) -> None:
+    def buttons(self, layout: str, *, radius: float, pitch: float, start: float) -> None:
         """Sews the front's buttons on: `single N` or `double N`."""
         kind, _, number = layout.partition(" ")
-        colour, make = button_colour(look)
         count = int(number) if kind == "single" else int(number) // 2
         for n in range(count):
             y = start + n * pitch
             if kind == "double":
                 for x in (-self.overlap + 18, self.overlap - 12):
-                    scene.button(x, y, radius, colour, make)
+                    self.scene.button(x, y, radius)
             else:
-                scene.seam(points((-self.overlap + 2, y), (-self.overlap + 16, y)), 0.45, 2.0)
-                scene.button(0, y, radius, colour, make)
+                self.scene.seam(points((-self.overlap + 2, y), (-self.overlap + 16, y)), 0.45, 2.0)
+                self.scene.button(0, y, radius)
 
-    def epaulettes(self, scene: Scene, look: Look) -> None:
+    def epaulettes(self) -> None:
         """Buttons straps down on both shoulders."""
-        colour, make = button_colour(look)
-        sx, sy = self.shoulder
+        scene, (sx, sy) = self.scene, self.shoulder
+        half = points((sx - 2, sy - 1), (sx - 52, sy - 20), (sx - 64, sy - 6), (sx - 54, sy + 10), (sx - 4, sy + 30))
         for n in (-1, 1):
-            strap = mirrored(
-                points((sx - 2, sy - 1), (sx - 52, sy - 20), (sx - 64, sy - 6), (sx - 54, sy + 10), (sx - 4, sy + 30)),
-                n,
-            )
-            scene.cloth(
-                strap, look.cloth, f"epaulette {n}", puff=5, shadow=Shadow(2, 4, 2, 0.55), angle=n * 0.3, tone=1.12
-            )
+            strap, cast = mirrored(half, n), Shadow(2, 4, 2, 0.55)
+            scene.cloth(strap, f"epaulette {n}", puff=5, shadow=cast, angle=n * 0.3, tone=1.12)
             scene.stitch(strap * 0.86 + (n * (sx - 32) * 0.14, (sy + 2) * 0.14))
-            scene.button(n * (sx - 48), sy - 3, 7, colour, make)
+            scene.button(n * (sx - 48), sy - 3, 7)
 
 
 BLAZER: dict[str, dict[str, str]] = {
@@ -260,11 +233,13 @@ BLAZER: dict[str, dict[str, str]] = {
 }
 
 
-def draw_blazer(scene: Scene, look: Look, design: Design) -> None:
+def draw_blazer(scene: Scene) -> None:
     """Draws the blazer."""
+    look, design = scene.look, scene.design
     wide, deep = look.vary(-6, 8, "width"), look.vary(-20, 22, "length")
-    double = look.original("buttons").startswith("double")
+    double = look.design["buttons"].startswith("double")
     jacket = Jacket(
+        scene,
         shoulder=(124 + wide * 0.5, 138.0),
         armpit=(142.0 + wide, 262.0),
         waist=(120 + wide + look.vary(-4, 6, "waist"), 388.0),
@@ -274,58 +249,59 @@ def draw_blazer(scene: Scene, look: Look, design: Design) -> None:
         hem=596 + deep,
         rounded=not double and look.vary(0, 1, "fronts") < 0.75,
     )
-    jacket.lining(scene, look)
-    colour, make = button_colour(look)
+    jacket.lining()
     for n in (-1, 1):
-        sleeve, piece = jacket.sleeve(scene, look, n, reach=452, end=62)
-        if design["elbows"] == "patches":
-            sleeve.elbow_patch(scene, look, piece, length=0.98, t=0.55)
-        if design["cuffs"] == "turned":
-            cuff = sleeve.cuff(scene, look, 0.845, 0.99, name="turn-up", spread=0.05, bulge=5)
-            scene.inlay(cuff, look.contrast(), sleeve.panel.section(0.8, 1.0, spread=0.3))
-            scene.stitch(sleeve.line(0.86, bulge=5), within=cuff)
-        elif design["cuffs"] == "buttons":
-            jacket.cuff_buttons(scene, sleeve, 4, colour, make)
+        _blazer_sleeve(scene, jacket, n)
     for n in (-1, 1):
-        front = jacket.front(scene, look, n)
+        front = jacket.front(n)
         if design["hem"] == "border":
             x, y = jacket.foot
-            scene.inlay(front, look.contrast(), points((-220, y - 40), (220, y - 40), (220, y + 40), (-220, y + 40)))
+            scene.inlay(front, rectangle(-220, y - 40, 220, y + 40))
             scene.seam(points((-x - 6, y - 40), (x + 6, y - 40)), 0.3, within=front)
-        _blazer_pockets(scene, look, design, n, jacket)
-        kind = design["lapels"]
-        satin = Material(look.trim, "satin") if kind == "satin" else None
-        jacket.lapel(scene, look, n, "shawl" if satin else kind, size=look.vary(0.94, 1.06, "lapel"), collar=satin)
-    jacket.buttons(scene, look, design["buttons"], radius=10.5, pitch=60 if double else 54, start=jacket.roll + 26)
+        _blazer_pockets(scene, n, jacket.foot[1] - 118)
+        jacket.lapel(n, design["lapels"], size=look.vary(0.94, 1.06, "lapel"))
+    jacket.buttons(design["buttons"], radius=10.5, pitch=60 if double else 54, start=jacket.roll + 26)
     if design["waist"] != "none":
-        y = jacket.waist[1] + 26
-        x = jacket.waist[0] + 1
-        strap = Material(look.trim, "satin") if design["waist"] == "belt" else look.cloth
+        x, y = jacket.waist[0] + 1, jacket.waist[1] + 26
+        strap = look.contrast("satin") if design["waist"] == "belt" else look.cloth
         belt(scene, through((-x, y - 2), (0, y + 5), (x, y - 2)), 27, strap)
     if design["lapel flower"] == "rose":
-        corsage(scene, 66, 226, 25, look.trim)
+        corsage(scene, 66, 226, 25)
     if design["shoulders"] == "epaulettes":
-        jacket.epaulettes(scene, look)
+        jacket.epaulettes()
 
 
-def _blazer_pockets(scene: Scene, look: Look, design: Design, side: int, jacket: Jacket) -> None:
-    y = jacket.foot[1] - 118
-    kind = design["hip pockets"]
-    if kind in ("flap", "contrast"):
-        flap_pocket(scene, look, side * 86, y, 82, 36, lean=side * -0.05, contrast=kind == "contrast")
-    elif kind == "patch":
-        patch_pocket(scene, look, side * 84, y - 14, 92, 106, lean=side * -0.03)
+def _blazer_sleeve(scene: Scene, jacket: Jacket, side: int) -> None:
+    sleeve, piece = jacket.sleeve(side, reach=452, end=62)
+    if scene.design["elbows"] == "patches":
+        sleeve.elbow_patch(piece, 0.55)
+    value = scene.design["cuffs"]
+    if value == "turned":
+        cuff = sleeve.cuff(0.845, 0.99, name="turn-up", spread=0.05, bulge=5)
+        scene.inlay(cuff, sleeve.panel.section(0.8, 1.0, spread=0.3))
+        scene.stitch(sleeve.line(0.86, bulge=5), within=cuff)
+    elif value == "buttons":
+        for n in range(4):
+            scene.button(*sleeve.panel.at(0.17, 0.935 - 0.036 * n), 6.4)
+
+
+def _blazer_pockets(scene: Scene, side: int, y: float) -> None:
+    value = scene.design["hip pockets"]
+    if value in ("flap", "contrast"):
+        flap_pocket(scene, side * 86, y, 82, 36, lean=side * -0.05, contrast=value == "contrast")
+    elif value == "patch":
+        patch_pocket(scene, side * 84, y - 14, 92, 106, lean=side * -0.03)
     if side < 0:
         return
-    if design["ticket pocket"] == "flap":
-        flap_pocket(scene, look, 88, y - 48, 60, 27, lean=-0.05)
-    kind = design["chest pocket"]
-    if kind == "square":
-        pocket_square(scene, look, 92, 272, 48, look.trim, lean=-0.10)
-    if kind in ("welt", "square"):
-        welt_pocket(scene, look, 92, 274, 60, 17, lean=-0.10)
-    elif kind == "crest":
-        badge(scene, 98, 290, 27, look.trim, look.base, look.pick(("star", "anchor", "sun"), "crest"))
+    if scene.design["ticket pocket"] == "flap":
+        flap_pocket(scene, 88, y - 48, 60, 27, lean=-0.05)
+    value = scene.design["chest pocket"]
+    if value == "square":
+        pocket_square(scene, 92, 272, 48, lean=-0.10)
+    if value in ("welt", "square"):
+        welt_pocket(scene, 92, 274, 60, 17, lean=-0.10)
+    elif value == "crest":
+        badge(scene, 98, 290, 27, ("star", "anchor", "sun"), "crest")
 
 
 COAT: dict[str, dict[str, str]] = {
@@ -378,160 +354,140 @@ COAT: dict[str, dict[str, str]] = {
 }
 
 
-def draw_coat(scene: Scene, look: Look, design: Design) -> None:
+def draw_coat(scene: Scene) -> None:
     """Draws the coat."""
+    look, design = scene.look, scene.design
     wide, flare = look.vary(-5, 8, "width"), look.vary(-10, 10, "flare")
-    base = Jacket(
+    closed = design["collar"] in ("funnel", "round")
+    jacket = Jacket(
+        scene,
         shoulder=(116 + wide * 0.5, 136.0),
         armpit=(134.0 + wide, 258.0),
         waist=(126 + wide + look.vary(-7, 5, "waist"), 392.0),
         foot=(160 + wide + flare, 706.0),
         overlap=46.0,
-        roll=344.0,
+        roll=152.0 if closed else 344.0,
         hem=706.0 if design["length"] == "knee" else 648.0,
-        rounded=False,
     )
-    closed = design["collar"] in ("funnel", "round")
-    jacket = replace(base, roll=152.0) if closed else base
-    jacket.lining(scene, look, closed)
+    jacket.lining(closed=closed)
     for n in (-1, 1):
-        _sleeve(scene, look, design, n, jacket)
+        _coat_sleeve(scene, jacket, n)
+    x, y = (float(v) for v in jacket.side[-1])
     for n in (-1, 1):
-        front = jacket.front(scene, look, n)
-        x, y = (float(v) for v in jacket.side[-1])
+        front = jacket.front(n)
         if design["hem"] in ("border", "fur"):
             cloth = look.contrast("shearling" if design["hem"] == "fur" else None)
-            scene.inlay(front, cloth, points((-230, y - 46), (230, y - 46), (230, y + 40), (-230, y + 40)))
+            scene.inlay(front, rectangle(-230, y - 46, 230, y + 40), cloth)
             scene.seam(points((-x - 8, y - 46), (x + 8, y - 46)), 0.4, 1.6, within=front)
-        _coat_pockets(scene, look, design, n)
+        _coat_pockets(scene, n)
         if n > 0:
-            _chest(scene, look, design)
+            _chest(scene)
         if not closed:
-            kind = design["collar"]
-            fur = look.contrast("shearling") if kind == "fur" else None
-            jacket.lapel(scene, look, n, "shawl" if fur else kind, size=1.1, collar=fur)
+            jacket.lapel(n, design["collar"], size=1.1)
     if design["hem"] == "fringe":
-        x, y = (float(v) for v in jacket.side[-1])
-        fringe(scene, look, through((-x, y - 10), (0, y), (x, y - 10)), 44, look.trim)
-    _closure(scene, look, design, jacket)
+        fringe(scene, through((-x, y - 10), (0, y), (x, y - 10)), 44)
+    _closure(scene, jacket)
     if closed:
-        _collar(scene, look, design)
+        _closed_collar(scene)
     if design["chest"] == "rose":
-        corsage(scene, 96, 258, 27, look.trim)
-    _belt(scene, look, design, jacket)
+        corsage(scene, 96, 258, 27)
+    _coat_belt(scene, jacket.waist[0] + 2, jacket.waist[1] + 34)
     if design["shoulders"] == "epaulettes":
-        jacket.epaulettes(scene, look)
+        jacket.epaulettes()
 
 
-def _sleeve(scene: Scene, look: Look, design: Design, side: int, jacket: Jacket) -> None:
-    sleeve, _ = jacket.sleeve(scene, look, side, reach=462, end=70)
-    value = design["cuffs"]
+def _coat_sleeve(scene: Scene, jacket: Jacket, side: int) -> None:
+    sleeve, _ = jacket.sleeve(side, reach=462, end=70)
+    value = scene.design["cuffs"]
     if value == "strap":
-        colour, make = button_colour(look)
-        band = sleeve.cuff(scene, look, 0.84, 0.895, name="strap", spread=0.03, bulge=4)
+        band = sleeve.cuff(0.84, 0.895, name="strap", spread=0.03, bulge=4)
         for t in (0.852, 0.882):
             scene.stitch(sleeve.line(t, 4), within=band)
-        x, y = sleeve.panel.at(0.24, 0.872)
-        scene.button(x, y, 8, colour, make)
+        scene.button(*sleeve.panel.at(0.24, 0.872), 8)
     elif value != "plain":
-        _turn_up(scene, look, sleeve, look.contrast("shearling" if value == "fur" else None))
+        cloth = scene.look.contrast("shearling" if value == "fur" else None)
+        outline, cast = sleeve.panel.section(0.84, 0.99, bulge=(5, 5), spread=0.08), Shadow(1, 3, 3, 0.45)
+        scene.cloth(outline, f"turn-up {side}", cloth, angle=sleeve.lean, puff=7, shadow=cast, ground=True)
 
 
-def _turn_up(scene: Scene, look: Look, sleeve: Sleeve, cloth: Material) -> None:
-    outline = sleeve.panel.section(0.84, 0.99, bulge=(5, 5), spread=0.08)
-    scene.cloth(
-        outline, cloth, f"turn-up {sleeve.side}", angle=sleeve.lean, puff=7, shadow=Shadow(1, 3, 3, 0.45), ground=True
-    )
+def _coat_pockets(scene: Scene, side: int) -> None:
+    value = scene.design["pockets"]
+    if value == "welt":
+        welt_pocket(scene, side * 88, 476, 92, 22, lean=side * 1.16)
+    elif value == "flap":
+        flap_pocket(scene, side * 84, 500, 82, 42, lean=side * -0.06)
+    elif value != "none":
+        patch_pocket(scene, side * 86, 494, 84, 104, lean=side * -0.04, contrast=value == "contrast")
 
 
-def _coat_pockets(scene: Scene, look: Look, design: Design, side: int) -> None:
-    kind = design["pockets"]
-    if kind == "welt":
-        welt_pocket(scene, look, side * 88, 476, 92, 22, lean=side * 1.16)
-    elif kind == "flap":
-        flap_pocket(scene, look, side * 84, 500, 82, 42, lean=side * -0.06)
-    elif kind != "none":
-        patch_pocket(scene, look, side * 86, 494, 84, 104, lean=side * -0.04, contrast=kind == "contrast")
-
-
-def _closure(scene: Scene, look: Look, design: Design, jacket: Jacket) -> None:
-    kind = design["closure"]
-    if kind == "zip":
-        zip_line(scene, points(*((-37.0, float(y)) for y in range(352, 622, 10))), width=13, pull=0.05)
-    elif kind == "toggles":
+def _closure(scene: Scene, jacket: Jacket) -> None:
+    value = scene.design["closure"]
+    if value == "zip":
+        zip_line(scene, points(*((-37.0, y) for y in range(352, 622, 10))), width=13, pull=0.05)
+    elif value == "toggles":
         for n in range(3):
-            toggle(scene, -6, 386 + n * 74, 50, COLOURS["tobacco"], COLOURS["chocolate"])
+            toggle(scene, -6, 386 + n * 74, 50)
     else:
-        jacket.buttons(scene, look, kind, radius=13, pitch=74, start=384)
+        jacket.buttons(value, radius=13, pitch=74, start=384)
 
 
-def _collar(scene: Scene, look: Look, design: Design) -> None:
-    colour, make = button_colour(look)
+def _closed_collar(scene: Scene) -> None:
     for y in (206, 280):
-        scene.button(0, y, 13, colour, make)
+        scene.button(0, y, 13)
+    if scene.design["collar"] == "funnel":
+        half = joined(
+            points((-9, 186), (-6, 112)),
+            through((-6, 112), (20, 108), (50, 92)),
+            through((58, 98), (64, 122), (60, 150)),
+            through((60, 150), (30, 176), (-9, 186)),
+        )
+        inner = half * 0.92 + (3.0, 10.0)
+    else:
+        half = joined(
+            through((44, 98), (30, 130), (1, 154)),
+            through((1, 154), (20, 196), (62, 204), (96, 176), (84, 130), (46, 94)),
+        )
+        inner = half * 0.92 + (4.0, 12.0)
     for n in (-1, 1):
-        if design["collar"] == "funnel":
-            half = joined(
-                points((-9, 186), (-6, 112)),
-                through((-6, 112), (20, 108), (50, 92)),
-                through((58, 98), (64, 122), (60, 150)),
-                through((60, 150), (30, 176), (-9, 186)),
-            )
-        else:
-            half = joined(
-                through((44, 98), (30, 130), (1, 154)),
-                through((1, 154), (20, 196), (62, 204), (96, 176), (84, 130), (46, 94)),
-            )
         leaf = scene.cloth(
             mirrored(half, n),
-            look.cloth,
             f"collar {n}",
             puff=9,
-            shadow=LEAF,
+            shadow=_LEAF,
             angle=n * 0.4,
             tone=1.12,
             ground=True,
             crease=0.6,
         )
-        inner = half * 0.92 + ((4.0, 12.0) if design["collar"] == "round" else (3.0, 10.0))
         scene.stitch(mirrored(inner, n), within=leaf)
 
 
-def _chest(scene: Scene, look: Look, design: Design) -> None:
-    value = design["chest"]
+def _chest(scene: Scene) -> None:
+    value = scene.design["chest"]
     if value == "storm flap":
-        colour, make = button_colour(look)
         flap = joined(
-            points((66, 116)),
-            points((116, 138)),
+            points((66, 116), (116, 138)),
             through((118, 170), (120, 222), (126, 256)),
             through((126, 262), (104, 288), (66, 292)),
             through((66, 292), (62, 240), (66, 116)),
         )
-        piece = scene.cloth(flap, look.cloth, "storm flap", puff=7, shadow=Shadow(1, 5, 4, 0.6), tone=1.08)
+        piece = scene.cloth(flap, "storm flap", puff=7, shadow=Shadow(1, 5, 4, 0.6), tone=1.08)
         scene.stitch(through((120, 258), (100, 280), (70, 285)), within=piece)
-        scene.button(82, 272, 9, colour, make)
+        scene.button(82, 272, 9)
     elif value == "welt":
-        welt_pocket(scene, look, 92, 284, 58, 20, lean=-0.14)
+        welt_pocket(scene, 92, 284, 58, 20, lean=-0.14)
 
 
-def _belt(scene: Scene, look: Look, design: Design, jacket: Jacket) -> None:
-    value = design["belt"]
+def _coat_belt(scene: Scene, x: float, y: float) -> None:
+    look, value = scene.look, scene.design["belt"]
     if value == "none":
         return
-    x, y = jacket.waist[0] + 2, jacket.waist[1] + 34
     line = through((-x, y - 3), (0, y + 6), (x, y - 3))
     if value == "tied":
-        belt(scene, line, 30, look.cloth, buckle=None)
-        bow(scene, -8, y + 6, 52, look.cloth, tails=1.0)
-    else:
-        belt(scene, line, 32, Material(look.trim, "satin") if value == "contrast" else look.cloth)
-        for n in (-1, 1):
-            scene.cloth(
-                mirrored(points((92, y - 22), (101, y - 22), (101, y + 24), (92, y + 24)), n),
-                look.cloth,
-                "loop",
-                puff=3,
-                shadow=Shadow(1, 2, 2, 0.5),
-                tone=1.08,
-            )
+        belt(scene, line, 30, look.cloth, buckle=False)
+        bow(scene, -8, y + 6, 52, look.cloth)
+        return
+    belt(scene, line, 32, look.contrast("satin") if value == "contrast" else look.cloth)
+    for n in (-1, 1):
+        loop = mirrored(rectangle(92, y - 22, 101, y + 24), n)
+        scene.cloth(loop, "loop", puff=3, shadow=Shadow(1, 2, 2, 0.5), tone=1.08)

@@ -1,4 +1,4 @@
-"""What garments share: folds, sleeves, hems and waistbands."""
+"""What garments share: folds, sleeves and waistbands."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import math
 
 import numpy as np
 
-from .cloth import Cloth, Fold, Material, Shadow
-from .geometry import Panel, Point, Points, circle, joined, mirrored, moved, points, ribbon, through
-from .look import Look
-from .motifs import neck_label
-from .patterns import COLOURS
+from .geometry import Panel, Point, Points, circle, joined, mirrored, moved, points, through
+from .layers import Cloth, Fold, Shadow
 from .rng import uniform
 from .scene import Scene
-from .trims import fringe, lace, ruffle
+from .trims import neck_label
 
 
 def radiating(
@@ -24,10 +21,16 @@ def radiating(
     count: int,
     length: float,
     *name: object,
+    side: int = 1,
     width: float = 13.0,
     height: float = 3.4,
 ) -> list[Fold]:
-    """Returns folds that run from a point outwards, between two headings in degrees (0 right, 90 down)."""
+    """Returns folds that run from a point outwards, between two headings in degrees (0 right, 90 down).
+
+    Point and headings are given for the right of the picture, and mirrored where `side` is -1.
+    """
+    if side < 0:
+        x, start, stop = -x, 180 - stop, 180 - start
     made = []
     for n in range(count):
         turn = math.radians(start + (stop - start) * (n + uniform(0.2, 0.8, *name, n, "turn")) / count)
@@ -40,8 +43,8 @@ def radiating(
             np.array([x, y]) + heading * (begin + reach * k) + beside * sag * math.sin(math.pi * k) for k in (0, 0.5, 1)
         ]
         rise = height * uniform(0.7, 1.25, *name, n, "rise") * (1 if n % 2 else -0.9)
-        line = through(*((float(a), float(b)) for a, b in spots))
-        made.append(Fold(line, width * uniform(0.8, 1.4, *name, n, "width"), rise, 3 if n % 2 else 4))
+        broad = width * uniform(0.8, 1.4, *name, n, "width")
+        made.append(Fold(through(*spots), broad, rise, 3 if n % 2 else 4))
     return made
 
 
@@ -65,30 +68,22 @@ def falling(
         spots = [panel.at(s + drift * k, first + (min(last, 1.0) - first) * k) for k in (0, 0.33, 0.66, 1)]
         broad = width * uniform(0.8, 1.35, *name, n, "width")
         rise = height * uniform(0.65, 1.2, *name, n, "rise")
+        aside = [(x + broad * 0.75, y + 6) for x, y in spots]
         made.append(Fold(through(*spots), broad, rise, soft))
-        aside = points(*((px + broad * 0.75, py + 6) for px, py in spots[::1]))
-        made.append(
-            Fold(through(*((float(a), float(b)) for a, b in aside)), broad * 0.62, -0.8 * rise, max(soft - 1, 3))
-        )
+        made.append(Fold(through(*aside), broad * 0.62, -0.8 * rise, max(soft - 1, 3)))
     return made
 
 
-def bending(
-    panel: Panel, t: float, count: int, *name: object, side: float = 1.0, width: float = 12.0, height: float = 3.6
-) -> list[Fold]:
+def bending(panel: Panel, t: float, count: int, *name: object, height: float) -> list[Fold]:
     """Returns the creases inside a bend (elbow, knee) about t, from the edge s = 1 inwards."""
     made = []
     for n in range(count):
         at = t + 0.05 * (n - (count - 1) / 2) + uniform(-0.012, 0.012, *name, n, "at")
         reach = uniform(0.35, 0.75, *name, n, "reach")
         slant = uniform(-0.03, 0.05, *name, n, "slant")
-        spots = [
-            panel.at(1.0 - 0.04 * n, at),
-            panel.at(1 - reach * 0.5, at + slant * 0.3),
-            panel.at(1 - reach, at - slant),
-        ]
-        rise = height * uniform(0.7, 1.2, *name, n, "rise") * (1 if n % 2 else -1) * side
-        made.append(Fold(through(*spots), width, rise, 3))
+        places = ((1.0 - 0.04 * n, at), (1 - reach * 0.5, at + slant * 0.3), (1 - reach, at - slant))
+        rise = height * uniform(0.7, 1.2, *name, n, "rise") * (1 if n % 2 else -1)
+        made.append(Fold(through(*(panel.at(s, t) for s, t in places)), 12.0, rise, 3))
     return made
 
 
@@ -96,6 +91,7 @@ class Sleeve:
     """One sleeve, addressed by t from the armhole (0) to the end of its panel (1).
 
     Args:
+        scene: Where it is drawn.
         side: 1 for the right of the picture, -1 for the left.
         shoulder, armpit: Ends of the armhole, given for the right of the picture.
         lean: How far the arm is spread, in degrees from hanging straight down.
@@ -106,6 +102,7 @@ class Sleeve:
 
     def __init__(
         self,
+        scene: Scene,
         side: int,
         shoulder: Point,
         armpit: Point,
@@ -113,7 +110,7 @@ class Sleeve:
         lean: float,
         reach: float,
         end: float,
-        bow: float = 6.0,
+        bow: float,
     ) -> None:
         turn = math.radians(lean)
         ahead, inward = (math.sin(turn), math.cos(turn)), (-math.cos(turn), math.sin(turn))
@@ -130,44 +127,26 @@ class Sleeve:
         # The inner edge starts under the body, level with the shoulder, so that lines across the sleeve are square.
         under = points((min(sx, armpit[0]) - 30, sy + 22), (armpit[0] - 32, armpit[1] - 16))
         inner = joined(under, through(armpit, middle, last))
-        self.side = side
+        self.scene, self.side = scene, side
         self.panel = Panel(mirrored(outer, side), mirrored(inner, side))
-        self.root = mirrored(points((sx - 26, sy + 8)), side)
-        self.armpit = mirrored(points(armpit), side)[0]
         self.lean = self.panel.lean(0.7)
+        self._root = mirrored(points((sx - 26, sy + 8)), side)
+        self._armpit = (float(side * armpit[0]), armpit[1])
 
-    def outline(self, length: float, bulge: float = 3.0) -> Points:
-        """Returns the outline down to t = length, rooted under the body."""
-        return joined(
-            self.panel.along(0, 0, length), self.line(length, bulge), self.panel.along(1, 0, length)[::-1], self.root
-        )
-
-    def lay(
-        self,
-        scene: Scene,
-        look: Look,
-        length: float,
-        *,
-        longest: float,
-        bulge: float = 3.0,
-        strength: float = 1.0,
-        origin: Point | None = None,
-        puff: int = 8,
-    ) -> Cloth:
+    def lay(self, length: float, *, longest: float, bulge: float = 3.0, strength: float = 1.0, puff: int = 8) -> Cloth:
         """Lays the sleeve down to t = length and returns it; its folds are made for the `longest` it may be."""
-        name = (look.name, "sleeve", self.side)
-        ax, ay = (float(v) for v in self.armpit)
+        name = (self.scene.look.name, "sleeve", self.side)
         toward = 65 if self.side > 0 else 115
-        folds: list[Fold] = radiating(ax, ay, toward - 50, toward + 20, 4, 80, *name, height=3.2 * strength)
+        folds = radiating(*self._armpit, toward - 50, toward + 20, 4, 80, *name, height=3.2 * strength)
         folds += falling(self.panel, 2, 0.12, longest, *name, width=16, height=2.4 * strength)
         if longest > 0.7:
             folds += bending(self.panel, 0.47, 4, *name, height=3.2 * strength)
-        return scene.cloth(
-            self.outline(length, bulge),
-            look.cloth,
+        outer, inner = self.panel.along(0, 0, length), self.panel.along(1, 0, length)
+        return self.scene.cloth(
+            joined(outer, self.line(length, bulge), inner[::-1], self._root),
             f"sleeve {self.side}",
             angle=self.lean,
-            origin=origin or self.panel.at(0.5, 0),
+            origin=self.panel.at(0.5, 0),
             folds=folds,
             puff=puff,
             ground=True,
@@ -181,40 +160,24 @@ class Sleeve:
         """Returns the outline of a band round the sleeve, a little wider than the sleeve."""
         return self.panel.section(start, stop, bulge=(3.0, 3.0), spread=0.10)
 
-    def stripe(self, s: float, width: float, start: float, stop: float) -> Points:
-        """Returns the outline of a stripe down the sleeve."""
-        return ribbon(self.panel.along(s, start, stop), width)
-
-    def elbow_patch(self, scene: Scene, look: Look, piece: Cloth, *, length: float, t: float) -> None:
-        """Sews an oval patch on at t of a sleeve that ends at `length`."""
+    def elbow_patch(self, piece: Cloth, t: float) -> None:
+        """Sews an oval patch on at t of the sleeve laid as `piece`."""
         x, y = self.panel.at(0.45, t)
-        scene.cloth(
+        self.scene.cloth(
             circle(x, y, 21, squash=1.7),
-            look.contrast("corduroy"),
             "elbow",
+            self.scene.look.contrast("corduroy"),
             puff=3,
             shadow=Shadow(1, 2, 2, 0.42),
-            within=self.outline(length),
+            within=piece,
             angle=self.lean,
         )
-        scene.stitch(circle(x, y, 17, squash=1.8, count=49), look.base, within=piece)
+        self.scene.stitch(circle(x, y, 17, squash=1.8, count=49), self.scene.look.base, within=piece)
 
-    def cuff(
-        self,
-        scene: Scene,
-        look: Look,
-        start: float,
-        stop: float,
-        *,
-        name: str,
-        spread: float = 0.05,
-        bulge: float = 3.0,
-    ) -> Cloth:
+    def cuff(self, start: float, stop: float, *, name: str, spread: float, bulge: float = 3.0) -> Cloth:
         """Returns a separate cuff laid over the sleeve's end."""
-        outline = self.panel.section(start, stop, bulge=(bulge, bulge), spread=spread)
-        return scene.cloth(
-            outline,
-            look.cloth,
+        return self.scene.cloth(
+            self.panel.section(start, stop, bulge=(bulge, bulge), spread=spread),
             f"{name} {self.side}",
             angle=self.lean,
             origin=self.panel.at(0.5, start),
@@ -225,50 +188,18 @@ class Sleeve:
         )
 
 
-def wavy(look: Look, half: float, y: float, swing: float) -> Points:
-    """Returns a hem from left to right that sags in the middle and swings with the folds above it."""
-    x = np.linspace(-half, half, 81)
-    turns = look.vary(0.032, 0.046, "hem waves")
-    phase = look.vary(0, 6.28, "hem phase")
-    sag = 12 * (1 - (x / half) ** 2)
-    return np.stack([x, y + sag + swing * np.sin(x * turns * math.pi + phase) * np.cos(x * 0.011)], axis=1)
-
-
-def back_hem(scene: Scene, look: Look, hem: Points, deep: float, tone: float) -> None:
-    """Lays what shows of a skirt's back below the front's hem, `deep` pixels high."""
-    outline = joined(hem * (0.985, 1) + (0, 4), hem[::-1] * (0.9, 1) - (0, deep))
-    scene.cloth(outline, look.cloth, "back hem", tone=tone, puff=3, ground=True)
-
-
-def finish_hem(scene: Scene, look: Look, kind: str, skirt: Cloth, hem: Points) -> None:
-    """Finishes a skirt's hem: `plain`, `border`, `lace`, `ruffle` or `fringe`."""
-    if kind == "border":
-        scene.inlay(skirt, look.contrast(), joined(moved(hem, 0, 12), hem[::-1] - (0, 36)))
-        scene.seam(hem - (0, 36), 0.3, within=skirt)
-    elif kind == "lace":
-        pale = COLOURS["ivory"] if min(look.base) < 200 else look.trim
-        lace(scene, hem * (0.992, 1) - (0, 8), 34, pale)
-    elif kind == "ruffle":
-        ruffle(scene, look, hem * (0.985, 1) - (0, 12), 46, look.cloth, "hem ruffle", wave=5, pitch=22, flare=1.06)
-    elif kind == "fringe":
-        fringe(scene, look, hem - (0, 4), 42, look.trim)
-    if kind in ("plain", "border"):
-        for up in (9, 13):
-            scene.stitch(hem - (0, up), within=skirt)
-
-
-def opening(scene: Scene, look: Look, waist: float, top: float) -> None:
+def opening(scene: Scene, waist: float, top: float) -> None:
     """Lays the inside of the back, which shows above the front, with its label."""
     back = through((-waist, top - 5), (-waist * 0.4, top - 14), (waist * 0.4, top - 14), (waist, top - 5))
     inside = joined(back, points((waist, top + 22), (-waist, top + 22)))
-    scene.cloth(inside, look.plain, "inside", tone=0.55, puff=3, ground=True)
+    scene.cloth(inside, "inside", scene.look.plain(), tone=0.55, puff=3, ground=True)
     neck_label(scene, top - 7, 24, 14)
 
 
 def waistband(
-    scene: Scene, material: Material, waist: float, top: float, high: float, *, gathered: bool
+    scene: Scene, waist: float, top: float, high: float, *, contrast: bool, gathered: bool
 ) -> tuple[Cloth, Points]:
-    """Sews a waistband on, stitched at both edges, and returns it with its upper line."""
+    """Sews a waistband on, in the trim colour if `contrast`, and returns it with its upper line."""
     lower = waist + high * 0.16
     outline = joined(
         through((-waist, top - 5), (0, top + 4), (waist, top - 5)),
@@ -280,16 +211,15 @@ def waistband(
             x = -waist + 6 + k * (2 * waist - 12) / 26
             line = points((x, top - 8), (x * 1.02, top + high + 6))
             folds.append(Fold(line, 6.0, 4.0 if k % 2 else -4.0, 2))
-    cast = Shadow(0, 3, 3, 0.48)
     band = scene.cloth(
         outline,
-        material,
         "waistband",
+        scene.look.contrast() if contrast else None,
         origin=(0, top),
         folds=folds,
         puff=5,
         crease=0.5,
-        shadow=cast,
+        shadow=Shadow(0, 3, 3, 0.48),
         tone=1.04,
         ground=True,
     )
@@ -297,3 +227,9 @@ def waistband(
     for down in (2.0, high - 12):
         scene.stitch(moved(line, 0, down), within=band)
     return band, line
+
+
+def hem_band(scene: Scene, piece: Cloth, line: Points, down: float, up: float) -> None:
+    """Paints a band in the trim colour along a hem, from `down` pixels below the line to `up` above it."""
+    scene.inlay(piece, joined(moved(line, 0, down), moved(line[::-1], 0, -up)))
+    scene.seam(line - (0, up), 0.3, within=piece)

@@ -15,9 +15,8 @@ from fashionedit.images import crop
 from fashionedit.types import Box, Difference, Sample, split_name
 
 from .geometry import HEIGHT, WIDTH, Area, Field
-from .look import Design, Look
 from .rng import number, shuffled, uniform
-from .scene import Studio, unequal
+from .scene import Design, Look, Studio, unequal
 from .wardrobe import GARMENTS, allowed, caption, describe, is_plain, make_look, stage
 
 SMALLEST, LARGEST = 0.0052, 0.195
@@ -112,7 +111,7 @@ class _Search:
     """Looks for three differences of one original, and remembers what each of them changes."""
 
     def __init__(self, look: Look) -> None:
-        self._look, self._design, self._studio = look, dict(look.design), Studio()
+        self._look, self._design, self._studio = look, look.design, Studio()
         self._scene = stage(look, self._design)
         self._canvas = self._studio.canvas(self._scene)
         self._original = photograph(self._canvas)

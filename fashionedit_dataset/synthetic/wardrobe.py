@@ -6,14 +6,11 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from .cloth import FABRICS, Material
 from .dresses import DRESS, SKIRT, draw_dress, draw_skirt
-from .geometry import Frame
 from .jackets import BLAZER, COAT, draw_blazer, draw_coat
-from .look import Design, Look
-from .patterns import PATTERNS, Pattern, palette
+from .materials import FABRICS, PATTERNS, Material, Pattern, palette
 from .rng import choose, shuffled, uniform, weighted
-from .scene import Scene
+from .scene import Design, Look, Scene
 from .tops import SHIRT, TSHIRT, draw_shirt, draw_tshirt
 from .trousers import TROUSERS, draw_trousers
 
@@ -55,7 +52,7 @@ class Garment:
 
     noun: str
     attributes: Mapping[str, Mapping[str, str]]
-    draw: Callable[[Scene, Look, Design], None]
+    draw: Callable[[Scene], None]
     genders: tuple[str, ...]
     fabrics: tuple[str, ...]
     bases: tuple[str, ...]
@@ -219,16 +216,14 @@ def make_look(kind: str, name: str, colourway: int, again: int = 0) -> Look:
         inks = (colours.rgb("second"), colours.rgb("third"), colours.rgb("fourth"))
         pattern = Pattern(figure, inks, round(uniform(0.82, 1.18, name, "scale"), 2), name)
     cloth = Material(colours.rgb("base"), fabric, pattern)
-    design = original_design(kind, drawn)
-    return Look(kind, name, choose(garment.genders, name, "gender"), colours, cloth, tuple(design.items()))
+    return Look(kind, name, choose(garment.genders, name, "gender"), colours, cloth, original_design(kind, drawn))
 
 
 def stage(look: Look, design: Design) -> Scene:
     """Returns the scene of a garment with this design."""
     garment = GARMENTS[look.kind]
-    frame = Frame(256.0, 384.0, look.vary(-0.022, 0.022, "tilt"), look.vary(0.965, 1.03, "size"), garment.drop)
-    scene = Scene(frame, look.palette.backdrop, look.name)
-    garment.draw(scene, look, design)
+    scene = Scene(look, design, garment.drop)
+    garment.draw(scene)
     return scene
 
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from fashionedit.synthetic.look import Look
-from fashionedit.synthetic.patterns import COLOURS, contrast
+from fashionedit.synthetic.materials import COLOURS, contrast
 from fashionedit.synthetic.samples import garment_number, slot
+from fashionedit.synthetic.scene import Look
 from fashionedit.synthetic.wardrobe import (
     GARMENTS,
     allowed,

@@ -1,17 +1,18 @@
-"""Colours that go together, and patterns as functions of the cloth's own coordinates, so that they bend with it."""
+"""What garments are made of: colours that go together, and patterns and weaves in the coordinates of the cloth."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .geometry import Field
-from .rng import choose, shuffled, uniform
+from .geometry import Field, frozen
+from .rng import choose, generator, shuffled, uniform
 
 Colour = tuple[int, int, int]
 """Red, green, blue, 0..255."""
@@ -36,13 +37,9 @@ _TILE = 256
 
 @dataclass(frozen=True)
 class Pattern:
-    """A pattern in its colours.
+    """A pattern, a key of `PATTERNS`, whose name says where its flowers grow.
 
-    Args:
-        kind: A key of `PATTERNS`.
-        colours: Second, third and fourth colour; the first is the cloth's own.
-        scale: 1 for the usual size.
-        name: Where its flowers grow.
+    Its colours are the second, third and fourth of the cloth; the first is the cloth's own.
     """
 
     kind: str
@@ -85,10 +82,8 @@ def dyed(base: Colour, pattern: Pattern | None, u: Field, v: Field) -> Field:
         return _lay(plain, second, 0.9 * lines)
     if pattern.kind == "tartan":
         return _tartan(plain, pattern, u, v)
-    tile = _tile(pattern)
-    scale = 2 / k
-    column, row = (u * scale).astype(np.int32) % (2 * _TILE), (v * scale).astype(np.int32) % (2 * _TILE)
-    ink = tile[row, column].astype(np.float32)
+    column, row = ((axis * (2 / k)).astype(np.int32) % (2 * _TILE) for axis in (u, v))
+    ink = _tile(pattern)[row, column].astype(np.float32)
     return plain + (ink[..., :3] - plain) * (ink[..., 3:] * np.float32(1 / 255))
 
 
@@ -116,72 +111,69 @@ def _tile(pattern: Pattern) -> NDArray[np.uint8]:
         for row in range(-1, _TILE * 2 // step + 1):
             for column in range(-1, _TILE // step + 1):
                 x, y = column * step + (row % 2) * step / 2, row * step / 2
-                draw.ellipse(
-                    [(x - radius) * s, (y - radius) * s, (x + radius) * s, (y + radius) * s],
-                    fill=(*pattern.colours[0], 255),
-                )
+                corners = [(x - radius) * s, (y - radius) * s, (x + radius) * s, (y + radius) * s]
+                draw.ellipse(corners, fill=(*pattern.colours[0], 255))
     else:
         _plant(draw, pattern, s)
-    half = image.reduce(s // 2)
-    return np.asarray(half)
+    return np.asarray(image.reduce(s // 2))
 
 
 def _plant(draw: ImageDraw.ImageDraw, pattern: Pattern, s: int) -> None:
+    """Strews flowers that don't touch, the largest first, so that the tile repeats without a seam."""
     leaf = _between(pattern.colours[2], (70, 110, 70), 0.5)
     sizes = ((21.0, 9), (12.0, 16), (5.5, 34)) if pattern.kind == "bloom" else ((8.5, 26), (5.0, 40))
     grown: list[tuple[float, float, float]] = []
+
+    def touches(x: float, y: float, radius: float) -> bool:
+        half = _TILE / 2
+        return any(
+            math.hypot((x - a + half) % _TILE - half, (y - b + half) % _TILE - half) < (radius + r) * 1.06
+            for a, b, r in grown
+        )
+
     for radius, count in sizes:
+        reach, left = radius * 1.6, count
         for attempt in range(count * 7):
             name = (pattern.name, radius, attempt)
             x, y = uniform(0, _TILE, *name, "x"), uniform(0, _TILE, *name, "y")
-            if any(
-                math.hypot((x - a + _TILE / 2) % _TILE - _TILE / 2, (y - b + _TILE / 2) % _TILE - _TILE / 2)
-                < (radius + r) * 1.06
-                for a, b, r in grown
-            ):
+            if touches(x, y, radius):
                 continue
             grown.append((x, y, radius))
-            colour = choose(pattern.colours[:2], *name, "colour")
-            turn = uniform(0, 6.28, *name, "turn")
-            reach = radius * 1.6
-            for ox in (-_TILE, 0, _TILE):
-                for oy in (-_TILE, 0, _TILE):
-                    if -reach < x + ox < _TILE + reach and -reach < y + oy < _TILE + reach:
-                        _flower(draw, (x + ox) * s, (y + oy) * s, radius * s, turn, colour, leaf, radius > 5.2)
-            if sum(1 for _, _, r in grown if r == radius) >= count:
+            colour, turn = choose(pattern.colours[:2], *name, "colour"), uniform(0, 6.28, *name, "turn")
+            for ox, oy in product((x - _TILE, x, x + _TILE), (y - _TILE, y, y + _TILE)):
+                if -reach < ox < _TILE + reach and -reach < oy < _TILE + reach:
+                    _flower(draw, ox * s, oy * s, radius * s, turn, colour, leaf, radius > 5.2)
+            left -= 1
+            if not left:
                 break
 
 
 def _flower(
     draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float, colour: Colour, leaf: Colour, open_: bool
 ) -> None:
+    def petal(toward: float, length: float, width: float, tint: Colour) -> None:
+        outline: list[float] = []
+        for step in range(16):
+            angle = step * math.pi / 8
+            along = radius * length / 2 * (1 + math.cos(angle))
+            beside = radius * width / 2 * math.sin(angle) * (1 + 0.25 * math.cos(angle))
+            outline += [
+                x + along * math.cos(toward) - beside * math.sin(toward),
+                y + along * math.sin(toward) + beside * math.cos(toward),
+            ]
+        draw.polygon(outline, fill=(*tint, 255))
+
     for side in (0.6, 2.9):
-        _petal(draw, x, y, turn + side, radius * 1.45, radius * 0.5, leaf)
+        petal(turn + side, 1.45, 0.5, leaf)
     if not open_:
-        for petal in range(3):
-            _petal(draw, x, y, turn + petal * 0.7, radius * 1.1, radius * 0.6, colour)
+        for n in range(3):
+            petal(turn + n * 0.7, 1.1, 0.6, colour)
         return
-    for petal in range(5):
-        shade = _between(colour, (255, 255, 255), 0.05 * petal)
-        _petal(draw, x, y, turn + petal * 1.2566, radius * 1.02, radius * 0.86, shade)
-    for petal in range(5):
-        _petal(draw, x, y, turn + petal * 1.2566, radius * 0.6, radius * 0.16, _between(colour, (40, 20, 30), 0.3))
+    for n in range(5):
+        petal(turn + n * 1.2566, 1.02, 0.86, _between(colour, (255, 255, 255), 0.05 * n))
+    for n in range(5):
+        petal(turn + n * 1.2566, 0.6, 0.16, _between(colour, (40, 20, 30), 0.3))
     draw.ellipse([x - radius * 0.22, y - radius * 0.22, x + radius * 0.22, y + radius * 0.22], fill=(236, 196, 92, 255))
-
-
-def _petal(
-    draw: ImageDraw.ImageDraw, x: float, y: float, turn: float, length: float, width: float, colour: Colour
-) -> None:
-    outline: list[float] = []
-    for step in range(16):
-        angle = step * math.pi / 8
-        along = length / 2 * (1 + math.cos(angle))
-        beside = width / 2 * math.sin(angle) * (1 + 0.25 * math.cos(angle))
-        outline += [
-            x + along * math.cos(turn) - beside * math.sin(turn),
-            y + along * math.sin(turn) + beside * math.cos(turn),
-        ]
-    draw.polygon(outline, fill=(*colour, 255))
 
 
 def _between(one: Colour, two: Colour, share: float) -> Colour:
@@ -241,32 +233,13 @@ _COMPANIONS: dict[str, tuple[str, ...]] = {
     "ice": ("navy", "cobalt", "raspberry", "forest"),
 }
 
-_BACKDROPS_FOR_LIGHT: tuple[Colour, ...] = (
-    (206, 200, 190),
-    (188, 198, 204),
-    (214, 196, 184),
-    (196, 202, 188),
-    (200, 192, 204),
-)
-_BACKDROPS_FOR_DARK: tuple[Colour, ...] = (
-    (241, 239, 234),
-    (232, 236, 238),
-    (240, 232, 222),
-    (234, 237, 228),
-    (238, 230, 230),
-)
+_LIGHT_BACKDROPS = ((241, 239, 234), (232, 236, 238), (240, 232, 222), (234, 237, 228), (238, 230, 230))
+_DARK_BACKDROPS = ((206, 200, 190), (188, 198, 204), (214, 196, 184), (196, 202, 188), (200, 192, 204))
 
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of one garment, by name.
-
-    Args:
-        base: The cloth.
-        second, third, fourth: What its pattern is made of.
-        trim: Details that stand out from the cloth.
-        backdrop: What it lies on.
-    """
+    """The colours of one garment by name: cloth, pattern, details that stand out, and what it lies on."""
 
     base: str
     second: str
@@ -295,10 +268,117 @@ def palette(bases: tuple[str, ...], *name: object) -> Palette:
     base = choose(bases, *name, "base")
     friends = shuffled(_COMPANIONS[base], *name, "friends")
     clear = [friend for friend in friends if contrast(COLOURS[base], COLOURS[friend]) > 62] or friends
-    second = clear[0]
-    third = clear[1 % len(clear)]
-    fourth = clear[2 % len(clear)]
-    trim = max(clear, key=lambda friend: (friend == clear[0], contrast(COLOURS[base], COLOURS[friend])))
-    light = brightness(COLOURS[base]) > 178
-    backdrop = choose(_BACKDROPS_FOR_LIGHT if light else _BACKDROPS_FOR_DARK, *name, "backdrop")
-    return Palette(base, second, third, fourth, trim, backdrop)
+    second, third, fourth = (clear[n % len(clear)] for n in range(3))
+    backdrop = choose(_DARK_BACKDROPS if brightness(COLOURS[base]) > 178 else _LIGHT_BACKDROPS, *name, "backdrop")
+    return Palette(base, second, third, fourth, trim=second, backdrop=backdrop)
+
+
+_PERIOD = 192
+"""Side of the repeating square of every weave, in pixels of cloth."""
+
+_FINE = 2
+"""Samples of the weave per pixel of cloth and axis."""
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """What a fabric does to light, and how a caption calls it.
+
+    It creases by some pixels of relief, its edges are `loft` times as thick as usual, and it shines by 0..1.
+    """
+
+    word: str
+    crease: float
+    loft: float
+    gloss: float
+
+
+FABRICS = {
+    "jersey": Fabric("cotton", 1.5, 1.0, 0.0),
+    "rib": Fabric("knitted", 0.6, 1.2, 0.0),
+    "knit": Fabric("knitted", 1.0, 1.5, 0.0),
+    "pique": Fabric("cotton", 1.2, 1.0, 0.0),
+    "poplin": Fabric("cotton", 1.9, 0.8, 0.04),
+    "oxford": Fabric("cotton", 1.7, 0.9, 0.0),
+    "linen": Fabric("linen", 2.6, 0.8, 0.0),
+    "twill": Fabric("cotton", 1.4, 1.0, 0.02),
+    "denim": Fabric("denim", 1.5, 1.2, 0.0),
+    "wool": Fabric("wool", 0.9, 1.2, 0.0),
+    "herringbone": Fabric("wool", 0.9, 1.2, 0.0),
+    "boucle": Fabric("wool", 0.7, 1.6, 0.0),
+    "shearling": Fabric("furry", 0.4, 2.0, 0.0),
+    "corduroy": Fabric("corduroy", 1.0, 1.2, 0.05),
+    "satin": Fabric("satin", 2.2, 0.8, 1.0),
+    "chiffon": Fabric("chiffon", 2.2, 0.6, 0.2),
+}
+
+
+def _streaks(grain: Field, across: int, down: int, length: int) -> Field:
+    total = np.zeros_like(grain)
+    for step in range(length):
+        total += np.roll(grain, (step * down, step * across), (0, 1))
+    total /= np.float32(math.sqrt(length))
+    return total
+
+
+@cache
+def weave(name: str) -> Field:
+    """Returns one repeat of the fabric's brightness, about 0 ± 0.05, two samples per pixel: shape (384, 384)."""
+    side = _PERIOD * _FINE
+    grain = generator("weave", name).standard_normal((side, side)).astype(np.float32)
+    y, x = (axis.astype(np.float32) / _FINE for axis in np.mgrid[0:side, 0:side])
+    wave = 2 * math.pi
+    soft = (grain + np.roll(grain, 1, 0) + np.roll(grain, 1, 1) + np.roll(grain, (1, 1), (0, 1))) / 2
+    if name == "jersey":
+        made = 0.016 * np.sin(x * wave / 3) + 0.012 * _streaks(grain, 0, 1, 8) + 0.010 * soft
+    elif name == "rib":
+        made = 0.085 * np.sin(x * wave / 4.8) + 0.010 * _streaks(grain, 0, 1, 6)
+    elif name == "knit":
+        column = np.abs(((x / 8) % 1) - 0.5)
+        made = 0.10 * np.sin((y + column * 9) * wave / 6) * np.sin(column * wave) + 0.05 * (column - 0.25)
+        made = made + 0.02 * soft
+    elif name == "pique":
+        made = 0.040 * np.sin(x * wave / 4) * np.sin(y * wave / 4) + 0.012 * soft
+    elif name == "poplin":
+        made = 0.010 * _streaks(grain, 1, 0, 6) + 0.010 * _streaks(grain, 0, 1, 6)
+    elif name == "oxford":
+        made = 0.030 * np.sign(np.sin(x * wave / 3) * np.sin(y * wave / 3)) + 0.016 * soft
+    elif name == "linen":
+        made = 0.034 * _streaks(grain, 1, 0, 34) + 0.034 * _streaks(np.roll(grain, 77, 1), 0, 1, 34) + 0.010 * soft
+    elif name == "twill":
+        made = 0.026 * np.sin((x + y) * wave / 4) + 0.018 * _streaks(grain, 1, -1, 8)
+    elif name == "denim":
+        made = 0.045 * np.sin((x * 2 + y) * wave / 5) + 0.024 * _streaks(grain, 0, 1, 14) + 0.030 * soft
+    elif name == "wool":
+        made = 0.034 * soft + 0.020 * _streaks(np.roll(grain, 31, 0), 1, 1, 5)
+    elif name == "herringbone":
+        turn = np.where((x / 12) % 2 < 1, x, -x)
+        made = 0.075 * np.sin((turn + y) * wave / 4) + 0.022 * soft
+    elif name == "boucle":
+        knots = _streaks(_streaks(grain, 1, 0, 6), 0, 1, 6)
+        made = 0.060 * np.sin(knots * 2.2) + 0.030 * soft
+    elif name == "shearling":
+        curls = _streaks(_streaks(grain, 1, 0, 10), 0, 1, 10)
+        made = 0.120 * np.sin(curls * 2.0) + 0.030 * soft
+    elif name == "corduroy":
+        made = 0.095 * np.sin(x * wave / 6) + 0.020 * _streaks(grain, 0, 1, 8)
+    elif name == "satin":
+        made = 0.008 * _streaks(grain, 1, 0, 12)
+    else:
+        made = 0.014 * _streaks(grain, 1, 0, 3) + 0.014 * _streaks(grain, 0, 1, 3)
+    return frozen(made.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Material:
+    """Cloth before it is cut."""
+
+    colour: Colour
+    fabric: str
+    pattern: Pattern | None = None
+
+    def texture(self, u: Field, v: Field) -> Field:
+        """Returns how much brighter its weave makes it at (u across, v down) in pixels of cloth, about 0 ± 0.05."""
+        side = _PERIOD * _FINE
+        made: Field = weave(self.fabric)[(v * _FINE).astype(np.int32) % side, (u * _FINE).astype(np.int32) % side]
+        return made

@@ -1,119 +1,16 @@
-"""Fabrics, and a piece of one as light sees it: a height field of edges, folds and creases, lit from the upper left."""
+"""What a picture is made of: pieces of cloth lit from the upper left, ink, and buttons, each painted as one tile."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .geometry import HEIGHT, WIDTH, Area, Field, Point, Points, blurred, broad, coverage, lens, noise, strokes, window
-from .patterns import Colour, Pattern, dyed
-from .rng import generator
-
-PERIOD = 192
-"""Side of the repeating square of every weave, in pixels of cloth."""
-
-FINE = 2
-"""Samples of the weave per pixel of cloth and axis."""
-
-
-@dataclass(frozen=True)
-class Fabric:
-    """What a fabric does to light.
-
-    Args:
-        word: How a caption calls it.
-        crease: How sharply it wrinkles, in pixels of relief.
-        loft: How thick and round its edges are, as a factor.
-        gloss: How much it shines, 0..1.
-    """
-
-    word: str
-    crease: float
-    loft: float
-    gloss: float
-
-
-FABRICS = {
-    "jersey": Fabric("cotton", 1.5, 1.0, 0.0),
-    "rib": Fabric("knitted", 0.6, 1.2, 0.0),
-    "knit": Fabric("knitted", 1.0, 1.5, 0.0),
-    "pique": Fabric("cotton", 1.2, 1.0, 0.0),
-    "poplin": Fabric("cotton", 1.9, 0.8, 0.04),
-    "oxford": Fabric("cotton", 1.7, 0.9, 0.0),
-    "linen": Fabric("linen", 2.6, 0.8, 0.0),
-    "twill": Fabric("cotton", 1.4, 1.0, 0.02),
-    "denim": Fabric("denim", 1.5, 1.2, 0.0),
-    "wool": Fabric("wool", 0.9, 1.2, 0.0),
-    "herringbone": Fabric("wool", 0.9, 1.2, 0.0),
-    "boucle": Fabric("wool", 0.7, 1.6, 0.0),
-    "shearling": Fabric("furry", 0.4, 2.0, 0.0),
-    "corduroy": Fabric("corduroy", 1.0, 1.2, 0.05),
-    "satin": Fabric("satin", 2.2, 0.8, 1.0),
-    "chiffon": Fabric("chiffon", 2.2, 0.6, 0.2),
-}
-
-
-def _streaks(grain: Field, across: int, down: int, length: int) -> Field:
-    total = np.zeros_like(grain)
-    for step in range(length):
-        total += np.roll(grain, (step * down, step * across), (0, 1))
-    total /= np.float32(math.sqrt(length))
-    return total
-
-
-@cache
-def weave(name: str) -> Field:
-    """Returns one repeat of the fabric's brightness, about 0 ± 0.05, two samples per pixel: shape (384, 384)."""
-    side = PERIOD * FINE
-    grain = generator("weave", name).standard_normal((side, side)).astype(np.float32)
-    y, x = (axis.astype(np.float32) / FINE for axis in np.mgrid[0:side, 0:side])
-    wave = 2 * math.pi
-    soft = (grain + np.roll(grain, 1, 0) + np.roll(grain, 1, 1) + np.roll(grain, (1, 1), (0, 1))) / 2
-    if name == "jersey":
-        made = 0.016 * np.sin(x * wave / 3) + 0.012 * _streaks(grain, 0, 1, 8) + 0.010 * soft
-    elif name == "rib":
-        made = 0.085 * np.sin(x * wave / 4.8) + 0.010 * _streaks(grain, 0, 1, 6)
-    elif name == "knit":
-        column = np.abs(((x / 8) % 1) - 0.5)
-        made = 0.10 * np.sin((y + column * 9) * wave / 6) * np.sin(column * wave) + 0.05 * (column - 0.25)
-        made = made + 0.02 * soft
-    elif name == "pique":
-        made = 0.040 * np.sin(x * wave / 4) * np.sin(y * wave / 4) + 0.012 * soft
-    elif name == "poplin":
-        made = 0.010 * _streaks(grain, 1, 0, 6) + 0.010 * _streaks(grain, 0, 1, 6)
-    elif name == "oxford":
-        made = 0.030 * np.sign(np.sin(x * wave / 3) * np.sin(y * wave / 3)) + 0.016 * soft
-    elif name == "linen":
-        made = 0.034 * _streaks(grain, 1, 0, 34) + 0.034 * _streaks(np.roll(grain, 77, 1), 0, 1, 34) + 0.010 * soft
-    elif name == "twill":
-        made = 0.026 * np.sin((x + y) * wave / 4) + 0.018 * _streaks(grain, 1, -1, 8)
-    elif name == "denim":
-        made = 0.045 * np.sin((x * 2 + y) * wave / 5) + 0.024 * _streaks(grain, 0, 1, 14) + 0.030 * soft
-    elif name == "wool":
-        made = 0.034 * soft + 0.020 * _streaks(np.roll(grain, 31, 0), 1, 1, 5)
-    elif name == "herringbone":
-        turn = np.where((x / 12) % 2 < 1, x, -x)
-        made = 0.075 * np.sin((turn + y) * wave / 4) + 0.022 * soft
-    elif name == "boucle":
-        knots = _streaks(_streaks(grain, 1, 0, 6), 0, 1, 6)
-        made = 0.060 * np.sin(knots * 2.2) + 0.030 * soft
-    elif name == "shearling":
-        curls = _streaks(_streaks(grain, 1, 0, 10), 0, 1, 10)
-        made = 0.120 * np.sin(curls * 2.0) + 0.030 * soft
-    elif name == "corduroy":
-        made = 0.095 * np.sin(x * wave / 6) + 0.020 * _streaks(grain, 0, 1, 8)
-    elif name == "satin":
-        made = 0.008 * _streaks(grain, 1, 0, 12)
-    else:
-        made = 0.014 * _streaks(grain, 1, 0, 3) + 0.014 * _streaks(grain, 0, 1, 3)
-    field: Field = made.astype(np.float32)
-    field.setflags(write=False)
-    return field
-
+from .materials import FABRICS, Colour, Material, dyed
 
 LIGHT = (0.55, 0.83)
 """The light's direction over the picture, from the upper left."""
@@ -146,22 +43,22 @@ def identity(value: object) -> object:
         return value.shape, value.tobytes()
     if isinstance(value, tuple):
         return tuple(identity(part) for part in value)
-    if isinstance(value, Fold):
-        return identity((value.line, value.width, value.height, value.soft))
+    if is_dataclass(value):
+        return type(value).__name__, *(identity(getattr(value, field.name)) for field in fields(value))
     return value
 
 
-@dataclass(frozen=True)
-class Material:
-    """Cloth before it is cut."""
+class Layer:
+    """Something painted on the picture."""
 
-    colour: Colour
-    fabric: str
-    pattern: Pattern | None = None
+    @cached_property
+    def key(self) -> object:
+        """What it looks like, hashable."""
+        return identity(self)
 
-    def plain(self, colour: Colour | None = None, fabric: str | None = None) -> Material:
-        """Returns the same without pattern, in another colour or fabric where given."""
-        return Material(colour or self.colour, fabric or self.fabric)
+    def tile(self) -> Tile:
+        """Returns what it does to the picture."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,8 +97,8 @@ class Shadow:
 
 
 @dataclass(frozen=True, eq=False)
-class Cloth:
-    """A piece of cloth, ready to be painted.
+class Cloth(Layer):
+    """A piece of cloth, ready to be painted: a height field of edges, folds and creases.
 
     Args:
         outlines: What is cut out, in pixels of the picture.
@@ -228,15 +125,6 @@ class Cloth:
     shadow: Shadow | None = None
     tone: float = 1.0
     within: tuple[Points, ...] | None = None
-
-    @cached_property
-    def key(self) -> object:
-        """What this piece looks like, hashable."""
-        return identity(tuple(getattr(self, name) for name in self.__dataclass_fields__))
-
-    def inlay(self, material: Material, *within: Points, tone: float = 1.0) -> Cloth:
-        """Returns a part of this piece in another material."""
-        return replace(self, material=material, within=within, shadow=None, tone=tone)
 
     def tile(self) -> Tile:
         """Returns what the piece does to the picture."""
@@ -267,7 +155,9 @@ class Cloth:
         round_ = broad(half, self.puff)[part] * np.float32(1 / (255 * 64))
         bent = self._bent(area, fabric.crease * self.crease)[part]
         height = bent + (2.0 * rim + 0.75 * self.puff * round_) * fabric.loft
-        down, across = _slopes(height)
+        down, across = np.zeros_like(height), np.zeros_like(height)
+        down[1:-1] = (height[2:] - height[:-2]) / 2
+        across[:, 1:-1] = (height[:, 2:] - height[:, :-2]) / 2
         lit = across * LIGHT[0] + down * LIGHT[1]
         shade = np.where(lit > 0, 0.27 * np.tanh(lit * 1.35), 0.56 * np.tanh(lit * 1.15))
         top, left = area[1] + part[0].start, area[0] + part[1].start
@@ -278,10 +168,8 @@ class Cloth:
         u = np.float32(cosine) * x0 + np.float32(sine) * y0 + bent * np.float32(0.6)
         v = np.float32(-sine) * x0 + np.float32(cosine) * y0 + bent * np.float32(0.9)
         colour = dyed(self.material.colour, self.material.pattern, u, v)
-        side = PERIOD * FINE
-        texture = weave(self.material.fabric)[(v * FINE).astype(np.int32) % side, (u * FINE).astype(np.int32) % side]
         fall = 1.035 - 0.055 * (x / WIDTH + y / HEIGHT - 0.35)
-        light = self.tone * fall * (1 + shade + texture - 0.20 * np.clip(1 - rim, 0, 1))
+        light = self.tone * fall * (1 + shade + self.material.texture(u, v) - 0.20 * np.clip(1 - rim, 0, 1))
         glow = np.maximum(shade, 0) * 32
         if fabric.gloss:
             glow = glow + fabric.gloss * 46 * np.exp(-(((lit - 0.30) / 0.22) ** 2))
@@ -293,14 +181,110 @@ class Cloth:
         wide, narrow = noise(58, 88, area, self.name), noise(31, 47, area, self.name)
         bent = crease * (1.1 * wide - 1.5 * np.sqrt(narrow * narrow + np.float32(0.05)))
         for soft in sorted({fold.soft for fold in self.folds}):
-            lines = [(fold.line, fold.height, fold.width) for fold in self.folds if fold.soft == soft]
-            relief = broad(strokes([(lens(line, width), height) for line, height, width in lines], area), soft)
-            bent = bent + relief * np.float32(1 / 256)
+            plans = [(lens(fold.line, fold.width), fold.height) for fold in self.folds if fold.soft == soft]
+            bent = bent + broad(strokes(plans, area), soft) * np.float32(1 / 256)
         return bent.astype(np.float32)
 
 
-def _slopes(height: Field) -> tuple[Field, Field]:
-    down, across = np.zeros_like(height), np.zeros_like(height)
-    down[1:-1] = (height[2:] - height[:-2]) / 2
-    across[:, 1:-1] = (height[:, 2:] - height[:, :-2]) / 2
-    return down, across
+@dataclass(frozen=True, eq=False)
+class Ink(Layer):
+    """Outlines filled with one colour.
+
+    Args:
+        outlines: What is filled, in pixels of the picture.
+        colour: With what.
+        opacity: 0..1.
+        groove: How bright the lower right edge of a pressed-in line is, 0..1.
+        bevel: How round raised ink is, 0 for flat.
+        shadow: What raised ink casts.
+        within: If given, ink outside is cut off.
+        over: If given, the colour of the cloth below, which then shows its folds through the ink.
+    """
+
+    outlines: tuple[Points, ...]
+    colour: Colour
+    opacity: float = 1.0
+    groove: float = 0.0
+    bevel: float = 0.0
+    shadow: Shadow | None = None
+    within: tuple[Points, ...] | None = None
+    over: Colour | None = None
+
+    def tile(self) -> Tile:
+        """Returns what the ink does to the picture."""
+        area = window(self.outlines, 8 if self.shadow is None else max(8, self.shadow.reach))
+        whole = coverage(self.outlines, area)
+        if self.within:
+            whole = (whole.astype(np.uint16) * coverage(self.within, area) // 255).astype(np.uint8)
+        seen = whole.astype(np.float32)[..., None] * np.float32(1 / 255)
+        colour = np.array(self.colour, np.float32)
+        share = seen * np.float32(self.opacity)
+        if self.over is not None:
+            ratio = (colour + 6) / (np.array(self.over, np.float32) + 6)
+            return Tile(area[0], area[1], 1 - share + share * ratio, np.zeros((*whole.shape, 3), np.float32))
+        keep, add = 1 - share, share * colour
+        if self.bevel:
+            down, across = np.gradient(blurred(whole, 1.5) * np.float32(3.0))
+            lit = (across * LIGHT[0] + down * LIGHT[1]) * 2.2
+            light = (self.bevel * np.tanh(lit))[..., None]
+            add = share * np.clip(colour * (1 + light) + np.maximum(light, 0) * 70, 0, 255)
+        if self.shadow is not None:
+            keep = keep * (1 - self.shadow.cast(whole))
+        if self.groove:
+            shine = np.roll(seen, (1, 1), (0, 1)) * (1 - seen) * np.float32(self.groove)
+            keep, add = keep * (1 - shine), add * (1 - shine) + 255 * shine
+        return Tile(area[0], area[1], keep, add)
+
+
+_THREAD: Colour = (60, 50, 45)
+
+
+@dataclass(frozen=True, eq=False)
+class Button(Layer):
+    """A button with its middle at (x, y) of the picture: `horn` and `pearl` have four holes, `metal` is a dome."""
+
+    x: float
+    y: float
+    radius: float
+    colour: Colour
+    make: str
+
+    def tile(self) -> Tile:
+        """Returns what the button does to the picture."""
+        r = np.float32(self.radius)
+        reach = int(self.radius) + 9
+        left, top = math.floor(self.x) - reach, math.floor(self.y) - reach
+        size = 2 * reach + 1
+        y, x = np.mgrid[top : top + size, left : left + size].astype(np.float32)
+        x, y = x - np.float32(self.x - 0.5), y - np.float32(self.y - 0.5)
+        away = np.sqrt(x * x + y * y)
+        seen = np.clip(r - away + 0.5, 0, 1)
+        fallen = np.sqrt((x - 1.8) ** 2 + (y - 2.6) ** 2)
+        keep = (1 - 0.55 * np.clip((r + 2.6 - fallen) / 4.5, 0, 1)) * (1 - seen)
+        slope = -(x * np.float32(LIGHT[0]) + y * np.float32(LIGHT[1])) / r
+        if self.make == "metal":
+            light = 1.02 + 0.34 * slope * (away / r) + 0.22 * np.cos(away * 9 / r) * 0.35
+        else:
+            bowl = np.clip(1 - np.abs(away - 0.70 * r) / 1.3, 0, 1)
+            brim = np.clip(1 - np.abs(away - 0.90 * r) / 1.4, 0, 1)
+            light = 1.0 + 0.16 * slope - 0.34 * slope * bowl - 0.10 * bowl + 0.26 * np.clip(slope, -0.4, 1) * brim
+        if self.make == "horn":
+            light = light + 0.07 * noise(5, 4, (left, top, left + size, top + size), "horn")
+        colour = np.array(self.colour, np.float32) * light[..., None]
+        spot = np.exp(-((x + 0.36 * r) ** 2 + (y + 0.42 * r) ** 2) / (0.30 * r) ** 2)
+        shine = {"horn": 60, "pearl": 46, "metal": 130}[self.make]
+        colour = colour + shine * spot[..., None]
+        if self.make != "metal":
+            colour = self._sewn(colour, x, y, r)
+        return Tile(left, top, keep[..., None], np.clip(colour, 0, 255) * seen[..., None])
+
+    def _sewn(self, colour: Field, x: Field, y: Field, r: np.float32) -> Field:
+        for hx in (-0.25, 0.25):
+            for hy in (-0.25, 0.25):
+                hole = np.clip(0.15 * r - np.sqrt((x - hx * r) ** 2 + (y - hy * r) ** 2) + 0.5, 0, 1)
+                colour = colour * (1 - 0.75 * hole[..., None])
+        for sign in (-1, 1):
+            near = np.clip(0.09 * r + 0.4 - np.abs(x - sign * y) * np.float32(0.7), 0, 1)
+            near = near * (np.maximum(np.abs(x), np.abs(y)) < 0.27 * r)
+            colour = colour + (np.array(_THREAD, np.float32) - colour) * (0.75 * near[..., None])
+        return colour
