@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from . import aliases
 
 if TYPE_CHECKING:
-    from .data import load, open_data
+    from .builder import load
+    from .data import open_data
     from .errors import (
         BudgetSpentError,
         DatasetNotFoundError,
@@ -63,7 +64,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "data": ("load", "open_data"),
+    "builder": ("load",),
+    "data": ("open_data",),
     "eval_harness.evaluation": ("Evaluation", "evaluate"),
     "folder": ("FashionEditFolder", "open_folder", "write_folder"),
     "types": ("Box", "Difference", "Sample"),

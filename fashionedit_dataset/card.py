@@ -104,7 +104,7 @@ they come from; read those before you pass this folder on."""
 
 @dataclass(frozen=True, slots=True)
 class SplitSize:
-    """How large a split is: rows, and bytes of images."""
+    """Rows, and bytes of images."""
 
     rows: int
     image_bytes: int
@@ -123,15 +123,7 @@ def card_text(
 ) -> str:
     """Returns the card: YAML with the data files and the columns, then a page for people.
 
-    Args:
-        name: The title.
-        splits: What there is, by the name of the split.
-        licence: The Hub's short name of a licence, such as `apache-2.0`; none is claimed by default.
-        licence_note: What people should read about it.
-        renderer: What drew the pictures of a control set.
-        control_set: Whether they were drawn.
-        form: Whether the photographs are in it.
-        sections: Further parts before the licence: heading and text, in Markdown.
+    Arguments are those of `write_folder`; line breaks in `name` become spaces.
     """
     import yaml
 
@@ -210,11 +202,7 @@ def data_files(card: str | None, names: Iterable[str], *, place: str) -> dict[st
 
 
 def read_card(folder: Path) -> str | None:
-    """Returns the text of a folder's card; None where it has none.
-
-    Raises:
-        InvalidDataError: It is no regular file, leads out of the folder, or is too large.
-    """
+    """Returns the text of a folder's card; None where it has none."""
     try:
         return read_regular(folder / CARD_FILE, _MOST_BYTES, folder=folder).decode("utf-8", "replace")
     except (FileNotFoundError, NotADirectoryError):

@@ -1,26 +1,25 @@
-"""Opening data by name: what a user names, where it comes from, as samples or as a `datasets.Dataset`."""
+"""Opening data by name: what a user names, and where it comes from."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .card import CARD_FILE, data_files, read_card
 from .errors import DatasetNotFoundError, InvalidDataError
+from .files import write_atomically
 from .folder import FashionEditFolder, open_folder, split_files
 from .manifest import MANIFEST_FILE
-from .paths import registered_folder
+from .paths import settings_file
 from .photo_index import PhotoIndex, holds_photographs
 from .synthetic.rendering import Progress, renderer_key, synthetic_folder
 from .types import split_names
-
-if TYPE_CHECKING:
-    import datasets
 
 
 def open_data(
@@ -53,14 +52,10 @@ def open_data(
 
 
 def find_folder(spec: str | Path | None) -> Path:
-    """Returns the FashionEdit folder that `spec` names, fetched or filled in where that is needed; nothing is rendered.
-
-    Args:
-        spec: As for `open_data`, but for the synthetic set.
+    """Returns the FashionEdit folder that `spec` names, fetched or filled in where that is needed.
 
     Raises:
-        DatasetNotFoundError: No place that was looked at holds the data.
-        InvalidDataError: It is the synthetic set, or a file is not what it must be.
+        InvalidDataError: `spec` names the synthetic set, for which `open_data` is.
     """
     source = find_source(spec)
     if isinstance(source, SyntheticSet):
@@ -68,64 +63,8 @@ def find_folder(spec: str | Path | None) -> Path:
     return source.folder()
 
 
-def load(
-    spec: str | Path | None = None,
-    *,
-    split: str | None = None,
-    streaming: bool = False,
-    num_proc: int | None = None,
-    cache_dir: str | Path | None = None,
-    token: str | bool | None = None,
-    **options: Any,
-) -> datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | datasets.IterableDatasetDict:
-    """Returns what `load_dataset("fashionedit", ...)` does, without relying on that name being known to `datasets`.
-
-    Args:
-        spec: As for `open_data`; the full set by default.
-        split: `train`, `validation` (`val`), or any of `datasets`' slices; a dictionary of all splits by default.
-        streaming: Read rows as they are needed instead of preparing a copy in the cache of `datasets`.
-        num_proc: Processes that prepare that copy.
-        cache_dir: Where it is, instead of the usual place.
-        token: For the Hub.
-        options: `samples=` and `seed=` of the synthetic set, `revision=` of a Hub repository.
-
-    Raises:
-        DatasetNotFoundError: No place that was looked at holds the data.
-        InvalidDataError: A file or an option is not what it must be.
-    """
-    from .builder import CODE_HASH, FashionEdit
-
-    source = find_source(spec)
-    where: dict[str, Any] = {}
-    if isinstance(source, SyntheticSet):
-        where = {"config_name": "synthetic", "samples": source.samples}
-    elif spec is not None:
-        where = {"data_dir": str(spec)}
-    builder = FashionEdit(
-        dataset_name="fashionedit",
-        hash=CODE_HASH,
-        cache_dir=str(cache_dir) if cache_dir is not None else None,
-        token=token,
-        **{**where, **options},
-    )
-    wanted = _split_for_datasets(split)
-    if streaming:
-        return builder.as_streaming_dataset(split=wanted)
-    builder.download_and_prepare(num_proc=num_proc)
-    return builder.as_dataset(split=wanted)
-
-
-def _split_for_datasets(split: str | None) -> str | None:
-    """Puts `validation` for `val`, slices kept: `val[:10]+train` is `validation[:10]+train`."""
-    if split is None:
-        return None
-    parts = [part.strip() for part in split.split("+")]
-    return "+".join("validation" + part[3:] if part == "val" or part.startswith("val[") else part for part in parts)
-
-
 DEFAULT_SAMPLES = 24
 _REPOSITORY = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*?)(?:@([^@\s]+))?")
-_SYNTHETIC = re.compile(r"synthetic(?::(.*))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,25 +107,20 @@ class SyntheticSet:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A dataset repository on the Hugging Face Hub."""
+    """A dataset repository on the Hugging Face Hub.
+
+    Its methods raise DatasetNotFoundError where it does not exist, is closed to us, or can't be reached.
+    """
 
     id: str
     revision: str | None = None
 
     def fingerprint(self, token: str | bool | None = None) -> str:
-        """Returns the commit that the revision stands for; the one fetched last where the Hub can't be reached.
-
-        Raises:
-            DatasetNotFoundError: The repository does not exist, is closed to us, or can't be reached.
-        """
+        """Returns the commit that the revision stands for; the one fetched last where the Hub can't be reached."""
         return self._fetch(token, [CARD_FILE]).name
 
     def folder(self, token: str | bool | None = None) -> Path:
-        """Returns the folder with the repository's files in the Hub's own cache, fetched where they are not there yet.
-
-        Raises:
-            DatasetNotFoundError: The repository does not exist, is closed to us, or can't be reached.
-        """
+        """Returns the folder with the repository's files in the Hub's own cache, fetched where they are missing."""
         return self._fetch(token, ["data/*.parquet", CARD_FILE, MANIFEST_FILE, "eval.yaml"])
 
     def _fetch(self, token: str | bool | None, patterns: list[str]) -> Path:
@@ -203,11 +137,7 @@ class Repository:
             raise self._not_found(error) from error
 
     def remote_files(self, commit: str, token: str | bool | None = None) -> dict[str, list[str]]:
-        """Returns the Parquet files of each split, as paths for `HfFileSystem`.
-
-        Raises:
-            DatasetNotFoundError: The repository can't be reached, or holds no FashionEdit files.
-        """
+        """Returns the Parquet files of each split, as paths for `HfFileSystem`."""
         from huggingface_hub import HfApi
 
         text = read_card(self._fetch(token, [CARD_FILE]))
@@ -241,12 +171,7 @@ class HydratedSet:
     annotations: LocalFolder | Repository
 
     def fingerprint(self, token: str | bool | None = None) -> str:
-        """Returns what changes when the annotations or one of the photographs do.
-
-        Raises:
-            DatasetNotFoundError: The annotations can't be fetched.
-            InvalidDataError: They are not in the annotations form.
-        """
+        """Returns what changes when the annotations or one of the photographs do."""
         from .hydration import hydration_key
 
         return hydration_key(self.annotations.folder(token), PhotoIndex(self.photographs))
@@ -255,7 +180,6 @@ class HydratedSet:
         """Returns the full set's folder, made now unless it was before.
 
         Raises:
-            DatasetNotFoundError: The annotations can't be fetched.
             InvalidDataError: A sample can't be filled in; the message says how many and why.
         """
         from .hydration import hydrated_folder
@@ -267,14 +191,10 @@ Source = HydratedSet | LocalFolder | Repository | SyntheticSet
 
 
 def find_source(spec: str | Path | None = None, *, revision: str | None = None) -> Source:
-    """Returns the source that `spec` names.
+    """Returns the source that `spec` names, as described at `open_data`.
 
-    Args:
-        spec: A FashionEdit folder; a folder of photographs, which fills in the annotations form that the bare name
-            stands for; `synthetic` or `synthetic:N`; a Hub repository `org/name[@revision]`. None or
-            `fashionedit` is the full set: `$FASHIONEDIT_DATA`, else the folder registered with `fashionedit use
-            FOLDER`, else the Hub repository `$FASHIONEDIT_REPO`.
-        revision: Of a Hub repository, where `spec` gives none.
+    The full set is `$FASHIONEDIT_DATA`, else the folder registered with `fashionedit use FOLDER`, else the Hub
+    repository `$FASHIONEDIT_REPO`. A `revision` counts for a Hub repository whose name gives none.
 
     Raises:
         DatasetNotFoundError: Nothing is found there; the message names the ways to give one.
@@ -283,8 +203,11 @@ def find_source(spec: str | Path | None = None, *, revision: str | None = None) 
     if spec is None or (str(spec) == "fashionedit" and not Path("fashionedit").is_dir()):
         return _full_set(revision)
     text = str(spec)
-    if isinstance(spec, str) and (match := _SYNTHETIC.fullmatch(text)):
-        return SyntheticSet(_number(match.group(1), text))
+    if isinstance(spec, str) and (text == "synthetic" or text.startswith("synthetic:")):
+        number = text.removeprefix("synthetic").removeprefix(":")
+        if text != "synthetic" and not re.fullmatch("0*[1-9][0-9]*", number):
+            raise InvalidDataError(f"{spec} has no number of samples; write synthetic:N with N from 1 on")
+        return SyntheticSet(int(number or DEFAULT_SAMPLES))
     if (path := Path(spec).expanduser()).is_dir() and text:
         photographs_only = next(path.rglob("*.parquet"), None) is None and holds_photographs(path)
         return _filled_in(path, revision) if photographs_only else LocalFolder(path)
@@ -337,9 +260,42 @@ def _full_set(revision: str | None) -> LocalFolder | Repository:
     )
 
 
-def _number(text: str | None, spec: str) -> int:
-    if text is None:
-        return DEFAULT_SAMPLES
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise InvalidDataError(f"{spec} has no number of samples; write synthetic:N with N from 1 on")
-    return int(text)
+def register_folder(path: Path | str) -> Path:
+    """Returns the absolute path of the folder, which the bare name `fashionedit` stands for from now on.
+
+    Raises:
+        DatasetNotFoundError: There is no such folder, or it holds no FashionEdit files.
+        InvalidDataError: Its card can't be read.
+    """
+    folder = Path(path).expanduser().resolve()
+    split_files(folder)
+    try:
+        settings = _read_settings()
+    except InvalidDataError:
+        settings = {}  # what can't be understood is written anew
+    settings["folder"] = str(folder)
+    write_atomically(settings_file(), (json.dumps(settings, indent=1, sort_keys=True) + "\n").encode())
+    return folder
+
+
+def registered_folder() -> Path | None:
+    """Returns the folder that was registered, or None; it may be gone by now."""
+    folder = _read_settings().get("folder")
+    if folder is None:
+        return None
+    if not isinstance(folder, str) or not folder:
+        raise InvalidDataError(f"{settings_file()} names no folder; run: fashionedit use FOLDER")
+    return Path(folder)
+
+
+def _read_settings() -> dict[str, Any]:
+    path = settings_file()
+    try:
+        settings = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidDataError(f"{path} can't be understood ({error}); run: fashionedit use FOLDER") from error
+    if not isinstance(settings, dict):
+        raise InvalidDataError(f"{path} holds no JSON object; run: fashionedit use FOLDER")
+    return settings

@@ -112,23 +112,19 @@ def named_errors(path: Path) -> Iterator[None]:
 
 
 def clear_leftovers(folder: Path, *, below: bool = False) -> None:
-    """Removes the temporary files of `write_atomically` whose writers are gone.
-
-    Args:
-        folder: Where they lie; it may be missing.
-        below: Whether its folders are cleared too.
-    """
+    """Removes the temporary files of `write_atomically` whose writers are gone, with `below` in subfolders too."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
         return
     for entry in entries:
+        path = Path(entry.path)
         if below and entry.is_dir(follow_symlinks=False):
-            clear_leftovers(Path(entry.path), below=True)
+            clear_leftovers(path, below=True)
         elif _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-            with suppress(OSError), open(entry.path, "rb") as file:  # noqa: PTH123 -- a name from scandir
-                if try_lock(file.fileno(), Path(entry.path)):
-                    os.unlink(entry.path)  # noqa: PTH108
+            with suppress(OSError), path.open("rb") as file:
+                if try_lock(file.fileno(), path):
+                    path.unlink()
 
 
 def try_lock(descriptor: int, path: Path) -> bool:
@@ -163,11 +159,7 @@ def locked_file(path: Path) -> Iterator[int]:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Appends one line under the file's lock, so that lines of concurrent writers never mix.
-
-    Raises:
-        OSError: It can't be written whole; the error names the file.
-    """
+    """Appends one line under the file's lock, so that lines of concurrent writers never mix."""
     with locked_file(path) as descriptor:
         append_text(descriptor, f"{line}\n", path)
 
@@ -177,9 +169,6 @@ def append_text(descriptor: int, text: str, path: Path) -> None:
 
     A last line that a killed writer left without its newline is closed first; without the lock, a line that another
     process is just writing would look like one.
-
-    Raises:
-        OSError: It can't be written whole; the error names `path`.
     """
     size = os.fstat(descriptor).st_size
     torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -192,9 +181,7 @@ def append_text(descriptor: int, text: str, path: Path) -> None:
 def lock_folder(folder: Path, name: str = ".lock") -> int:
     """Returns the open descriptor that holds an existing folder's lock; closing it, or dying, gives the lock back.
 
-    Args:
-        folder: An existing folder.
-        name: Of the file in it that is locked; processes that share the work lock a name each.
+    `name` is the file in it that is locked; processes that share the work lock a name each.
 
     Raises:
         RunBusyError: Another process, or another run in this one, holds it.
@@ -239,11 +226,7 @@ def open_regular(path: Path, *, folder: Path | None = None) -> BinaryIO:
 
 
 def read_regular(path: Path, limit: int = JSON_BYTES, *, folder: Path | None = None) -> bytes:
-    """Returns the content of a regular file of at most `limit` bytes.
-
-    Args:
-        path, folder: As in `open_regular`.
-        limit: The largest file that is read, in bytes.
+    """Returns the content of a regular file (`open_regular`) of at most `limit` bytes.
 
     Raises:
         InvalidDataError: It is larger, or what `open_regular` refuses.
@@ -295,15 +278,7 @@ def parse_model(model: type[Model], data: bytes | str, *, name: str) -> Model:
 
 
 def read_json(path: Path, limit: int = JSON_BYTES, *, folder: Path | None = None) -> dict[str, Any]:
-    """Returns the JSON object in a file.
-
-    Args:
-        path, limit, folder: As in `read_regular`.
-
-    Raises:
-        InvalidDataError: It holds another kind of value, or what `read_regular` and `parse_json` refuse.
-        OSError: It is missing or can't be read.
-    """
+    """Returns the JSON object in a file, read by `read_regular` and `parse_json`."""
     value = parse_json(read_regular(path, limit, folder=folder), name=str(path))
     if not isinstance(value, dict):
         raise InvalidDataError(f"{path} holds no JSON object; replace it")
@@ -314,12 +289,6 @@ def read_json_lines(path: Path, limit: int = JSON_BYTES, *, folder: Path | None 
     """Yields the JSON objects of a file that has one on each line; lines that hold none are passed over.
 
     A process that was killed leaves half a line; a file that does not exist has no lines.
-
-    Args:
-        path, limit, folder: As in `read_regular`.
-
-    Raises:
-        InvalidDataError: What `read_regular` refuses.
     """
     try:
         text = read_regular(path, limit, folder=folder).decode("utf-8", "replace")
@@ -368,15 +337,7 @@ def _leads_out(path: Path, folder: Path) -> bool:
 
 
 def check_writable(folder: Path, room: int) -> None:
-    """Returns if a folder, made where it is missing, and the folders in it can be written and have room.
-
-    Args:
-        folder: The place.
-        room: Bytes that are written there, and removed again, to see.
-
-    Raises:
-        OSError: It can't be written; the error names the place.
-    """
+    """Makes the folder where it is missing, and raises an OSError that names it if it can't hold `room` bytes more."""
     folder.mkdir(parents=True, exist_ok=True)
     for inner in (path for path in folder.iterdir() if path.is_dir()):
         if not os.access(inner, os.W_OK | os.X_OK):

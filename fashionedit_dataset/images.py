@@ -93,10 +93,10 @@ def read_image(source: bytes | Path | str, *, name: str | None = None) -> Image.
 
 
 def read_image_file(path: Path, *, name: str) -> bytes:
-    """Returns the bytes of a regular file.
+    """Returns the bytes of a regular file, which messages call `name`.
 
     Raises:
-        InvalidImageError: It is missing, no file, too large, or may not be read; the message calls it `name`.
+        InvalidImageError: It is missing, no file, too large, or may not be read.
     """
     try:
         if not path.is_file():
@@ -121,9 +121,6 @@ def decode_image(data: bytes, *, name: str) -> tuple[Image.Image, bool]:
 
     A plain file is a JPEG or PNG that every reader shows with exactly these pixels: 8 bits a channel, RGB, opaque,
     upright, in sRGB or without a profile, one picture, and nothing damaged in it.
-
-    Raises:
-        InvalidImageError: As `read_image`.
     """
     failure: Exception | None = None
     for attempt, candidate in enumerate(_candidates(data)):
@@ -163,11 +160,7 @@ def upright_size(path: Path) -> tuple[int, int] | None:
 
 
 def check_size(size: tuple[int, int], name: str) -> None:
-    """Returns if an image of this width and height can be read, written and scored.
-
-    Raises:
-        InvalidImageError: It has no pixels, more than `MAX_PIXELS`, or a side above `MAX_SIDE`.
-    """
+    """Raises InvalidImageError if an image of this width and height is empty or too large to be read and scored."""
     shown = f"{name} has {size[0]}×{size[1]} pixels"
     if min(size) < 1:
         raise InvalidImageError(f"{shown}; both sides need at least 1")
@@ -328,12 +321,7 @@ _RGB, _BITS = 2, 8
 
 
 def encode_png(pixels: NDArray[np.uint8], *, level: int = 1) -> bytes:
-    """Returns the pixels (H, W, 3), 0..255, as a PNG file without metadata.
-
-    Args:
-        pixels: With at least one pixel.
-        level: Of zlib, 0..9.
-    """
+    """Returns the pixels (H, W, 3), 0..255, as a PNG file without metadata; `level` is zlib's, 0..9."""
     height, width, channels = pixels.shape
     lines = pixels.reshape(height, width * channels)
     rows = np.empty((height, 1 + lines.shape[1]), dtype=np.uint8)
@@ -374,11 +362,7 @@ class EncodedImage:
 
     @classmethod
     def read(cls, data: bytes, *, name: str) -> EncodedImage:
-        """Returns bytes that are stored already, as they are, with the digest of their pixels.
-
-        Raises:
-            InvalidImageError: They can't be decoded; the message calls them `name`.
-        """
+        """Returns bytes that are stored already, as they are, with the digest of their pixels."""
         image = read_image(data, name=name)
         return cls(data, pixel_digest(image), image.size)
 
@@ -386,10 +370,8 @@ class EncodedImage:
     def from_file(cls, path: Path, *, name: str) -> tuple[EncodedImage, Image.Image]:
         """Returns the file's image as it will be stored, and decoded.
 
-        A plain JPEG or PNG (`images.decode_image`) keeps its bytes, so that nothing is lost or grown, but for what
-        stands in it beside the picture, such as place, time and author (`without_metadata`). Anything else
-        (other formats, palettes, transparency, 16 bits, an EXIF orientation, a profile other than sRGB, animations,
-        damaged metadata) becomes PNG.
+        A plain JPEG or PNG (`decode_image`) keeps its bytes, so that nothing is lost or grown, but for what stands in
+        it beside the picture, such as place, time and author. Anything else becomes PNG.
 
         Raises:
             InvalidImageError: The file is missing, no image, or too large; the message calls it `name`.
@@ -415,9 +397,6 @@ def without_metadata(image: EncodedImage, *, name: str) -> EncodedImage:
 
     PNG and JPEG lose the parts that hold no pixels; where the picture would then look different (an orientation, a
     transparency), and in every other format, it is encoded anew as PNG.
-
-    Raises:
-        InvalidImageError: The bytes can't be decoded; the message calls them `name`.
     """
     bare = picture_alone(image.data)
     if bare == image.data:
@@ -428,7 +407,7 @@ def without_metadata(image: EncodedImage, *, name: str) -> EncodedImage:
 
 
 class ImageCache(Generic[Value]):
-    """The pictures used last, by their digests, in whatever form; safe to use from several threads.
+    """The pictures used last, by their digests, in whatever form; thread-safe.
 
     Args:
         max_bytes: What is held at most; the one used longest ago goes first.

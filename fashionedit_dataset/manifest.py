@@ -23,7 +23,7 @@ Form = Literal["full", "annotations"]
 
 
 class StoredImage(BaseModel):
-    """What is known of an encoded image without decoding it: the digest of its pixels, and width and height."""
+    """The digest of an encoded image's pixels, and width and height: what is known without decoding it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -96,11 +96,7 @@ def _line_by_line(entries: Mapping[str, BaseModel]) -> str:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Returns the folder's manifest; an empty one where there is none.
-
-    Raises:
-        InvalidDataError: The file is there but can't be understood.
-    """
+    """Returns the folder's manifest; an empty one where there is none."""
     path = folder / MANIFEST_FILE
     try:
         found = Manifest.model_validate_json(read_regular(path, MANIFEST_BYTES, folder=folder))

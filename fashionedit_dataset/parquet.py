@@ -49,12 +49,8 @@ _CHUNKING = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_
 class ShardWriter:
     """Writes the rows of one split as `<folder>/<split>-00000-of-0000N.parquet`, in bounded memory.
 
-    The files get their names when the block ends well; until then they are called `<split>-00000.part`.
-
-    Args:
-        folder: An existing folder.
-        split: `train` or `validation`.
-        shard_bytes: No file is larger, unless a single row is.
+    The files get their names when the block ends well; until then they are called `<split>-00000.part`. No file is
+    larger than `shard_bytes`, unless a single row is.
     """
 
     def __init__(self, folder: Path, split: str, *, shard_bytes: int = SHARD_BYTES) -> None:
@@ -120,11 +116,7 @@ class ShardWriter:
 
 
 class _Sink(io.RawIOBase):
-    """The bytes of one shard, kept until they are drained: Arrow ends the whole process when a write of its own fails.
-
-    Args:
-        path: The file; made anew.
-    """
+    """The bytes of one shard, kept until they are drained: Arrow ends the process when a write of its own fails."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -144,11 +136,7 @@ class _Sink(io.RawIOBase):
         return self._position
 
     def drain(self) -> None:
-        """Appends what was written to the file.
-
-        Raises:
-            OSError: It can't be written; the error names the file.
-        """
+        """Appends what was written to the file."""
         with self._path.open("ab") as file, named_errors(self._path):
             for data in self._waiting:
                 file.write(data)
@@ -433,11 +421,7 @@ def _repeated_bytes(array: pa.Array | pa.ChunkedArray) -> int:
 
 
 def open_parquet(path: Path, *, name: str, folder: Path | None = None) -> ParquetReader:
-    """Returns the file, opened, once its columns are seen to be FashionEdit's.
-
-    Raises:
-        InvalidDataError: It is no Parquet file, or a column is missing or of another type; messages call it `name`.
-    """
+    """Returns the file, opened, once its columns are seen to be FashionEdit's."""
     file = ParquetReader(path, name=name, folder=folder)
     conform(file.schema.empty_table(), COLUMNS, name=name)
     return file

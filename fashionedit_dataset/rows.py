@@ -30,15 +30,7 @@ def stored_box(values: Iterable[float]) -> Box:
 
 @dataclass(frozen=True, slots=True)
 class SampleFacts:
-    """All of a row but its images.
-
-    Args:
-        id: The `image_id`.
-        annotation: The caption that the draft was generated from.
-        descriptions: What the original shows in each box, in the order of the rounds.
-        boxes: Where, on the original.
-        clip_score: Cosine similarity × 100 of draft and original at selection time, where known.
-        gender, category, garment_id, view: What the source's file name tells, where known.
+    """All of a row but its images; the fields are those of `Sample`, boxes as they are stored.
 
     Raises:
         InvalidDataError: The id is not path-safe, a description is empty, or there are not exactly three differences.
@@ -230,8 +222,7 @@ def image_bytes(row: Mapping[str, Any]) -> RowImages[bytes]:
     """Returns the encoded images of a row.
 
     Raises:
-        InvalidDataError: The original, the draft or a crop is missing, an image is a path without bytes, or there are
-            sketches or examples in a number that no sample has.
+        InvalidDataError: An image is missing or a path without bytes, or there is a wrong number of a kind.
     """
     crops, sketches, examples = (tuple(row[column] or ()) for column in ("crops", "sketches", "examples"))
     if len(crops) != DIFFERENCES_PER_SAMPLE:
@@ -253,11 +244,7 @@ def image_cell(name: str, cell: Mapping[str, Any] | None) -> bytes:
 
 
 def sample_of_row(row: Mapping[str, Any], facts: SampleFacts | None = None) -> Sample:
-    """Returns the row as a sample, its images decoded.
-
-    Args:
-        row: The values of `COLUMNS`.
-        facts: Its facts, where they are known already.
+    """Returns the row as a sample, its images decoded; `facts` are its facts, where they are known already.
 
     Raises:
         InvalidDataError: A value is missing or breaks a rule, or an image can't be decoded.

@@ -37,7 +37,7 @@ def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: 
 @click.argument("folder", type=PATH)
 def use(folder: Path) -> None:
     """Make FOLDER what load_dataset("fashionedit") opens on this machine."""
-    from fashionedit.paths import register_folder
+    from fashionedit.data import register_folder
 
     echo(f"fashionedit is {register_folder(folder)}")
 

@@ -11,8 +11,8 @@ import pytest
 from datasets import load_dataset
 
 import fashionedit
+from fashionedit.data import register_folder
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
-from fashionedit.paths import register_folder
 from fashionedit.schema import arrow_schema, features
 
 VALIDATION = "data/validation-00000-of-00001.parquet"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,10 +9,19 @@ import pytest
 from PIL import Image
 
 import fashionedit
-from fashionedit.data import LocalFolder, Repository, SyntheticSet, find_source, load, open_data
+from fashionedit.builder import load
+from fashionedit.data import (
+    LocalFolder,
+    Repository,
+    SyntheticSet,
+    find_source,
+    open_data,
+    register_folder,
+    registered_folder,
+)
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 from fashionedit.images import crop
-from fashionedit.paths import cache_folder, register_folder
+from fashionedit.paths import cache_folder, settings_file
 
 
 def test_a_spec_names_a_folder_a_repository_or_the_synthetic_set(toy_folder, tmp_path, monkeypatch):
@@ -63,6 +73,36 @@ def test_a_place_that_is_named_but_gone_is_a_sentence(toy_folder, tmp_path, monk
     monkeypatch.setenv("FASHIONEDIT_DATA", str(tmp_path / "set"))
     with pytest.raises(DatasetNotFoundError, match=r"\$FASHIONEDIT_DATA names"):
         find_source(None)
+
+
+def test_a_folder_is_remembered_absolute(toy_folder, monkeypatch):
+    assert registered_folder() is None
+    monkeypatch.chdir(toy_folder.parent)
+    assert register_folder("toy-set") == toy_folder.resolve() == registered_folder()
+
+
+def test_only_a_fashionedit_folder_is_taken(tmp_path):
+    for path in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(DatasetNotFoundError):
+            register_folder(path)
+    assert not settings_file().exists()
+
+
+def test_other_settings_stay(toy_folder):
+    settings_file().parent.mkdir(parents=True)
+    settings_file().write_text('{"other": 1, "folder": "/old"}')
+    register_folder(toy_folder)
+    assert json.loads(settings_file().read_text()) == {"other": 1, "folder": str(toy_folder.resolve())}
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"\xff\xfe", b'{"folder": 3}', b'{"folder": ""}'])
+def test_a_broken_file_is_a_sentence_and_is_mended_by_registering(toy_folder, text):
+    settings_file().parent.mkdir(parents=True)
+    settings_file().write_bytes(text)
+    with pytest.raises(InvalidDataError, match=r"settings\.json .*run: fashionedit use FOLDER"):
+        registered_folder()
+    register_folder(toy_folder)
+    assert registered_folder() == toy_folder.resolve()
 
 
 def test_open_data_opens_a_folder(toy_folder, monkeypatch):

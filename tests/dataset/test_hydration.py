@@ -23,10 +23,10 @@ from publishing_toys import (
 
 import fashionedit
 from fashionedit.annotations_form import write_annotations
+from fashionedit.data import register_folder
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.folder import open_folder
 from fashionedit.hydration import hydrate
-from fashionedit.paths import register_folder
 
 BOTH = "train+validation"
 

@@ -19,12 +19,12 @@ from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
 
 from fashionedit.cli import main
+from fashionedit.data import register_folder
 from fashionedit.errors import EditorError, InvalidDataError, ServiceError
 from fashionedit.eval_harness.diagnostics.doctor import drawn_person, examine
 from fashionedit.eval_harness.diagnostics.findings import Diagnosis
 from fashionedit.eval_harness.editing import UNDECLARED, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.paths import register_folder
 from fashionedit.synthetic.rendering import write_synthetic
 
 
