@@ -29,9 +29,9 @@ from .generate import DraftMaker, OpenAIDrafts, generate, throughput
 from .generate.stage import check_draft_price
 from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
 from .leaks import LeakReport
-from .photos import PhotoSource, check_photos
+from .photos import Unusable, check_photos
 from .photos.release import SelectionReport, compare_selections
-from .photos.sources import LimitedSource, in_share
+from .photos.sources import Progress, in_share, take_spread
 from .preflight import Outstanding, check_places, check_room, check_split, outstanding
 from .provenance import is_deepfashion, made_with, provenance_of
 from .split import SplitList, assign
@@ -218,7 +218,7 @@ class Build:
 
     def listed(self) -> tuple[list[Photo], list[str]]:
         """Returns the photographs to build from, and the ids of all that the source names; looks into no picture."""
-        named = list(self._limited().photos())
+        named = self._named()
         photos = [item for item in named if isinstance(item, Photo)]
         usable = [photo for photo in photos if photo.draft is not None or (photo.caption or "").strip()]
         return in_share(usable, self.options.share), [item.id for item in named]
@@ -227,25 +227,18 @@ class Build:
         """Returns the photographs that can be read and have what the next stage needs."""
         store = self.work.store("photos")
         keep_settings(store.folder, self.parts.source.describe(), again=True)  # nothing was paid for
-        records: dict[str, StageRecord] = {}
         with self._bars("fetching", "image") as fetching, self._bars("photos", "image") as bar:
-            photos = list(
-                check_photos(
-                    self._limited(),
-                    store,
-                    workers=self.options.workers,
-                    progress=bar.at,
-                    fetching=fetching.at,
-                    on_record=lambda record: records.update({record.id: record}),
-                )
+            photos, records = check_photos(
+                self._named(fetching.at), store, workers=self.options.workers, progress=bar.at
             )
-        self._step("photos", records, photos, records.values())
-        self._digests = {photo.id: records[photo.id].data["digest"] for photo in photos}
+        self._step("photos", (record.id for record in records), photos, records)
+        self._digests = {record.id: record.data["digest"] for record in records if record.status == "kept"}
         return in_share(self._need(photos, "photographs"), self.options.share)
 
-    def _limited(self) -> PhotoSource:
-        limit = self.options.limit
-        return self.parts.source if limit is None else LimitedSource(self.parts.source, limit)
+    def _named(self, fetching: Progress | None = None) -> list[Photo | Unusable]:
+        """Returns what the source names, within the limit."""
+        items, limit = self.parts.source.photos(fetching), self.options.limit
+        return items if limit is None else take_spread(items, limit)
 
     def generate(self, photos: Sequence[Photo], *, anew: bool = True) -> list[Pair]:
         """Returns each photograph with its draft; only those that are there if the stage is not run now."""

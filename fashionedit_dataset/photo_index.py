@@ -67,12 +67,11 @@ class PhotoIndex:
         for table in sorted(self._tables):
             self._read_table(table)
         texts = {}
-        if self.captions_file is not None:
-            try:
-                texts = read_captions(self.captions_file)
-            except InvalidDataError:
-                if not self._rows:
-                    raise  # otherwise its columns have names of their own
+        try:
+            texts = read_captions(self.captions_file)
+        except InvalidDataError:
+            if not self._rows:
+                raise  # otherwise its columns have names of their own
         self._captions = {safe_id(name): text for name, text in texts.items()}
 
     def __len__(self) -> int:
@@ -141,8 +140,8 @@ def holds_photographs(folder: Path) -> bool:
     return any(path.suffix.lower() in SUFFIXES for path in walk_files(folder))
 
 
-def read_captions(path: Path) -> dict[str, str]:
-    """Returns the captions of a file by the photographs' names without folder and ending.
+def read_captions(path: Path | None) -> dict[str, str]:
+    """Returns the captions of a file by the photographs' names without folder and ending; none without a file.
 
     JSON is an object of name and caption, JSON lines and CSV have a column with the name (`file_name`, `image`, …) and
     one with the caption (`caption`, `text`, `annotation`, …).
@@ -150,9 +149,10 @@ def read_captions(path: Path) -> dict[str, str]:
     Raises:
         InvalidDataError: The file is missing or is none of these.
     """
-    kind = path.suffix.lower()
+    if path is None:
+        return {}
     try:
-        if kind in (".csv", ".jsonl"):
+        if path.suffix.lower() in (".csv", ".jsonl"):
             return _of_rows(_table_rows(path), path)
         values = parse_json(read_regular(path, _MOST_BYTES), name=str(path))
     except (OSError, InvalidDataError, UnicodeDecodeError, csv.Error) as error:

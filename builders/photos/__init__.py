@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .opening import KINDS, open_source, photographs_folder
+from .opening import KINDS, fetch_photographs, open_source
 from .sources import PhotoSource, Unusable
 from .stage import MIN_SIDE, check_photos
 
-__all__ = ["KINDS", "MIN_SIDE", "PhotoSource", "Unusable", "check_photos", "open_source", "photographs_folder"]
+__all__ = ["KINDS", "MIN_SIDE", "PhotoSource", "Unusable", "check_photos", "fetch_photographs", "open_source"]

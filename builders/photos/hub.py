@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,7 @@ from fashionedit.images import MAX_FILE_BYTES
 from fashionedit.photo_index import read_captions, stem_of
 from fashionedit.types import safe_id
 
-from .folder import match_columns, photo_facts
-from .sources import Progress, Unusable
+from .sources import Progress, Unusable, cell, match_columns, photo_facts
 
 HUB_FILE = "hub.json"
 ROWS_FILE = "rows.jsonl"
@@ -64,24 +62,19 @@ class HubDataset:
         place: str,
         work: Path,
         *,
-        captions: Path | None = None,
-        columns: Mapping[str, str] | None = None,
-        config: str | None = None,
-        split: str | None = None,
-        revision: str | None = None,
+        captions: Path | None,
+        columns: Mapping[str, str] | None,
+        config: str | None,
+        split: str | None,
+        revision: str | None,
     ) -> None:
+        self.root: Path | None = Path(place) if Path(place).is_dir() else None
         self._place = place
-        self._local = Path(place).is_dir()
         self._work = work
         self._captions = captions
         self._columns = dict(sorted((columns or {}).items()))
         self._asked = {"config": config, "split": split, "revision": revision}
-        self._state: dict[str, Any] | None = None
-
-    @property
-    def root(self) -> Path | None:
-        """The folder with the data files; None for a dataset on the Hub."""
-        return Path(self._place) if self._local else None
+        self._state: dict[str, Any] = {}
 
     def describe(self) -> dict[str, Any]:
         """Returns the repository with its commit, or the folder with the hash of its file list, and what was asked for.
@@ -94,8 +87,8 @@ class HubDataset:
         identity = {key: value for key, value in self._started().items() if key != "rows"}
         return {**identity, "captions": self._captions.name if self._captions else None}
 
-    def photos(self, fetching: Progress | None = None) -> Iterator[Photo | Unusable]:
-        """Yields a photograph for each row, in the order of the ids, once all rows are on this machine.
+    def photos(self, fetching: Progress | None = None) -> list[Photo | Unusable]:
+        """Returns a photograph for each row, once all rows are on this machine.
 
         Raises:
             DatasetNotFoundError: There is no such dataset, or no row in it.
@@ -103,49 +96,48 @@ class HubDataset:
             ServiceError: The Hub can't be reached; what was fetched is kept.
         """
         rows = self._fetched(fetching)
-        captions = read_captions(self._captions) if self._captions is not None else {}
+        captions = read_captions(self._captions)
+        items: list[Photo | Unusable] = []
         for row in sorted(rows, key=lambda row: row.id):
             if row.image is None:
-                yield Unusable(row.id, "no image", f"row {row.row} of {self._place} has no image")
+                items.append(Unusable(row.id, "no image", f"row {row.row} of {self._place} has no image"))
                 continue
             facts = dict(row.facts)
             if facts.get("caption") is None:
                 facts["caption"] = captions.get(row.id)
-            yield Photo(
-                row.id, self._work / row.image, draft=self._work / row.draft if row.draft is not None else None, **facts
-            )
+            draft = self._work / row.draft if row.draft is not None else None
+            items.append(Photo(row.id, self._work / row.image, draft=draft, **facts))
+        return items
 
     def _started(self) -> dict[str, Any]:
         """Returns what `hub.json` says, written now if it was not."""
-        if self._state is not None:
+        if self._state:
             return self._state
         wanted = {
             "kind": "hub",
-            "spec": Path(self._place).resolve().name if self._local else self._place,
+            "spec": self.root.resolve().name if self.root else self._place,
             "columns": self._columns,
             **self._asked,
-            **({"files": _file_list(Path(self._place))} if self._local else {}),
+            **({"files": _file_list(self.root)} if self.root else {}),
         }
         path = self._work / HUB_FILE
+        before: dict[str, Any] | None = None
         try:
-            state: dict[str, Any] | None = json.loads(path.read_bytes())
-            before = {key: value for key, value in (state or {}).items() if key not in ("commit", "rows")}
+            state = json.loads(path.read_bytes())
+            before = {key: value for key, value in state.items() if key not in ("commit", "rows")}
         except FileNotFoundError:
-            state, before = None, wanted
+            pass
         except (OSError, ValueError, AttributeError) as error:
             raise InvalidDataError(
                 f"{path} can't be understood ({error}); delete its folder to fetch all anew"
             ) from error
-        if before != wanted and not (self._work / ROWS_FILE).exists():
-            state = None  # nothing was fetched yet
-        elif before != wanted:
-            raise InvalidDataError(
-                f"{self._work} holds the photographs of another dataset, or of other columns ({path.name}); choose "
-                "another --work folder, or delete this one"
-            )
-        if state is None:
-            commit = None if self._local else commit_of(self._place, self._asked["revision"])
-            state = {**wanted, "commit": commit}
+        if before != wanted:
+            if before is not None and (self._work / ROWS_FILE).exists():
+                raise InvalidDataError(
+                    f"{self._work} holds the photographs of another dataset, or of other columns ({path.name}); choose "
+                    "another --work folder, or delete this one"
+                )
+            state = {**wanted, "commit": None if self.root else _commit_of(self._place, self._asked["revision"])}
             self._keep(state)
         self._state = state
         return self._state
@@ -158,8 +150,7 @@ class HubDataset:
         rows = self._kept_rows()
         if state.get("rows") == len(rows):
             return rows
-        revision = state["commit"] or None
-        source = open_rows(self._place, config=state["config"], split=state["split"], revision=revision)
+        source = _OpenedSplit(self._place, state["config"], state["split"], state["commit"])
         columns = match_columns(source.columns, self._columns, where=self._place)
         for name in ("image", "draft"):
             if name in columns and columns[name] not in source.image_columns:
@@ -181,11 +172,11 @@ class HubDataset:
             append_line(self._work / ROWS_FILE, row.model_dump_json(exclude_defaults=True))
             rows.append(row)
             if fetching is not None:
-                fetching(len(rows), max(len(rows), source.total or 0))
+                fetching(len(rows), max(len(rows), source.total))
         if not rows:
             raise DatasetNotFoundError(f"the split {source.split} of {self._place} has no rows; choose another split")
-        self._keep({**state, "rows": len(rows)})
         self._state = {**state, "rows": len(rows)}
+        self._keep(self._state)
         return rows
 
     def _kept_rows(self) -> list[_Row]:
@@ -204,10 +195,10 @@ class HubDataset:
                 rows.append(row)
         return rows
 
-    def _kept(self, source: HubRows, columns: Mapping[str, str], number: int, values: Mapping[str, Any]) -> _Row:
+    def _kept(self, source: _OpenedSplit, columns: Mapping[str, str], number: int, values: Mapping[str, Any]) -> _Row:
         """Returns the row, once its images are on disk."""
         image = values.get(columns["image"])
-        name = values.get(columns.get("id", ""))
+        name = cell(values, columns, "id")
         if name in (None, "") and isinstance(image, dict) and isinstance(image.get("path"), str):
             name = image["path"].split("::")[0]
         if isinstance(name, str) and "://" in name:
@@ -217,14 +208,13 @@ class HubDataset:
         return _Row(
             row=number,
             id=identity,
-            image=self._file(source.image_bytes(image), "images", identity),
-            draft=self._file(source.image_bytes(values.get(columns["draft"])), "drafts", identity)
-            if "draft" in columns
-            else None,
-            facts=photo_facts(plain, columns, identity),
+            image=self._kept_image(image, "images", identity),
+            draft=self._kept_image(cell(values, columns, "draft"), "drafts", identity),
+            facts=photo_facts(identity, plain, columns),
         )
 
-    def _file(self, data: bytes | None, folder: str, identity: str) -> str | None:
+    def _kept_image(self, value: Any, folder: str, identity: str) -> str | None:
+        data = read_image_cell(self._place, value)
         if data is None:
             return None
         fan = hashlib.sha256(identity.encode()).hexdigest()[:2]
@@ -245,103 +235,8 @@ def _file_list(folder: Path) -> str:
     return digest.hexdigest()
 
 
-_NETWORK = ("aiohttp", "fsspec", "httpcore", "httpx", "huggingface_hub", "requests")
-
-
-@dataclass(frozen=True, slots=True)
-class HubRows:
-    """One split, opened.
-
-    Args:
-        place: The repository, or the folder.
-        split: The split's name.
-        columns: Names, in the order of the dataset.
-        image_columns: Those with images.
-        total: Rows, where the dataset says how many.
-    """
-
-    place: str
-    split: str
-    columns: tuple[str, ...]
-    image_columns: tuple[str, ...]
-    total: int | None
-    _dataset: Any = field(repr=False)
-
-    def rows(self, start: int = 0) -> Iterator[dict[str, Any]]:
-        """Yields rows from the `start`-th on; class labels as their names, images as `{"bytes", "path"}`, undecoded.
-
-        Raises:
-            ServiceError: The Hub can't be reached any more.
-            InvalidDataError: A data file can't be read.
-        """
-        from datasets import ClassLabel
-
-        labels = {name: kind for name, kind in self._dataset.features.items() if isinstance(kind, ClassLabel)}
-        with _one_sentence(self.place):
-            for row in self._dataset.skip(start):
-                for name, kind in labels.items():
-                    if isinstance(row.get(name), int) and 0 <= row[name] < kind.num_classes:
-                        row[name] = kind.int2str(row[name])
-                yield row
-
-    def image_bytes(self, value: Any) -> bytes | None:
-        """Returns the encoded bytes of an image of a row, as they are stored; None where the row has none.
-
-        Raises:
-            InvalidDataError: The row names a file outside the dataset, or one that is too large.
-            ServiceError: The Hub can't be reached any more.
-        """
-        if not isinstance(value, dict):
-            return None
-        data, path = value.get("bytes"), value.get("path")
-        if data is None and isinstance(path, str):
-            return self._file(path)
-        if data is not None and len(data) > MAX_FILE_BYTES:
-            raise InvalidDataError(
-                f"{self.place} holds an image above the {MAX_FILE_BYTES // 2**20} MiB that are read ({path})"
-            )
-        return data if data is None else bytes(data)
-
-    def _file(self, path: str) -> bytes:
-        """Returns the content of a file of the dataset that a row names.
-
-        `datasets` reads several places in one path (`inner::outer`) in an order of its own, so none of those is read.
-        """
-        folder = Path(self.place)
-        local = folder.is_dir()
-        inside = local or path.startswith((f"hf://datasets/{self.place}@", f"hf://datasets/{self.place}/"))
-        if not inside or "::" in path or "\0" in path or ".." in path.split("/"):
-            raise InvalidDataError(
-                f"a row of {self.place} names the image {path[:120]!r}, which lies outside the dataset or in more than "
-                "one place; give the dataset with its images in it"
-            )
-        try:
-            if local:
-                return read_regular(folder / path, MAX_FILE_BYTES, folder=folder)
-        except (InvalidDataError, OSError) as error:
-            raise InvalidDataError(
-                f"a row of {self.place} names the image {path[:120]!r}, which can't be read from inside the dataset "
-                f"({_first_line(error)})"
-            ) from error
-        from datasets.utils.file_utils import xopen
-
-        with _one_sentence(self.place), xopen(path, "rb") as file:
-            data: bytes = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise InvalidDataError(
-                f"{self.place} holds an image above the {MAX_FILE_BYTES // 2**20} MiB that are read ({path[:120]})"
-            )
-        return data
-
-
-def open_rows(place: str, *, config: str | None, split: str | None, revision: str | None) -> HubRows:
-    """Returns a split, of which nothing but the schema was read.
-
-    Args:
-        place: A dataset repository on the Hub, or a folder that `datasets` opens.
-        config: The dataset's configuration; needed where there are several.
-        split: The split; needed where there are several.
-        revision: Branch, tag or commit.
+class _OpenedSplit:
+    """One split of a dataset, of which nothing but the schema was read: its name, its columns and its rows.
 
     Raises:
         DatasetNotFoundError: There is no such dataset, or it is closed to us.
@@ -349,39 +244,103 @@ def open_rows(place: str, *, config: str | None, split: str | None, revision: st
         UnknownNameError: There is no such split, or several and none was named.
         InvalidDataError: `datasets` can't open it.
     """
-    from datasets import Image, load_dataset
 
-    with _one_sentence(place):
-        found = load_dataset(place, config, revision=revision, streaming=True)
-    names = sorted(map(str, found))
-    if split is None and len(names) > 1:
-        raise UnknownNameError(f"{place} has the splits {', '.join(names)}; choose one with --source-split")
-    if split is not None and split not in names:
-        raise UnknownNameError(f"{place} has no split {split!r}; it has {', '.join(names)}")
-    chosen = split or names[0]
-    dataset = found[chosen]
-    if dataset.features is None:
+    def __init__(self, place: str, config: str | None, split: str | None, revision: str | None) -> None:
+        from datasets import Image, load_dataset
+
         with _one_sentence(place):
-            dataset = dataset._resolve_features()
-    images = tuple(name for name, kind in dataset.features.items() if isinstance(kind, Image))
-    for name in images:
-        dataset = dataset.cast_column(name, Image(decode=False))
-    sizes = dataset.info.splits or {}
-    total = sizes[chosen].num_examples if chosen in sizes else None
-    return HubRows(place, chosen, tuple(dataset.features), images, total or None, dataset)
+            found = load_dataset(place, config, revision=revision, streaming=True)
+        names = sorted(map(str, found))
+        if split is None and len(names) > 1:
+            raise UnknownNameError(f"{place} has the splits {', '.join(names)}; choose one with --source-split")
+        if split is not None and split not in names:
+            raise UnknownNameError(f"{place} has no split {split!r}; it has {', '.join(names)}")
+        self.split = split or names[0]
+        dataset = found[self.split]
+        if dataset.features is None:
+            with _one_sentence(place):
+                dataset = dataset._resolve_features()
+        self.columns = tuple(dataset.features)
+        self.image_columns = tuple(name for name, kind in dataset.features.items() if isinstance(kind, Image))
+        for name in self.image_columns:
+            dataset = dataset.cast_column(name, Image(decode=False))
+        sizes = dataset.info.splits or {}
+        self.total = (sizes[self.split].num_examples if self.split in sizes else None) or 0
+        self._place, self._dataset = place, dataset
+
+    def rows(self, start: int) -> Iterator[dict[str, Any]]:
+        """Yields rows from the `start`-th on; class labels as their names, images as `{"bytes", "path"}`, undecoded."""
+        from datasets import ClassLabel
+
+        labels = {name: kind for name, kind in self._dataset.features.items() if isinstance(kind, ClassLabel)}
+        with _one_sentence(self._place):
+            for row in self._dataset.skip(start):
+                for name, kind in labels.items():
+                    if isinstance(row.get(name), int) and 0 <= row[name] < kind.num_classes:
+                        row[name] = kind.int2str(row[name])
+                yield row
 
 
-def commit_of(repository: str, revision: str | None) -> str:
-    """Returns the commit that the revision stands for now, 40 hex digits.
+def read_image_cell(place: str, value: Any) -> bytes | None:
+    """Returns the encoded bytes of an image of a row, as they are stored; None where the row has none.
+
+    Args:
+        place: The dataset: a repository on the Hub, or a folder.
+        value: What the row has: `{"bytes", "path"}`.
 
     Raises:
-        DatasetNotFoundError: There is no such repository or revision, or it is closed to us.
-        ServiceError: The Hub can't be reached.
+        InvalidDataError: The row names a file outside the dataset, or one that is too large.
+        ServiceError: The Hub can't be reached any more.
     """
+    if not isinstance(value, dict):
+        return None
+    data, path = value.get("bytes"), value.get("path")
+    if data is None and isinstance(path, str):
+        data = _file_of_dataset(place, path)
+    if data is not None and len(data) > MAX_FILE_BYTES:
+        raise InvalidDataError(
+            f"{place} holds an image above the {MAX_FILE_BYTES // 2**20} MiB that are read ({str(path)[:120]})"
+        )
+    return None if data is None else bytes(data)
+
+
+def _file_of_dataset(place: str, path: str) -> bytes:
+    """Returns the content of a file of the dataset that a row names, or more than the most that is read.
+
+    `datasets` reads several places in one path (`inner::outer`) in an order of its own, so none of those is read.
+    """
+    folder = Path(place)
+    local = folder.is_dir()
+    inside = local or path.startswith((f"hf://datasets/{place}@", f"hf://datasets/{place}/"))
+    if not inside or "::" in path or "\0" in path or ".." in path.split("/"):
+        raise InvalidDataError(
+            f"a row of {place} names the image {path[:120]!r}, which lies outside the dataset or in more than "
+            "one place; give the dataset with its images in it"
+        )
+    try:
+        if local:
+            return read_regular(folder / path, MAX_FILE_BYTES, folder=folder)
+    except (InvalidDataError, OSError) as error:
+        raise InvalidDataError(
+            f"a row of {place} names the image {path[:120]!r}, which can't be read from inside the dataset "
+            f"({_first_line(error)})"
+        ) from error
+    from datasets.utils.file_utils import xopen
+
+    with _one_sentence(place), xopen(path, "rb") as file:
+        data: bytes = file.read(MAX_FILE_BYTES + 1)
+    return data
+
+
+def _commit_of(repository: str, revision: str | None) -> str:
+    """Returns the commit that the revision stands for now, 40 hex digits."""
     from huggingface_hub import HfApi
 
     with _one_sentence(repository):
         return str(HfApi().dataset_info(repository, revision=revision).sha)
+
+
+_NETWORK = ("aiohttp", "fsspec", "httpcore", "httpx", "huggingface_hub", "requests")
 
 
 @contextmanager

@@ -65,43 +65,44 @@ def open_source(
         raise UnknownNameError(f"no kind of source is called {kind!r}; choose {', '.join(KINDS)}")
     if captions is not None and not captions.is_file():
         raise DatasetNotFoundError(f"there is no file {captions} with captions; check the path")
-    path, text = Path(spec), str(spec)
-    if not text.startswith("hub:") and path.exists():
+    path, place = Path(spec), str(spec)
+    if not place.startswith("hub:") and path.exists():
         tree, tables = _opened(path)
         kind = kind or ("folder" if tables else _kind_of(tree, captions))
-        if kind == "hub":
-            _refuse(kind, {"a revision": revision})
-            return HubDataset(
-                text, work / IMAGES_FOLDER, captions=captions, columns=columns, config=config, split=split
-            )
-        _refuse(kind, {"a revision": revision, "--source-config": config, "--source-split": split})
+        allowed = {"folder": ("--column",), "hub": ("--column", "--source-config", "--source-split")}.get(kind, ())
+        options = {"a revision": revision, "--source-config": config, "--source-split": split, "--column": columns}
+        for name, value in options.items():
+            if value and name not in allowed:
+                raise InvalidDataError(f"{name} means nothing for a source of the kind {kind}; leave it out")
         if kind == "folder":
             return PhotoFolder(tree, tables or find_tables(tree), captions, columns)
-        _refuse(kind, {"--column": columns})
-        return DeepFashionFolder(tree, captions) if kind == "deepfashion" else ReleaseFolder(tree, captions)
-    match = _REPOSITORY.fullmatch(text)
-    if match is None or kind not in (None, "hub"):
-        raise DatasetNotFoundError(f"{spec} does not exist; {_FOUR_KINDS}")
-    if match["revision"] and revision not in (None, match["revision"]):
-        raise InvalidDataError(f"{spec} and the revision {revision} name two revisions; give one of them")
+        if kind != "hub":
+            return DeepFashionFolder(tree, captions) if kind == "deepfashion" else ReleaseFolder(tree, captions)
+    else:
+        match = _REPOSITORY.fullmatch(place)
+        if match is None or kind not in (None, "hub"):
+            raise DatasetNotFoundError(f"{spec} does not exist; {_FOUR_KINDS}")
+        if match["revision"] and revision not in (None, match["revision"]):
+            raise InvalidDataError(f"{spec} and the revision {revision} name two revisions; give one of them")
+        place, revision = match["id"], match["revision"] or revision
     return HubDataset(
-        match["id"],
+        place,
         work / IMAGES_FOLDER,
         captions=captions,
         columns=columns,
         config=config,
         split=split,
-        revision=match["revision"] or revision,
+        revision=revision,
     )
 
 
-def photographs_folder(
+def fetch_photographs(
     spec: str,
     *,
-    columns: Mapping[str, str] | None = None,
-    config: str | None = None,
-    split: str | None = None,
-    fetching: Progress | None = None,
+    columns: Mapping[str, str] | None,
+    config: str | None,
+    split: str | None,
+    fetching: Progress,
 ) -> Path:
     """Returns the folder with a user's photographs; those of a dataset on the Hub, or in Parquet, are fetched first.
 
@@ -126,8 +127,7 @@ def photographs_folder(
     work.mkdir(parents=True, exist_ok=True)
     lock = lock_folder(work)
     try:
-        for _ in source.photos(fetching):
-            pass
+        source.photos(fetching)
     finally:
         os.close(lock)
     return work / IMAGES_FOLDER
@@ -172,9 +172,3 @@ def _kind_of(tree: FileTree, captions: Path | None) -> str:
             f"unpack {'them' if len(archives) > 1 else 'it'} there, and the same command goes on"
         )
     raise DatasetNotFoundError(f"nothing in {tree.root} was understood; {_FOUR_KINDS}")
-
-
-def _refuse(kind: str, options: Mapping[str, object]) -> None:
-    for name, value in options.items():
-        if value:
-            raise InvalidDataError(f"{name} means nothing for a source of the kind {kind}; leave it out")

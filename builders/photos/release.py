@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from fashionedit.files import parse_json, read_regular
 from fashionedit.photo_index import read_captions, stem_of
 from fashionedit.types import safe_id
 
-from .deepfashion import CAPTIONS_FILE, parse_file_name
-from .sources import FileTree, Progress, Unusable, add_unique
+from .deepfashion import CAPTIONS_FILE
+from .sources import FileTree, Progress, Unusable, photo_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +79,32 @@ def read_selection(path: Path) -> dict[str, float]:
         raise InvalidDataError(f'{path} is no JSON object; write {{"photograph.png": "87.4", …}}')
     if not values:
         raise InvalidDataError(f"{path} selects nothing; give a JSON object of file names and scores")
-    found: dict[str, float] = {}
+    by_id = _by_id(values, path)
+    return {identity: _score(path, *by_id[identity]) for identity in sorted(by_id)}
+
+
+def _by_id(values: Mapping[str, Any], path: Path) -> dict[str, tuple[str, Any]]:
+    """Returns name and value of each entry, by the id of the photograph."""
+    found: dict[str, tuple[str, Any]] = {}
     for name, value in values.items():
         if (identity := safe_id(stem_of(name))) in found:
             raise InvalidDataError(f"{path} names the photograph {identity} twice; keep one of the two")
-        found[identity] = _score(path, name, value)
-    return dict(sorted(found.items()))
+        found[identity] = (name, value)
+    return found
+
+
+def _score(path: Path, name: str, value: Any) -> float:
+    try:
+        score = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        score = math.nan
+    if not math.isfinite(score):
+        raise InvalidDataError(f"{path}: the score of {name} is {str(value)[:40]!r}; it must be a finite number")
+    return score
 
 
 def compare_selections(
-    ready: Mapping[str, float],
-    computed: Mapping[str, float],
-    *,
-    kept_computed: Collection[str],
+    ready: Mapping[str, float], computed: Mapping[str, float], *, kept_computed: Collection[str]
 ) -> SelectionReport:
     """Returns how a ready selection differs from a computed one.
 
@@ -101,10 +114,8 @@ def compare_selections(
         kept_computed: What ours selects.
     """
     theirs, ours = set(ready), set(kept_computed)
-    differences = {
-        identity: computed[identity] - ready[identity] for identity in sorted(ready.keys() & computed.keys())
-    }
-    largest = max(differences, key=lambda identity: abs(differences[identity]), default=None)
+    differences = {key: computed[key] - ready[key] for key in sorted(ready.keys() & computed.keys())}
+    largest = max(differences, key=lambda key: abs(differences[key]), default=None)
     return SelectionReport(
         both=len(theirs & ours),
         only_ready=tuple(sorted(theirs - ours)),
@@ -114,20 +125,6 @@ def compare_selections(
         largest_difference=differences[largest] if largest is not None else None,
         largest_at=largest,
     )
-
-
-def _score(path: Path, name: str, value: Any) -> float:
-    try:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError
-        score = float(value)
-        if not math.isfinite(score):
-            raise ValueError
-    except (ValueError, OverflowError):
-        raise InvalidDataError(
-            f"{path}: the score of {name} is {str(value)[:40]!r}; it must be a finite number"
-        ) from None
-    return score
 
 
 ORIGINALS_FOLDER = "resize_orig"
@@ -152,10 +149,9 @@ class ReleaseFolder:
     """
 
     def __init__(self, tree: FileTree, captions: Path | None = None) -> None:
-        self._tree = tree
-        found = {name: tree.folder(name) for name in (ORIGINALS_FOLDER, DRAFTS_FOLDER)}
+        folders = {name: tree.folder(name) for name in (ORIGINALS_FOLDER, DRAFTS_FOLDER)}
         answers = tree.named(ANSWERS_FILE)
-        missing = [f"{name}/ with images" for name, folder in found.items() if folder is None]
+        missing = [f"{name}/ with images" for name, folder in folders.items() if folder is None]
         if answers is None:
             missing.append(ANSWERS_FILE)
         if missing or answers is None:
@@ -163,7 +159,9 @@ class ReleaseFolder:
                 f"{tree.root} looks like the authors' release and has no {' and no '.join(missing)}; unpack its "
                 f"archives {ORIGINALS_FOLDER} and {DRAFTS_FOLDER} there, beside {ANSWERS_FILE}"
             )
-        self._originals, self._drafts = found[ORIGINALS_FOLDER], found[DRAFTS_FOLDER]
+        self.root: Path | None = tree.root
+        self._tree = tree
+        self._folders = folders
         self._answers = answers
         self._scores = tree.named(SCORES_FILE)
         self._captions = captions if captions is not None else tree.named(CAPTIONS_FILE)
@@ -173,78 +171,62 @@ class ReleaseFolder:
         """Returns whether the folder looks like the release."""
         return tree.folder(ORIGINALS_FOLDER) is not None or tree.folder(DRAFTS_FOLDER) is not None
 
-    @property
-    def root(self) -> Path | None:
-        """The folder."""
-        return self._tree.root
-
     def describe(self) -> dict[str, Any]:
         """Returns the kind, the folder's name, and whether captions and scores were found."""
         return {
             "kind": "release",
-            "spec": self._tree.root.resolve().name,
+            "spec": self._tree.name,
             "captions": self._captions.name if self._captions else None,
             "scores": self._scores.name if self._scores else None,
         }
 
-    def photos(self, fetching: Progress | None = None) -> Iterator[Photo | Unusable]:
-        """Yields every photograph with its draft and answer, and whatever lacks one of them, in the order of the ids.
+    def photos(self, fetching: Progress | None = None) -> list[Photo | Unusable]:
+        """Returns every photograph with its draft and answer, and whatever lacks one of them.
 
         The score of the authors' selection is an attribute, `selection score`: it is from another encoder than ours.
-
-        Raises:
-            InvalidDataError: Two files are one photograph, or a JSON file is not what it must be.
         """
-        originals, drafts = (self._images(folder) for folder in (self._originals, self._drafts))
+        originals, drafts = (self._images(name) for name in (ORIGINALS_FOLDER, DRAFTS_FOLDER))
         answers = self._read_answers()
         scores = read_selection(self._scores) if self._scores is not None else {}
-        captions = read_captions(self._captions) if self._captions is not None else {}
-        for identity, stem in sorted({safe_id(stem): stem for stem in {*originals, *drafts, *answers}}.items()):
+        captions = read_captions(self._captions)
+        items: list[Photo | Unusable] = []
+        for identity in sorted({*originals, *drafts, *answers}):
             missing = [
                 (reason, sentence)
-                for there, reason, sentence in (
-                    (stem in originals, "no original", f"{ORIGINALS_FOLDER} has no image {stem}"),
-                    (stem in drafts, "no draft", f"{DRAFTS_FOLDER} has no image {stem}"),
-                    (stem in answers, "no answer", f"{ANSWERS_FILE} has no entry {stem}"),
+                for found, reason, sentence in (
+                    (originals, "no original", f"{ORIGINALS_FOLDER} has no image {identity}"),
+                    (drafts, "no draft", f"{DRAFTS_FOLDER} has no image {identity}"),
+                    (answers, "no answer", f"{ANSWERS_FILE} has no entry {identity}"),
                 )
-                if not there
+                if identity not in found
             ]
             if missing:
-                yield Unusable(identity, missing[0][0], " and ".join(sentence for _, sentence in missing))
+                items.append(Unusable(identity, missing[0][0], " and ".join(sentence for _, sentence in missing)))
                 continue
-            name = parse_file_name(stem)
-            yield Photo(
-                identity,
-                originals[stem],
-                captions.get(stem, ""),
-                attributes={
-                    **({"colourway": name.colourway} if name else {}),
-                    **({"selection score": repr(scores[stem])} if stem in scores else {}),
-                },
-                draft=drafts[stem],
-                answer=answers[stem],
-                **(name.facts if name else {}),
-            )
+            path = originals[identity]
+            facts = photo_facts(path.name)
+            facts["caption"] = captions.get(stem_of(path.name), "")
+            if identity in scores:
+                facts["attributes"]["selection score"] = repr(scores[identity])
+            items.append(Photo(identity, path, draft=drafts[identity], answer=answers[identity], **facts))
+        return items
 
-    def _images(self, folder: Path | None) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-        for path in self._tree.images(folder):
-            add_unique(found, stem_of(path.name), path, self._tree.root)
-        return found
+    def _images(self, name: str) -> dict[str, Path]:
+        folder = self._folders[name]
+        return self._tree.by_id(path for path in self._tree.images() if folder and path.is_relative_to(folder))
 
     def _read_answers(self) -> dict[str, str]:
-        """Returns the raw answers by the names of the photographs; one that is no text becomes JSON again."""
+        """Returns the raw answers by the ids of the photographs; one that is no text becomes JSON again."""
+        path = self._answers
         try:
-            values = parse_json(read_regular(self._answers, _MOST_ANSWERS), name=str(self._answers))
+            values = parse_json(read_regular(path, _MOST_ANSWERS), name=str(path))
         except (OSError, InvalidDataError) as error:
             raise InvalidDataError(
-                f"{self._answers} can't be read as JSON ({str(error) or type(error).__name__}); download it again"
+                f"{path} can't be read as JSON ({str(error) or type(error).__name__}); download it again"
             ) from error
         if not isinstance(values, Mapping):
-            raise InvalidDataError(f"{self._answers} is no JSON object of file names and answers; download it again")
-        found: dict[str, str] = {}
-        for name, value in values.items():
-            if (stem := stem_of(name)) in found:
-                raise InvalidDataError(f"{self._answers} names the photograph {stem} twice; keep one of the two")
-            found[stem] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        return found
+            raise InvalidDataError(f"{path} is no JSON object of file names and answers; download it again")
+        return {
+            identity: answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+            for identity, (_, answer) in _by_id(values, path).items()
+        }

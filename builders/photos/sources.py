@@ -1,67 +1,21 @@
-"""What every source of photographs offers, the files below a folder, and the subset of a source that a build takes."""
+"""What the sources of photographs share: the items they name, the files of a folder, and what names and columns say."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from fashionedit.builders.stage_items import Photo
-from fashionedit.errors import DatasetNotFoundError, InvalidDataError
+from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES
 from fashionedit.photo_index import stem_of, walk_files
+from fashionedit.runtime.secrets import without_queries
 from fashionedit.types import check_id, safe_id
-
-
-class FileTree:
-    """All files of a folder, in the order of their names.
-
-    Hidden files and the folders that macOS puts into archives are passed over; links are followed, circles are not.
-
-    Args:
-        root: The folder.
-
-    Raises:
-        DatasetNotFoundError: There is no such folder.
-    """
-
-    def __init__(self, root: Path) -> None:
-        if not root.is_dir():
-            raise DatasetNotFoundError(
-                f"{root} {'is no folder' if root.exists() else 'does not exist'}; check the path of the photographs"
-            )
-        self.root = root
-        self.files = tuple(sorted(walk_files(root), key=lambda path: path.relative_to(root).parts))
-
-    def named(self, name: str) -> Path | None:
-        """Returns the file of this name that lies highest; None without one."""
-        return self._highest(path for path in self.files if path.name == name)
-
-    def folder(self, name: str) -> Path | None:
-        """Returns the folder of this name that lies highest and holds images; None without one.
-
-        An archive that nests once more (`images/images/`) gives the inner folder.
-        """
-        return self._highest({path.parent for path in self.images() if path.parent.name == name})
-
-    def images(self, below: Path | None = None) -> Iterator[Path]:
-        """Yields the image files, of one folder or of all, by their endings."""
-        for path in self.files:
-            if path.suffix.lower() in SUFFIXES and (below is None or path.is_relative_to(below)):
-                yield path
-
-    def unread(self) -> Iterator[Path]:
-        """Yields the picture files in formats that are not read, by their endings."""
-        return (path for path in self.files if path.suffix.lower() in UNREAD_SUFFIXES)
-
-    def _highest(self, paths: Iterable[Path]) -> Path | None:
-        return min(paths, key=lambda path: (len(path.parts), path.as_posix()), default=None)
-
-
-FIELDS = ("image", "caption", "id", "gender", "category", "garment_id", "view", "draft")
-"""What a column of a table can stand for; further columns become attributes."""
 
 Progress = Callable[[int, int], None]
 
@@ -90,17 +44,15 @@ class Unusable:
 class PhotoSource(Protocol):
     """A place with photographs. Opening one reads nothing but names."""
 
-    @property
-    def root(self) -> Path | None:
-        """The folder on this machine that holds the photographs; None for a source elsewhere."""
-        ...
+    root: Path | None
+    """The folder on this machine that holds the photographs; None for a source elsewhere."""
 
     def describe(self) -> dict[str, Any]:
         """Returns which source it is, as plain JSON that is the same on another machine."""
         ...
 
-    def photos(self, fetching: Progress | None = None) -> Iterator[Photo | Unusable]:
-        """Yields everything that the source names, in the order of the ids.
+    def photos(self, fetching: Progress | None = None) -> list[Photo | Unusable]:
+        """Returns everything that the source names, in the order of the ids.
 
         Photographs without a caption come too, with `caption=None`.
 
@@ -108,62 +60,187 @@ class PhotoSource(Protocol):
             fetching: Called with the photographs brought to this machine and those in all, where some have to be.
 
         Raises:
+            DatasetNotFoundError: There is none.
             InvalidDataError: A file of the source is not what it must be.
             ServiceError: The source is elsewhere and can't be reached.
         """
         ...
 
 
-def add_unique(found: dict[str, Path], identity: str, path: Path, root: Path) -> None:
-    """Adds the photograph.
+class FileTree:
+    """All files of a folder, in the order of their names.
 
-    Raises:
-        InvalidDataError: Another one has the id already.
+    Hidden files and the folders that macOS puts into archives are passed over; links are followed, circles are not.
     """
-    if (first := found.setdefault(identity, path)) != path:
-        raise InvalidDataError(
-            f"{first.relative_to(root).as_posix()} and {path.relative_to(root).as_posix()} in {root} are both the "
-            f"photograph {identity}; keep one of the two"
-        )
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.name = root.resolve().name
+        self.files = tuple(sorted(walk_files(root), key=lambda path: path.relative_to(root).parts))
+
+    def named(self, name: str) -> Path | None:
+        """Returns the file of this name that lies highest; None without one."""
+        return self._highest(path for path in self.files if path.name == name)
+
+    def folder(self, name: str) -> Path | None:
+        """Returns the folder of this name that lies highest and holds images; None without one.
+
+        An archive that nests once more (`images/images/`) gives the inner folder.
+        """
+        return self._highest({path.parent for path in self.images() if path.parent.name == name})
+
+    def images(self) -> Iterator[Path]:
+        """Yields the image files, by their endings."""
+        return (path for path in self.files if path.suffix.lower() in SUFFIXES)
+
+    def by_id(self, images: Iterable[Path]) -> dict[str, Path]:
+        """Returns the images by the ids of their photographs.
+
+        Raises:
+            InvalidDataError: Two of them are one photograph.
+        """
+        found: dict[str, Path] = {}
+        for path in images:
+            identity = safe_id(stem_of(path.name))
+            if (first := found.setdefault(identity, path)) != path:
+                names = " and ".join(each.relative_to(self.root).as_posix() for each in (first, path))
+                raise InvalidDataError(
+                    f"{names} in {self.root} are both the photograph {identity}; keep one of the two"
+                )
+        return found
+
+    def unread(self) -> dict[str, Photo | Unusable]:
+        """Returns the pictures in formats that are not read, by id, so that they are counted."""
+        found: dict[str, Photo | Unusable] = {}
+        for path in self.files:
+            if path.suffix.lower() in UNREAD_SUFFIXES:
+                identity = safe_id(stem_of(path.name))
+                detail = f"{path.name} is in a format that is not read; convert it to JPEG or PNG"
+                found[identity] = Unusable(identity, "format not read", detail)
+        return found
+
+    def _highest(self, paths: Iterable[Path]) -> Path | None:
+        return min(paths, key=lambda path: (len(path.parts), path.as_posix()), default=None)
 
 
-def not_read(tree: FileTree) -> dict[str, Photo | Unusable]:
-    """Returns the pictures of a folder in formats that are not read, by id, so that they are counted."""
-    return {
-        (identity := safe_id(stem_of(path.name))): Unusable(
-            identity, "format not read", f"{path.name} is in a format that is not read; convert it to JPEG or PNG"
-        )
-        for path in tree.unread()
-    }
+_DEEPFASHION_NAME = re.compile(
+    r"(?P<gender>MEN|WOMEN)-(?P<category>[A-Za-z_]+)-id_(?P<garment_id>\d{8})-(?P<colourway>\d{2})_\d+_"
+    r"(?P<view>front|side|back|full|flat|additional)",
+    re.ASCII,
+)
 
 
-class LimitedSource:
-    """A source of which only some photographs are taken, spread over all; a higher limit takes the same and more.
+def parse_file_name(name: str) -> dict[str, str]:
+    """Returns what a name in DeepFashion's form tells, with or without folder and ending; nothing for any other.
+
+    `colourway` tells the colours of one garment apart; a `garment_id` is unique within gender and category.
+
+    >>> parse_file_name("images/MEN-Tees_Tanks-id_00007981-03_3_back.jpg")["view"]
+    'back'
+    >>> parse_file_name("holiday.jpg")
+    {}
+    """
+    match = _DEEPFASHION_NAME.fullmatch(stem_of(name))
+    return match.groupdict() if match else {}
+
+
+FIELDS = ("image", "caption", "id", "gender", "category", "garment_id", "view", "draft")
+"""What a column of a table can stand for; further columns become attributes."""
+
+# Names that other tools and datasets give to our fields, the likeliest first.
+_USUAL = {
+    "image": ("image", "file_name", "original", "original_image", "filename", "file", "path", "image_path"),
+    "caption": ("caption", "annotation", "text", "prompt", "description"),
+    "id": ("image_id", "item_id", "id"),
+    "gender": ("gender",),
+    "category": ("category",),
+    "garment_id": (
+        *("garment_id", "garment", "product_id", "product", "product_code", "item_group_id", "sku", "style_id"),
+        *("style_code", "article_id", "article_code"),
+    ),
+    "view": ("view",),
+    "draft": ("draft", "sd3_image", "draft_file_name"),
+}
+_LONGEST_ATTRIBUTE = 500
+
+
+def match_columns(names: Sequence[str], given: Mapping[str, str], *, where: str) -> dict[str, str]:
+    """Returns the column of each field that has one.
 
     Args:
-        source: The whole.
-        limit: How many photographs at most; those without a caption and without a draft don't count.
+        names: The columns that are there.
+        given: Field and column, where a user names them; the others are looked for under their usual names, whatever
+            their case.
+        where: How messages call the table.
+
+    Raises:
+        UnknownNameError: A field or column that was named is not there.
+        InvalidDataError: No column holds the image.
     """
+    columns = ", ".join(names)
+    for field, column in given.items():
+        if field not in FIELDS:
+            raise UnknownNameError(f"no field is called {field!r}; a column can be given for {', '.join(FIELDS)}")
+        if column not in names:
+            raise UnknownNameError(f"{where} has no column {column!r}; it has {columns}")
+    free = {name.casefold(): name for name in reversed(names) if name not in given.values()}
+    found = dict(given)
+    for field, usual in _USUAL.items():
+        likely = next((free[name] for name in usual if name in free), None)
+        if field not in found and likely is not None:
+            found[field] = likely
+    if "image" not in found:
+        raise InvalidDataError(
+            f"{where} has no column with the image; it has {columns}: name one with --column image=…"
+        )
+    return found
 
-    def __init__(self, source: PhotoSource, limit: int) -> None:
-        self._source = source
-        self._limit = limit
 
-    @property
-    def root(self) -> Path | None:
-        """The folder of the whole source."""
-        return self._source.root
+def photo_facts(
+    name: str, row: Mapping[str, Any] | None = None, columns: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Returns caption, attributes and facts of a photograph, as arguments of `Photo`.
 
-    def describe(self) -> dict[str, Any]:
-        """Returns which source it is; the limit is no part of that."""
-        return self._source.describe()
+    What the row does not tell, DeepFashion's form of file name may. Other columns with plain values become attributes.
 
-    def photos(self, fetching: Progress | None = None) -> Iterator[Photo | Unusable]:
-        """Yields the photographs that are taken, in the order of the ids."""
-        named = list(self._source.photos(fetching))
-        usable = [item.id for item in named if isinstance(item, Photo) and (item.caption or item.draft)]
-        chosen = set(sorted(usable, key=_spread)[: self._limit])
-        yield from (item for item in named if item.id in chosen)
+    Args:
+        name: The photograph's file name or id.
+        row: The values by column, where a table has them.
+        columns: Of `match_columns`.
+    """
+    row, columns = row or {}, columns or {}
+    facts: dict[str, Any] = parse_file_name(name)
+    attributes = {"colourway": facts.pop("colourway")} if facts else {}
+    for field in ("gender", "category", "garment_id", "view"):
+        if (text := _text(cell(row, columns, field))) is not None:
+            facts[field] = text
+    for column, value in row.items():
+        if column not in columns.values() and (text := _text(value)) is not None:
+            attributes[column] = text[:_LONGEST_ATTRIBUTE]
+    return {"caption": _text(cell(row, columns, "caption")), "attributes": attributes, **facts}
+
+
+def cell(row: Mapping[str, Any], columns: Mapping[str, str], field: str) -> Any:
+    """Returns what a row has for a field; None where it has no such column."""
+    return row.get(columns[field]) if field in columns else None  # a column may be called ""
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return f"{value}" if math.isfinite(value) else None
+    return (without_queries(value).strip() or None) if isinstance(value, str) else None
+
+
+def take_spread(items: Sequence[Photo | Unusable], limit: int) -> list[Photo | Unusable]:
+    """Returns at most `limit` photographs, spread over all; a higher limit takes the same and more.
+
+    Those without a caption and without a draft don't count.
+    """
+    usable = [item.id for item in items if isinstance(item, Photo) and (item.caption or item.draft)]
+    chosen = set(sorted(usable, key=_hash)[:limit])
+    return [item for item in items if item.id in chosen]
 
 
 def in_share(photos: Sequence[Photo], share: tuple[int, int] | None) -> list[Photo]:
@@ -171,9 +248,9 @@ def in_share(photos: Sequence[Photo], share: tuple[int, int] | None) -> list[Pho
     if share is None:
         return list(photos)
     part, parts = share
-    return [photo for photo in photos if int(_spread(photo.id), 16) % parts == part - 1]
+    return [photo for photo in photos if int(_hash(photo.id), 16) % parts == part - 1]
 
 
-def _spread(identity: str) -> str:
+def _hash(identity: str) -> str:
     """Returns what sorts ids as if at random, the same for ever."""
     return hashlib.sha256(identity.encode()).hexdigest()

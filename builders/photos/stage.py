@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -16,31 +15,20 @@ from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import pixel_digest, read_image, to_rgb
 from fashionedit.parallel import map_in_order
 
-from .sources import PhotoSource, Progress, Unusable
+from .sources import Progress, Unusable
 
 MIN_SIDE = 64
 """Pixels; three differences can't be told apart on a photograph with a shorter side."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What is known of one item: the record on disk, and the one that should be there if it is no copy of another."""
-
-    item: Photo | Unusable
-    found: StageRecord | None
-    record: StageRecord
-
-
 def check_photos(
-    source: PhotoSource,
+    items: Iterable[Photo | Unusable],
     store: StageStore,
     *,
     workers: int | None = None,
     progress: Progress | None = None,
-    fetching: Progress | None = None,
-    on_record: Callable[[StageRecord], None] | None = None,
-) -> Iterator[Photo]:
-    """Yields the photographs that can be built from, in the order of their ids.
+) -> tuple[list[Photo], list[StageRecord]]:
+    """Returns the photographs that can be built from, and the record of each item, in the order of their ids.
 
     `data` of a record: `digest` (of the decoded pixels) and `size` (width and height), once it was decoded; `caption`,
     `gender`, `category`, `garment_id`, `view` and `attributes`. Reasons: `no caption` (and no draft either), `not
@@ -48,39 +36,40 @@ def check_photos(
     what the source says itself. A photograph whose file, caption and facts are as they were is not decoded again.
 
     Args:
-        source: Where they are.
-        store: Of this stage.
+        items: All that the source names.
+        store: Of this stage; older records of photographs that are gone from the source stay in it.
         workers: Threads that decode; as many as there are processors by default.
         progress: Called with the photographs done and those in all.
-        fetching: Called with the photographs brought to this machine and those in all, where some have to be.
-        on_record: Called with the record of each item of the source in turn, kept or not; older records of photographs
-            that are gone from the source are not among them.
 
     Raises:
-        InvalidDataError: A file of the source is not what it must be, or two items have one id.
-        ServiceError: The source is elsewhere and can't be reached.
+        InvalidDataError: Two items have one id.
     """
-    items = sorted(source.photos(fetching), key=lambda item: item.id)
-    _check_unique(items)
+    items = sorted(items, key=lambda item: item.id)
+    for before, item in pairwise(items):
+        if before.id == item.id:
+            raise InvalidDataError(f"the source has two photographs with the id {item.id}; ids are unique")
     first: dict[str, str] = {}
-    for done, seen in enumerate(map_in_order(partial(_look, store), items, workers=workers), 1):
-        record = _unless_copy(seen.record, first)
-        if record != seen.found:
+    kept, records = [], []
+    looks = map_in_order(partial(_look, store), items, workers=workers)
+    for item, (stored, seen) in zip(items, looks, strict=True):
+        record = _unless_copy(seen, first)
+        if record != stored:
             store.commit(record)
-        if on_record is not None:
-            on_record(record)
+        records.append(record)
+        if record.status == "kept" and isinstance(item, Photo):
+            kept.append(item)
         if progress is not None:
-            progress(done, len(items))
-        if record.status == "kept" and isinstance(seen.item, Photo):
-            yield seen.item
+            progress(len(records), len(items))
+    return kept, records
 
 
-def _look(store: StageStore, item: Photo | Unusable) -> _Seen:
+def _look(store: StageStore, item: Photo | Unusable) -> tuple[StageRecord | None, StageRecord]:
+    """Returns the record on disk, and the one that should be there if the item is no copy of another."""
     if isinstance(item, Unusable):
         key = stage_key("photos", reason=item.reason, detail=item.detail)
         record = StageRecord(id=item.id, key=key, status="dropped", reason=item.reason, detail=item.detail)
-        return _Seen(item, store.find(item.id, key), record)
-    data: dict[str, Any] = {
+        return store.find(item.id, key), record
+    facts: dict[str, Any] = {
         "caption": item.caption,
         "gender": item.gender,
         "category": item.category,
@@ -91,44 +80,42 @@ def _look(store: StageStore, item: Photo | Unusable) -> _Seen:
     try:
         state = item.path.stat()
     except OSError as error:
-        key = stage_key("photos", file=item.path.name, missing=True, facts=data)
+        key = stage_key("photos", file=item.path.name, missing=True, facts=facts)
         detail = f"{item.path.name} can't be read ({error.strerror})"
-        record = StageRecord(id=item.id, key=key, status="dropped", reason="not readable", detail=detail, data=data)
-        return _Seen(item, store.find(item.id, key), record)
-    drawn = item.draft is not None
+        record = StageRecord(id=item.id, key=key, status="dropped", reason="not readable", detail=detail, data=facts)
+        return store.find(item.id, key), record
     key = stage_key(
         "photos",
         file=item.path.name,
         bytes=state.st_size,
         time=state.st_mtime_ns,
-        draft=drawn,
+        draft=item.draft is not None,
         min=MIN_SIDE,
         blank="dropped",
-        facts=data,
+        facts=facts,
     )
-    found = store.find(item.id, key)
-    if found is not None:
-        return _Seen(item, found, found)
-    if not drawn and not (item.caption or "").strip():
-        reason, detail = "no caption", f"{item.path.name} has no caption to make a draft from"
-        return _Seen(
-            item, None, StageRecord(id=item.id, key=key, status="dropped", reason=reason, detail=detail, data=data)
-        )
-    return _Seen(item, None, _decoded(item, key, data))
+    stored = store.find(item.id, key)
+    return stored, stored or _decoded(item, key, facts)
 
 
 def _decoded(item: Photo, key: str, data: dict[str, Any]) -> StageRecord:
+    def dropped(reason: str, detail: str) -> StageRecord:
+        return StageRecord(id=item.id, key=key, status="dropped", reason=reason, detail=detail, data=data)
+
+    name = item.path.name
+    if item.draft is None and not (item.caption or "").strip():
+        return dropped("no caption", f"{name} has no caption to make a draft from")
     try:
-        image = read_image(item.path, name=item.path.name)
+        image = read_image(item.path, name=name)
     except InvalidImageError as error:
-        return StageRecord(id=item.id, key=key, status="dropped", reason="not readable", detail=str(error), data=data)
+        return dropped("not readable", str(error))
     data = {"digest": pixel_digest(image), "size": list(image.size), **data}
     if min(image.size) < MIN_SIDE:
-        detail = f"{item.path.name} has {image.width}×{image.height} pixels; both sides need at least {MIN_SIDE}"
-        return StageRecord(id=item.id, key=key, status="dropped", reason="too small", detail=detail, data=data)
+        return dropped(
+            "too small", f"{name} has {image.width}×{image.height} pixels; both sides need at least {MIN_SIDE}"
+        )
     if (blank := blank_reason(image)) is not None:
-        detail = f"{item.path.name} has one colour all over"
-        return StageRecord(id=item.id, key=key, status="dropped", reason=blank[0], detail=detail, data=data)
+        return dropped(blank[0], f"{name} has one colour all over")
     return StageRecord(id=item.id, key=key, status="kept", data=data)
 
 
@@ -139,19 +126,8 @@ def _unless_copy(record: StageRecord, first: dict[str, str]) -> StageRecord:
         return record
     if (other := first.setdefault(digest, record.id)) == record.id:
         return record.model_copy(update={"status": "kept", "reason": None, "detail": None})
-    return record.model_copy(
-        update={
-            "status": "dropped",
-            "reason": "same pixels as another",
-            "detail": f"{record.id} shows the same picture as {other}, pixel for pixel",
-        }
-    )
-
-
-def _check_unique(items: list[Photo | Unusable]) -> None:
-    for before, item in pairwise(items):
-        if before.id == item.id:
-            raise InvalidDataError(f"the source has two photographs with the id {item.id}; ids are unique")
+    detail = f"{record.id} shows the same picture as {other}, pixel for pixel"
+    return record.model_copy(update={"status": "dropped", "reason": "same pixels as another", "detail": detail})
 
 
 _SPREAD = 2  # levels of 0..255; what JPEG makes of one colour

@@ -140,7 +140,7 @@ def hydrate(
     photograph, caption and crop is compared with its published hash. OUT has the same manifest hash as the set that
     ANNOTATIONS was made from.
     """
-    from fashionedit.builders.photos import photographs_folder
+    from fashionedit.builders.photos import fetch_photographs
     from fashionedit.hydration import HydrationReport
     from fashionedit.hydration import hydrate as fill_in
     from fashionedit.manifest import read_manifest
@@ -151,7 +151,7 @@ def hydrate(
 
     read_manifest(annotations)  # before anything is fetched
     with progress_bar(quiet)("fetching", "image") as bar:
-        folder = photographs_folder(
+        folder = fetch_photographs(
             photos,
             columns=column_names(columns),
             config=source_config,

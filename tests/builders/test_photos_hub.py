@@ -19,7 +19,7 @@ from PIL import Image
 from fashionedit.annotations_form import write_annotations
 from fashionedit.builders.pack import pack
 from fashionedit.builders.photos import Unusable, check_photos, open_source
-from fashionedit.builders.photos.hub import HubRows
+from fashionedit.builders.photos.hub import read_image_cell
 from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
@@ -74,7 +74,7 @@ def write(folder: Path, rows: Sequence[dict[str, Any]], split: str = "data", sha
 
 
 def items(place: Path | str, work: Path, **options: Any) -> dict[str, Photo | Unusable]:
-    found = list(open_source(place, work=work, **options).photos())
+    found = open_source(place, work=work, **options).photos()
     assert [item.id for item in found] == sorted(item.id for item in found)
     return {item.id: item for item in found}
 
@@ -107,8 +107,7 @@ def test_rows_become_files_with_the_bytes_they_had(tmp_path: Path) -> None:
     rows = marqo_rows(12)
     place, work = write(tmp_path / "set", rows), tmp_path / "work"
     fetched: list[tuple[int, int]] = []
-    source = open_source(place, work=work)
-    list(source.photos(lambda done, total: fetched.append((done, total))))
+    open_source(place, work=work).photos(lambda *at: fetched.append(at))
     assert [done for done, _ in fetched] == list(range(1, 13))
     found = photos(place, work)
     assert found.keys() == {row["item_ID"] for row in rows}
@@ -121,7 +120,7 @@ def test_rows_become_files_with_the_bytes_they_had(tmp_path: Path) -> None:
         assert (photo.gender, photo.category, photo.view) == ("WOMEN", "Dresses", row["item_ID"].rpartition("_")[2])
         assert photo.attributes == {"colourway": "01", "category1": "women", "category2": "Dresses"}
     store = StageStore(work / "photos")
-    kept = list(check_photos(open_source(place, work=work), store))
+    kept = check_photos(open_source(place, work=work).photos(), store)[0]
     assert [photo.id for photo in kept] == sorted(row["item_ID"] for row in rows if row["text"])
 
 
@@ -132,7 +131,7 @@ def test_nothing_is_fetched_again(tmp_path: Path) -> None:
     assert description["spec"] == "set"
     times = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
     fetched: list[tuple[int, int]] = []
-    list(open_source(place, work=work).photos(lambda *at: fetched.append(at)))
+    open_source(place, work=work).photos(lambda *at: fetched.append(at))
     assert fetched == []
     assert photos(place, work) == before
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()} == times
@@ -162,7 +161,7 @@ def fetching(done, total):
     if done == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
 
-list(open_source(sys.argv[1], work=Path(sys.argv[2])).photos(fetching))
+open_source(sys.argv[1], work=Path(sys.argv[2])).photos(fetching)
 """
 
 
@@ -300,17 +299,16 @@ def test_a_repository_is_named_with_and_without_a_revision(tmp_path: Path) -> No
 def test_an_image_outside_the_dataset_or_beyond_all_measure_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remote = HubRows("org/name", "train", ("image",), ("image",), None, None)
     for path in ("/etc/passwd", "hf://datasets/org/other@main/a.jpg", "https://example.com/a.jpg"):
         with pytest.raises(
             InvalidDataError, match=r"a row of org/name names the image .*, which lies outside the dataset"
         ):
-            remote.image_bytes({"bytes": None, "path": path})
-    assert remote.image_bytes({"bytes": None, "path": None}) is None
-    assert remote.image_bytes("a.jpg") is None
+            read_image_cell("org/name", {"bytes": None, "path": path})
+    assert read_image_cell("org/name", {"bytes": None, "path": None}) is None
+    assert read_image_cell("org/name", "a.jpg") is None
     monkeypatch.setattr("fashionedit.builders.photos.hub.MAX_FILE_BYTES", 2**20)
     with pytest.raises(InvalidDataError, match="holds an image above the 1 MiB that are read"):
-        remote.image_bytes({"bytes": b"x" * 2**21, "path": None})
+        read_image_cell("org/name", {"bytes": b"x" * 2**21, "path": None})
 
 
 FETCH = """
@@ -371,7 +369,7 @@ main(sys.argv[1:])
 def test_the_annotations_form_is_filled_in_from_the_dataset_that_the_set_was_built_from(tmp_path: Path) -> None:
     rows = marqo_rows(4)
     built = tmp_path / "built"
-    photographs = list(open_source(write(tmp_path / "set", rows), work=tmp_path / "work").photos())
+    photographs = open_source(write(tmp_path / "set", rows), work=tmp_path / "work").photos()
     for photo in photographs:
         assert isinstance(photo, Photo)
         (built / "photos").mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ from PIL import Image
 
 from fashionedit.builders.answers import parse_answer
 from fashionedit.builders.photos import Unusable, open_source
-from fashionedit.builders.photos.deepfashion import parse_file_name
 from fashionedit.builders.photos.release import compare_selections, read_selection
+from fashionedit.builders.photos.sources import parse_file_name
 from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.types import safe_id
@@ -42,7 +42,7 @@ def release(tmp_path: Path) -> Path:
 
 
 def items(root: Path, work: Path, **options: object) -> dict[str, Photo | Unusable]:
-    found = list(open_source(root, work=work, **options).photos())  # type: ignore[arg-type]
+    found = open_source(root, work=work, **options).photos()  # type: ignore[arg-type]
     assert [item.id for item in found] == sorted(item.id for item in found)
     return {item.id: item for item in found}
 
@@ -138,17 +138,16 @@ def test_the_authors_selection_is_read_and_its_names_parsed(tmp_path: Path) -> N
     assert len(found) == 11_546
     assert list(found) == sorted(found)
     assert min(found.values()) >= 85
-    names = [parse_file_name(identity) for identity in found]
-    assert None not in names
-    parsed = [name for name in names if name is not None]
-    assert len({(name.gender, name.category) for name in parsed}) == 23
-    assert len({(name.gender, name.category, name.garment_id) for name in parsed}) == 4849
+    parsed = [parse_file_name(identity) for identity in found]
+    assert all(parsed)
+    assert len({(name["gender"], name["category"]) for name in parsed}) == 23
+    assert len({(name["gender"], name["category"], name["garment_id"]) for name in parsed}) == 4849
     if path == SHARED:
         assert min(found.values()) == pytest.approx(85.00013, abs=1e-5)
         assert sum(found.values()) / len(found) == pytest.approx(87.43, abs=0.005)
         assert sum(score > 90 for score in found.values()) / len(found) == pytest.approx(0.1045, abs=5e-5)
-        assert Counter(name.gender for name in parsed) == {"WOMEN": 10_453, "MEN": 1_093}
-        assert Counter(name.view for name in parsed) == {
+        assert Counter(name["gender"] for name in parsed) == {"WOMEN": 10_453, "MEN": 1_093}
+        assert Counter(name["view"] for name in parsed) == {
             "front": 3737,
             "back": 2144,
             "side": 2060,

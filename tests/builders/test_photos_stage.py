@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
 from PIL import Image, ImageDraw
 
 from fashionedit.builders.photos import Unusable, check_photos, open_source
-from fashionedit.builders.photos.sources import Progress
 from fashionedit.builders.stage_items import Photo
-from fashionedit.builders.stage_store import StageRecord, StageStore
+from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest, read_image
 
@@ -36,25 +34,6 @@ def tree(tmp_path: Path) -> DeepFashionTree:
     return write_deepfashion_tree(tmp_path / "tree", real or [_drawn(number) for number in range(20)])
 
 
-class ToySource:
-    """Items that are given."""
-
-    def __init__(self, *items: Photo | Unusable) -> None:
-        self.items = items
-
-    @property
-    def root(self) -> Path | None:
-        return None
-
-    def describe(self) -> dict[str, Any]:
-        return {"kind": "toy"}
-
-    def photos(self, fetching: Progress | None = None) -> Iterator[Photo | Unusable]:
-        if fetching is not None:
-            fetching(len(self.items), len(self.items))
-        yield from self.items
-
-
 def _photo(folder: Path, name: str, size: tuple[int, int] = (80, 90), color: str = "red", **facts: Any) -> Photo:
     image = Image.new("RGB", size, color)
     ImageDraw.Draw(image).ellipse((9, 9, 50, 60), fill="grey")
@@ -69,15 +48,8 @@ def _reasons(store: StageStore) -> Counter[str]:
 def test_what_can_be_built_from_goes_on_and_the_rest_has_its_reason(tree: DeepFashionTree, tmp_path: Path) -> None:
     store = StageStore(tmp_path / "photos")
     seen: list[tuple[int, int]] = []
-    records: list[StageRecord] = []
-    found = list(
-        check_photos(
-            open_source(tree.root, work=store.folder),
-            store,
-            progress=lambda done, total: seen.append((done, total)),
-            on_record=records.append,
-        )
-    )
+    items = open_source(tree.root, work=store.folder).photos()
+    found, records = check_photos(items, store, progress=lambda *at: seen.append(at))
     assert tuple(photo.id for photo in found) == tree.usable
     assert _reasons(store) == {"no caption": len(tree.uncaptioned), "not readable": 1}
     assert seen == [(done, tree.images) for done in range(1, tree.images + 1)]
@@ -99,18 +71,16 @@ def test_what_can_be_built_from_goes_on_and_the_rest_has_its_reason(tree: DeepFa
 
 def test_small_photographs_and_copies_are_dropped_and_the_first_copy_stays(tmp_path: Path) -> None:
     store = StageStore(tmp_path / "photos")
-    source = ToySource(
+    items = [
         _photo(tmp_path, "d", color="blue"),
         _photo(tmp_path, "c", (63, 300)),
         _photo(tmp_path, "b"),
         _photo(tmp_path, "a"),
         _photo(tmp_path, "small", (63, 300)),
         Unusable("e", "no draft", "resize_gen has no image e"),
-    )
-    fetched: list[tuple[int, int]] = []
-    kept = check_photos(source, store, workers=1, fetching=lambda *at: fetched.append(at))
+    ]
+    kept, _ = check_photos(items, store, workers=1)
     assert [photo.id for photo in kept] == ["a", "d"]
-    assert fetched == [(6, 6)]
     details = {record.id: (record.reason, record.detail) for record in store.records() if record.status == "dropped"}
     assert details == {
         "b": ("same pixels as another", "b shows the same picture as a, pixel for pixel"),
@@ -123,9 +93,9 @@ def test_small_photographs_and_copies_are_dropped_and_the_first_copy_stays(tmp_p
 def test_a_copy_goes_on_once_the_first_is_gone(tmp_path: Path) -> None:
     store = StageStore(tmp_path / "photos")
     first, second = _photo(tmp_path, "a"), _photo(tmp_path, "b")
-    assert [photo.id for photo in check_photos(ToySource(first, second), store)] == ["a"]
-    assert [photo.id for photo in check_photos(ToySource(second), store)] == ["b"]
-    assert [photo.id for photo in check_photos(ToySource(second, first), store)] == ["a"]
+    assert [photo.id for photo in check_photos([first, second], store)[0]] == ["a"]
+    assert [photo.id for photo in check_photos([second], store)[0]] == ["b"]
+    assert [photo.id for photo in check_photos([second, first], store)[0]] == ["a"]
 
 
 def test_a_photograph_with_a_draft_needs_no_caption(tmp_path: Path) -> None:
@@ -133,24 +103,24 @@ def test_a_photograph_with_a_draft_needs_no_caption(tmp_path: Path) -> None:
     ready = _photo(tmp_path, "a", caption=None, draft=draft)
     bare = _photo(tmp_path, "b", color="blue", caption=" ")
     store = StageStore(tmp_path / "photos")
-    assert list(check_photos(ToySource(ready, bare), store)) == [ready]
+    assert check_photos([ready, bare], store)[0] == [ready]
     assert _reasons(store) == {"no caption": 1}
 
 
 def test_nothing_is_decoded_twice_and_what_changed_is(tmp_path: Path) -> None:
     store = StageStore(tmp_path / "photos")
     photo = _photo(tmp_path, "a")
-    (record,) = (list(check_photos(ToySource(photo), store)), *store.records())[1:]
+    _, (record,) = check_photos([photo], store)
     state = photo.path.stat()
     photo.path.write_bytes(b"\0" * state.st_size)  # would not be an image if it were looked at
     os.utime(photo.path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert list(check_photos(ToySource(photo), store)) == [photo]
+    assert check_photos([photo], store)[0] == [photo]
     assert list(store.records()) == [record]
     os.utime(photo.path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
-    assert list(check_photos(ToySource(photo), store)) == []
+    assert check_photos([photo], store)[0] == []
     assert _reasons(store) == {"not readable": 1}
     again = _photo(tmp_path, "a", color="green", view="front")
-    assert list(check_photos(ToySource(again), store)) == [again]
+    assert check_photos([again], store)[0] == [again]
     (record,) = store.records()
     assert (record.status, record.reason, record.data["view"]) == ("kept", None, "front")
 
@@ -161,11 +131,11 @@ def test_a_file_that_vanished_is_not_readable_until_it_is_back(tmp_path: Path) -
     data = photo.path.read_bytes()
     photo.path.unlink()
     for _ in range(2):
-        assert list(check_photos(ToySource(photo), store)) == []
+        assert check_photos([photo], store)[0] == []
     (record,) = store.records()
     assert record.detail == "a.png can't be read (No such file or directory)"
     photo.path.write_bytes(data)
-    assert list(check_photos(ToySource(photo), store)) == [photo]
+    assert check_photos([photo], store)[0] == [photo]
 
 
 def test_a_file_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
@@ -173,7 +143,7 @@ def test_a_file_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(257 * 2**20)
     store = StageStore(tmp_path / "photos")
-    assert list(check_photos(ToySource(Photo("a", path, "a coat")), store)) == []
+    assert check_photos([Photo("a", path, "a coat")], store)[0] == []
     (record,) = store.records()
     assert (record.reason, record.detail) == (
         "not readable",
@@ -184,7 +154,7 @@ def test_a_file_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
 def test_two_items_with_one_id_are_named(tmp_path: Path) -> None:
     photo = _photo(tmp_path, "a")
     with pytest.raises(InvalidDataError, match="two photographs with the id a; ids are unique"):
-        list(check_photos(ToySource(photo, Unusable("a", "no draft", "…")), StageStore(tmp_path / "photos")))
+        check_photos([photo, Unusable("a", "no draft", "…")], StageStore(tmp_path / "photos"))
 
 
 KILLED = """
@@ -204,7 +174,7 @@ def counted(record):
         os.kill(os.getpid(), signal.SIGKILL)
 
 store.commit = counted
-kept = list(check_photos(open_source(root, work=work), store))
+kept, _ = check_photos(open_source(root, work=work).photos(), store)
 print(len(kept), len(made))
 """
 
@@ -218,5 +188,5 @@ def test_killed_twice_it_goes_on_where_it_was(tree: DeepFashionTree, tmp_path: P
         assert run(tmp_path / "killed", 5).returncode == -signal.SIGKILL
     assert run(tmp_path / "killed", 0).stdout.split() == [str(len(tree.usable)), str(tree.images - 10)]
     whole = StageStore(tmp_path / "whole")
-    list(check_photos(open_source(tree.root, work=whole.folder), whole))
+    check_photos(open_source(tree.root, work=whole.folder).photos(), whole)
     assert list(StageStore(tmp_path / "killed").records()) == list(whole.records())
