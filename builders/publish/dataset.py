@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from fashionedit.annotations_form import EVAL_FILE, carried_files, write_annotations
@@ -24,39 +23,9 @@ from fashionedit.paths import cache_folder
 from fashionedit.rows import EncodedSample, image_bytes
 
 from .guard import ALLOWED_FILES, check_files, files_to_send
-from .repository import HubRepository, Uploaded
+from .repository import HubRepository, Publication
 
-
-@dataclass(frozen=True, slots=True)
-class PublishedFile:
-    """A file that is sent: its path in the repository, and its size in bytes."""
-
-    path: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """What was sent, or would be.
-
-    Args:
-        repository: `org/name`.
-        form: `annotations` or `full`.
-        files: Every file.
-        uploaded: Where it is now; None where nothing was sent.
-        public: Whether everybody can see it; None where nothing was sent.
-    """
-
-    repository: str
-    form: str
-    files: tuple[PublishedFile, ...]
-    uploaded: Uploaded | None = None
-    public: bool | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes in all."""
-        return sum(file.size for file in self.files)
+Progress = Callable[[int, int], None]
 
 
 def publish_dataset(
@@ -70,9 +39,7 @@ def publish_dataset(
     dry_run: bool = False,
     branch: str | None = None,
     message: str | None = None,
-    token: str | None = None,
-    workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> Publication:
     """Returns what was sent to the Hub; the same call again sends only what is missing there.
 
@@ -88,9 +55,7 @@ def publish_dataset(
         dry_run: Whether everything is prepared and looked at, and nothing is sent; needs no network.
         branch: To send to; the main one by default.
         message: Of the commit.
-        token: For the Hub; by default the one that this machine is logged in with.
-        workers: Threads that decode and hash; as many as there are processors by default.
-        progress: Called with the samples done and the samples in all while they are prepared: each three times.
+        progress: Called with the steps done and the steps in all, several for each sample, while they are prepared.
 
     Raises:
         DatasetNotFoundError: The folder is not there, or no FashionEdit folder.
@@ -100,7 +65,7 @@ def publish_dataset(
         RunBusyError: The same folder is being published by another process.
     """
     folder = Path(folder)
-    target = HubRepository(repository, "dataset", token=token)
+    target = HubRepository(repository, "dataset")
     split_files(folder)
     if read_manifest(folder).form == "annotations":
         raise InvalidDataError(f"{folder} is the annotations form; publish the full folder that it was made from")
@@ -116,21 +81,33 @@ def publish_dataset(
         )
     if not dry_run:
         _check_visibility(target, private=private, permission=permission)
-    if originals:
-        _check_full_names(folder)
-        with _staging(folder) as staged:
-            clean = _without_metadata(folder, staged, workers=workers, progress=progress)
-            return _send(clean, target, "full", private, permission, leaderboard, dry_run, branch, message)
     with _staging(folder) as staged:
-        write_annotations(folder, staged, workers=workers, progress=_part(progress, 0, 1))
-        check_hydration(staged, folder)
-        check_files(staged, folder, workers=workers, progress=_part(progress, 1, 2))
-        return _send(staged, target, "annotations", private, permission, leaderboard, dry_run, branch, message)
+        if originals:
+            _check_full_names(folder)
+            sent = _without_metadata(folder, staged, progress)
+        else:
+            sent = staged
+            write_annotations(folder, staged, progress=lambda done, total: progress(done, 3 * total))
+            check_hydration(staged, folder)
+            check_files(staged, folder, progress=lambda done, total: progress(total // 2 + done, total // 2 * 3))
+        paths = [path for path in files_to_send(sent) if leaderboard or path.as_posix() != EVAL_FILE]
+        files = {path.as_posix(): (sent / path).stat().st_size for path in paths}
+        if dry_run:
+            return Publication(target.id, files)
+        target.create()  # whatever goes wrong below, nobody else sees half of it
+        _check_visibility(target, private=private, permission=permission)  # preparing takes long, owners change minds
+        return target.upload(
+            sent,
+            files,
+            message=message or f"FashionEdit, the {'full' if originals else 'annotations'} form",
+            replaces=[name for name in ALLOWED_FILES if leaderboard or name != EVAL_FILE],
+            public=private is False,
+            branch=branch,
+        )
 
 
 def _check_visibility(target: HubRepository, *, private: bool | None, permission: bool) -> None:
-    public = target.is_public()
-    if not public:
+    if not target.is_public():
         return
     if private:
         raise InvalidDataError(
@@ -152,28 +129,24 @@ def _check_full_names(folder: Path) -> None:
         )
 
 
-def _without_metadata(
-    folder: Path, staged: Path, *, workers: int | None, progress: Callable[[int, int], None] | None
-) -> Path:
+def _without_metadata(folder: Path, staged: Path, progress: Progress) -> Path:
     """Returns the full set with nothing in its images beside the pictures: no place, time or author.
 
     It is the folder itself where that holds, else a copy in `staged` with the same card and the same manifest hash.
     """
     sources = {split: FashionEditFolder(folder, split) for split in split_files(folder)}
     items = [(source, key) for source in sources.values() for key in source.ids]
-    total = 2 * len(items)
 
-    def told(item: tuple[FashionEditFolder, str]) -> bool:
+    def holds_metadata(item: tuple[FashionEditFolder, str]) -> bool:
         source, key = item
         images = image_bytes(source.row(key))
         several = (images.original, images.draft, *images.crops, *images.sketches, *images.examples)
         return any(map(has_metadata, several))
 
     found = False
-    for done, has in enumerate(map_in_order(told, items, workers=workers), 1):
-        found |= has
-        if progress is not None:
-            progress(done, total)
+    for done, holds in enumerate(map_in_order(holds_metadata, items), 1):
+        found |= holds
+        progress(done, len(items))
     if not found:
         return folder
 
@@ -189,13 +162,10 @@ def _without_metadata(
             source.facts(key), images.original, images.draft, images.crops, images.sketches, images.examples
         )
 
-    def rows(source: FashionEditFolder) -> Iterator[EncodedSample]:
-        yield from map_in_order(stripped, [(source, key) for key in source.ids], workers=workers)
-
     manifest = read_manifest(folder)
     write_folder(
         staged,
-        {split: rows(source) for split, source in sources.items()},
+        {split: map_in_order(stripped, [(source, key) for key in source.ids]) for split, source in sources.items()},
         name=manifest.name or folder.resolve().name,
         control_set=manifest.control_set,
         renderer=manifest.renderer,
@@ -205,38 +175,6 @@ def _without_metadata(
     if (card := read_card(folder)) is not None:
         write_atomically(staged / CARD_FILE, card.encode())
     return staged
-
-
-def _send(
-    folder: Path,
-    target: HubRepository,
-    form: str,
-    private: bool | None,
-    permission: bool,
-    leaderboard: bool,
-    dry_run: bool,
-    branch: str | None,
-    message: str | None,
-) -> Publication:
-    kinds = tuple(name for name in ALLOWED_FILES if leaderboard or name != EVAL_FILE)
-    paths = [path for path in files_to_send(folder) if leaderboard or path.as_posix() != EVAL_FILE]
-    files = tuple(PublishedFile(path.as_posix(), (folder / path).stat().st_size) for path in paths)
-    if dry_run:
-        return Publication(target.id, form, files)
-    target.create(private=True)  # whatever goes wrong below, nobody else sees half of it
-    _check_visibility(target, private=private, permission=permission)  # preparing takes long, and owners change minds
-    if branch is not None:
-        target.create_branch(branch)
-    uploaded = target.upload(
-        folder,
-        [file.path for file in files],
-        message=message or f"FashionEdit, the {form} form",
-        replaces=kinds,
-        revision=branch,
-    )
-    if private is False:
-        target.show_to_everybody()
-    return Publication(target.id, form, files, uploaded, bool(target.is_public()))
 
 
 @contextmanager
@@ -254,11 +192,3 @@ def _staging(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(home, ignore_errors=True)
         os.close(lock)
-
-
-def _part(progress: Callable[[int, int], None] | None, before: int, parts: int) -> Callable[[int, int], None] | None:
-    """Returns what counts a stage's samples on behind those of the stages before it; there are three passes in all."""
-    if progress is None:
-        return None
-    tell = progress
-    return lambda done, total: tell(before * (total // parts) + done, 3 * (total // parts))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -112,30 +111,13 @@ _LONG_WORD = re.compile(rf"[^\s\"'(),:;\[\]{{}}|]{{{LONGEST_WORD + 1},}}")
 _BATCH = 256
 
 
-@dataclass(frozen=True, slots=True)
-class _Protected:
-    """What must not be sent, and the drafts, which alone may be; no `photographs` for a control set."""
-
-    captions: CaptionSearch
-    likeness: FingerprintIndex
-    digests: frozenset[str]
-    drafts: dict[str, str]
-    photographs: dict[str, FashionEditFolder]
-
-
 def files_to_send(folder: Path) -> list[Path]:
     """Returns the files of a folder that are ever sent, relative to it and sorted; any other stays here."""
     names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sorted(name for name in names if any(fnmatchcase(name.as_posix(), allowed) for allowed in ALLOWED_FILES))
 
 
-def check_files(
-    staged: Path,
-    full: Path,
-    *,
-    workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> None:
+def check_files(staged: Path, full: Path, *, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
     """Returns if the files of `staged` hold no photograph, caption, crop or other reference of the folder `full`.
 
     Checked are: the files' names, the columns, every text and the Parquet metadata for captions (`CaptionSearch`) and
@@ -145,167 +127,148 @@ def check_files(
     Args:
         staged: What is going to be sent.
         full: The folder it was made from.
-        workers: Threads that decode; as many as there are processors by default.
         progress: Called with the samples done and the samples in all: each is looked at twice.
 
     Raises:
         InvalidDataError: Something must not be sent; the message says where and what.
     """
-    sources = {split: FashionEditFolder(full, split) for split in split_files(full)}
-    total = 2 * sum(map(len, sources.values()))
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    strangers = sorted({path for path in staged.rglob("*") if not path.is_dir()} - _absolute(staged))
-    if strangers:
+    sendable = files_to_send(staged)
+    allowed = {staged / MARK_FILE, *(staged / name for name in sendable)}  # the mark stays here
+    if strangers := sorted({path for path in staged.rglob("*") if not path.is_dir()} - allowed):
         raise InvalidDataError(
             f"{strangers[0].relative_to(staged)} must not be sent; it is no file of the annotations form"
         )
-    protected = _protect(sources, control_set=read_manifest(full).control_set, workers=workers, step=step)
-    for path in files_to_send(staged):
+    guard = _Guard(full, progress)
+    for path in sendable:
         if path.suffix == ".parquet":
-            _check_parquet(staged / path, path.as_posix(), protected, workers=workers, step=step)
+            guard.check_parquet(staged / path, path.as_posix())
         else:
-            _check_text((staged / path).read_text("utf-8"), path.as_posix(), protected)
+            guard.check_text((staged / path).read_text("utf-8"), path.as_posix())
 
 
-def _absolute(folder: Path) -> set[Path]:
-    return {folder / MARK_FILE, *(folder / name for name in files_to_send(folder))}  # the mark stays here
+class _Guard:
+    """Knows what of a full folder must not be sent, and looks for it."""
 
+    def __init__(self, full: Path, progress: Callable[[int, int], None]) -> None:
+        sources = {split: FashionEditFolder(full, split) for split in split_files(full)}
+        items = [(source, key) for source in sources.values() for key in source.ids]
+        control_set = read_manifest(full).control_set
+        self._progress, self._done, self._total = progress, 0, 2 * len(items)
+        self._photographs = {} if control_set else {key: source for source, key in items}
+        captions: dict[str, str] = {}
+        self._drafts: dict[str, str] = {}
+        self._digests: set[str] = set()
+        names: list[str] = []
+        prints: list[NDArray[np.uint8]] = []
 
-def _protect(
-    sources: dict[str, FashionEditFolder], *, control_set: bool, workers: int | None, step: Callable[[], None]
-) -> _Protected:
-    captions, drafts = {}, {}
-    names: list[str] = []
-    prints: list[NDArray[np.uint8]] = []
-    digests: set[str] = set()
+        def look(item: tuple[FashionEditFolder, str]) -> list[tuple[str, NDArray[np.uint8]]]:
+            source, key = item
+            pictures: dict[str, bytes] = {}
+            image_bytes(source.row(key)).map(pictures.setdefault)
+            named = {f"{name} of sample {key}": data for name, data in pictures.items() if name != "draft"}
+            if control_set:
+                return []
+            return [(name, fingerprint(read_image(data, name=f"the {name}"))) for name, data in named.items()]
 
-    items = [(source, key) for source in sources.values() for key in source.ids]
+        for (source, key), pictures in zip(items, map_in_order(look, items), strict=True):
+            found = source.digests(key)
+            captions[key] = source.facts(key).annotation
+            self._drafts[key] = found.draft
+            self._digests |= {found.original, *found.references, *found.sketches, *found.examples}
+            names += [name for name, _ in pictures]
+            prints += [print_ for _, print_ in pictures]
+            self._step()
+        self._captions = CaptionSearch(captions)
+        self._likeness = FingerprintIndex(names, prints)
 
-    def look(item: tuple[FashionEditFolder, str]) -> list[tuple[str, NDArray[np.uint8]]]:
-        source, key = item
-        images = image_bytes(source.row(key))
-        if control_set:
-            return []
-        named = [("original", images.original)]
-        for kind, several in (("crop", images.crops), ("sketch", images.sketches), ("example", images.examples)):
-            named += [(f"{kind} {number}", data) for number, data in enumerate(several, 1)]
-        return [(name, fingerprint(read_image(data, name=f"the {name} of sample {key}"))) for name, data in named]
+    def _step(self) -> None:
+        self._done += 1
+        self._progress(self._done, self._total)
 
-    for (source, key), pictures in zip(items, map_in_order(look, items, workers=workers), strict=True):
-        found = source.digests(key)
-        captions[key] = source.facts(key).annotation
-        drafts[key] = found.draft
-        digests |= {found.original, *found.references, *found.sketches, *found.examples}
-        names += [f"{name} of sample {key}" for name, _ in pictures]
-        prints += [print_ for _, print_ in pictures]
-        step()
-    photographs = {} if control_set else {key: source for source in sources.values() for key in source.ids}
-    return _Protected(CaptionSearch(captions), FingerprintIndex(names, prints), frozenset(digests), drafts, photographs)
-
-
-def _check_text(text: str, where: str, protected: _Protected) -> None:
-    if key := protected.captions.find(text):
-        raise InvalidDataError(f"{where} holds the caption of sample {key}, which must not be sent; take it out")
-    # escapes may hide a text from the eye, but not from whoever reads the JSON
-    if "\\u" in text and (key := protected.captions.find(_unescaped(text))):
-        raise InvalidDataError(f"{where} holds the caption of sample {key}, which must not be sent; take it out")
-    if match := _LONG_WORD.search(text):
-        raise InvalidDataError(
-            f"{where} holds a word of more than {LONGEST_WORD} letters ({match.group()[:20]}…), which may be an "
-            "encoded file; take it out"
-        )
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match.group(1), 16)), text)
-
-
-def _check_parquet(
-    path: Path, name: str, protected: _Protected, *, workers: int | None, step: Callable[[], None]
-) -> None:
-    with pq.ParquetFile(path) as file:
-        if strangers := [column for column in file.schema_arrow.names if column not in COLUMNS]:
-            raise InvalidDataError(f"{name} has the column {strangers[0]}, which must not be sent; take it out")
-        metadata = {**(file.metadata.metadata or {}), **(file.schema_arrow.metadata or {})}
-        for key, value in metadata.items():
-            if key == b"ARROW:schema":
-                continue  # the columns once more, in a form of Arrow's own; the texts in it are the others here
-            _check_text(
-                value.decode("utf-8", "replace"), f"the metadata {key.decode('utf-8', 'replace')} of {name}", protected
-            )
-        for batch in _batches(file):
-            prints = []
-            for key, print_ in map_in_order(lambda row: _check_row(row, name, protected), batch, workers=workers):
-                prints.append((key, print_))
-                step()
-            alike = protected.likeness.find([print_ for _, print_ in prints])
-            for (key, _), found in zip(prints, alike, strict=True):
-                if found is not None:
-                    raise InvalidDataError(
-                        f"{name}, sample {key}: the draft shows the {found}, which must not be sent; take the sample "
-                        "out or give it the draft that was generated"
-                    )
-
-
-def _batches(file: Any) -> Iterator[list[dict[str, Any]]]:
-    for group in range(file.num_row_groups):
-        rows = file.read_row_group(group).to_pylist()
-        for start in range(0, len(rows), _BATCH):
-            yield rows[start : start + _BATCH]
-
-
-def _check_row(row: dict[str, Any], name: str, protected: _Protected) -> tuple[str, NDArray[np.uint8]]:
-    key = str(row["image_id"])
-    where = f"{name}, sample {key}"
-    for column, value in row.items():
-        if column not in ALLOWED_COLUMNS and value is not None:
-            raise InvalidDataError(f"{where}: {column} is not null; it must not be sent")
-    for difference in row["differences"] or []:
-        if strangers := set(difference) - set(ALLOWED_DIFFERENCE_FIELDS):
-            raise InvalidDataError(f"{where}: differences have the field {min(strangers)}, which must not be sent")
-    cell = row["sd3_image"]
-    texts = [value for column, value in row.items() if isinstance(value, str) and column in ALLOWED_COLUMNS]
-    texts += [difference["description"] for difference in row["differences"] or []]
-    for text in (*texts, cell.get("path") or ""):
-        _check_text(text, where, protected)
-        if found := protected.captions.find_short(text, key):
-            raise InvalidDataError(f"{where} holds the caption of sample {found}, which must not be sent; take it out")
-    try:
-        image = read_image(cell["bytes"], name="the draft")
-    except InvalidImageError as error:
-        raise InvalidDataError(f"{where}: {error}") from error
-    digest = pixel_digest(image)
-    if digest != protected.drafts.get(key):
-        raise InvalidDataError(f"{where}: the picture is not the draft of this sample; it must not be sent")
-    if digest in protected.digests:
-        raise InvalidDataError(
-            f"{where}: the draft is the very picture of an original, crop, sketch or example, which must not be sent; "
-            "take the sample out or give it the draft that was generated"
-        )
-    if has_metadata(cell["bytes"]):
-        raise InvalidDataError(
-            f"{where}: the draft's file holds more than the picture; write the annotations form again"
-        )
-    _check_likeness(image, key, where, protected)
-    return key, fingerprint(image)
-
-
-def _check_likeness(draft: Image.Image, key: str, where: str, protected: _Protected) -> None:
-    """Looks for the sample's own photographs in the draft, however they were cut, turned or framed."""
-    if key not in protected.photographs:
-        return
-    images = image_bytes(protected.photographs[key].row(key))
-    named = {"original": images.original} | {f"example {number}": one for number, one in enumerate(images.examples, 1)}
-    for name, data in named.items():
-        if shows_picture(draft, read_image(data, name=f"the {name} of sample {key}")):
+    def check_text(self, text: str, where: str) -> None:
+        # escapes may hide a text from the eye, but not from whoever reads the JSON
+        unescaped = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match.group(1), 16)), text)
+        if key := next(filter(None, map(self._captions.find, {text, unescaped})), None):
+            raise InvalidDataError(f"{where} holds the caption of sample {key}, which must not be sent; take it out")
+        if match := _LONG_WORD.search(text):
             raise InvalidDataError(
-                f"{where}: the draft shows the {name} of sample {key}, which must not be sent; take the sample out or "
-                "give it the draft that was generated"
+                f"{where} holds a word of more than {LONGEST_WORD} letters ({match.group()[:20]}…), which may be an "
+                "encoded file; take it out"
             )
+
+    def check_parquet(self, path: Path, name: str) -> None:
+        with pq.ParquetFile(path) as file:
+            if strangers := [column for column in file.schema_arrow.names if column not in COLUMNS]:
+                raise InvalidDataError(f"{name} has the column {strangers[0]}, which must not be sent; take it out")
+            metadata = {**(file.metadata.metadata or {}), **(file.schema_arrow.metadata or {})}
+            for key, value in metadata.items():
+                if key != b"ARROW:schema":  # the columns once more, in a form of Arrow's own, and the texts here
+                    place = f"the metadata {key.decode('utf-8', 'replace')} of {name}"
+                    self.check_text(value.decode("utf-8", "replace"), place)
+            for group in range(file.num_row_groups):
+                rows = file.read_row_group(group).to_pylist()
+                for start in range(0, len(rows), _BATCH):
+                    self._check_rows(rows[start : start + _BATCH], name)
+
+    def _check_rows(self, rows: list[dict[str, Any]], name: str) -> None:
+        prints = []
+        for print_ in map_in_order(lambda row: self._check_row(row, f"{name}, sample {row['image_id']}"), rows):
+            prints.append(print_)
+            self._step()
+        for row, found in zip(rows, self._likeness.find(prints), strict=True):
+            if found is not None:
+                raise _shows(f"{name}, sample {row['image_id']}", found)
+
+    def _check_row(self, row: dict[str, Any], where: str) -> NDArray[np.uint8]:
+        """Returns the fingerprint of the row's draft."""
+        key = str(row["image_id"])
+        for column, value in row.items():
+            if column not in ALLOWED_COLUMNS and value is not None:
+                raise InvalidDataError(f"{where}: {column} is not null; it must not be sent")
+        differences, cell = row["differences"] or [], row["sd3_image"]
+        for difference in differences:
+            if strangers := set(difference) - set(ALLOWED_DIFFERENCE_FIELDS):
+                raise InvalidDataError(f"{where}: differences have the field {min(strangers)}, which must not be sent")
+        texts = [value for value in row.values() if isinstance(value, str)]
+        texts += [difference["description"] for difference in differences]
+        for text in (*texts, cell.get("path") or ""):
+            self.check_text(text, where)
+            if found := self._captions.find_short(text, key):
+                raise InvalidDataError(
+                    f"{where} holds the caption of sample {found}, which must not be sent; take it out"
+                )
+        try:
+            image = read_image(cell["bytes"], name="the draft")
+        except InvalidImageError as error:
+            raise InvalidDataError(f"{where}: {error}") from error
+        digest = pixel_digest(image)
+        if digest != self._drafts.get(key):
+            raise InvalidDataError(f"{where}: the picture is not the draft of this sample; it must not be sent")
+        if digest in self._digests:
+            raise InvalidDataError(
+                f"{where}: the draft is the very picture of an original, crop, sketch or example, which must not be "
+                "sent; take the sample out or give it the draft that was generated"
+            )
+        if has_metadata(cell["bytes"]):
+            raise InvalidDataError(
+                f"{where}: the draft's file holds more than the picture; write the annotations form again"
+            )
+        self._check_likeness(image, key, where)
+        return fingerprint(image)
+
+    def _check_likeness(self, draft: Image.Image, key: str, where: str) -> None:
+        """Looks for the sample's own photographs in the draft, however they were cut, turned or framed."""
+        if key not in self._photographs:
+            return
+        images = image_bytes(self._photographs[key].row(key))
+        for number, data in enumerate((images.original, *images.examples)):
+            name = f"{f'example {number}' if number else 'original'} of sample {key}"
+            if shows_picture(draft, read_image(data, name=f"the {name}")):
+                raise _shows(where, name)
+
+
+def _shows(where: str, name: str) -> InvalidDataError:
+    return InvalidDataError(
+        f"{where}: the draft shows the {name}, which must not be sent; take the sample out or give it the draft that "
+        "was generated"
+    )

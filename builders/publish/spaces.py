@@ -8,11 +8,8 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import requires
 from pathlib import Path
-from typing import Any
 
 import fashionedit
 import fashionedit.metrics
@@ -20,12 +17,9 @@ from fashionedit.aliases import METRICS
 from fashionedit.errors import InvalidDataError
 from fashionedit.runtime.hub import GRADIO
 
-from .dataset import PublishedFile
-from .repository import HubRepository, Uploaded
+from .repository import HubRepository, Publication
 
 _TITLES = {"clip_similarity": "CLIP similarity", "clip_star": "CLIP*", "psnr": "PSNR"}
-_PARTS = ("runtime",)  # of the package, which the metrics' code imports
-_FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 _APP = '''\
 """{title}: how near an edited picture is to its original."""
@@ -59,41 +53,16 @@ if __name__ == "__main__":
 '''
 
 
-@dataclass(frozen=True, slots=True)
-class SpacePublication:
-    """A metric's Space, sent or as it would be.
-
-    Args:
-        repository: `org/name`.
-        files: Every file.
-        uploaded: Where it is now; None where nothing was sent.
-        public: Whether everybody can see it, and `evaluate` can load it; None where nothing was sent.
-    """
-
-    repository: str
-    files: tuple[PublishedFile, ...]
-    uploaded: Uploaded | None = None
-    public: bool | None = None
-
-
 def publish_metrics(
-    where: str,
-    *,
-    metrics: Sequence[str] = METRICS,
-    private: bool | None = None,
-    dry_run: bool = False,
-    message: str | None = None,
-    token: str | None = None,
-) -> tuple[SpacePublication, ...]:
+    where: str, *, private: bool | None = None, dry_run: bool = False, message: str | None = None
+) -> list[Publication]:
     """Returns what was sent: a Space for each metric.
 
     Args:
         where: `org` for `org/psnr` and so on, or `org/prefix-` for `org/prefix-psnr`.
-        metrics: Their names.
         private: Whether only its owners see a Space: True by default for a new one.
         dry_run: Whether nothing is sent; needs no network.
         message: Of the commits.
-        token: For the Hub; by default the one that this machine is logged in with.
 
     Raises:
         InvalidDataError: `where` is no name of an owner.
@@ -103,70 +72,54 @@ def publish_metrics(
     if not owner or "/" in prefix:
         raise InvalidDataError(f"--metrics {where!r} names no owner of Spaces; write org, or org/prefix-")
     done = []
-    for metric in metrics:
-        space = HubRepository(f"{owner}/{prefix}{metric}", "space", token=token)
-        with tempfile.TemporaryDirectory(prefix="fashionedit-space-") as folder:
-            names = write_space(Path(folder), metric, name=f"{prefix}{metric}")
-            files = tuple(PublishedFile(name, (Path(folder) / name).stat().st_size) for name in names)
-            uploaded = public = None
-            if not dry_run:
-                space.is_public()  # tells what is wrong with the token before anything is made
-                space.create(private=private is not False)
-                uploaded = space.upload(
-                    Path(folder),
-                    names,
-                    message=message or f"{_TITLES[metric]} of FashionEdit",
-                    replaces=["fashionedit/*"],
-                )
-                if private is False:
-                    space.show_to_everybody()
-                public = bool(space.is_public())
-            done.append(SpacePublication(space.id, files, uploaded, public))
-    return tuple(done)
+    for metric in METRICS:
+        space = HubRepository(f"{owner}/{prefix}{metric}", "space")
+        with tempfile.TemporaryDirectory(prefix="fashionedit-space-") as name:
+            folder = Path(name)
+            names = write_space(folder, metric, name=f"{prefix}{metric}")
+            files = {name: (folder / name).stat().st_size for name in names}
+            if dry_run:
+                done.append(Publication(space.id, files))
+                continue
+            space.is_public()  # tells what is wrong with the token before anything is made
+            space.create()
+            title = message or f"{_TITLES[metric]} of FashionEdit"
+            done.append(space.upload(folder, files, message=title, replaces=["fashionedit/*"], public=private is False))
+    return done
 
 
-def write_space(folder: Path, metric: str, *, name: str | None = None) -> list[str]:
+def write_space(folder: Path, metric: str, *, name: str) -> list[str]:
     """Writes a metric's Space into an existing folder; returns the files, relative to it and sorted.
 
     Args:
         folder: An empty folder.
         metric: `clip_similarity`, `clip_star` or `psnr`.
-        name: The Space's name without its owner, by which `evaluate` looks for the script; the metric's by default.
+        name: The Space's name without its owner, by which `evaluate` looks for the script.
     """
     import yaml
 
-    name = name or metric
-    source = Path(fashionedit.metrics.__file__).parent / metric
-    front, page = _read_card(source / "README.md")
+    package, metrics = Path(fashionedit.__file__).parent, Path(fashionedit.metrics.__file__).parent
+    text = (metrics / metric / "README.md").read_text(encoding="utf-8")
+    _, front_matter, page = re.split(r"^---\n", text, maxsplit=2, flags=re.MULTILINE)
+    front = yaml.safe_load(front_matter)
     front |= {"sdk": "gradio", "sdk_version": GRADIO, "app_file": "app.py", "pinned": False, "license": "apache-2.0"}
     head = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
     (folder / "README.md").write_text(f"---\n{head}---\n{page}", encoding="utf-8")
-    shutil.copyfile(source / f"{metric}.py", folder / f"{name}.py")
+    shutil.copyfile(metrics / metric / f"{metric}.py", folder / f"{name}.py")
     app = _APP.format(title=_TITLES[metric], script=f"{name}.py", description=front["description"].replace('"', "'"))
     (folder / "app.py").write_text(app, encoding="utf-8")
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in _requirements(metric)), encoding="utf-8")
-    _copy_code(Path(fashionedit.__file__).parent, folder / "fashionedit", "*.py")
-    for part in _PARTS:
-        _copy_code(Path(fashionedit.__file__).parent / part, folder / "fashionedit" / part, "*.py")
-    _copy_code(source.parent, folder / "fashionedit" / "metrics", "**/*.py")
+    # a checkout has the folders beside each other, an installed package one inside the other
+    for source, pattern, part in (
+        (package, "*.py", ""),
+        (package, "runtime/*.py", ""),
+        (metrics, "**/*.py", "metrics"),
+    ):
+        for path in source.glob(pattern):
+            copy = folder / "fashionedit" / part / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def _copy_code(source: Path, target: Path, pattern: str) -> None:
-    # a checkout has the rooms beside each other, an installed package one inside the other
-    for path in source.glob(pattern):
-        copy = target / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-
-
-def _read_card(path: Path) -> tuple[dict[str, Any], str]:
-    import yaml
-
-    text = path.read_text(encoding="utf-8")
-    match = _FRONT.match(text)
-    assert match is not None, f"{path} has no front matter"
-    return dict(yaml.safe_load(match.group(1))), text[match.end() :]
 
 
 def _requirements(metric: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,32 +76,33 @@ def publish(
                 message=message,
                 progress=bar.at,
             )
-        if sent.uploaded is None:
-            _list(sent.files, f"datasets/{sent.repository}, the {sent.form} form")
+        form = "full" if include_originals else "annotations"
+        if dry_run:
+            _list_files(sent.files, f"datasets/{sent.repository}, the {form} form")
         else:
-            echo(f"{sent.uploaded.url} ({_seen(sent.public)}): the {sent.form} form, commit {sent.uploaded.commit}")
+            echo(f"{sent.url} ({_visibility(sent.public)}): the {form} form, commit {sent.commit}")
             revision = f', revision="{branch}"' if branch else ""
             echo(f'load_dataset("{sent.repository}"{revision})')
     if metrics is not None:
         from fashionedit.builders.publish.spaces import publish_metrics
 
         for space in publish_metrics(metrics, private=private, dry_run=dry_run, message=message):
-            if space.uploaded is None:
-                _list(space.files, f"spaces/{space.repository}")
+            if dry_run:
+                _list_files(space.files, f"spaces/{space.repository}")
             else:
-                echo(f"{space.uploaded.url} ({_seen(space.public)}): commit {space.uploaded.commit}")
+                echo(f"{space.url} ({_visibility(space.public)}): commit {space.commit}")
                 loading = f'evaluate.load("{space.repository}")'
                 echo(loading if space.public else f"{loading} once it is public: evaluate sends no token")
 
 
-def _seen(public: bool | None) -> str:
+def _visibility(public: bool | None) -> str:
     return "public" if public else "private"
 
 
-def _list(files: Any, where: str) -> None:
-    for file in files:
-        echo(f"{file.size:>14,}  {file.path}")
-    echo(f"{sum(file.size for file in files):>14,}  bytes in {len(files)} files would go to {where}")
+def _list_files(files: Mapping[str, int], where: str) -> None:
+    for path, size in files.items():
+        echo(f"{size:>14,}  {path}")
+    echo(f"{sum(files.values()):>14,}  bytes in {len(files)} files would go to {where}")
 
 
 @click.command(short_help="Add your photographs to a published dataset.")

@@ -33,7 +33,6 @@ from publishing_toys import (
 )
 
 from fashionedit.builders.publish.dataset import publish_dataset
-from fashionedit.builders.publish.repository import HubRepository
 from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
 from fashionedit.folder import FashionEditFolder, open_folder
@@ -404,8 +403,3 @@ def test_an_upload_that_was_killed_is_completed_by_the_same_command(hub, full, t
     assert done.returncode == 0, done.stderr
     assert len(hub.repository("datasets", NAME).files()) == 5
     assert not left_behind(tmp_path)
-
-
-def test_a_token_is_in_no_message_and_no_representation():
-    repository = HubRepository(NAME, "dataset", token="hf_secret")
-    assert "hf_secret" not in repr(repository)

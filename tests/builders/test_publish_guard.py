@@ -210,13 +210,13 @@ def test_drafts_that_were_generated_pass_beside_their_photographs(tmp_path):
         sample(number, original=image, draft=encode(images[number + 4].resize((256, 256)), "PNG"))
         for number, image in enumerate(images[:4])
     ]  # other garments of the same kind on the same grounds: nearer to the originals than a draft has to be
-    assert publish_dataset(write_full(tmp_path / "full", rows), "org/name", dry_run=True).form == "annotations"
+    assert publish_dataset(write_full(tmp_path / "full", rows), "org/name", dry_run=True).files
 
 
 def test_the_control_set_passes_though_its_drafts_are_drawn_like_its_originals(tmp_path):
     rows = [sample(n, draft=encode(picture(n).resize((200, 260)), "PNG")) for n in range(3)]
     full = write_full(tmp_path / "full", rows, control_set=True, renderer="toys 1")
-    assert publish_dataset(full, "org/name", dry_run=True).form == "annotations"
+    assert publish_dataset(full, "org/name", dry_run=True).files
     rows = [sample(n, draft=rows[n].original.data) for n in range(3)]
     shutil.rmtree(full)
     with pytest.raises(InvalidDataError, match="the very picture"):
@@ -287,7 +287,7 @@ def test_a_caption_that_a_model_repeated_names_the_sample(tmp_path):
 
 def test_the_draft_of_a_row_may_be_any_picture_format(tmp_path):
     rows = [replace(sample(n), draft=sample(n, draft=encode(picture(500 + n), "WEBP")).draft) for n in range(3)]
-    assert publish_dataset(write_full(tmp_path / "full", rows), "org/name", dry_run=True).size > 0
+    assert publish_dataset(write_full(tmp_path / "full", rows), "org/name", dry_run=True).files
 
 
 def _framed(image):

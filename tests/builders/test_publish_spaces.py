@@ -30,7 +30,7 @@ def noise(seed):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_space_has_its_page_its_script_and_its_code(metric, tmp_path):
-    names = write_space(tmp_path, metric)
+    names = write_space(tmp_path, metric, name=metric)
     assert {"README.md", "app.py", "requirements.txt", f"{metric}.py", "fashionedit/__init__.py"} <= set(names)
     assert not [name for name in names if "pycache" in name or "synthetic" in name or "/cli/" in name]
     front = yaml.safe_load((tmp_path / "README.md").read_text().split("---\n")[1])
@@ -97,7 +97,7 @@ def test_the_page_computes_with_the_spaces_own_code(tmp_path):
 def test_the_encoders_of_a_space_need_nothing_but_its_own_code(tmp_path, tiny_clip):
     space = tmp_path / "space"
     space.mkdir()
-    write_space(space, "clip_star")
+    write_space(space, "clip_star", name="clip_star")
     running = own_code(
         space,
         "import fashionedit\n"
