@@ -28,7 +28,7 @@ from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
 from .generate import DraftMaker, OpenAIDrafts, generate, throughput
 from .generate.stage import check_draft_price
 from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
-from .leaks import LeakReport
+from .leaks import LeakReport, compare_splits
 from .photos import Unusable, check_photos
 from .photos.release import SelectionReport, compare_selections
 from .photos.sources import Progress, in_share, take_spread
@@ -46,7 +46,7 @@ from .work_folder import (
     keep_settings,
     stored_settings,
 )
-from .write_dataset import compare_splits, write_dataset
+from .write_dataset import write_dataset
 
 Bars = Callable[[str, str], Bar]
 Item = TypeVar("Item")
@@ -357,20 +357,9 @@ class Build:
 
     def crop(self, items: Sequence[Analysed]) -> list[Cut]:
         """Returns the items whose crops show something, with their sketches where these are wanted."""
-        from .crops import SKETCH_VERSION, sketch
-
-        store = self.work.store("crop")
+        options, store = self.options, self.work.store("crop")
         with self._bars("crops", "sample") as bar:
-            cuts = list(
-                cut_crops(
-                    items,
-                    store,
-                    sketcher=sketch if self.options.sketches else None,
-                    sketch_version=SKETCH_VERSION,
-                    workers=self.options.workers,
-                    progress=bar.at,
-                )
-            )
+            cuts = list(cut_crops(items, store, sketches=options.sketches, workers=options.workers, progress=bar.at))
         self._step("samples", items, cuts, store.records())
         return self._need(cuts, "samples")
 

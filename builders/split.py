@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, mod
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.files import parse_json, read_regular
 from fashionedit.photo_index import stem_of
-from fashionedit.types import safe_id, split_name
+from fashionedit.types import SPLITS, safe_id, split_name
 
 SPLIT_FILE = "split.json"
 
@@ -63,8 +63,10 @@ class SplitList(BaseModel):
         Raises:
             InvalidDataError: It was not.
         """
-        before = f"rule {self.rule}" + ("" if self.rule == "file" else f", seed {self.seed}")
-        now = f"rule {rule}" + ("" if rule == "file" else f", seed {seed}")
+        before, now = (
+            f"rule {name}" if name == "file" else f"rule {name}, seed {number}"
+            for name, number in ((self.rule, self.seed), (rule, seed))
+        )
         if before != now:
             raise InvalidDataError(
                 f"the photographs were split before by {before}, and {now} is asked for; ask for the same again, give "
@@ -154,8 +156,7 @@ published. Photographs of one garment fall on both sides |
     taken = frozen._by_name() if frozen is not None else {}
     sizes = Counter(_name(rule, identity, garment) for identity, garment in items)
     if rule == "file":
-        wanted = set(listed or ())
-        return _from_file(sizes, wanted, known, taken)
+        return _from_file(sizes, set(listed or ()), known, taken)
     if validation is None:
         validation = frozen.wanted if frozen else min(PAPER_VALIDATION, -(-len(items) // 10))
     filled = sum(size for name, size in sizes.items() if taken.get(name) == "validation")
@@ -182,10 +183,8 @@ def _fill(order: list[str], sizes: Mapping[str, int], room: int, *, empty: bool)
     return chosen
 
 
-def _from_file(
-    sizes: Mapping[str, int], listed: Collection[str], known: Collection[str], taken: dict[str, str]
-) -> SplitList:
-    if unknown := sorted(set(listed) - sizes.keys() - set(known) - taken.keys()):
+def _from_file(sizes: Mapping[str, int], listed: set[str], known: Collection[str], taken: dict[str, str]) -> SplitList:
+    if unknown := sorted(listed - sizes.keys() - set(known) - taken.keys()):
         raise InvalidDataError(
             f"the validation list names {_named(unknown)}, which are no images of this build; correct the list"
         )
@@ -195,15 +194,12 @@ def _from_file(
             f"the validation list would move {_named(moved)} to another split than they have; give the list that the "
             "build was begun with, with new images added, or build into a new folder"
         )
-    return _list("file", 0, len(set(listed)), {**taken, **asked})
+    return _list("file", 0, len(listed), {**taken, **asked})
 
 
 def _list(rule: SplitRule, seed: int, wanted: int, split_of: Mapping[str, str]) -> SplitList:
-    names: dict[str, list[str]] = {"train": [], "validation": []}
-    for name in sorted(split_of):
-        names[split_of[name]].append(name)
-    parts: dict[str, Any] = {split: tuple(found) for split, found in names.items()}
-    return SplitList(rule=rule, seed=seed, wanted=wanted, **parts)
+    train, validation = (tuple(sorted(name for name in split_of if split_of[name] == split)) for split in SPLITS)
+    return SplitList(rule=rule, seed=seed, wanted=wanted, train=train, validation=validation)
 
 
 def _name(rule: SplitRule, identity: str, garment: str) -> str:
@@ -252,24 +248,20 @@ def read_split_file(path: Path) -> frozenset[str]:
     Raises:
         InvalidDataError: The file is missing, too large, none of these, names nothing, or a name is no text.
     """
-    names = _names(_text(path), path.name)
+    try:
+        text = read_regular(path, _MAX_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidDataError(f"{path} can't be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise InvalidDataError(f"{path.name}: byte {error.start} is not UTF-8; save the list as UTF-8") from error
     identities = set()
-    for name in names:
+    for name in _names(text, path.name):
         if not isinstance(name, str):
             raise InvalidDataError(f"{path.name}: {json.dumps(name)[:60]} is no name of an image; write a string")
         identities.add(safe_id(stem_of(name.strip())))
     if not identities:
         raise InvalidDataError(f"{path.name} names no image for validation; write {_FORMS}")
     return frozenset(identities)
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_regular(path, _MAX_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise InvalidDataError(f"{path} can't be read ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise InvalidDataError(f"{path.name}: byte {error.start} is not UTF-8; save the list as UTF-8") from error
 
 
 def _names(text: str, name: str) -> list[Any]:

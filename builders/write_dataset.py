@@ -1,4 +1,4 @@
-"""The last stages: what the splits share, and the folder itself."""
+"""The last stage: the dataset's folder, its card, and the examples of each sample."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from fashionedit.annotations_form import EVAL_FILE
 from fashionedit.card import FRAMEWORK, LEADERBOARD_TASKS, SplitSize
-from fashionedit.errors import InvalidDataError, InvalidImageError
+from fashionedit.errors import InvalidImageError
 from fashionedit.folder import write_folder
-from fashionedit.images import EncodedImage, crop, read_image
-from fashionedit.metrics.embedder import Embedder
+from fashionedit.images import EncodedImage, crop
 from fashionedit.parallel import map_in_order
 from fashionedit.rows import EncodedSample, SampleFacts, stored_box
 from fashionedit.types import SPLITS
@@ -22,30 +23,11 @@ from fashionedit.types import SPLITS
 from .build_options import BuildOptions
 from .crops import Cut
 from .inspection import BOXES_FILE, box_figures
-from .leaks import LEAKS_FILE, LeakReport, find_leaks, near_threshold
+from .leaks import LEAKS_FILE, LeakReport
 from .provenance import PROVENANCE_FILE
 from .split import SPLIT_FILE, SplitList
-from .stage_items import Pair, Photo
+from .stage_items import Photo
 from .stage_store import FUNNEL_FILE, Funnel
-
-
-def compare_splits(
-    pairs: Sequence[Pair], split: SplitList, embedder: Embedder, progress: Callable[[int, int], None]
-) -> LeakReport:
-    """Returns the garments, equal photographs and nearly equal photographs that are in both splits."""
-    done = 0
-
-    def finished(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, len(pairs))
-
-    vectors = embedder.embed(((pair.original_digest, partial(read_image, pair.photo.path)) for pair in pairs), finished)
-    splits = split.splits((pair.photo.id, pair.photo.garment) for pair in pairs)
-    items = {pair.photo.id: (splits[pair.photo.id], pair.photo.garment, pair.original_digest) for pair in pairs}
-    encoder = embedder.encoder
-    named = sum(pair.photo.garment_id is not None for pair in pairs)
-    return find_leaks(items, vectors, threshold=near_threshold(encoder), encoder=encoder.label, named=named)
 
 
 def write_dataset(
@@ -73,9 +55,7 @@ def write_dataset(
         split: Which is in which split.
         photos: All photographs; what is no sample may still be an example.
         digests: Of the photographs' pixels, by id.
-        funnel, leaks: Kept beside the data, and told in the card.
-        made_with: A line on what made each part, for the card.
-        provenance: What made the drafts and the differences, in detail, as plain JSON.
+        funnel, leaks, made_with, provenance: Kept beside the data, or told in the card.
         deepfashion: Whether the photographs are DeepFashion-MultiModal's, whose terms the card then tells.
         options: Name, licence, examples, workers.
         progress: Called with the samples written and the samples in all.
@@ -85,17 +65,13 @@ def write_dataset(
         InvalidImageError: A picture is not what it was.
     """
     splits = split.splits((cut.analysed.pair.photo.id, cut.analysed.pair.photo.garment) for cut in cuts)
-    examples: Mapping[str, Sequence[Photo]] = {}
-    if options.examples:
-        examples = find_examples(photos, digests=digests, splits=splits)
-    by_split: dict[str, list[Cut]] = {name: [] for name in SPLITS}
-    for cut in cuts:
-        by_split[splits[cut.analysed.pair.photo.id]].append(cut)
+    examples = find_examples(photos, digests=digests, splits=splits) if options.examples else {}
+    by_split = {name: [cut for cut in cuts if splits[cut.analysed.pair.photo.id] == name] for name in SPLITS}
     done = 0
 
     def rows(items: Sequence[Cut]) -> Iterator[EncodedSample]:
         nonlocal done
-        for row in map_in_order(partial(assemble, examples=examples), items, workers=options.workers):
+        for row in map_in_order(partial(_assemble, examples=examples), items, workers=options.workers):
             yield row
             done += 1
             progress(done, len(cuts))
@@ -124,27 +100,20 @@ def write_dataset(
     )
 
 
-def assemble(item: Cut, examples: Mapping[str, Sequence[Photo]]) -> EncodedSample:
-    """Returns the row: original and draft with the bytes of their files, crops and sketches as PNG.
+def _assemble(item: Cut, examples: Mapping[str, Sequence[Photo]]) -> EncodedSample:
+    """Returns the row: original, draft and examples with the bytes of their files, crops and sketches as PNG."""
 
-    Args:
-        item: A pair whose crops were seen.
-        examples: Other photographs of the same garment, by photograph.
-
-    Raises:
-        InvalidImageError: A file can't be read any more, or holds another picture than it did.
-    """
-    pair, photo = item.analysed.pair, item.analysed.pair.photo
-    original, image = EncodedImage.from_file(photo.path, name=str(photo.path))
-    draft, _ = EncodedImage.from_file(pair.draft, name=str(pair.draft))
-    for found, wanted, path in (
-        (original.digest, pair.original_digest, photo.path),
-        (draft.digest, pair.draft_digest, pair.draft),
-    ):
-        if found != wanted:
+    def encoded(path: Path, digest: str | None = None) -> tuple[EncodedImage, Image.Image]:
+        found, image = EncodedImage.from_file(path, name=str(path))
+        if digest not in (None, found.digest):
             raise InvalidImageError(
                 f"{path} is another picture than when it was first read; put the old one back, or run all stages again"
             )
+        return found, image
+
+    pair, photo = item.analysed.pair, item.analysed.pair.photo
+    original, image = encoded(photo.path, pair.original_digest)
+    draft, _ = encoded(pair.draft, pair.draft_digest)
     boxes = tuple(stored_box(box.box_2d) for _, box in item.analysed.differences)
     facts = SampleFacts(
         id=photo.id,
@@ -162,15 +131,10 @@ def assemble(item: Cut, examples: Mapping[str, Sequence[Photo]]) -> EncodedSampl
         original,
         draft,
         crops=tuple(EncodedImage.of(crop(image, box)) for box in boxes),
-        sketches=tuple(EncodedImage.from_file(path, name=str(path))[0] for path in item.sketches),
-        examples=tuple(
-            EncodedImage.from_file(other.path, name=str(other.path))[0] for other in examples.get(photo.id, ())
-        ),
+        sketches=tuple(encoded(path)[0] for path in item.sketches),
+        examples=tuple(encoded(other.path)[0] for other in examples.get(photo.id, ())),
     )
 
-
-COLOURWAY = "colourway"
-"""The attribute of a photograph that tells the colours of one garment apart."""
 
 VIEWS = ("front", "full", "side", "back", "flat", "additional")
 """The views of DeepFashion, the most telling first; unknown ones come last."""
@@ -179,9 +143,9 @@ VIEWS = ("front", "full", "side", "back", "flat", "additional")
 def find_examples(
     photos: Sequence[Photo],
     *,
+    digests: Mapping[str, str],
+    splits: Mapping[str, str],
     limit: int = 3,
-    digests: Mapping[str, str] | None = None,
-    splits: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[Photo, ...]]:
     """Returns for each photograph the best other photographs of its garment; it is left out where there are none.
 
@@ -191,18 +155,11 @@ def find_examples(
 
     Args:
         photos: All that may be shown, whether they become samples or not. One without a garment id has no examples.
-        limit: How many at most.
         digests: The pixel digest of each photograph, by id, where it is known.
         splits: The split of each sample, by id. A photograph of another split is never an example: what is compared
-            with in validation must not be seen in training. Split by garment, this takes nothing away; split at
-            random, it takes away those that fell on the other side. A photograph of no split may be shown in each.
-
-    Raises:
-        InvalidDataError: The limit is below 1.
+            with in validation must not be seen in training. A photograph of no split may be shown in each.
+        limit: How many at most.
     """
-    if limit < 1:
-        raise InvalidDataError(f"at most {limit} examples are asked for; give 1 or more")
-    digests, splits = digests or {}, splits or {}
     garments: dict[str, list[Photo]] = defaultdict(list)
     for photo in photos:
         if photo.garment_id is not None:
@@ -230,7 +187,7 @@ def find_examples(
 
 def _distance(photo: Photo, other: Photo) -> tuple[bool, int, str]:
     view = VIEWS.index(other.view) if other.view in VIEWS else len(VIEWS)
-    return (photo.attributes.get(COLOURWAY) != other.attributes.get(COLOURWAY), view, other.id)
+    return (photo.attributes.get("colourway") != other.attributes.get("colourway"), view, other.id)
 
 
 DEEPFASHION_LICENCE = """\
@@ -269,25 +226,17 @@ Dataset from LMM* (arXiv 2509.09324)."""
 
 
 def card_sections(
-    funnel: Funnel, made_with: Mapping[str, str], *, deepfashion: bool, leaks: str | None = None
+    funnel: Funnel, made_with: Mapping[str, str], *, deepfashion: bool, leaks: str
 ) -> list[tuple[str, str]]:
-    """Returns heading and Markdown text of each section.
-
-    Args:
-        funnel: What was left out on the way, and why.
-        made_with: What made each part, such as `drafts` → the model and its settings, one line each.
-        deepfashion: Whether the photographs are DeepFashion-MultiModal's.
-        leaks: What the comparison of the splits found.
-    """
+    """Returns heading and Markdown text of each section."""
     made = "\n".join(f"| {what} | {how.replace('|', '/')} |" for what, how in made_with.items())
-    sections = [
+    return [
         ("How it was made", f"{funnel.to_markdown()}\n\n| part | made with |\n|---|---|\n{made}"),
-        *([("Splits", leaks)] if leaks else []),
+        ("Splits", leaks),
         *([("Getting the photographs", _GETTING_THE_PHOTOGRAPHS)] if deepfashion else []),
         ("What is unclear", _CONTRADICTIONS),
         ("Citation", _CITATION),
     ]
-    return sections
 
 
 def eval_yaml(name: str) -> str:
@@ -295,9 +244,6 @@ def eval_yaml(name: str) -> str:
 
     The Hub knows evaluation frameworks and benchmarks from lists of its own; until this one is on them, it shows no
     leaderboard for the file.
-
-    Args:
-        name: The benchmark's name.
     """
     import yaml
 

@@ -30,7 +30,7 @@ def pack(source: Path, out: Path, name: str | None, licence: str | None, quiet: 
     rows = ", ".join(f"{count} {split}" for split, count in summary.rows.items())
     for sentence in (summary.figures.sentence(), *summary.figures.warnings()):
         echo(sentence, err=True)
-    echo(f"{summary.path}: {rows}; mean box area {summary.mean_box_area:.1%} of the original")
+    echo(f"{out}: {rows}; mean box area {summary.figures.mean_area:.1%} of the original")
 
 
 @click.command(short_help="Register a folder under the name fashionedit.")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
+import fashionedit.builders.crops as crops_module
 from fashionedit.builders.crops import cut_crops, is_blank, sketch
 from fashionedit.builders.stage_items import Analysed, Pair, Photo
 from fashionedit.builders.stage_store import StageStore
@@ -32,18 +33,22 @@ def analysed(pair: Pair, boxes: tuple[Box, ...] = BOXES) -> Analysed:
     return Analysed(pair, tuple((f"difference {number}", box) for number, box in enumerate(boxes)))
 
 
-def test_crops_are_those_of_the_original_and_nothing_is_cut_twice(tmp_path: Path, pair: Pair) -> None:
+def test_crops_are_those_of_the_original_and_nothing_is_cut_twice(
+    tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = StageStore(tmp_path / "crop")
     drawn: list[Image.Image] = []
 
-    def sketch(image: Image.Image) -> Image.Image:
+    def inverted(image: Image.Image) -> Image.Image:
         drawn.append(image)
         return ImageOps.invert(image)
 
+    monkeypatch.setattr(crops_module, "sketch", inverted)
     for _ in range(2):
-        (found,) = cut_crops([analysed(pair)], store, sketcher=sketch, sketch_version="1")
+        (found,) = cut_crops([analysed(pair)], store, sketches=True)
     original = read_image(pair.photo.path)
-    assert found.crop_digests == tuple(pixel_digest(crop(original, box)) for box in BOXES)
+    (record,) = store.records()
+    assert record.data["crops"] == [pixel_digest(crop(original, box)) for box in BOXES]
     assert len(drawn) == 3
     assert [read_image(path).size for path in found.sketches] == [crop(original, box).size for box in BOXES]
     (without,) = cut_crops([analysed(pair)], store)

@@ -152,7 +152,7 @@ def test_the_card_says_how_the_set_was_made_and_what_is_unclear() -> None:
     assert list(sections) == ["How it was made", "Splits", "Getting the photographs", "What is unclear", "Citation"]
     assert "| drafts | a/b |" in sections["How it was made"]
     assert "4,849 garments" in sections["What is unclear"]
-    assert "Getting the photographs" not in dict(card_sections(FUNNEL, {}, deepfashion=False))
+    assert "Getting the photographs" not in dict(card_sections(FUNNEL, {}, deepfashion=False, leaks=""))
 
 
 def test_eval_yaml_names_one_number_a_task() -> None:
