@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,12 +75,7 @@ this."""
 
 @dataclass(frozen=True, slots=True)
 class AnnotationRow:
-    """A row of which only the allowed columns are written.
-
-    Args:
-        facts: All of the row but its images; the caption is not written.
-        draft: The draft, without metadata in its file.
-    """
+    """A row of which only the allowed columns are written: no caption, and no image but the draft."""
 
     facts: SampleFacts
     draft: EncodedImage
@@ -140,11 +135,8 @@ def write_annotations(
             yield row
             if progress is not None:
                 progress(len(hashes), total)
-        identities[split] = manifest_hash(seen[split])
-        if len(identities) == len(opened):
-            identities["+".join(split for split in SPLITS if split in opened)] = manifest_hash(
-                pair for pairs in seen.values() for pair in pairs
-            )
+        if len(hashes) == total:
+            identities.update(manifest_hashes(seen))
 
     ids = (key for source in opened.values() for key in source.ids)
     first = next(iter(opened))
@@ -169,6 +161,13 @@ def write_annotations(
     )
 
 
+def manifest_hashes(rows: Mapping[str, Sequence[tuple[SampleFacts, RowImages[str]]]]) -> dict[str, str]:
+    """Returns the manifest hash of each split, and of all together, by their names."""
+    every = [row for split in rows for row in rows[split]]
+    both = "+".join(split for split in SPLITS if split in rows)
+    return {**{split: manifest_hash(rows[split]) for split in rows}, both: manifest_hash(every)}
+
+
 def caption_check(key: str, caption: str) -> str:
     """Returns two hex digits of a hash of the caption and its `image_id`.
 
@@ -182,11 +181,6 @@ def is_caption(key: str, caption: str, wanted: str) -> bool:
     """Returns whether a published `caption_check` is this caption's; sets that hold the whole SHA-256 are read too."""
     whole = len(wanted) == _WHOLE_HASH
     return wanted == (hashlib.sha256(caption.encode()).hexdigest() if whole else caption_check(key, caption))
-
-
-def is_deepfashion(ids: Iterable[str]) -> bool:
-    """Returns whether a photograph is named as those of DeepFashion-MultiModal are."""
-    return any(_DEEPFASHION_ID.fullmatch(key) for key in ids)
 
 
 def card_sections(folder: Path) -> list[tuple[str, str]]:
@@ -214,13 +208,7 @@ def _reduced(source: FashionEditFolder, key: str) -> tuple[AnnotationRow, Sample
         file=hashlib.sha256(image_cell("original", stored["original_image"])).hexdigest(),
         caption=caption_check(key, facts.annotation),
         references={
-            column: images
-            for column, images in (
-                ("crops", pixels.crops),
-                ("sketches", pixels.sketches),
-                ("examples", pixels.examples),
-            )
-            if images
+            column: images for column in ("crops", "sketches", "examples") if (images := getattr(pixels, column))
         },
     )
     return AnnotationRow(facts, without_metadata(draft, name=f"the draft of sample {key}")), found, pixels
@@ -229,4 +217,4 @@ def _reduced(source: FashionEditFolder, key: str) -> tuple[AnnotationRow, Sample
 def _licence_note(manifest: Manifest, ids: Iterable[str]) -> str:
     if manifest.control_set:
         return "Rendered by the code of fashionedit, which is under Apache-2.0; no photograph was used."
-    return _DEEPFASHION_LICENCE if is_deepfashion(ids) else _OTHER_LICENCE
+    return _DEEPFASHION_LICENCE if any(map(_DEEPFASHION_ID.fullmatch, ids)) else _OTHER_LICENCE

@@ -9,22 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
-from .annotations_form import card_sections, carried_files, is_caption
+from .annotations_form import card_sections, carried_files, is_caption, manifest_hashes
 from .errors import InvalidDataError, InvalidImageError
 from .files import read_regular
 from .folder import FashionEditFolder, cached_folder, split_files, write_folder
 from .images import MAX_FILE_BYTES, EncodedImage, crop, pixel_digest
-from .manifest import MANIFEST_BYTES, MANIFEST_FILE, SampleHashes, manifest_hash, read_manifest
+from .manifest import MANIFEST_BYTES, MANIFEST_FILE, SampleHashes, read_manifest
 from .parallel import map_in_order
 from .photo_index import PhotoIndex
 from .rows import EncodedSample, RowImages, SampleFacts, image_cell
-from .types import SPLITS
 
 _NOTE = """\
 The photographs and captions were filled in on this machine from somebody's own copy and keep the terms of the
@@ -81,12 +80,12 @@ def hydrate(
     ids = [key for source in splits.values() for key in source.ids]
     if strangers := [key for key in ids if key not in manifest.samples]:
         raise InvalidDataError(
-            f"{annotations / MANIFEST_FILE} has no hashes for {len(strangers)} samples ({name_some(strangers)}); fetch "
-            "the annotations form again"
+            f"{annotations / MANIFEST_FILE} has no hashes for {len(strangers)} samples ({_name_some(strangers)}); "
+            "fetch the annotations form again"
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidDataError(f"{out} exists and is not an empty folder; choose another one or remove it")
-    found = PhotoIndex(photographs, captions)
+    photos = PhotoIndex(photographs, captions)
     done = 0
 
     def step() -> None:
@@ -96,13 +95,13 @@ def hydrate(
             progress(done, 2 * len(ids))
 
     findings: dict[str, _Finding] = {}
-    for key, finding in zip(
-        ids, map_in_order(lambda key: _look(key, manifest.samples[key], found), ids, workers=workers), strict=True
-    ):
+    looks = map_in_order(lambda key: _look(key, manifest.samples[key], photos), ids, workers=workers)
+    for key, finding in zip(ids, looks, strict=True):
         findings[key] = finding
         step()
-    examples = _ExampleFinder(found)
+    examples = _ExampleFinder(photos)
     without: dict[str, list[str]] = {}
+    written: dict[str, list[tuple[SampleFacts, RowImages[str]]]] = {}
 
     def summary(hashes: Mapping[str, str]) -> HydrationReport:
         kinds = {kind: tuple(key for key in ids if findings[key].problem == kind) for kind in PROBLEMS}
@@ -122,9 +121,7 @@ def hydrate(
         if so_far.problems and (not partial or not so_far.filled):
             if report is not None:
                 report(so_far)
-            raise InvalidDataError(refusal(so_far, found))
-
-    written: dict[str, list[tuple[SampleFacts, RowImages[str]]]] = {}
+            raise InvalidDataError(_refusal(so_far, photos))
 
     def rows(split: str, source: FashionEditFolder) -> Iterator[EncodedSample]:
         def fill(key: str) -> tuple[str, EncodedSample | str]:
@@ -163,35 +160,23 @@ def hydrate(
         files=carried_files(annotations),
         workers=1,
     )
-    hashes = {split: manifest_hash(pairs) for split, pairs in written.items()}
-    both = "+".join(split for split in SPLITS if split in written)
-    hashes[both] = manifest_hash(pair for pairs in written.values() for pair in pairs)
-    result = summary(hashes)
+    result = summary(manifest_hashes(written))
     if report is not None:
         report(result)
     return result
 
 
-def check_hydration(
-    annotations: Path | str, full: Path | str, *, progress: Callable[[int, int], None] | None = None
-) -> None:
+def check_hydration(annotations: Path, full: Path) -> None:
     """Checks that the annotations form can be filled in from the photographs and captions of the full set.
 
     Args:
         annotations: A folder in the annotations form.
         full: The full set that it was made from.
-        progress: Called with the samples done and the samples in all.
 
     Raises:
         InvalidDataError: A sample would not come out as it is in the full set; the message names it.
     """
-    annotations, full = Path(annotations), Path(full)
     hashes = read_manifest(annotations).samples
-    pairs = [
-        (FashionEditFolder(annotations, split, facts_only=True), FashionEditFolder(full, split))
-        for split in split_files(annotations)
-    ]
-    done = 0
 
     def problem(source: FashionEditFolder, whole: FashionEditFolder, key: str) -> str | None:
         image = whole.original(key)
@@ -202,16 +187,14 @@ def check_hydration(
             return "its caption does not pass its own check"
         return None
 
-    for source, whole in pairs:
+    for split in split_files(annotations):
+        source, whole = FashionEditFolder(annotations, split, facts_only=True), FashionEditFolder(full, split)
         for key, found in zip(source.ids, map_in_order(partial(problem, source, whole), source.ids), strict=True):
             if found is not None:
                 raise InvalidDataError(
                     f"sample {key} could not be filled in again by those who have its photograph, because {found}; "
                     "cut the crops from the photographs that are in the folder, with `fashionedit pack` or `build`"
                 )
-            done += 1
-            if progress is not None:
-                progress(done, sum(len(source) for source, _ in pairs))
 
 
 def hydrated_folder(annotations: Path, photographs: PhotoIndex) -> Path:
@@ -296,7 +279,7 @@ def _fill(
     sketches: tuple[EncodedImage, ...] = ()
     if sketch is not None and "sketches" in wanted:
         drawn = tuple(EncodedImage.of(sketch(piece)) for piece in pieces)
-        sketches = drawn if tuple(one.digest for one in drawn) == wanted["sketches"] else ()
+        sketches = drawn if tuple(drawing.digest for drawing in drawn) == wanted["sketches"] else ()
     draft = EncodedImage.read(image_cell("draft", source.row(key)["sd3_image"]), name=f"the draft of sample {key}")
     return EncodedSample(facts, original, draft, crops, sketches, examples.find(key, facts, wanted.get("examples", ())))
 
@@ -383,11 +366,11 @@ class HydrationReport:
     def sentences(self) -> list[str]:
         """Returns what a person should know, a line each."""
         lines = [f"{self.filled:,} of {self.wanted:,} samples are filled in"]
-        lines += [f"{PROBLEMS[kind]}: {len(ids):,} ({name_some(ids)})" for kind, ids in self.problems.items()]
+        lines += [f"{PROBLEMS[kind]}: {len(ids):,} ({_name_some(ids)})" for kind, ids in self.problems.items()]
         if self.re_encoded:
             lines.append(f"another file with the same pixels: {len(self.re_encoded):,}")
         for column, ids in self.without.items():
-            lines.append(f"left without {column}: {len(ids):,} ({name_some(ids)})")
+            lines.append(f"left without {column}: {len(ids):,} ({_name_some(ids)})")
         if self.identical:
             lines.append("the set is the published one: equal manifest hash")
         elif self.manifest_hashes:
@@ -396,27 +379,19 @@ class HydrationReport:
 
     def to_json(self) -> str:
         """Returns the report as JSON."""
-        values = {
-            "wanted": self.wanted,
-            "filled": self.filled,
-            "identical": self.identical,
-            "problems": {kind: list(ids) for kind, ids in self.problems.items()},
-            "re_encoded": list(self.re_encoded),
-            "without": {column: list(ids) for column, ids in self.without.items()},
-            "manifest_hashes": dict(self.manifest_hashes),
-            "published": dict(self.published),
-        }
-        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+        values = asdict(self)
+        counts = {"wanted": values.pop("wanted"), "filled": values.pop("filled"), "identical": self.identical}
+        return json.dumps({**counts, **values}, indent=1, ensure_ascii=False) + "\n"
 
 
-def name_some(ids: Sequence[str]) -> str:
+def _name_some(ids: Sequence[str]) -> str:
     """Returns the first names of a list."""
     return ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
 
 
-def refusal(report: HydrationReport, photographs: PhotoIndex) -> str:
+def _refusal(report: HydrationReport, photographs: PhotoIndex) -> str:
     """Returns the one sentence that says why nothing is written."""
-    reasons = "; ".join(f"{PROBLEMS[kind]}: {len(ids):,} ({name_some(ids)})" for kind, ids in report.problems.items())
+    reasons = "; ".join(f"{PROBLEMS[kind]}: {len(ids):,} ({_name_some(ids)})" for kind, ids in report.problems.items())
     if "no caption" in report.problems and photographs.captions_file is None:
         reasons += f"; no captions.json, metadata.jsonl or CSV file with captions lies in {photographs.folder}"
     advice = (

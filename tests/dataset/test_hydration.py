@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import datasets
 import pytest
@@ -23,10 +24,12 @@ from publishing_toys import (
 
 import fashionedit
 from fashionedit.annotations_form import write_annotations
+from fashionedit.cli import main
 from fashionedit.data import register_folder
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.folder import open_folder
-from fashionedit.hydration import hydrate
+from fashionedit.hydration import check_hydration, hydrate
+from fashionedit.images import EncodedImage
 
 BOTH = "train+validation"
 
@@ -175,16 +178,10 @@ def test_captions_come_from_a_text_beside_each_photograph(annotations, photos, t
 
 
 def test_what_could_not_be_filled_in_is_found_out_before_it_is_published(tmp_path):
-    from dataclasses import replace
-
-    from fashionedit.hydration import check_hydration
-
     rows = [sample(n) for n in range(3)]
     write_full(tmp_path / "good", rows)
     write_annotations(tmp_path / "good", tmp_path / "good-annotations")
-    seen = []
-    check_hydration(tmp_path / "good-annotations", tmp_path / "good", progress=lambda *at: seen.append(at))
-    assert seen[-1] == (3, 3)
+    check_hydration(tmp_path / "good-annotations", tmp_path / "good")
     rows[1] = replace(rows[1], crops=rows[0].crops)
     write_full(tmp_path / "bad", rows)
     write_annotations(tmp_path / "bad", tmp_path / "bad-annotations")
@@ -193,8 +190,6 @@ def test_what_could_not_be_filled_in_is_found_out_before_it_is_published(tmp_pat
 
 
 def test_a_set_without_captions_needs_none(tmp_path):
-    from dataclasses import replace
-
     rows = [replace(sample(n), facts=replace(sample(n).facts, annotation="")) for n in range(3)]
     write_annotations(write_full(tmp_path / "full", rows), tmp_path / "annotations")
     photos = write_photographs(tmp_path / "photos", range(3))
@@ -203,10 +198,6 @@ def test_a_set_without_captions_needs_none(tmp_path):
 
 
 def test_crops_that_were_not_cut_by_the_box_are_found_out(tmp_path):
-    from dataclasses import replace
-
-    from fashionedit.images import EncodedImage
-
     rows = [sample(0), replace(sample(1), crops=(EncodedImage.of(picture(50)), *sample(1).crops[1:]))]
     write_annotations(write_full(tmp_path / "full", rows), tmp_path / "annotations")
     photos = write_photographs(tmp_path / "photos", range(2))
@@ -308,8 +299,6 @@ print(fashionedit.open_data({str(photos)!r}, "train").manifest_hash)
 
 
 def test_the_command_prints_what_was_found(annotations, photos, tmp_path, capsys):
-    from fashionedit.cli import main
-
     main(["hydrate", str(annotations), str(photos), str(tmp_path / "out"), "--quiet"])
     assert "6 of 6 samples are filled in\nthe set is the published one" in capsys.readouterr().out
     main(["hydrate", str(annotations), str(photos), str(tmp_path / "again"), "--json", "--quiet"])
