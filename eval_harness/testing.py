@@ -16,8 +16,7 @@ from typing import Any, Literal
 
 from fashionedit.errors import EditorError
 
-from .diagnostics.conformance import CHECKS, BrokenError, Case, NotApplicableError
-from .diagnostics.tried_editor import TriedEditor
+from .diagnostics.conformance import CHECKS, BrokenError, Case, NotApplicableError, TriedEditor
 from .editing import Editor, PrivilegedEditor
 from .editors.resolve import as_editor
 from .running.identity import editor_info

@@ -20,8 +20,8 @@ from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.runtime.user_code import ProgramEndedError
 from fashionedit.types import Sample
 
+from .conformance import TriedEditor, trial_step
 from .findings import Diagnosis, Examination, Observed, apart, diagnosed
-from .tried_editor import TriedEditor, trial_step
 
 _OTHER_WORDS = "The garment is bright red with broad white stripes."
 _PERSON_WORDS = "The dress has long sleeves."

@@ -201,9 +201,7 @@ class OutputImage(_Stored):
         return self
 
 
-class RoundRecord(_Stored):
-    """One finished round on disk; its presence is the commit."""
-
+class _Round(_Stored):
     schema_version: Literal[1] = 1
     key: str
     sample: str
@@ -211,6 +209,11 @@ class RoundRecord(_Stored):
     round: int
     status: Status
     message: Annotated[str, _Text] = ""
+
+
+class RoundRecord(_Round):
+    """One finished round on disk; its presence is the commit."""
+
     instruction: str
     inputs: tuple[InputImage, ...]
     output: OutputImage | None = None
@@ -225,19 +228,12 @@ class RoundRecord(_Stored):
     state: Annotated[Any, _Json] = None
 
 
-class FailedAttempt(_Stored):
+class FailedAttempt(_Round):
     """One attempt that gave no result (`timeout`, `error`), kept in `errors/`; the next run tries again.
 
     With status `refused`, a refusal whose record gave way to the result of asking again.
     """
 
-    schema_version: Literal[1] = 1
-    key: str
-    sample: str
-    protocol: str
-    round: int
-    status: Status
-    message: Annotated[str, _Text]
     traceback: Annotated[str, _Text] = ""
     time: str
     model_version: Annotated[str | None, _Text] = None

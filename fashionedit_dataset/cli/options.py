@@ -27,6 +27,29 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 _MEANT_AS_JSON = re.compile(r"[\[{]|\".*\"$|-?\d+(\.\d*)?([eE][+-]?\d+)?$")
+
+
+def option_group(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a decorator that adds the options to a command, in this order of its help."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def number_option(name: str, least: int, help: str) -> Callable[..., Any]:
+    """Returns an option that takes a whole number."""
+    return click.option(name, type=click.IntRange(least), metavar="N", help=help)
+
+
+def repeated_option(name: str, variable: str, metavar: str, help: str) -> Callable[..., Any]:
+    """Returns an option that may be given several times."""
+    return click.option(name, variable, multiple=True, metavar=metavar, help=help)
+
+
 data_option = click.option(
     "--data",
     required=True,
@@ -80,37 +103,16 @@ reference_option = click.option(
     help="Reference image in the bug protocol: detail (the crop), sketch (a line drawing of it) or example (another "
     "photograph of the garment). Samples without one are left out.",
 )
-param_option = click.option(
-    "--param",
-    "params",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Parameter for the editor, as JSON or text. Repeatable.",
+param_option = repeated_option(
+    "--param", "params", "KEY=VALUE", "Parameter for the editor, as JSON or text. Repeatable."
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Hide progress.")
 runs_argument = click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
 
 
-def option_group(*options: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns a decorator that adds the options to a command, in this order of its help."""
-
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
 editor_options = option_group(
     click.option("--base-url", metavar="URL", help="Address of the editor's service; its usual one by default."),
-    click.option(
-        "--option",
-        "options",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Setting of this editor, such as dtype or lora. Repeatable.",
-    ),
+    repeated_option("--option", "options", "KEY=VALUE", "Setting of this editor, such as dtype or lora. Repeatable."),
     click.option(
         "--timeout",
         type=click.FloatRange(0, min_open=True),
@@ -122,12 +124,11 @@ editor_options = option_group(
         "--version",
         help="Version label of the editor, in place of the hash of its code; needed to resume where there is no hash.",
     ),
-    click.option(
+    repeated_option(
         "--pass-env",
         "pass_env",
-        multiple=True,
-        metavar="NAME",
-        help="Environment variable with a secret to pass on to a command: editor. Repeatable.",
+        "NAME",
+        "Environment variable with a secret to pass on to a command: editor. Repeatable.",
     ),
     click.option(
         "--state",
@@ -164,12 +165,11 @@ scoring_options = option_group(
         show_default=True,
         help="Number format of the encoder; part of every score's fingerprint.",
     ),
-    click.option(
+    repeated_option(
         "--metric",
         "metric_names",
-        multiple=True,
-        metavar="METRIC",
-        help="Metric to compute instead of clip, clip_star and psnr: one of those, ssim, similarity:ENCODER, "
+        "METRIC",
+        "Metric to compute instead of clip, clip_star and psnr: one of those, ssim, similarity:ENCODER, "
         "the metric of an installed package, or file.py:Class. Repeatable.",
     ),
     click.option(

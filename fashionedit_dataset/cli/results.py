@@ -28,7 +28,7 @@ from .printing import echo
 @quiet_option
 def demo(out: Path, samples: int, quiet: bool) -> None:
     """Run and score two editors and the baselines on the synthetic control set; needs no key and no download."""
-    from fashionedit.eval_harness.demo import run_demo
+    from fashionedit.eval_harness.evaluation import run_demo
 
     results, page = run_demo(out, samples, bar=progress_bar(quiet))
     print_table(results)

@@ -18,6 +18,7 @@ from .options import (
     details_option,
     editor_options,
     editor_settings,
+    number_option,
     open_data,
     option_group,
     param_option,
@@ -28,6 +29,7 @@ from .options import (
     protocols_option,
     quiet_option,
     reference_option,
+    repeated_option,
     rounds_option,
     scoring_of,
     scoring_options,
@@ -66,41 +68,23 @@ _run_options = option_group(
     reference_option,
     editor_options,
     param_option,
-    click.option(
-        "--concurrency",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Number of concurrent edits; the editor's own default if not given.",
-    ),
-    click.option(
-        "--batch",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Number of edits in one call, for editors that take several.",
-    ),
-    click.option(
-        "--retries",
-        type=click.IntRange(0),
-        metavar="N",
-        help="Number of retries after a temporary failure; 4 by default.",
-    ),
+    number_option("--concurrency", 1, "Number of concurrent edits; the editor's own default if not given."),
+    number_option("--batch", 1, "Number of edits in one call, for editors that take several."),
+    number_option("--retries", 0, "Number of retries after a temporary failure; 4 by default."),
     click.option(
         "--budget",
         type=click.FloatRange(0),
         metavar="USD",
         help="Stop before the total cost of the run, all sessions together, exceeds this.",
     ),
-    click.option(
-        "--limit",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Edit the first N samples only; the same command without --limit continues with the rest.",
+    number_option(
+        "--limit", 1, "Edit the first N samples only; the same command without --limit continues with the rest."
     ),
-    click.option(
+    repeated_option(
         "--retry",
-        multiple=True,
-        metavar="STATUS",
-        help="Repeat the rounds that ended with this status: refused, no_image or invalid_image. Repeatable.",
+        "retry",
+        "STATUS",
+        "Repeat the rounds that ended with this status: refused, no_image or invalid_image. Repeatable.",
     ),
     click.option("--keep-going", is_flag=True, help="Continue even if the first rounds all fail for the same reason."),
 )

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,15 @@ def darker(image: Image.Image, instruction: str, reference: Image.Image | None =
     return ImageChops.subtract(image, Image.new("RGB", image.size, (len(instruction) % 40,) * 3))
 
 
-def processes_of(out: Path) -> list[str]:
+def processes_of(out: Path) -> list[int]:
     """The processes that score this run."""
-    lines = []
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if "live_scoring" in line and str(out) in line:
-            lines.append(line)
-    return lines
+        with suppress(OSError):
+            line = (folder / "cmdline").read_bytes().decode()
+            if "live_scoring" in line and str(out) in line:
+                found.append(int(folder.name))
+    return found
 
 
 def test_a_function_is_run_scored_and_shown(tmp_path: Path) -> None:
@@ -88,17 +87,8 @@ def test_it_continues_and_gives_what_run_and_score_give(tmp_path: Path, capfd: p
 
 
 def test_the_command_prints_the_table_and_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = [
-        "eval",
-        "identity",
-        "--data",
-        "synthetic:2",
-        "--out",
-        str(tmp_path / "run"),
-        "--encoder",
-        "offline",
-        "--quiet",
-    ]
+    line = ["eval", "identity", "--data", "synthetic:2", "--encoder", "offline", "--quiet"]
+    line += ["--out", str(tmp_path / "run")]
     main([*line, "--limit", "1"])
     told = capsys.readouterr()
     assert "identity" in told.out
@@ -147,15 +137,13 @@ def test_rounds_are_scored_while_others_are_edited(tmp_path: Path) -> None:
 
 
 def test_results_come_even_if_the_scoring_process_is_killed(tmp_path: Path) -> None:
-    out, killed = tmp_path / "run", []
+    out, killed = tmp_path / "run", list[int]()
 
     def deadly(image: Image.Image, instruction: str) -> Image.Image:
         if not killed:
-            for folder in Path("/proc").glob("[0-9]*"):
-                line = (folder / "cmdline").read_bytes() if (folder / "cmdline").exists() else b""
-                if b"live_scoring" in line and str(out).encode() in line:
-                    os.kill(int(folder.name), signal.SIGKILL)
-                    killed.append(folder.name)
+            killed.extend(processes_of(out))
+            for process in killed:
+                os.kill(process, signal.SIGKILL)
         return darker(image, instruction)
 
     found = fashionedit.evaluate(deadly, out=out, **OFFLINE)

@@ -6,6 +6,8 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +76,14 @@ def test_after_the_last_retry_the_round_stays_to_be_done(tmp_path: Path) -> None
 
 
 def test_what_would_not_pass_is_asked_once(tmp_path: Path) -> None:
-    broken = Failing(9, EditResult.failed(Status.ERROR, "no"))
-    summary = run(broken, ToySource(1), tmp_path / "a", protocols=["bug"], rounds=1, backoff=0.01)
-    assert (summary.edits, summary.statuses) == (1, {Status.ERROR: 1})
-    raising = Failing(9, ValueError("a bug of its own"))
-    assert run(raising, ToySource(1), tmp_path / "b", protocols=["bug"], rounds=1, backoff=0.01).edits == 1
-    never = run(Failing(9, BUSY), ToySource(1), tmp_path / "c", protocols=["bug"], rounds=1, retries=0)
-    assert never.edits == 1
+    for number, (failure, retries) in enumerate(
+        [(EditResult.failed(Status.ERROR, "no"), 4), (ValueError("a bug of its own"), 4), (BUSY, 0)]
+    ):
+        out = tmp_path / str(number)
+        summary = run(
+            Failing(9, failure), ToySource(1), out, protocols=["bug"], rounds=1, retries=retries, backoff=0.01
+        )
+        assert (summary.edits, summary.statuses) == (1, {Status.ERROR: 1})
 
 
 def test_a_refusal_is_asked_about_again_only_where_that_is_wanted(tmp_path: Path) -> None:
@@ -127,37 +130,37 @@ def test_faults_of_a_real_service_pass(fault: str, tmp_path: Path, monkeypatch: 
     assert summary.retries == 2
 
 
-def test_an_edit_that_hangs_is_given_up_and_another_takes_its_place(tmp_path: Path) -> None:
+@pytest.fixture
+def hanging() -> Iterator[Callable[[str], ToyEditor]]:
+    """An editor that never answers where the instruction ends with these words."""
     release = threading.Event()
 
-    def hangs(request: EditRequest) -> Any:
-        if request.instruction.endswith("Detail 1 of toy 0."):
+    def edit(ending: str, request: EditRequest) -> Any:
+        if request.instruction.endswith(ending):
             release.wait(30)
         return tint(request)
 
-    try:
-        summary = run(
-            ToyEditor(hangs), ToySource(3), tmp_path, protocols=["vanilla"], concurrency=2, timeout=0.3, retries=0
-        )
-    finally:
-        release.set()
+    yield lambda ending: ToyEditor(partial(edit, ending))
+    release.set()
+
+
+HASTE: dict[str, Any] = {"protocols": ["vanilla"], "concurrency": 2, "retries": 0}
+
+
+def test_an_edit_that_hangs_is_given_up_and_another_takes_its_place(
+    hanging: Callable[[str], ToyEditor], tmp_path: Path
+) -> None:
+    summary = run(hanging("Detail 1 of toy 0."), ToySource(3), tmp_path, timeout=0.3, **HASTE)
     assert summary.statuses == {Status.OK: 8, Status.TIMEOUT: 1}
     assert [failure["status"] for failure in failures(tmp_path)] == ["timeout"]
     assert len(records(tmp_path)) == 8  # the answer that came too late is not kept
 
 
-def test_as_many_hanging_edits_as_may_be_under_way_end_the_run(tmp_path: Path) -> None:
-    release = threading.Event()
-
-    def hangs(request: EditRequest) -> Any:
-        release.wait(30)
-        return tint(request)
-
-    try:
-        with pytest.raises(ServiceError, match=r"2 calls never came back .*longer timeout"):
-            run(ToyEditor(hangs), ToySource(9), tmp_path, protocols=["vanilla"], concurrency=2, timeout=0.1, retries=0)
-    finally:
-        release.set()
+def test_as_many_hanging_edits_as_may_be_under_way_end_the_run(
+    hanging: Callable[[str], ToyEditor], tmp_path: Path
+) -> None:
+    with pytest.raises(ServiceError, match=r"2 calls never came back .*longer timeout"):
+        run(hanging(""), ToySource(9), tmp_path, timeout=0.1, **HASTE)
     assert not records(tmp_path)
 
 
@@ -182,21 +185,18 @@ def test_an_async_edit_that_takes_too_long_is_cancelled(tmp_path: Path) -> None:
 
 def test_a_budget_holds_over_all_sessions(tmp_path: Path) -> None:
     editor = Failing(0, BUSY, usd_per_edit=0.5)
-    first = run(editor, ToySource(4), tmp_path, protocols=["bug"], budget=2.6, concurrency=2)
+    first = run(editor, ToySource(4), tmp_path / "b", protocols=["bug"], budget=2.6, concurrency=2)
     assert first.statuses == {Status.OK: 5}
     assert "$2.50 of the budget of $2.60 is spent" in first.stopped
     assert "higher --budget" in first.stopped
     assert first.cost_usd == 2.5
-    second = run(editor, ToySource(4), tmp_path, protocols=["bug"], budget=2.6)
+    second = run(editor, ToySource(4), tmp_path / "b", protocols=["bug"], budget=2.6)
     assert (second.edits, second.statuses) == (0, {Status.OK: 5})
-    third = run(editor, ToySource(4), tmp_path, protocols=["bug"], budget=100)
+    third = run(editor, ToySource(4), tmp_path / "b", protocols=["bug"], budget=100)
     assert third.statuses == {Status.OK: 12}
     assert third.cost_usd == 6.0
-
-
-def test_what_failed_attempts_have_cost_counts(tmp_path: Path) -> None:
-    summary = run(Failing(1, BUSY, usd_per_edit=0.5), ToySource(1), tmp_path, protocols=["bug"], backoff=0.01)
-    assert summary.cost_usd == 3 * 0.75
+    retried = run(Failing(1, BUSY, usd_per_edit=0.5), ToySource(1), tmp_path / "r", protocols=["bug"], backoff=0.01)
+    assert retried.cost_usd == 3 * 0.75  # what failed attempts have cost counts
 
 
 def test_a_budget_needs_a_price(tmp_path: Path) -> None:

@@ -59,18 +59,13 @@ def test_a_failure_that_all_rounds_share_is_not_paid_for_by_all(
     )  # the first rounds'
 
 
-def test_once_the_service_is_well_the_same_command_reaches_what_was_not_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(CommonFailureError):
-        run(failing(Status.REFUSED), ToySource(12), tmp_path, protocols=["vanilla"])
-    well = ToyEditor()
-    summary = run(well, ToySource(12), tmp_path, protocols=["vanilla"])
+def test_a_service_that_turns_bad_or_well_between_two_sessions_is_seen(tmp_path: Path) -> None:
+    run(ToyEditor(), ToySource(12), tmp_path / "bad", protocols=["vanilla"], limit=4)
+    for out in ("bad", "well"):
+        with pytest.raises(CommonFailureError, match="first 8 rounds"):
+            run(failing(Status.REFUSED), ToySource(12), tmp_path / out, protocols=["vanilla"])
+    summary = run(ToyEditor(), ToySource(12), tmp_path / "well", protocols=["vanilla"])
     assert (summary.edits, summary.statuses) == (28, {Status.OK: 28, Status.REFUSED: 8})
-
-
-def test_a_service_that_turns_bad_between_two_sessions_is_stopped_too(tmp_path: Path) -> None:
-    run(ToyEditor(), ToySource(12), tmp_path, protocols=["vanilla"], limit=4)
-    with pytest.raises(CommonFailureError, match="first 8 rounds"):
-        run(failing(Status.REFUSED), ToySource(12), tmp_path, protocols=["vanilla"])
 
 
 class PlainReferences(ToySource):
@@ -209,31 +204,26 @@ def await_asked(folder: Path, count: int, process: subprocess.Popen[str]) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_keeps_what_is_under_way(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("twice", [False, True])
+def test_one_signal_keeps_what_is_under_way_and_a_second_ends_at_once(
+    twice: bool, number: signal.Signals, tmp_path: Path
+) -> None:
     with command(tmp_path) as process:
-        await_asked(tmp_path, 4, process)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "stopping; calls under way are waited for and kept" in err
-    assert "4 of 12 rounds ended: 4 ok" in out
-    assert len(records(tmp_path / "run")) == 4
-    end = sessions(tmp_path / "run")[-1]
-    assert (end["event"], end["ended"], end["edits"]) == ("end", "interrupted", 4)
-    assert CostTracker(tmp_path / "run" / "ledger.jsonl").spent == pytest.approx(0.4)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_ends_at_once_and_says_what_is_committed(number: signal.Signals, tmp_path: Path) -> None:
-    with command(tmp_path) as process:
-        await_asked(tmp_path, 8, process)  # the first rounds are committed, the second ones take half a minute
+        await_asked(tmp_path, 8 if twice else 4, process)  # the first rounds take a moment, the second half a minute
         process.send_signal(number)
         assert process.stderr is not None
-        assert "stopping" in process.stderr.readline()
-        process.send_signal(number)
-        out, err = process.communicate(timeout=8)
+        assert "stopping; calls under way are waited for and kept" in process.stderr.readline()
+        if twice:
+            process.send_signal(number)
+        out, err = process.communicate(timeout=8 if twice else 30)
     assert process.returncode == 130
     assert "4 of 12 rounds ended: 4 ok" in out
-    assert "stopped at once; 4 calls were under way and not kept, and may have been paid for" in err
     assert len(records(tmp_path / "run")) == 4
-    assert CostTracker(tmp_path / "run" / "ledger.jsonl").spent == pytest.approx(4 * 0.1 + 4 * 0.5)
+    spent = CostTracker(tmp_path / "run" / "ledger.jsonl").spent
+    if twice:
+        assert "stopped at once; 4 calls were under way and not kept, and may have been paid for" in err
+        assert spent == pytest.approx(4 * 0.1 + 4 * 0.5)
+    else:
+        end = sessions(tmp_path / "run")[-1]
+        assert (end["event"], end["ended"], end["edits"]) == ("end", "interrupted", 4)
+        assert spent == pytest.approx(0.4)
