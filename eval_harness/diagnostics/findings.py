@@ -15,6 +15,7 @@ from PIL import ExifTags, Image
 from fashionedit.eval_harness.editing import UNDECLARED, EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.running.calls import Answer
 from fashionedit.images import pixel_digest
+from fashionedit.runtime.costs import usd
 from fashionedit.types import DIFFERENCES_PER_SAMPLE as ROUNDS
 
 
@@ -245,11 +246,11 @@ def _money(found: Examination) -> Iterator[Finding]:
     known = [cost for cost in costs if cost is not None]
     if known:
         mean = statistics.fmean(known)
-        yield Finding("money", "ok", f"{_usd(mean)} an edit; {whole} cost about {_usd(mean * edits)}.")
+        yield Finding("money", "ok", f"{usd(mean)} an edit; {whole} cost about {usd(mean * edits)}.")
     elif found.info.usd_per_edit is not None:
         estimate = found.info.usd_per_edit
         yield Finding(
-            "money", "ok", f"At most {_usd(estimate)} an edit by estimate; {whole} at most {_usd(estimate * edits)}."
+            "money", "ok", f"At most {usd(estimate)} an edit by estimate; {whole} at most {usd(estimate * edits)}."
         )
     elif found.info.at_once > 1:
         yield Finding("money", "note", "It does not say what an edit costs, so that no budget can be kept.")
@@ -290,10 +291,6 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return _seconds(seconds)
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
-
-
-def _usd(amount: float) -> str:
-    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
 
 
 _SHAPE = 0.05  # how far apart two aspects are that are not the same, as a share

@@ -375,4 +375,4 @@ class CostTracker:
 
 def usd(amount: float) -> str:
     """Returns the amount with as many digits as a small one needs: $0.0250, $12.50."""
-    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
+    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.4f}"

@@ -457,10 +457,17 @@ def test_a_run_may_have_a_name_of_its_own(tmp_path: Path) -> None:
 
 def test_a_run_outside_the_main_thread_works(tmp_path: Path) -> None:
     summaries: list[RunSummary] = []
-    thread = threading.Thread(target=lambda: summaries.append(run(ToyEditor(), ToySource(1), tmp_path / "run")))
+    threads: set[threading.Thread] = set()
+
+    def noted(request: EditRequest) -> Image.Image:
+        threads.add(threading.current_thread())
+        return tint(request)
+
+    thread = threading.Thread(target=lambda: summaries.append(run(ToyEditor(noted), ToySource(1), tmp_path / "run")))
     thread.start()
     thread.join()
     assert summaries[0].statuses == {Status.OK: 6}
+    assert threads == {thread}  # an editor that computes here is not watched, so that no thread is started for it
 
 
 def test_stop_ends_the_run_cleanly_before_the_next_edit(tmp_path: Path) -> None:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from scored_toys import drawn_sample
 
-from fashionedit.builders.pack import pack
 from fashionedit.cli import main
 from fashionedit.eval_harness.editors import EDITORS, resolve_editor
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.scores.result_models import Results, Row
 from fashionedit.eval_harness.scores.results import build_results, merge
-from fashionedit.folder import FashionEditFolder, open_folder
+from fashionedit.folder import FashionEditFolder, open_folder, write_folder
 from fashionedit.metrics import Embedder, load_encoder
 from fashionedit.synthetic.rendering import write_synthetic
 
@@ -112,45 +111,22 @@ def test_pasting_all_crops_rebuilds_a_synthetic_original(table: Results) -> None
     assert not rows(table, "return-reference", "vanilla")
 
 
-def own_photographs(folder: Path) -> Path:
-    """Pictures with the traits of photographs: texture, uneven light, noise, JPEG; and a draft that is another one."""
-    (folder / "images").mkdir(parents=True)
-    lines = []
-    for index in range(4):
-        chance = np.random.default_rng(index)
-        for kind, size in (("original", (300, 440)), ("draft", (384, 384))):
-            coarse = chance.uniform(20, 235, (6, 4, 3)).astype(np.uint8)
-            picture = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC), np.float64)
-            picture = np.clip(picture + chance.normal(0, 9, picture.shape), 0, 255).astype(np.uint8)
-            Image.fromarray(picture).save(folder / "images" / f"{kind}{index}.jpg", quality=92)
-        boxes = ([100, 100, 400, 500], [450, 200, 800, 550], [300, 600, 700, 950])
-        differences = [{"description": f"Part {k}.", "box_2d": box} for k, box in enumerate(boxes)]
-        lines.append(
-            {
-                "original": f"images/original{index}.jpg",
-                "draft": f"images/draft{index}.jpg",
-                "annotation": "A garment.",
-                "differences": differences,
-            }
-        )
-    (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return folder
-
-
 @pytest.mark.slow
-def test_on_photographs_pasting_lies_between_floor_and_ceiling(
+def test_where_the_draft_is_another_picture_pasting_lies_between_floor_and_ceiling(
     tmp_path: Path, score_all: Callable[..., Results]
 ) -> None:
-    pack(own_photographs(tmp_path / "photographs"), tmp_path / "packed")
-    results = score_all(open_folder(tmp_path / "packed"), ("identity", "return-reference", "paste-reference", "oracle"))
+    size = (300, 440)
+    samples = [replace(drawn_sample(n, size=size), draft=drawn_sample(9 - n, size=size).draft) for n in range(4)]
+    write_folder(tmp_path / "cards", {"validation": samples})
+    results = score_all(open_folder(tmp_path / "cards"), ("identity", "return-reference", "paste-reference", "oracle"))
     floor, ceiling = draft(results, "psnr"), means(results, "oracle", "bug", "psnr")[0]
     pasted = means(results, "paste-reference", "bug", "psnr")
     assert floor < pasted[0] < pasted[1] < pasted[2] < ceiling
 
 
-def drive(data: Path, out: Path, counter: Path, *moment: str) -> subprocess.CompletedProcess[str]:
+def drive(data: str, out: Path, counter: Path, *moment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(DRIVER), str(data), str(out), str(counter), *moment],
+        [sys.executable, str(DRIVER), data, str(out), str(counter), *moment],
         env=os.environ | {"PYTHONPATH": str(DRIVER.parent)},
         capture_output=True,
         text=True,
@@ -163,17 +139,19 @@ def drive(data: Path, out: Path, counter: Path, *moment: str) -> subprocess.Comp
 def test_a_command_killed_twenty_times_gives_the_same_results_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = tmp_path / "packed"
-    pack(own_photographs(tmp_path / "photographs"), data)
+    data = "synthetic:4"
     out, counter, chance = tmp_path / "killed", tmp_path / "counter", random.Random(7)
     edits = 4 * 2 * 3
     moments = list(MOMENTS) * 4
     chance.shuffle(moments)
+    before: set[str] = set()
     for kills, moment in enumerate(moments, 1):
         done = drive(data, out, counter, moment, str(chance.randint(0, 1)))
         assert done.returncode == -signal.SIGKILL, done.stderr
-        committed = len(list(out.glob("records/*/*.json")))
-        assert committed <= len(counter.read_text().splitlines()) <= committed + kills
+        committed = {path.stem for path in out.glob("records/*/*.json")}
+        assert before <= committed
+        before = committed
+        assert len(before) <= len(counter.read_text().splitlines()) <= len(before) + kills
     assert drive(data, out, counter).returncode == 0
     assert edits <= len(counter.read_text().splitlines()) <= edits + len(moments)
 
