@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -75,12 +75,7 @@ _ESCAPE = re.compile(r'\\x([0-9a-fA-F]{2})|\\(["\\/bfnrt]|u[0-9a-fA-F]{4})|\\(.)
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnswer:
-    """The three differences of an answer, and what had to be converted.
-
-    Args:
-        differences: Description and box of each, in the order of the answer; boxes as the dataset stores them.
-        notes: What was converted, in sentences for the record.
-    """
+    """Description and box of each difference, as the dataset stores them, and what was converted, in sentences."""
 
     differences: tuple[tuple[str, Box], ...]
     notes: tuple[str, ...] = ()
@@ -235,11 +230,8 @@ def _differences(items: Sequence[Any], size: tuple[int, int] | None, convert: bo
             f"the answer has {len(items)} difference{'' if len(items) == 1 else 's'}; give exactly "
             f"{DIFFERENCES_PER_SAMPLE}"
         )
-    edges = [_item_edges(item) for item in items]
     notes: list[str] = []
-    if any(order == "x first" for _, order in edges):
-        notes.append("bbox_2d is [xmin, ymin, xmax, ymax]; turned round")
-    boxes = [values for values, _ in edges]
+    boxes = [_item_edges(item, notes) for item in items]
     if unit := other_unit([values for values in boxes if values is not None], size):
         if not (convert and unit == _FRACTIONS):
             raise InvalidDataError(f"the boxes seem to be {unit}; give them in thousandths of the image, 0..1000")
@@ -248,19 +240,23 @@ def _differences(items: Sequence[Any], size: tuple[int, int] | None, convert: bo
     found: list[tuple[str, Box]] = []
     faults: list[str] = []
     for number, (item, values) in enumerate(zip(items, boxes, strict=True), 1):
-        if not isinstance(item, dict):
-            faults.append(f"difference {number} is no object with description and box_2d")
-            continue
+        name = f"difference {number}"
         try:
-            description = _description(item, f"difference {number}")
-            found.append((description, _box(item, values, f"difference {number}")))
+            if not isinstance(item, dict):
+                raise InvalidDataError(f"{name} is no object with description and box_2d")
+            found.append((_description(item, name), _box(item, values, name)))
         except InvalidDataError as error:
             faults.append(str(error))
     if not faults:
-        faults += [*difference_faults(found), *_repeated_words(found)]
+        faults = difference_faults(found)
+        for (first, (text, _)), (second, (other, _)) in combinations(enumerate(found, 1), 2):
+            if text.casefold().rstrip(".") == other.casefold().rstrip("."):
+                faults.append(
+                    f"differences {first} and {second} have the same description; describe three different things"
+                )
     if faults:
         raise InvalidDataError(". ".join(faults))
-    return ParsedAnswer(tuple(found), tuple(notes))
+    return ParsedAnswer(tuple(found), tuple(dict.fromkeys(notes)))
 
 
 def difference_faults(found: Sequence[tuple[str, Box]]) -> list[str]:
@@ -269,25 +265,28 @@ def difference_faults(found: Sequence[tuple[str, Box]]) -> list[str]:
     Looked for are boxes of nearly nothing, of nearly the whole image, and nearly equal ones; descriptions that say
     nothing or speak of the second image. The unit is looked at before there are boxes: `other_unit`.
     """
-    return [fault for number, (text, box) in enumerate(found, 1) for fault in _faults_of_one(number, text, box)] + list(
-        _repetitions(found)
-    )
-
-
-def _faults_of_one(number: int, text: str, box: Box) -> Iterator[str]:
-    ymin, xmin, ymax, xmax = box.box_2d
-    shown = f"difference {number} has the box [{', '.join(f'{edge:g}' for edge in box.box_2d)}]"
-    if min(ymax - ymin, xmax - xmin) < LEAST_SIDE:
-        yield f"{shown}, which covers next to nothing; give one of at least {LEAST_SIDE} on each side around the detail"
-    if box.area > MOST_AREA:
-        yield f"{shown}, which is the whole image; give one around the detail alone"
-    if _NOTHING.fullmatch(text.strip(" .!-–—…?*\"'")):
-        yield f"the description of difference {number} says nothing ({text[:40]!r}); say what the first image shows"
-    elif spoken := _SECOND_IMAGE.search(text):
-        yield (
-            f"the description of difference {number} speaks of the second image ({spoken[0]!r}); say only what the "
-            "first image shows there"
-        )
+    faults = []
+    for number, (text, box) in enumerate(found, 1):
+        name = f"difference {number}"
+        shown = f"{name} has the box {_shown(box.box_2d)}, which"
+        if min(box.ymax - box.ymin, box.xmax - box.xmin) < LEAST_SIDE:
+            faults.append(
+                f"{shown} covers next to nothing; give one of at least {LEAST_SIDE} on each side around the detail"
+            )
+        if box.area > MOST_AREA:
+            faults.append(f"{shown} is the whole image; give one around the detail alone")
+        if _NOTHING.fullmatch(text.strip(" .!-–—…?*\"'")):
+            faults.append(f"the description of {name} says nothing ({text[:40]!r}); say what the first image shows")
+        elif spoken := _SECOND_IMAGE.search(text):
+            faults.append(
+                f"the description of {name} speaks of the second image ({spoken[0]!r}); say only what the first image "
+                "shows there"
+            )
+    for (first, (_, box)), (second, (_, other)) in combinations(enumerate(found, 1), 2):
+        if overlap(box, other) > MOST_OVERLAP:
+            nearly = "" if box == other else "nearly "
+            faults.append(f"differences {first} and {second} have {nearly}the same box; give three different places")
+    return faults
 
 
 _FRACTIONS = "fractions of the image (0..1)"
@@ -314,15 +313,16 @@ def other_unit(boxes: Sequence[Sequence[float]], size: tuple[int, int] | None) -
     return pixels if fits and reaches and max(width, height) <= 900 and len(boxes) > 1 else None
 
 
-def _item_edges(item: Any) -> tuple[list[float] | None, str]:
-    """Returns the edges of an item as [ymin, xmin, ymax, xmax], None where there are not four, and in which order."""
+def _item_edges(item: Any, notes: list[str]) -> list[float] | None:
+    """Returns the edges of an item as [ymin, xmin, ymax, xmax], None where there are not four; notes another order."""
     if not isinstance(item, dict):
-        return None, ""
+        return None
     name, given = _named(item, _BOXES)
     edges = _edges(given)
     if edges is not None and name == _X_FIRST and not isinstance(given, dict):
-        return [edges[1], edges[0], edges[3], edges[2]], "x first"
-    return edges, ""
+        notes.append("bbox_2d is [xmin, ymin, xmax, ymax]; turned round")
+        return [edges[1], edges[0], edges[3], edges[2]]
+    return edges
 
 
 def _description(item: Mapping[str, Any], name: str) -> str:
@@ -346,7 +346,7 @@ def _box(item: Mapping[str, Any], edges: list[float] | None, name: str) -> Box:
         raise InvalidDataError(
             f"{name} has the box {_short(given)}; box_2d must be four numbers [ymin, xmin, ymax, xmax], each 0..1000"
         )
-    shown = f"{name} has the box [{', '.join(f'{edge:g}' for edge in edges)}]"
+    shown = f"{name} has the box {_shown(edges)}"
     if not all(0 <= edge <= 1000 for edge in edges):
         raise InvalidDataError(
             f"{shown}; every edge must lie in 0..1000 (thousandths of the image's height and width, "
@@ -387,20 +387,6 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _repetitions(found: Sequence[tuple[str, Box]]) -> Iterator[str]:
-    for (first, (_, box)), (second, (_, other_box)) in combinations(enumerate(found, 1), 2):
-        if box == other_box:
-            yield f"differences {first} and {second} have the same box; give three different places"
-        elif overlap(box, other_box) > MOST_OVERLAP:
-            yield f"differences {first} and {second} have nearly the same box; give three different places"
-
-
-def _repeated_words(found: Sequence[tuple[str, Box]]) -> Iterator[str]:
-    for (first, (text, _)), (second, (other_text, _)) in combinations(enumerate(found, 1), 2):
-        if text.casefold().rstrip(".") == other_text.casefold().rstrip("."):
-            yield f"differences {first} and {second} have the same description; describe three different things"
-
-
 def overlap(first: Box, second: Box) -> float:
     """Returns the area that two boxes share, as a share of the area that they cover together, 0..1."""
     height = min(first.ymax, second.ymax) - max(first.ymin, second.ymin)
@@ -417,6 +403,10 @@ def _get(item: Mapping[str, Any], names: Sequence[str]) -> Any:
 def _named(item: Mapping[str, Any], names: Sequence[str]) -> tuple[str, Any]:
     keys = {key.strip().casefold(): key for key in item}
     return next(((name, item[keys[name]]) for name in names if name in keys), ("", None))
+
+
+def _shown(edges: Iterable[float]) -> str:
+    return f"[{', '.join(f'{edge:g}' for edge in edges)}]"
 
 
 def _short(value: Any) -> str:

@@ -8,44 +8,37 @@ what it kept. Each can be run alone once those before it were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
+from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.owned_folders import recover_folder
 from fashionedit.runtime.costs import LEDGER_FILE, CostTracker
 from fashionedit.runtime.progress import Bar
 from fashionedit.runtime.worker_pool import FIRST_OUTCOMES
 
+from .analyse.conversation import analysed
 from .analyse.stage import analyse, check_price, read_answers
 from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
 from .crops import Cut, cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
-from .generate import DraftMaker, OpenAIDrafts, generate, throughput
+from .generate import DraftFinder, DraftMaker, OpenAIDrafts, generate, throughput
 from .generate.stage import check_draft_price
 from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
 from .leaks import LeakReport, compare_splits
 from .photos import Unusable, check_photos
 from .photos.release import SelectionReport, compare_selections
-from .photos.sources import Progress, in_share, take_spread
+from .photos.sources import in_share, take_spread
 from .preflight import Outstanding, check_places, check_room, check_split, outstanding
 from .provenance import is_deepfashion, made_with, provenance_of
 from .split import SplitList, assign
 from .stage_items import Analysed, Pair, Photo
-from .stage_store import Funnel, FunnelStep, StageRecord, StageStore, check_reasons, spent
-from .work_folder import (
-    WorkFolder,
-    check_settings,
-    finished_analysis,
-    finished_drafts,
-    finished_filter,
-    keep_settings,
-    stored_settings,
-)
+from .stage_store import Funnel, FunnelStep, Progress, StageRecord, check_reasons, spent
+from .work_folder import WorkFolder, check_settings, keep_settings, stored_settings
 from .write_dataset import write_dataset
 
 Bars = Callable[[str, str], Bar]
@@ -89,8 +82,6 @@ class Build:
         self._steps: list[FunnelStep] = []
         self.sheet: Path | None = None
         self._digests: dict[str, str] = {}
-        self._embedder: Embedder | None = None
-        self._maker: DraftMaker | None = None
         self._selection: SelectionReport | None = None
 
     def run(self, out: Path, stages: Sequence[str] = STAGES) -> BuildReport:
@@ -151,10 +142,9 @@ class Build:
         if "shards" in stages:
             check_room(photos, self.options, out)
         left = self.outstanding(photos, fetch=fetch)
-        if left.remade["generate"] and "generate" in stages and "generate" not in again:
-            check_settings(self.work.store("generate").folder, self._generate_settings())
-        if left.remade["analyse"] and "analyse" in stages and "analyse" not in again:
-            check_settings(self.work.store("analyse").folder, self.parts.analyst.identity())
+        for stage, settings in (("generate", self._generate_settings), ("analyse", self.parts.analyst.identity)):
+            if left.remade[stage] and stage in stages and stage not in again:
+                check_settings(self.work.store(stage).folder, settings())
         left.check(stages, again)
         if left.drafts and "generate" in stages:
             check_draft_price(self.maker, self.budget)
@@ -173,26 +163,22 @@ class Build:
             photos: Those to build from.
             fetch: Whether a draft model that can't be reached is an error; its drafts count by their ids otherwise.
         """
-        described = None
-        if any(photo.draft is None for photo in photos):
-            try:
-                described = self.maker.describe()
-            except (ServiceError, MissingExtraError):
-                if fetch:
-                    raise
         return outstanding(
-            photos, self.work, self.maker, self.parts.analyst, self.options.base_seed, described=described
+            photos, self.work, self.maker, self.parts.analyst, self.options.base_seed, must_describe=fetch
         )
 
     def _generate_settings(self) -> dict[str, Any]:
         return {"maker": self.maker.describe(), "base_seed": self.options.base_seed}
 
-    @property
+    @cached_property
     def maker(self) -> DraftMaker:
-        """What makes drafts, made once."""
-        if self._maker is None:
-            self._maker = self.parts.drafts()
-        return self._maker
+        """What makes drafts."""
+        return self.parts.drafts()
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """What pictures are compared with."""
+        return self.parts.embedder()
 
     def _run(self, out: Path, stages: Sequence[str]) -> BuildReport:
         recover_folder(out)
@@ -226,7 +212,7 @@ class Build:
     def photos(self) -> list[Photo]:
         """Returns the photographs that can be read and have what the next stage needs."""
         store = self.work.store("photos")
-        keep_settings(store.folder, self.parts.source.describe(), again=True)  # nothing was paid for
+        keep_settings(store.folder, self.parts.source.describe())
         with self._bars("fetching", "image") as fetching, self._bars("photos", "image") as bar:
             photos, records = check_photos(
                 self._named(fetching.at), store, workers=self.options.workers, progress=bar.at
@@ -243,22 +229,15 @@ class Build:
     def generate(self, photos: Sequence[Photo], *, anew: bool = True) -> list[Pair]:
         """Returns each photograph with its draft; only those that are there if the stage is not run now."""
         store = self.work.store("generate")
-        if anew:
-            pairs = self._generate(photos, store)
+        if not anew:
+            pairs = self._finished_drafts(photos)
         else:
-            pairs = finished_drafts(photos, store, digests=self._digests, maker=lambda: self.maker)
-        self._step("drafts", photos, pairs, store.records())
-        return self._need(pairs, "drafts")
-
-    def _generate(self, photos: Sequence[Photo], store: StageStore) -> list[Pair]:
-        maker = self.maker
-        if any(photo.draft is None for photo in photos):
-            keep_settings(store.folder, self._generate_settings(), again=True)  # keys say what is paid for anew
-        with self._bars("drafts", "image") as bar:
-            return list(
-                generate(
+            if any(photo.draft is None for photo in photos):
+                keep_settings(store.folder, self._generate_settings())  # keys say what is paid for anew
+            with self._bars("drafts", "image") as bar:
+                pairs = generate(
                     photos,
-                    maker,
+                    self.maker,
                     store,
                     base_seed=self.options.base_seed,
                     digest_of=lambda photo: self._digests[photo.id],
@@ -268,7 +247,20 @@ class Build:
                     progress=self._paid(bar),
                     tell=self._tell,
                 )
-            )
+        self._step("drafts", photos, pairs, store.records())
+        return self._need(pairs, "drafts")
+
+    def _finished_drafts(self, photos: Sequence[Photo]) -> list[Pair]:
+        store, kept = self.work.store("generate"), self._kept("generate", photos)
+        # Ready drafts that the source does not name lie in a folder of their own.
+        elsewhere = any(record.data.get("ready") and photo.draft is None for photo, record in kept)
+        finder = self.maker if elsewhere else None
+        pairs = []
+        for photo, record in kept:
+            digest = record.data["draft"]
+            ready = photo.draft or (finder.find(photo.id) if isinstance(finder, DraftFinder) else None)
+            pairs.append(Pair(photo, ready or store.image_path(digest), self._digests[photo.id], digest))
+        return pairs
 
     def filter(self, pairs: Sequence[Pair], *, anew: bool = True) -> list[Pair]:
         """Returns the pairs that resemble each other enough; all of them where there is no limit and no selection."""
@@ -276,20 +268,8 @@ class Build:
         if not options.filters:
             kept = [replace(pair, clip_score=_selection_score(pair.photo)) for pair in pairs]
         elif anew:
-            kept = self._filter(pairs, store)
-        else:
-            kept = finished_filter(pairs, store)
-        self._step("kept", pairs, kept, store.records())
-        if anew and options.selection is not None:
-            self._selection = self._compare(pairs, options.selection, store)
-            self.work.keep_selection(self._selection)
-        return self._need(kept, "pairs that are similar enough")
-
-    def _filter(self, pairs: Sequence[Pair], store: StageStore) -> list[Pair]:
-        options = self.options
-        with self._bars("similarity", "pair") as bar:
-            return list(
-                filter_pairs(
+            with self._bars("similarity", "pair") as bar:
+                kept = filter_pairs(
                     pairs,
                     self.embedder,
                     store,
@@ -298,52 +278,82 @@ class Build:
                     selection=options.selection,
                     progress=bar.at,
                 )
-            )
-
-    def _compare(self, pairs: Sequence[Pair], ready: Mapping[str, float], store: StageStore) -> SelectionReport:
-        """Returns how the ready selection differs from what the paper's limit gives on our own scores."""
-        here = {pair.photo.id for pair in pairs}
-        scores = {name: score for name, score in stored_scores(store, self.embedder).items() if name in here}
-        ours = [name for name, reason in decide(scores, min_similarity=MIN_SIMILARITY).items() if reason is None]
-        return compare_selections(ready, scores, kept_computed=ours)
+        else:
+            kept = [
+                replace(pair, clip_score=record.data["score"] if record.data.get("clip") else None)
+                for pair, record in self._kept("filter", pairs)
+            ]
+        self._step("kept", pairs, kept, store.records())
+        if anew and options.selection is not None:
+            # How the ready selection differs from what the paper's limit gives on our own scores.
+            ids = set(map(_id, pairs))
+            scores = {name: score for name, score in stored_scores(store, self.embedder).items() if name in ids}
+            ours = [name for name, reason in decide(scores, min_similarity=MIN_SIMILARITY).items() if reason is None]
+            self._selection = compare_selections(options.selection, scores, kept_computed=ours)
+            self.work.keep_selection(self._selection)
+        return self._need(kept, "pairs that are similar enough")
 
     def analyse(self, pairs: Sequence[Pair], *, anew: bool = True) -> list[Analysed]:
         """Returns the pairs with their three differences; only those that are there if the stage is not run now."""
-        store = self.work.store("analyse")
-        items = self._analyse(pairs, store) if anew else finished_analysis(pairs, store)
-        self._step("analysed", pairs, items, store.records())
+        if anew:
+            items = self._analyse(pairs)
+        else:
+            items = [analysed(pair, record) for pair, record in self._kept("analyse", pairs)]
+        self._step("analysed", pairs, items, self.work.store("analyse").records())
         return self._need(items, "pairs with three differences")
 
-    def _analyse(self, pairs: Sequence[Pair], store: StageStore) -> list[Analysed]:
+    def _analyse(self, pairs: Sequence[Pair]) -> list[Analysed]:
+        store, analyst = self.work.store("analyse"), self.parts.analyst
         ready = [pair for pair in pairs if pair.photo.answer is not None]
         asked = [pair for pair in pairs if pair.photo.answer is None]
+        # The first part holds as many as are looked at for a reason that all of them share.
+        first = max(SHEET_SAMPLES, FIRST_OUTCOMES, analyst.concurrency)
         with self._bars("differences", "pair") as bar:
-            items = list(read_answers(ready, store, bar.at))
+            items = read_answers(ready, store, bar.at)
             if asked:
-                keep_settings(store.folder, self.parts.analyst.identity(), again=True)
-                # A part holds as many as are looked at for a reason that all of them share.
-                first = max(SHEET_SAMPLES, FIRST_OUTCOMES, self.parts.analyst.concurrency)
-                for part in (asked[:first], asked[first:]):
-                    done = len(ready) + (0 if part[:1] == asked[:1] else first)
-                    at = partial(_further, self._paid(bar), done, len(pairs))
-                    items += analyse(
-                        part,
-                        self.parts.analyst,
-                        store,
-                        budget=self.budget,
-                        retry=self.options.retry,
-                        keep_going=self.options.keep_going,
-                        progress=at,
-                        tell=self._tell,
-                    )
-                    self._keep_sheet(items)
-        return sorted(items, key=lambda item: item.pair.photo.id)
+                keep_settings(store.folder, analyst.identity())
+            for part, before in ((asked[:first], len(ready)), (asked[first:], len(ready) + first)):
+                if not part:
+                    continue
+                items += analyse(
+                    part,
+                    analyst,
+                    store,
+                    budget=self.budget,
+                    retry=self.options.retry,
+                    keep_going=self.options.keep_going,
+                    progress=self._paid(bar, before, len(pairs)),
+                    tell=self._tell,
+                )
+                self._keep_sheet(items)
+        return sorted(items, key=_id)
 
-    def _paid(self, bar: Bar) -> Callable[[int, int], None]:
-        """Returns what moves the bar of a stage that costs money, and shows what all stages have cost."""
+    def _kept(self, stage: str, items: Sequence[Item]) -> list[tuple[Item, StageRecord]]:
+        """Returns the items that went on when the stage was run last, with their records.
+
+        Raises:
+            InvalidDataError: One has not been through the stage.
+        """
+        ids = set(map(_id, items))
+        records = {record.id: record for record in self.work.store(stage).records() if record.id in ids}
+        if missing := len(ids) - len(records):
+            raise InvalidDataError(
+                f"{missing:,} of {len(ids):,} photographs have not been through the stage {stage}; run it first, with "
+                f"--only {stage}"
+            )
+        return [(item, record) for item in items if (record := records[_id(item)]).status == "kept"]
+
+    def _paid(self, bar: Bar, before: int = 0, of: int | None = None) -> Progress:
+        """Returns what moves the bar of a stage that costs money, and shows what all stages have cost.
+
+        Args:
+            bar: The stage's.
+            before: How many were done before the stage began to count.
+            of: How many there are with these.
+        """
 
         def at(done: int, total: int) -> None:
-            bar.at(done, total)
+            bar.at(before + done, of or total)
             if self.budget.spent:
                 bar.spend(self.budget.spent)
 
@@ -353,7 +363,7 @@ class Build:
         """Writes the sheet of the first samples, once, so that a person can look before the rest is paid for."""
         if items and self.sheet is None:
             self.sheet = self.work.path / SHEET_FILE
-            write_contact_sheet(sorted(items, key=lambda item: item.pair.photo.id)[:SHEET_SAMPLES], self.sheet)
+            write_contact_sheet(sorted(items, key=_id)[:SHEET_SAMPLES], self.sheet)
 
     def crop(self, items: Sequence[Analysed]) -> list[Cut]:
         """Returns the items whose crops show something, with their sketches where these are wanted."""
@@ -405,6 +415,7 @@ class Build:
         provenance = provenance_of(
             self.parts.source, drafts=drafts, answers=answers, generation=generation, analysis=analysis
         )
+        made = made_with(self.parts, self.options, split, provenance)
         with self._bars("writing", "sample") as bar:
             sizes = write_dataset(
                 out,
@@ -414,15 +425,14 @@ class Build:
                 digests=self._digests,
                 funnel=report.funnel,
                 leaks=leaks,
-                made_with=made_with(self.parts, self.options, split, provenance),
+                made_with=made,
                 provenance=provenance,
                 deepfashion=is_deepfashion(self.parts.source),
                 options=self.options,
                 progress=bar.at,
             )
-        answered = made_with(self.parts, self.options, split, provenance).get("differences")
         figures = box_figures([[box for _, box in cut.analysed.differences] for cut in cuts])
-        return replace(report, out=out, splits=sizes, answered=answered, figures=figures)
+        return replace(report, out=out, splits=sizes, answered=made.get("differences"), figures=figures)
 
     def _step(self, name: str, came: Iterable[Any], kept: Iterable[Any], records: Iterable[StageRecord]) -> None:
         self._steps.append(FunnelStep.of_records(name, map(_id, came), map(_id, kept), records))
@@ -446,27 +456,12 @@ class Build:
             drafts_per_second=throughput(self.work.store("generate")),
         )
 
-    @property
-    def embedder(self) -> Embedder:
-        """What pictures are compared with, made once."""
-        if self._embedder is None:
-            self._embedder = self.parts.embedder()
-        return self._embedder
-
-
-def _further(progress: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
-    """Reports progress of a part that begins when `before` of `total` items are done."""
-    progress(before + done, total)
-
 
 def _id(item: Any) -> str:
-    if isinstance(item, str):
-        return item
-    if isinstance(item, Photo):
-        return item.id
-    if isinstance(item, Pair):
-        return item.photo.id
-    return _id(item.pair if isinstance(item, Analysed) else item.analysed)
+    """Returns the photograph's id of whatever travels through the stages; an id is its own."""
+    for name in ("analysed", "pair", "photo", "id"):
+        item = getattr(item, name, item)
+    return str(item)
 
 
 def _selection_score(photo: Photo) -> float | None:

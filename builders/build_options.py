@@ -102,6 +102,8 @@ class BuildOptions:
             raise InvalidDataError(
                 f"the least similarity is {self.min_similarity:g}; give a cosine × 100, -100..100, such as 85, or none"
             )
+        if self.top_k is not None and self.top_k < 1:
+            raise InvalidDataError(f"the top {self.top_k} are asked for; give 1 or more")
         if self.again and (unknown := [stage for stage in self.again if stage not in AGAIN]):
             raise UnknownNameError(f"no stage {unknown[0]!r} can be made again; choose some of {', '.join(AGAIN)}")
 

@@ -7,14 +7,12 @@ changed. So other limits encode nothing, and the records say what became of each
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import islice
-from operator import length_hint
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import Image
 
@@ -25,7 +23,7 @@ from fashionedit.metrics.fingerprint import fingerprint_hash
 from fashionedit.metrics.similarity import cosine_similarity
 
 from .stage_items import Pair
-from .stage_store import StageRecord, StageStore, stage_key
+from .stage_store import Progress, StageRecord, StageStore, stage_key
 
 MIN_SIMILARITY = 85.0
 """The paper's selection in effect: the lowest of its 11,546 published scores is 85.00013."""
@@ -34,16 +32,16 @@ _PAIRS_AT_ONCE = 64
 
 
 def filter_pairs(
-    pairs: Iterable[Pair],
+    pairs: Sequence[Pair],
     embedder: Embedder | None,
     store: StageStore,
     *,
     min_similarity: float | None = MIN_SIMILARITY,
     top_k: int | None = None,
     selection: Collection[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Pair]:
-    """Yields the pairs that go on, in their order, with their `clip_score`.
+    progress: Progress | None = None,
+) -> list[Pair]:
+    """Returns the pairs that go on, in their order, with their `clip_score`.
 
     The score is the cosine similarity × 100 of photograph and draft. A pair goes on if its score is at least
     `min_similarity` (≥: the paper's text and files leave open whether 85 itself passes) and among the `top_k` highest.
@@ -51,9 +49,6 @@ def filter_pairs(
     (whether it is CLIP) and `fingerprint` (the hash of all that may move the number). Reasons are
     `similarity below 85`, `not among the top 11,546`, `not in the selection`; a picture that can't be read, or is
     another than it was, makes the pair `failed`.
-
-    Without `top_k` pairs are yielded as they are measured; with it all are measured first, and those that may go on
-    are held in memory, without their pictures.
 
     Args:
         pairs: A photograph's id must come once only.
@@ -64,41 +59,53 @@ def filter_pairs(
         top_k: How many go on at most, the highest first, equal ones in the order of their ids; None for no such limit.
         selection: Ids that go on whatever their score is, and no others: a list that was made before, such as the
             paper's `captions_top.json`. The two limits are not applied then.
-        progress: Called with the pairs measured and the pairs in all, as far as `pairs` tells its length.
+        progress: Called with the pairs measured and the pairs in all.
 
     Raises:
-        InvalidDataError: A limit makes no sense, an id comes twice, or a record can't be understood.
+        InvalidDataError: There is nothing to filter with, an id comes twice, or a record can't be understood.
     """
-    _check(embedder, min_similarity, top_k, selection)
-    limits = _Limits(min_similarity, selection)
-    ranked = top_k is not None and selection is None
+    if embedder is None and selection is None:
+        raise InvalidDataError("there is neither an encoder nor a selection to filter with; give one of the two")
+    names = Counter(pair.photo.id for pair in pairs)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise InvalidDataError(f"photograph {twice[0]} comes twice; ids are unique in a build")
 
-    def run() -> Iterator[Pair]:
-        seen: set[str] = set()
-        waiting: list[tuple[Pair, StageRecord]] = []
-        for pair, record in _measured(pairs, embedder, store, limits, progress):
-            identity = pair.photo.id
-            if identity in seen:
-                raise InvalidDataError(f"photograph {identity} comes twice; ids are unique in a build")
-            seen.add(identity)
-            if record.status == "failed":
-                continue
-            outcome = limits.outcome(identity, record.data.get("score"))
-            if ranked and outcome.reason is None:
-                waiting.append((pair, record))
-                continue
-            _settle(store, record, outcome)
-            if outcome.reason is None:
-                yield _scored(pair, record, embedder)
-        reasons = decide({record.id: record.data["score"] for _, record in waiting}, top_k=top_k)
-        for pair, record in waiting:
-            reason = reasons[record.id]
-            detail = reason and f"its similarity of {record.data['score']:.2f} is {reason}"
-            _settle(store, record, _Outcome.of(reason, detail))
-            if reason is None:
-                yield _scored(pair, record, embedder)
+    def outcome(reason: str | None, score: float | None) -> dict[str, Any]:
+        if reason is None:
+            return {"status": "kept", "reason": None, "detail": None}
+        if selection is not None:
+            detail = "the selection that was given does not name it"
+        elif reason.startswith("similarity"):
+            detail = f"its similarity is {score:.2f}; at least {min_similarity:g} is asked for"
+        else:
+            detail = f"its similarity of {score:.2f} is {reason}"
+        return {"status": "dropped", "reason": reason, "detail": detail}
 
-    return run()
+    def alone(identity: str, score: float | None) -> dict[str, Any]:
+        """Returns the outcome as far as it needs no other pair."""
+        reasons = decide({identity: score or 0.0}, min_similarity=min_similarity, selection=selection)
+        return outcome(reasons[identity], score)
+
+    records = _measure(pairs, embedder, store, alone, progress)
+    scores = {name: record.data.get("score") for name, record in records.items() if record.status != "failed"}
+    reasons = decide(
+        {name: score or 0.0 for name, score in scores.items()},
+        min_similarity=min_similarity,
+        top_k=top_k,
+        selection=selection,
+    )
+    is_clip = embedder is not None and embedder.encoder.is_clip
+    kept = []
+    for pair in pairs:
+        identity = pair.photo.id
+        if identity not in scores:
+            continue
+        record = records[identity].model_copy(update=outcome(reasons[identity], scores[identity]))
+        if record != records[identity]:
+            store.commit(record)
+        if record.status == "kept":
+            kept.append(replace(pair, clip_score=scores[identity] if is_clip else None))
+    return kept
 
 
 def decide(
@@ -139,89 +146,41 @@ def stored_scores(store: StageStore, embedder: Embedder) -> dict[str, float]:
     }
 
 
-def _check(
-    embedder: Embedder | None, min_similarity: float | None, top_k: int | None, selection: Collection[str] | None
-) -> None:
-    if min_similarity is not None and not -100 <= min_similarity <= 100:
-        raise InvalidDataError(f"the least similarity is {min_similarity}; give a cosine × 100, -100..100")
-    if top_k is not None and top_k < 1:
-        raise InvalidDataError(f"the top {top_k} are asked for; give 1 or more")
-    if embedder is None and selection is None:
-        raise InvalidDataError("there is neither an encoder nor a selection to filter with; give one of the two")
-
-
-class _Outcome(NamedTuple):
-    """What a record says beside its data."""
-
-    status: str
-    reason: str | None
-    detail: str | None
-
-    @classmethod
-    def of(cls, reason: str | None, detail: str | None) -> _Outcome:
-        return cls("dropped" if reason else "kept", reason, detail)
-
-
-class _Limits(NamedTuple):
-    """The limits that need no other pair."""
-
-    min_similarity: float | None
-    selection: Collection[str] | None
-
-    def outcome(self, identity: str, score: float | None) -> _Outcome:
-        scores = {identity: math.nan if score is None else score}
-        reason = decide(scores, min_similarity=self.min_similarity, selection=self.selection)[identity]
-        if reason is None:
-            return _Outcome.of(None, None)
-        if self.selection is not None:
-            return _Outcome.of(reason, "the selection that was given does not name it")
-        return _Outcome.of(reason, f"its similarity is {score:.2f}; at least {self.min_similarity:g} is asked for")
-
-
-def _measured(
-    pairs: Iterable[Pair],
+def _measure(
+    pairs: Sequence[Pair],
     embedder: Embedder | None,
     store: StageStore,
-    limits: _Limits,
-    progress: Callable[[int, int], None] | None,
-) -> Iterator[tuple[Pair, StageRecord]]:
-    """Yields each pair with its record: the one on disk, or a new one that is there by now."""
+    outcome: Callable[[str, float | None], dict[str, Any]],
+    progress: Progress | None,
+) -> dict[str, StageRecord]:
+    """Returns each pair's record by its id: the one on disk, or a new one that is there by now."""
     encoder = None if embedder is None else fingerprint_hash(embedder.encoder.fingerprint)
-    total, done = length_hint(pairs), 0
-    iterator = iter(pairs)
-    while chunk := list(islice(iterator, _PAIRS_AT_ONCE)):
-        keys = [
-            stage_key("filter", encoder=encoder, original=pair.original_digest, draft=pair.draft_digest)
-            for pair in chunk
-        ]
-        found = [_found(store, pair, key, embedder) for pair, key in zip(chunk, keys, strict=True)]
-        records = {record.id: record for record in found if record is not None}
-        missing = [(pair, key) for pair, key in zip(chunk, keys, strict=True) if pair.photo.id not in records]
-        scores = _scores([pair for pair, _ in missing], embedder)
-        for (pair, key), score in zip(missing, scores, strict=True):
-            data: dict[str, Any] = {}
-            if isinstance(score, InvalidImageError):
-                outcome = _Outcome("failed", "not readable", str(score))
+    records: dict[str, StageRecord] = {}
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        chunk = pairs[start : start + _PAIRS_AT_ONCE]
+        missing: list[tuple[Pair, str]] = []
+        for pair in chunk:
+            key = stage_key("filter", encoder=encoder, original=pair.original_digest, draft=pair.draft_digest)
+            record = store.find(pair.photo.id, key)
+            measured = record is not None and (embedder is None or isinstance(record.data.get("score"), float))
+            if record is not None and measured and record.status != "failed":
+                records[record.id] = record
             else:
-                outcome = limits.outcome(pair.photo.id, score)
+                missing.append((pair, key))
+        for (pair, key), score in zip(missing, _scores([pair for pair, _ in missing], embedder), strict=True):
+            made: dict[str, Any] = {"id": pair.photo.id, "key": key}
+            if isinstance(score, InvalidImageError):
+                made |= {"status": "failed", "reason": "not readable", "detail": str(score)}
+            else:
+                made |= outcome(pair.photo.id, score)
                 if embedder is not None:
                     named = {"encoder": embedder.encoder.label, "clip": embedder.encoder.is_clip}
-                    data = {"score": score, **named, "fingerprint": encoder}
-            made = {"id": pair.photo.id, "key": key, "data": data, **outcome._asdict()}
+                    made["data"] = {"score": score, **named, "fingerprint": encoder}
             records[pair.photo.id] = StageRecord.model_validate(made)
             store.commit(records[pair.photo.id])
-        for pair in chunk:
-            yield pair, records[pair.photo.id]
-        done += len(chunk)
         if progress is not None:
-            progress(done, max(done, total))
-
-
-def _found(store: StageStore, pair: Pair, key: str, embedder: Embedder | None) -> StageRecord | None:
-    record = store.find(pair.photo.id, key)
-    if record is None or record.status == "failed":
-        return None
-    return record if embedder is None or isinstance(record.data.get("score"), float) else None
+            progress(start + len(chunk), len(pairs))
+    return records
 
 
 def _scores(pairs: list[Pair], embedder: Embedder | None) -> list[float | InvalidImageError | None]:
@@ -250,13 +209,3 @@ def _open(path: Path, digest: str) -> Image.Image:
     if pixel_digest(image) != digest:  # its embedding would be kept under another picture's name
         raise InvalidImageError(f"{path} is another picture than when it was first read; put the old one back")
     return image
-
-
-def _settle(store: StageStore, record: StageRecord, outcome: _Outcome) -> None:
-    if (record.status, record.reason, record.detail) != outcome:
-        store.commit(StageRecord.model_validate({**record.model_dump(), **outcome._asdict()}))
-
-
-def _scored(pair: Pair, record: StageRecord, embedder: Embedder | None) -> Pair:
-    named = embedder is not None and embedder.encoder.is_clip
-    return dataclasses.replace(pair, clip_score=record.data["score"] if named else None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fashionedit.images import upright_size
 from fashionedit.runtime.tables import aligned
 
-from .analyse.estimate import estimate
+from .analyse.estimate import Size, estimate
 from .build import Build
 from .build_options import STAGES
 from .generate import throughput
@@ -24,7 +24,8 @@ DRAFT_SIZE = (1024, 1024)
 DRAFT_BYTES = 1_800_000
 """Of such a draft as PNG, until there are some to measure."""
 
-Size = tuple[int, int]
+Records = dict[str, StageRecord]
+"""The records of a stage, by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,7 @@ class PlanLine:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The stages that would run.
-
-    Args:
-        lines: One for each.
-        spent: USD that earlier runs have spent.
-        budget: USD, None without a limit.
-    """
+    """A line for each stage that would run, what earlier runs have spent, and the budget, USD; None without a limit."""
 
     lines: tuple[PlanLine, ...]
     spent: float = 0.0
@@ -118,11 +113,6 @@ class Plan:
 def plan_build(build: Build, stages: Sequence[str], out: Path) -> Plan:
     """Returns what the stages would do. Images are not decoded, no model is loaded and no service is called.
 
-    Args:
-        build: Its photographs are listed, and the records of its stages are read.
-        stages: Those that would run.
-        out: Where the dataset is to be.
-
     Raises:
         InvalidDataError: The build can't be made as it is asked for.
     """
@@ -149,25 +139,21 @@ def plan_build(build: Build, stages: Sequence[str], out: Path) -> Plan:
     unknown = len([photo for photo in going if photo.garment_id is None])
     note = f"{unknown:,} photographs don't say which garment they show; --column garment_id=COLUMN names a column"
     lines.append(PlanLine("split", len(going), 0, note=note if unknown else ""))
-    lines.append(_writing(going, records))
+    originals = sum(photo.path.stat().st_size for photo in going if photo.path.is_file())
+    disk = originals + len(going) * DRAFT_BYTES
+    lines.append(PlanLine("shards", len(going), 0, disk=disk, note="drafts and originals"))
     return Plan(tuple(line for line in lines if line.stage in stages), build.budget.spent, build.budget.limit)
 
 
-def _generation(build: Build, photos: Sequence[Photo], records: dict[str, StageRecord], left: Outstanding) -> PlanLine:
+def _generation(build: Build, photos: Sequence[Photo], records: Records, left: Outstanding) -> PlanLine:
     todo = len([photo for photo in photos if photo.id in left.drafts])
+    line = PlanLine("generate", len(photos), len(photos) - todo)
     kind = build.parts.draft_kind
     if kind == "folder" or not todo:
-        return PlanLine("generate", len(photos), len(photos) - todo)
+        return line
     if kind == "openai":
-        return PlanLine(
-            "generate",
-            len(photos),
-            len(photos) - todo,
-            calls=todo,
-            usd=None,
-            disk=todo * DRAFT_BYTES,
-            note="the service tells no price before the first draft; --budget needs --draft highest_cost=USD",
-        )
+        note = "the service tells no price before the first draft; --budget needs --draft highest_cost=USD"
+        return replace(line, calls=todo, usd=None, disk=todo * DRAFT_BYTES, note=note)
     speed = throughput(build.work.store("generate"))
     note = (
         f"at {1 / speed:.2f} s a draft, measured over those that were made"
@@ -175,27 +161,18 @@ def _generation(build: Build, photos: Sequence[Photo], records: dict[str, StageR
         else "the time of a draft is not known yet; make some with --only generate --limit 64, and look again"
     )
     hours = todo / speed / 3600 if speed else None
-    return PlanLine(
-        "generate",
-        len(photos),
-        len(photos) - todo,
-        gpu_hours=hours,
-        disk=todo * _draft_bytes(build, records),
-        note=note,
-    )
+    return replace(line, gpu_hours=hours, disk=todo * _draft_bytes(build, records), note=note)
 
 
 def _analysis(
-    build: Build,
-    photos: Sequence[Photo],
-    records: dict[str, dict[str, StageRecord]],
-    left: Outstanding,
-    *,
-    not_filtered: int,
+    build: Build, photos: Sequence[Photo], records: dict[str, Records], left: Outstanding, *, not_filtered: int
 ) -> PlanLine:
     done = _settled(records["analyse"], (photo.id for photo in photos))
     todo = [photo for photo in photos if photo.id in left.answers]
-    sizes = [(_original_size(photo, records["photos"]), _draft_size(photo, records["generate"])) for photo in todo]
+    sizes = [
+        (_size(records["photos"].get(photo.id), photo.path), _size(records["generate"].get(photo.id), photo.draft))
+        for photo in todo
+    ]
     found = estimate(sizes, build.parts.analyst)
     ready = len([photo for photo in photos if photo.id not in done and photo.answer is not None])
     notes = [f"by {build.parts.analyst.model}"]
@@ -215,42 +192,27 @@ def _analysis(
     )
 
 
-def _writing(photos: Sequence[Photo], records: dict[str, dict[str, StageRecord]]) -> PlanLine:
-    originals = sum(photo.path.stat().st_size for photo in photos if photo.path.is_file())
-    return PlanLine("shards", len(photos), 0, disk=originals + len(photos) * DRAFT_BYTES, note="drafts and originals")
-
-
-def _settled(records: dict[str, StageRecord], identities: Iterable[str]) -> set[str]:
+def _settled(records: Records, identities: Iterable[str]) -> set[str]:
     return {name for name in identities if name in records and records[name].status != "failed"}
 
 
-def _goes_on(records: dict[str, StageRecord], identity: str) -> bool:
+def _goes_on(records: Records, identity: str) -> bool:
     return identity not in records or records[identity].status != "dropped"
 
 
-def _draft_bytes(build: Build, records: dict[str, StageRecord]) -> int:
+def _draft_bytes(build: Build, records: Records) -> int:
     store = build.work.store("generate")
     paths = [store.image_path(record.data["draft"]) for record in records.values() if "seed" in record.data]
     sizes = [path.stat().st_size for path in paths[:200] if path.is_file()]
     return sum(sizes) // len(sizes) if sizes else DRAFT_BYTES
 
 
-def _original_size(photo: Photo, records: dict[str, StageRecord]) -> Size:
-    record = records.get(photo.id)
+def _size(record: StageRecord | None, path: Path | None) -> Size:
+    """Returns the size of an image, by its record or its file's header; a usual draft's where neither says it."""
     if record is not None and "size" in record.data:
-        return _size(record.data["size"])
-    return upright_size(photo.path) or DRAFT_SIZE
-
-
-def _draft_size(photo: Photo, records: dict[str, StageRecord]) -> Size:
-    record = records.get(photo.id)
-    if record is not None and "size" in record.data:
-        return _size(record.data["size"])
-    return (upright_size(photo.draft) if photo.draft is not None else None) or DRAFT_SIZE
-
-
-def _size(values: Sequence[int]) -> Size:
-    return values[0], values[1]
+        width, height = record.data["size"]
+        return width, height
+    return (upright_size(path) if path is not None else None) or DRAFT_SIZE
 
 
 def _number(value: int | None) -> str:

@@ -7,9 +7,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.owned_folders import check_apart, check_replaceable
 
 from .analyse.analyst import Analyst
@@ -134,7 +133,7 @@ def outstanding(
     analyst: Analyst,
     base_seed: int,
     *,
-    described: dict[str, Any] | None,
+    must_describe: bool,
 ) -> Outstanding:
     """Returns what is left to make; reads records alone.
 
@@ -142,8 +141,15 @@ def outstanding(
         photos: Those to build from.
         work: The build's folder.
         maker, analyst, base_seed: What makes drafts and answers.
-        described: What `maker.describe` returned; None where it can't be asked, and drafts are taken as they are.
+        must_describe: Whether a draft model that can't be reached is an error; its drafts count by their ids otherwise.
     """
+    described = None
+    if any(photo.draft is None for photo in photos):
+        try:
+            described = maker.describe()
+        except (ServiceError, MissingExtraError):
+            if must_describe:
+                raise
     left = Outstanding()
     stores = {stage: work.store(stage) for stage in ("photos", "generate", "analyse")}
     for photo in photos:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from threading import Lock
+from typing import Any, Literal, TypeVar
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,9 +25,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.files import check_writable, write_atomically
 from fashionedit.images import pixel_digest, png_bytes, to_rgb
+from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.secrets import clean, masked, whole
 from fashionedit.runtime.tables import markdown_rows
+from fashionedit.runtime.worker_pool import Stage, Task, WorkerPool
 from fashionedit.types import check_id
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done, and how many there are."""
 
 PAID_REASONS = (
     "answer too large",
@@ -228,19 +234,65 @@ def stage_key(stage: str, **parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+T = TypeVar("T", bound=Task)
+
+
+class PaidStage(Stage[T]):
+    """What the two stages share that ask a model or a service: records, a budget, progress and the worker pool.
+
+    Args:
+        store: The stage's records.
+        budget: Asked before each call; none by default.
+        retry: Reasons, as `is_named` takes them, for which photographs were dropped and are asked about anew.
+        progress: Called with the photographs done and the photographs in all.
+    """
+
+    def __init__(
+        self, store: StageStore, budget: CostTracker | None, retry: Sequence[str], progress: Progress | None
+    ) -> None:
+        self.store = store
+        self.budget = budget or CostTracker()
+        self.retry = retry
+        self.total = 0
+        self._done = 0
+        self._progress = progress
+        self._counting = Lock()
+
+    def spent(self) -> float | None:
+        """Returns what the build has cost, USD."""
+        return self.budget.spent or None
+
+    def advance(self) -> None:
+        """Counts one more photograph as done."""
+        with self._counting:
+            self._done += 1
+            if self._progress is not None:
+                self._progress(self._done, self.total)
+
+    def run(
+        self,
+        tasks: Sequence[T],
+        *,
+        concurrency: int,
+        retries: int,
+        keep_going: bool,
+        tell: Callable[[str], None] | None,
+        images: int = 0,
+    ) -> None:
+        """Does the tasks, once it is sure that their records and so many images can be written."""
+        if tasks:
+            self.store.check_writable(images)
+        WorkerPool(self, concurrency=concurrency, retries=retries, keep_going=keep_going, tell=tell).run(tasks)
+
+
 FUNNEL_FILE = "funnel.json"
 
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """One stage.
+    """How many photographs came into one stage, went on, were dropped for good, and are tried again by the next run.
 
-    Args:
-        name: What went on is called so: photos, drafts, kept, analysed, samples.
-        came: How many came in.
-        kept: How many went on.
-        dropped: How many were left out for good, by reason.
-        failed: How many the next run tries again, by reason.
+    `name` is what went on: photos, drafts, kept, analysed, samples. Those left out are counted by reason.
     """
 
     name: str
@@ -253,22 +305,17 @@ class FunnelStep:
     def of_records(
         cls, name: str, came: Iterable[str], kept: Iterable[str], records: Iterable[StageRecord]
     ) -> FunnelStep:
-        """Returns the step of a stage whose records say what became of each photograph.
-
-        Args:
-            name: The step's name.
-            came: The ids that came in.
-            kept: Those that went on.
-            records: Of the stage; those of other photographs are passed over.
-        """
+        """Returns the step of a stage from the ids that came and went on; records of other ids are passed over."""
         left_out = set(came) - (gone_on := set(kept))
         reasons: dict[str, Counter[str]] = {"dropped": Counter(), "failed": Counter()}
         for record in records:
             if record.id in left_out and record.status != "kept":
                 reasons[record.status][record.reason or "no reason given"] += 1
-        return cls(
-            name, len(left_out) + len(gone_on), len(gone_on), _sorted(reasons["dropped"]), _sorted(reasons["failed"])
-        )
+        counts = {
+            status: dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+            for status, counted in reasons.items()
+        }
+        return cls(name, len(left_out) + len(gone_on), len(gone_on), **counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,36 +331,21 @@ class Funnel:
 
     def to_json(self) -> str:
         """Returns the funnel as JSON, the same for the same counts."""
-        steps = [
-            {
-                "name": step.name,
-                "came": step.came,
-                "kept": step.kept,
-                "dropped": dict(step.dropped),
-                "failed": dict(step.failed),
-            }
-            for step in self.steps
-        ]
-        return json.dumps({"steps": steps}, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
     def to_text(self) -> str:
         """Returns the funnel as lines for a console."""
         names = max(len(step.name) for step in self.steps)
         numbers = max(len(f"{step.came:,}") for step in self.steps)
-        lines = []
-        for step in self.steps:
-            numbers_in = f"{step.name:{names}}  {step.came:>{numbers},} → {step.kept:>{numbers},}"
-            lines.append(f"{numbers_in}   {_reasons(step)}".rstrip())
-        return "\n".join(lines)
+        return "\n".join(
+            f"{step.name:{names}}  {step.came:>{numbers},} → {step.kept:>{numbers},}   {_reasons(step)}".rstrip()
+            for step in self.steps
+        )
 
     def to_markdown(self) -> str:
         """Returns the funnel as a table for a dataset card."""
         rows = [[step.name, f"{step.came:,}", f"{step.kept:,}", _reasons(step)] for step in self.steps]
         return "\n".join(markdown_rows(["stage", "in", "out", "left out"], rows, words=4))
-
-
-def _sorted(counts: Counter[str]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _reasons(step: FunnelStep) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,9 @@ from fashionedit.files import clear_leftovers, lock_folder, write_atomically
 from fashionedit.owned_folders import MARK_FILE, check_not_inside_ours, check_replaceable, mark_folder, read_mark
 from fashionedit.runtime.secrets import masked
 
-from .analyse.conversation import analysed
-from .generate import DraftFinder, DraftMaker
 from .photos.release import SelectionReport
 from .split import SPLIT_FILE, SplitList
-from .stage_items import Analysed, Pair, Photo
-from .stage_store import FUNNEL_FILE, Funnel, StageRecord, StageStore
+from .stage_store import FUNNEL_FILE, Funnel, StageStore
 
 SELECTION_FILE = "selection.json"
 
@@ -126,20 +123,9 @@ class WorkFolder:
 SETTINGS_FILE = "settings.json"
 
 
-def keep_settings(folder: Path, settings: Mapping[str, Any], *, again: bool = False) -> None:
-    """Writes the settings of a stage, or returns if they are there already.
-
-    Args:
-        folder: The stage's.
-        settings: Everything that its outcomes depend on, as plain JSON.
-        again: Whether other settings may replace them; what was made with the old ones is then made anew.
-
-    Raises:
-        InvalidDataError: Other settings are there; the message names each difference.
-    """
+def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Writes everything that a stage's outcomes depend on, as plain JSON; what other settings made is made anew."""
     text = json.dumps(masked(dict(settings)), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    if not again:
-        check_settings(folder, settings)
     if masked(stored_settings(folder)) != json.loads(text):
         write_atomically(folder / SETTINGS_FILE, text.encode())
 
@@ -190,63 +176,3 @@ def settings_differences(before: Any, now: Any, name: str = "") -> Iterator[str]
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def finished_drafts(
-    photos: Sequence[Photo], store: StageStore, *, digests: Mapping[str, str], maker: Callable[[], DraftMaker]
-) -> list[Pair]:
-    """Returns the photographs with the drafts that are there.
-
-    Args:
-        photos: In their order.
-        store: Of the stage `generate`.
-        digests: Of the photographs' pixels, by id.
-        maker: Asked where drafts are that lie in a folder of their own.
-
-    Raises:
-        InvalidDataError: A photograph has not been through the stage.
-    """
-    records = _records(store, "generate", {photo.id for photo in photos})
-    kept = [photo for photo in photos if records[photo.id].status == "kept"]
-    elsewhere = any(records[photo.id].data.get("ready") and photo.draft is None for photo in kept)
-    finder = maker() if elsewhere else None
-    pairs = []
-    for photo in kept:
-        digest = records[photo.id].data["draft"]
-        found = finder.find(photo.id) if isinstance(finder, DraftFinder) else None
-        pairs.append(Pair(photo, photo.draft or found or store.image_path(digest), digests[photo.id], digest))
-    return pairs
-
-
-def finished_filter(pairs: Sequence[Pair], store: StageStore) -> list[Pair]:
-    """Returns the pairs that went on when the filter was run last, with their scores.
-
-    Raises:
-        InvalidDataError: A pair has not been through the stage.
-    """
-    records = _records(store, "filter", {pair.photo.id for pair in pairs})
-    return [
-        replace(pair, clip_score=record.data["score"] if record.data.get("clip") else None)
-        for pair in pairs
-        if (record := records[pair.photo.id]).status == "kept"
-    ]
-
-
-def finished_analysis(pairs: Sequence[Pair], store: StageStore) -> list[Analysed]:
-    """Returns the pairs with the differences that are there.
-
-    Raises:
-        InvalidDataError: A pair has not been through the stage.
-    """
-    records = _records(store, "analyse", {pair.photo.id for pair in pairs})
-    return [analysed(pair, records[pair.photo.id]) for pair in pairs if records[pair.photo.id].status == "kept"]
-
-
-def _records(store: StageStore, stage: str, wanted: Collection[str]) -> dict[str, StageRecord]:
-    records = {record.id: record for record in store.records() if record.id in wanted}
-    if missing := len(wanted) - len(records):
-        raise InvalidDataError(
-            f"{missing:,} of {len(wanted):,} photographs have not been through the stage {stage}; run it first, with "
-            f"--only {stage}"
-        )
-    return records

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -24,7 +24,6 @@ from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
 from fashionedit.runtime.openai_client import check_service, service_host, service_url
 
 _LARGE = 512 * 2**10  # bytes; a draft of 1024 × 1024 as PNG has 1.5 MB
-_MIME = {"jpeg": "image/jpeg", "png": "image/png"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,6 @@ class SentImages:
         if self.max_side is not None and self.max_side < 64:
             raise InvalidDataError(f"images would be sent with {self.max_side} px a side; choose at least 64")
 
-    def identity(self) -> dict[str, Any]:
-        """Returns the settings as plain JSON."""
-        return {"format": self.format, "quality": self.quality, "max_side": self.max_side, "detail": self.detail}
-
     def fitted(self, size: tuple[int, int]) -> tuple[int, int]:
         """Returns the size in which an image of this width and height is sent, pixels."""
         if self.max_side is None or max(size) <= self.max_side:
@@ -69,13 +64,7 @@ class SentImages:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One image as it is sent.
-
-    Args:
-        data: The encoded file.
-        format: `jpeg` or `png`.
-        size: Width and height, pixels.
-    """
+    """One image as it is sent: the encoded file, `jpeg` or `png`, and its width and height, pixels."""
 
     data: bytes
     format: str
@@ -84,7 +73,7 @@ class Picture:
     @property
     def url(self) -> str:
         """The image as a data URL."""
-        return f"data:{_MIME[self.format]};base64,{base64.b64encode(self.data).decode('ascii')}"
+        return f"data:image/{self.format};base64,{base64.b64encode(self.data).decode('ascii')}"
 
     def facts(self) -> dict[str, Any]:
         """Returns what is noted of it, as plain JSON."""
@@ -126,14 +115,10 @@ _MAX_BYTES = 64 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A request in words; the two images follow it, the original first.
-
-    Args:
-        name: What it is called; no part of any key, which the text is.
-        text: The words.
+    """A request in words, which the two images follow, the original first. Keys hold the text, and not the name.
 
     Raises:
-        InvalidDataError: There are none.
+        InvalidDataError: There are no words.
     """
 
     name: str
@@ -320,7 +305,7 @@ class Analyst:
             "temperature": self.temperature,
             "structured": self.structured,
             "max_output_tokens": self.max_output_tokens,
-            "images": self.images.identity(),
+            "images": asdict(self.images),
             "extra_body": dict(self.extra_body),
         }
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fashionedit.builders.answers import ParsedAnswer, read_answer
+from fashionedit.builders.answers import read_answer
 from fashionedit.builders.stage_items import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.types import Box
 
 from .analyst import Analyst, repair_request
-from .service import MAX_TEXT, Reply
+from .service import MAX_TEXT, CallFailedError, Reply
 
 UNUSABLE = "no three valid differences"
 """The reason of a pair whose answers could not be used, repairs included."""
 
 REFUSED = "refused"
 """The reason of a pair that the model or the service would not look at."""
-
-_UNFINISHED = "not finished"
 
 Differences = tuple[tuple[str, Box], ...]
 
@@ -70,8 +67,8 @@ class Conversation:
 
     id: str
     key: str
-    turns: list[Turn]
-    sent: list[dict[str, Any]]
+    turns: list[Turn] = field(default_factory=list)
+    sent: list[dict[str, Any]] = field(default_factory=list)
     committed: StageRecord | None = None
     differences: Differences | None = None
     notes: tuple[str, ...] = ()
@@ -84,14 +81,14 @@ class Conversation:
             InvalidDataError: The record is damaged.
         """
         record = store.find(identity, key)
-        conversation = cls(identity, key, [], [], record)
+        conversation = cls(identity, key, committed=record)
         if record is None:
             return conversation
         try:
             conversation.turns = [Turn.model_validate(turn) for turn in record.data.get("turns", ())]
             conversation.sent = list(record.data.get("images", ()))
             if record.status == "kept":
-                conversation.differences = _stored(record)
+                conversation.differences = _differences(record)
                 conversation.notes = tuple(record.data.get("converted", ()))
         except (ValidationError, InvalidDataError, KeyError, TypeError) as error:
             raise InvalidDataError(
@@ -120,15 +117,8 @@ class Conversation:
 
     def add(self, reply: Reply, analyst: Analyst, *, seconds: float = 0.0, attempts: int = 1) -> Turn:
         """Takes an answer in, with what it cost, and returns it as a turn."""
-        fault = None
-        if reply.refusal is None:
-            try:
-                parsed = _parsed(reply, self._size())
-                self.differences, self.notes = parsed.differences, parsed.notes
-            except InvalidDataError as error:
-                fault = str(error)
-        price = analyst.price
-        usd = None
+        fault = self._read(reply) if reply.refusal is None else None
+        price, usd = analyst.price, None
         if price is not None and reply.input_tokens + reply.output_tokens > 0:  # else the service tells no usage
             usd = price.cost(
                 input_tokens=reply.input_tokens,
@@ -140,19 +130,26 @@ class Conversation:
         self.turns.append(turn)
         return turn
 
-    def _size(self) -> tuple[int, int] | None:
-        """Width and height of the original as it was sent."""
-        size = self.sent[0]["size"] if self.sent else None
-        return (size[0], size[1]) if size else None
+    def _read(self, reply: Reply) -> str | None:
+        """Takes in the differences that the answer names; returns what is wrong where it can't be used."""
+        if len(reply.text) >= MAX_TEXT:
+            return f"the answer is longer than {MAX_TEXT:,} characters"
+        size = self.sent[0]["size"] if self.sent else None  # of the original as it was sent
+        try:
+            parsed = read_answer(reply.text, size=(size[0], size[1]) if size else None)
+        except InvalidDataError as error:
+            return "the answer was cut off because it is too long" if reply.finish == "length" else str(error)
+        self.differences, self.notes = parsed.differences, parsed.notes
+        return None
 
-    def record(self, analyst: Analyst, *, failed: tuple[str, str] | None = None) -> StageRecord:
+    def record(self, analyst: Analyst, failure: CallFailedError | None = None) -> StageRecord:
         """Returns what is to be committed now.
 
         Args:
             analyst: Who was asked.
-            failed: Reason and detail of a call that was not answered.
+            failure: Why the last call was not answered.
         """
-        status, reason, detail = self._outcome(analyst.max_repairs, failed)
+        status, reason, detail = self._outcome(analyst.max_repairs, failure)
         return StageRecord.model_validate(
             {
                 "id": self.id,
@@ -164,7 +161,9 @@ class Conversation:
             }
         )
 
-    def _outcome(self, max_repairs: int, failed: tuple[str, str] | None) -> tuple[str, str | None, str | None]:
+    def _outcome(self, max_repairs: int, failure: CallFailedError | None) -> tuple[str, str | None, str | None]:
+        if failure is not None and failure.refused:
+            return "dropped", REFUSED, failure.detail
         if self.differences is not None:
             return "kept", None, None
         if self.refused is not None:
@@ -173,9 +172,9 @@ class Conversation:
             last = self.turns[-1]
             advice = "; a larger --ask max_output_tokens=N may help" if last.reply.finish == "length" else ""
             return "dropped", UNUSABLE, f"after {len(self.turns)} answers: {last.fault}{advice}"
-        if failed is not None:
-            return "failed", *failed
-        return "failed", _UNFINISHED, "the process ended before the answer was repaired"
+        if failure is not None:
+            return "failed", failure.reason, failure.detail
+        return "failed", "not finished", "the process ended before the answer was repaired"
 
     def _data(self, analyst: Analyst) -> dict[str, Any]:
         costs = [turn.usd for turn in self.turns if turn.usd is not None]
@@ -186,18 +185,17 @@ class Conversation:
             "calls": len(self.turns),
             "usd": sum(costs) if costs else None,
             "seconds": round(sum(turn.seconds for turn in self.turns), 3),
-            "input_tokens": sum(turn.reply.input_tokens for turn in self.turns),
-            "cached_tokens": sum(turn.reply.cached_tokens for turn in self.turns),
-            "output_tokens": sum(turn.reply.output_tokens for turn in self.turns),
+            **{
+                name: sum(getattr(turn.reply, name) for turn in self.turns)
+                for name in ("input_tokens", "cached_tokens", "output_tokens")
+            },
             "images": self.sent,
             "turns": [turn.model_dump() for turn in self.turns],
         }
         if self.notes:
             data["converted"] = list(self.notes)
         if self.differences is not None:
-            data["differences"] = [
-                {"description": description, "box_2d": list(box.box_2d)} for description, box in self.differences
-            ]
+            data["differences"] = stored_differences(self.differences)
         return data
 
 
@@ -208,22 +206,16 @@ def analysed(pair: Pair, record: StageRecord) -> Analysed:
         InvalidDataError: The record holds none, or they are damaged.
     """
     try:
-        return Analysed(pair, _stored(record))
+        return Analysed(pair, _differences(record))
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidDataError(f"the record of {record.id} holds no three differences ({error})") from error
 
 
-def _stored(record: StageRecord) -> Differences:
-    found: Sequence[dict[str, Any]] = record.data["differences"]
+def stored_differences(differences: Differences) -> list[dict[str, Any]]:
+    """Returns the differences as a record holds them."""
+    return [{"description": description, "box_2d": list(box.box_2d)} for description, box in differences]
+
+
+def _differences(record: StageRecord) -> Differences:
+    found: list[dict[str, Any]] = record.data["differences"]
     return tuple((str(entry["description"]), Box.from_box_2d(entry["box_2d"])) for entry in found)
-
-
-def _parsed(reply: Reply, size: tuple[int, int] | None) -> ParsedAnswer:
-    if len(reply.text) >= MAX_TEXT:
-        raise InvalidDataError(f"the answer is longer than {MAX_TEXT:,} characters")
-    try:
-        return read_answer(reply.text, size=size)
-    except InvalidDataError as error:
-        if reply.finish == "length":
-            raise InvalidDataError("the answer was cut off because it is too long") from error
-        raise

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -55,13 +55,7 @@ _UNLIMITED_OUTPUT = 16_384  # promised where no limit is sent
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What an analysis will take, by estimate.
-
-    Args:
-        calls: Requests, repairs not counted.
-        input_tokens, output_tokens: Of all of them.
-        usd: None where no price of the model is known.
-    """
+    """What an analysis will take: calls without repairs, the tokens of all of them, and USD where a price is known."""
 
     calls: int
     input_tokens: int
@@ -69,27 +63,13 @@ class Estimate:
     usd: float | None
 
 
-def estimate(
-    sizes: Iterable[tuple[Size, Size]],
-    analyst: Analyst,
-    *,
-    output_tokens: int = OUTPUT_TOKENS,
-) -> Estimate:
-    """Returns what it takes to analyse pairs of these sizes.
-
-    Args:
-        sizes: Width and height of the original and of the draft, for each pair.
-        analyst: Who would be asked.
-        output_tokens: Of one answer.
-    """
-    calls = tokens = 0
-    for pair in sizes:
-        calls += 1
-        tokens += request_tokens(analyst, pair)
-    answers = calls * output_tokens
+def estimate(sizes: Sequence[tuple[Size, Size]], analyst: Analyst) -> Estimate:
+    """Returns what it takes to analyse pairs whose original and draft have these sizes."""
+    tokens = sum(request_tokens(analyst, pair) for pair in sizes)
+    answers = len(sizes) * OUTPUT_TOKENS
     price = analyst.price
     usd = None if price is None else price.cost(input_tokens=tokens, output_tokens=answers)
-    return Estimate(calls, tokens, answers, usd)
+    return Estimate(len(sizes), tokens, answers, usd)
 
 
 def request_tokens(analyst: Analyst, sizes: Sequence[Size], exchanges: Sequence[tuple[str, str]] = ()) -> int:
@@ -137,9 +117,6 @@ class Promises:
     """What a call may cost at most: the input as estimated, with a margin, and as much output as it may write.
 
     The margin grows with the dearest input seen, so that a service that counts otherwise is not underestimated twice.
-
-    Args:
-        analyst: Who is asked.
     """
 
     def __init__(self, analyst: Analyst) -> None:

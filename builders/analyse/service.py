@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -96,11 +95,7 @@ class _Response(_Lenient):
 
 
 def read_reply(answer: dict[str, Any], api: Literal["chat", "responses"]) -> Reply:
-    """Returns what an answer says.
-
-    Args:
-        answer: Its JSON.
-        api: Which of the two it comes from.
+    """Returns what an answer of one of the two APIs says.
 
     Raises:
         InvalidDataError: It is no answer of this API.
@@ -114,6 +109,8 @@ def read_reply(answer: dict[str, Any], api: Literal["chat", "responses"]) -> Rep
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise InvalidDataError(f"the service's answer is none of this API ({where}: {first['msg']})") from error
+    if reply.finish == "content_filter" and reply.refusal is None:
+        reply = reply.model_copy(update={"refusal": "the service's content filter stopped the answer"})
     reply = Reply.model_validate(masked(clean(reply.model_dump()), names=False))  # it goes into records and datasets
     names = ("input_tokens", "cached_tokens", "output_tokens")
     counts = token_counts(answer.get("usage"))
@@ -126,12 +123,9 @@ def _of_completion(found: _Completion) -> Reply:
     choice = found.choices[0]
     content = choice.message.content
     parts = content if isinstance(content, list) else [_Part(type="text", text=content)]
-    refusal = choice.message.refusal or _joined(part.refusal for part in parts)
-    if choice.finish_reason == "content_filter":
-        refusal = refusal or "the service's content filter stopped the answer"
     return Reply(
         text=_joined(part.text for part in parts),
-        refusal=refusal[:MAX_TEXT] if refusal else None,
+        refusal=_joined([choice.message.refusal]) or _joined(part.refusal for part in parts) or None,
         finish=choice.finish_reason,
         model=found.model,
         system_fingerprint=found.system_fingerprint,
@@ -141,24 +135,18 @@ def _of_completion(found: _Completion) -> Reply:
 
 def _of_response(found: _Response) -> Reply:
     parts = [part for item in found.output if item.type == "message" for part in item.content or ()]
-    refusal = _joined(part.refusal for part in parts)
     reason = found.incomplete_details.reason if found.incomplete_details else None
-    if reason == "content_filter":
-        refusal = refusal or "the service's content filter stopped the answer"
     return Reply(
         text=_joined(part.text for part in parts if part.type == "output_text"),
-        refusal=refusal or None,
+        refusal=_joined(part.refusal for part in parts) or None,
         finish={"max_output_tokens": "length"}.get(reason, reason) if reason else found.status,
         model=found.model,
         response_id=found.id,
     )
 
 
-def _joined(texts: Any) -> str:
+def _joined(texts: Iterable[str | None]) -> str:
     return "".join(text for text in texts if text)[:MAX_TEXT]
-
-
-_SCHEMA_NAME = "three_differences"
 
 
 class _Difference(BaseModel):
@@ -191,20 +179,24 @@ def request_body(
         images: The original and the draft.
         exchanges: What went before: an answer and what was said to it, for each repair.
     """
-    body = _chat(analyst, images, exchanges) if analyst.api == "chat" else _responses(analyst, images, exchanges)
+    turns = [
+        {"role": role, "content": text}
+        for answer, said in exchanges
+        for role, text in (("assistant", answer or "(nothing)"), ("user", said))
+    ]
+    body = _chat(analyst, images, turns) if analyst.api == "chat" else _responses(analyst, images, turns)
     if analyst.temperature is not None:
         body["temperature"] = analyst.temperature
     return {"model": analyst.model, **body, **analyst.extra_body}
 
 
-def _chat(analyst: Analyst, images: tuple[Picture, Picture], exchanges: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _chat(analyst: Analyst, images: tuple[Picture, Picture], turns: list[dict[str, Any]]) -> dict[str, Any]:
     detail = {} if analyst.images.detail == "auto" else {"detail": analyst.images.detail}
     content: list[dict[str, Any]] = [{"type": "text", "text": analyst.prompt.text}]
     content += [{"type": "image_url", "image_url": {"url": image.url, **detail}} for image in images]
-    body: dict[str, Any] = {"messages": [{"role": "user", "content": content}, *_turns(exchanges)]}
+    body: dict[str, Any] = {"messages": [{"role": "user", "content": content}, *turns]}
     if analyst.structured == "json_schema":
-        schema = {"name": _SCHEMA_NAME, "strict": True, "schema": answer_schema()}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": _schema()}
     elif analyst.structured == "json_object":
         body["response_format"] = {"type": "json_object"}
     if analyst.max_output_tokens is not None:
@@ -212,16 +204,13 @@ def _chat(analyst: Analyst, images: tuple[Picture, Picture], exchanges: Sequence
     return body
 
 
-def _responses(
-    analyst: Analyst, images: tuple[Picture, Picture], exchanges: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
+def _responses(analyst: Analyst, images: tuple[Picture, Picture], turns: list[dict[str, Any]]) -> dict[str, Any]:
     content: list[dict[str, Any]] = [{"type": "input_text", "text": analyst.prompt.text}]
     content += [{"type": "input_image", "image_url": image.url, "detail": analyst.images.detail} for image in images]
     # The conversation is sent whole and nothing is kept there, so that it can be continued after any pause.
-    body: dict[str, Any] = {"input": [{"role": "user", "content": content}, *_turns(exchanges)], "store": False}
+    body: dict[str, Any] = {"input": [{"role": "user", "content": content}, *turns], "store": False}
     if analyst.structured == "json_schema":
-        form = {"type": "json_schema", "name": _SCHEMA_NAME, "strict": True, "schema": answer_schema()}
-        body["text"] = {"format": form}
+        body["text"] = {"format": {"type": "json_schema", **_schema()}}
     elif analyst.structured == "json_object":
         body["text"] = {"format": {"type": "json_object"}}
     if analyst.max_output_tokens is not None:
@@ -229,12 +218,8 @@ def _responses(
     return body
 
 
-def _turns(exchanges: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    return [
-        {"role": role, "content": text}
-        for answer, said in exchanges
-        for role, text in (("assistant", answer or "(nothing)"), ("user", said))
-    ]
+def _schema() -> dict[str, Any]:
+    return {"name": "three_differences", "strict": True, "schema": answer_schema()}
 
 
 _PARAMETERS = {
@@ -246,6 +231,7 @@ _PARAMETERS = {
 }
 
 
+@dataclass(eq=False)
 class CallFailedError(Exception):
     """A call about one pair that was not answered; the next run tries again.
 
@@ -258,23 +244,12 @@ class CallFailedError(Exception):
         reply: What the service said about its limits.
     """
 
-    def __init__(
-        self,
-        reason: str,
-        detail: str,
-        *,
-        refused: bool = False,
-        again: bool = False,
-        paid: bool = False,
-        reply: ServiceReply | None = None,
-    ) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-        self.refused = refused
-        self.again = again
-        self.paid = paid
-        self.reply = reply
+    reason: str
+    detail: str
+    refused: bool = False
+    again: bool = False
+    paid: bool = False
+    reply: ServiceReply | None = None
 
 
 def failure_of(problem: Problem, analyst: Analyst) -> CallFailedError | FashionEditError:
@@ -293,77 +268,36 @@ def failure_of(problem: Problem, analyst: Analyst) -> CallFailedError | FashionE
     return CallFailedError(str(problem.failure), said, again=again, paid=malformed)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A call that was answered.
-
-    Args:
-        reply: What came back.
-        seconds: How long it took.
-        limits: What the service said about its limits.
-    """
-
-    reply: Reply
-    seconds: float
-    limits: ServiceReply
-
-
-class Service:
-    """Calls of one analysis; safe to use from several threads. It never asks twice by itself.
-
-    Args:
-        analyst: Who is asked.
+def ask(client: Any, analyst: Analyst, body: Mapping[str, Any]) -> tuple[Reply, ServiceReply]:
+    """Returns the answer to a request, and what the service said about its limits; never asks twice by itself.
 
     Raises:
-        MissingExtraError: The client is not installed.
-        ServiceError: There is no key.
+        CallFailedError: It was not answered.
+        ServiceError: The service won't work at all.
     """
+    chat = analyst.api == "chat"
+    resource, turns = (client.chat.completions, "messages") if chat else (client.responses, "input")
+    rest = {name: value for name, value in body.items() if name not in ("model", turns)}
+    try:
+        raw = resource.with_raw_response.create(model=body["model"], **{turns: body[turns]}, extra_body=rest)
+        return _read(raw.content, analyst), ServiceReply(raw.status_code, dict(raw.headers))
+    except openai_client.call_errors() as error:
+        url = openai_client.service_url(analyst.base_url)
+        failure = failure_of(openai_client.call_problem(error, url=url, timeout=analyst.timeout), analyst)
+        if isinstance(failure, CallFailedError):
+            failure.paid = openai_client.may_have_cost(error)
+            failure.reply = openai_client.reply_of(error)
+        raise failure from error
 
-    def __init__(self, analyst: Analyst) -> None:
-        self.analyst = analyst
-        self._client = openai_client.open_client(base_url=analyst.base_url, timeout=analyst.timeout)
 
-    def close(self) -> None:
-        """Ends the connections."""
-        self._client.close()
-
-    def ask(self, body: Mapping[str, Any]) -> Answered:
-        """Returns the answer to a request.
-
-        Raises:
-            CallFailedError: It was not answered.
-            ServiceError: The service won't work at all.
-        """
-        rest = {name: value for name, value in body.items() if name not in ("model", "messages", "input")}
-        start = time.monotonic()
-        try:
-            raw: Any
-            if self.analyst.api == "chat":
-                raw = self._client.chat.completions.with_raw_response.create(
-                    model=body["model"], messages=body["messages"], extra_body=rest
-                )
-            else:
-                raw = self._client.responses.with_raw_response.create(
-                    model=body["model"], input=body["input"], extra_body=rest
-                )
-            reply = self._read(raw.content)
-        except openai_client.call_errors() as error:
-            url = openai_client.service_url(self.analyst.base_url)
-            failure = failure_of(openai_client.call_problem(error, url=url, timeout=self.analyst.timeout), self.analyst)
-            if isinstance(failure, CallFailedError):
-                failure.paid = openai_client.may_have_cost(error)
-                failure.reply = openai_client.reply_of(error)
-            raise failure from error
-        return Answered(reply, time.monotonic() - start, ServiceReply(raw.status_code, dict(raw.headers)))
-
-    def _read(self, body: bytes) -> Reply:
-        try:
-            answer = json_object(body)
-            choices = answer.get("choices")
-            # A router passes the error of a provider on with status 200, as its own or as the only choice's.
-            inner = problem_in(choices[0]) if isinstance(choices, list) and choices else None
-            if (problem := problem_in(answer) or inner) is not None:
-                raise failure_of(problem, self.analyst)
-            return read_reply(answer, self.analyst.api)
-        except InvalidDataError as error:
-            raise failure_of(Problem(Failure.MALFORMED, message=str(error)), self.analyst) from error
+def _read(body: bytes, analyst: Analyst) -> Reply:
+    try:
+        answer = json_object(body)
+        choices = answer.get("choices")
+        # A router passes the error of a provider on with status 200, as its own or as the only choice's.
+        inner = problem_in(choices[0]) if isinstance(choices, list) and choices else None
+        if (problem := problem_in(answer) or inner) is not None:
+            raise failure_of(problem, analyst)
+        return read_reply(answer, analyst.api)
+    except InvalidDataError as error:
+        raise failure_of(Problem(Failure.MALFORMED, message=str(error)), analyst) from error

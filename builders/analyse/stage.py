@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashionedit.builders.answers import read_answer
 from fashionedit.builders.stage_items import Analysed, Pair
-from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, stage_key
+from fashionedit.builders.stage_store import PaidStage, Progress, StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import upright_size
+from fashionedit.runtime import openai_client
 from fashionedit.runtime.costs import CostTracker
-from fashionedit.runtime.worker_pool import Outcome, Stage, Task, WorkerPool
+from fashionedit.runtime.worker_pool import Outcome, Task
 
 from .analyst import Analyst, pictures
-from .conversation import REFUSED, UNUSABLE, Conversation, Turn, analysed
+from .conversation import UNUSABLE, Conversation, Turn, analysed, stored_differences
 from .estimate import Promises, Size
-from .service import CallFailedError, Service, request_body
+from .service import CallFailedError, ask, request_body
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 
 def analyse(
@@ -29,10 +34,10 @@ def analyse(
     budget: CostTracker | None = None,
     retry: Sequence[str] = (),
     keep_going: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
-) -> Iterator[Analysed]:
-    """Returns the pairs with what was found to differ, in the order of the pairs, once all of them are done.
+) -> list[Analysed]:
+    """Returns the pairs with what was found to differ, in the order of the pairs.
 
     Every answer is committed before the next call about its pair, so that calls ≤ committed answers + kills ×
     `concurrency`. An answer that can't be used is sent back with its fault, `max_repairs` times at most; after that the
@@ -42,7 +47,7 @@ def analyse(
     When it stops (an error, Ctrl-C or SIGTERM) no further call is made; those under way are waited for and committed.
 
     Args:
-        pairs: PhotoIndex with their drafts.
+        pairs: Photographs with their drafts.
         analyst: Who is asked, and how.
         store: Of this stage.
         budget: Asked before each call, and told what it has cost.
@@ -58,8 +63,19 @@ def analyse(
         MissingExtraError: The client is not installed.
     """
     check_price(analyst, budget)
-    stage = _Stage(analyst, store, budget or CostTracker(), progress)
-    return _run(list(pairs), stage, retry, keep_going, tell)
+    stage, todo = _Analysis(analyst, store, budget, retry, progress), list(pairs)
+    try:
+        stage.run(
+            stage.open(todo),
+            concurrency=analyst.concurrency,
+            retries=analyst.max_retries,
+            keep_going=keep_going,
+            tell=tell,
+        )
+    finally:
+        stage.close()
+    records = ((pair, store.find(pair.photo.id, analyst.key(pair))) for pair in todo)
+    return [analysed(pair, record) for pair, record in records if record is not None and record.status == "kept"]
 
 
 def check_price(analyst: Analyst, budget: CostTracker | None) -> None:
@@ -82,53 +98,11 @@ class _PairTask(Task):
     sizes: list[Size]
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What a call about a pair came to.
-
-    Args:
-        cost: USD; None where the service does not say.
-        turn: The answer.
-        failed: Reason and detail of a call that was not answered, or of a pair that can't be asked about.
-        refused: Whether it is refused.
-    """
-
-    cost: float | None = 0.0
-    turn: Turn | None = None
-    failed: tuple[str, str] | None = None
-    refused: bool = False
+_Prepared = tuple[_PairTask, "OpenAI", dict[str, Any] | InvalidImageError]
 
 
-def _run(
-    pairs: list[Pair],
-    stage: _Stage,
-    retry: Sequence[str],
-    keep_going: bool,
-    tell: Callable[[str], None] | None,
-) -> Iterator[Analysed]:
-    analyst = stage.analyst
-    tasks = stage.open(pairs, retry)
-    if tasks:
-        stage.store.check_writable()
-    pool = WorkerPool(
-        stage,
-        concurrency=analyst.concurrency,
-        retries=analyst.max_retries,
-        keep_going=keep_going,
-        tell=tell,
-    )
-    try:
-        pool.run(tasks)
-    finally:
-        stage.close()
-    for pair in pairs:
-        record = stage.store.find(pair.photo.id, analyst.key(pair))
-        if record is not None and record.status == "kept":
-            yield analysed(pair, record)
-
-
-class _Stage(Stage[_PairTask]):
-    """What the worker pool does."""
+class _Analysis(PaidStage[_PairTask]):
+    """What the worker pool does; the value of an outcome is the answer, or why there is none."""
 
     noun = "pairs"
 
@@ -136,78 +110,76 @@ class _Stage(Stage[_PairTask]):
         self,
         analyst: Analyst,
         store: StageStore,
-        budget: CostTracker,
-        progress: Callable[[int, int], None] | None,
+        budget: CostTracker | None,
+        retry: Sequence[str],
+        progress: Progress | None,
     ) -> None:
+        super().__init__(store, budget, retry, progress)
         self.analyst = analyst
-        self.store = store
-        self._budget = budget
-        self._progress = progress
         self._promises = Promises(analyst)
-        self._lock = Lock()
-        self._service: Service | None = None
-        self._done = self._all = 0
+        self._opening = Lock()
+        self._client: OpenAI | None = None
 
-    def open(self, pairs: Sequence[Pair], retry: Sequence[str]) -> list[_PairTask]:
+    def open(self, pairs: Sequence[Pair]) -> list[_PairTask]:
         """Returns what is left to ask about."""
-        self._all = len(pairs)
+        self.total = len(pairs)
         tasks: list[_PairTask] = []
         most = self.analyst.max_repairs
         for number, pair in enumerate(pairs):
             conversation = Conversation.resume(pair.photo.id, self.analyst.key(pair), self.store)
-            if (record := conversation.settled(most)) is not None and is_named(record, retry):
-                conversation = Conversation(conversation.id, conversation.key, [], [])
+            if (record := conversation.settled(most)) is not None and is_named(record, self.retry):
+                conversation = Conversation(conversation.id, conversation.key)
             elif record is not None or conversation.finished(most):
                 if record is None:
                     self.store.commit(conversation.record(self.analyst))
-                self._advance()
+                self.advance()
                 continue
-            tasks.append(_PairTask(place=(0, number, 0), pair=pair, conversation=conversation, sizes=_sizes(pair)))
+            # By the files' headers; those of a usual draft where they say none.
+            sizes = [upright_size(path) or (1024, 1024) for path in (pair.photo.path, pair.draft)]
+            tasks.append(_PairTask(place=(0, number, 0), pair=pair, conversation=conversation, sizes=sizes))
         return tasks
 
     def close(self) -> None:
         """Ends the connections."""
-        if self._service is not None:
-            self._service.close()
-
-    def spent(self) -> float | None:
-        """Returns what the build has cost, USD."""
-        return self._budget.spent or None
+        if self._client is not None:
+            self._client.close()
 
     def reserve(self, tasks: Sequence[_PairTask]) -> str:
         """Reserves the most that the call may cost."""
         (task,) = tasks
-        return self._budget.reserve(self._promises.usd(task.sizes, task.conversation.exchanges()), "analyse")
+        return self.budget.reserve(self._promises.usd(task.sizes, task.conversation.exchanges()), "analyse")
 
     def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
         """Enters what the call has cost."""
-        self._budget.charge(entry, outcomes[0].value.cost if outcomes else 0.0)
+        answer = outcomes[0].value if outcomes else None
+        unknown = isinstance(answer, CallFailedError) and answer.paid
+        self.budget.charge(entry, answer.usd if isinstance(answer, Turn) else None if unknown else 0.0)
 
-    def prepare(self, tasks: Sequence[_PairTask]) -> tuple[_PairTask, Service, dict[str, Any] | InvalidImageError]:
-        """Returns the request; the service is opened, and a key is needed, only once there is something to ask."""
+    def prepare(self, tasks: Sequence[_PairTask]) -> _Prepared:
+        """Returns the request; a client is opened, and a key is needed, only once there is something to ask."""
         (task,) = tasks
-        with self._lock:
-            if self._service is None:
-                self._service = Service(self.analyst)
+        with self._opening:
+            if self._client is None:
+                self._client = openai_client.open_client(base_url=self.analyst.base_url, timeout=self.analyst.timeout)
         try:
             images = pictures(task.pair, self.analyst.images)
         except InvalidImageError as error:
-            return task, self._service, error
+            return task, self._client, error
         if not task.conversation.sent:
             task.conversation.sent = [image.facts() for image in images]
-        return task, self._service, request_body(self.analyst, images, task.conversation.exchanges())
+        return task, self._client, request_body(self.analyst, images, task.conversation.exchanges())
 
-    def call(self, prepared: tuple[_PairTask, Service, dict[str, Any] | InvalidImageError]) -> list[Outcome]:
+    def call(self, prepared: _Prepared) -> list[Outcome]:
         """Asks, and judges the answer."""
-        task, service, body = prepared
+        task, client, body = prepared
         conversation = task.conversation
         if isinstance(body, InvalidImageError):
-            failed = ("image not readable", str(body))
-            return [Outcome(answered=None, message=failed[1], value=_Result(failed=failed))]
+            failure = CallFailedError("image not readable", str(body))
+            return [Outcome(answered=None, message=failure.detail, value=failure)]
+        start = time.monotonic()
         try:
-            answered = service.ask(body)
+            reply, limits = ask(client, self.analyst, body)
         except CallFailedError as error:
-            result = _Result(None if error.paid else 0.0, None, (error.reason, error.detail), error.refused)
             came = error.refused or not error.again
             return [
                 Outcome(
@@ -216,89 +188,70 @@ class _Stage(Stage[_PairTask]):
                     message=error.detail,
                     again=error.again,
                     reply=error.reply,
-                    value=result,
+                    value=error,
                 )
             ]
         except (ServiceError, MissingExtraError) as error:
-            return [Outcome(answered=None, stop=error, value=_Result())]
-        turn = conversation.add(answered.reply, self.analyst, seconds=answered.seconds, attempts=task.tries + 1)
-        self._promises.learn(task.sizes, conversation.exchanges()[:-1], answered.reply.input_tokens)
+            return [Outcome(answered=None, stop=error)]
+        seconds = time.monotonic() - start
+        turn = conversation.add(reply, self.analyst, seconds=seconds, attempts=task.tries + 1)
+        self._promises.learn(task.sizes, conversation.exchanges()[:-1], reply.input_tokens)
         record = conversation.record(self.analyst)
         return [
             Outcome(
                 reason=record.reason if record.status == "dropped" else None,
                 message=record.detail or "",
                 conclusive=conversation.finished(self.analyst.max_repairs),
-                reply=answered.limits,
-                value=_Result(turn.usd, turn),
+                reply=limits,
+                value=turn,
             )
         ]
 
     def commit(self, finished: Sequence[tuple[_PairTask, Outcome, bool]]) -> Iterable[_PairTask]:
         """Writes the answer, and returns the pair if it is to be asked about again for repair."""
         for task, outcome, again in finished:
-            result: _Result = outcome.value
             if again or outcome.stop is not None:
                 continue
-            record = task.conversation.record(self.analyst, failed=result.failed)
-            if result.refused and result.failed is not None:
-                changes = {"status": "dropped", "reason": REFUSED, "detail": result.failed[1]}
-                record = record.model_copy(update=changes)
-            self.store.commit(record)
-            if result.turn is not None and not task.conversation.finished(self.analyst.max_repairs):
+            answer = outcome.value
+            failure = answer if isinstance(answer, CallFailedError) else None
+            self.store.commit(task.conversation.record(self.analyst, failure))
+            if failure is None and not task.conversation.finished(self.analyst.max_repairs):
                 task.tries = 0
                 yield task
             else:
-                self._advance()
-
-    def _advance(self) -> None:
-        with self._lock:
-            self._done += 1
-            if self._progress is not None:
-                self._progress(self._done, self._all)
+                self.advance()
 
 
-def _sizes(pair: Pair) -> list[Size]:
-    """Returns the sizes of both pictures, by their headers; those of a usual draft where they say none."""
-    return [upright_size(path) or (1024, 1024) for path in (pair.photo.path, pair.draft)]
-
-
-def read_answers(
-    pairs: Iterable[Pair], store: StageStore, progress: Callable[[int, int], None] | None = None
-) -> Iterator[Analysed]:
-    """Yields the pairs whose ready answer can be used, in their order.
+def read_answers(pairs: Sequence[Pair], store: StageStore, progress: Progress | None = None) -> list[Analysed]:
+    """Returns the pairs whose ready answer (`Photo.answer`) can be used, in their order.
 
     `data` of a record: `answer` (the raw text) and, where it is kept, `differences`.
-
-    Args:
-        pairs: All of them with an answer (`Photo.answer`).
-        store: Of the stage `analyse`.
-        progress: Called with the pairs done and the pairs in all.
 
     Raises:
         InvalidDataError: A record can't be understood.
     """
-    todo = list(pairs)
-    for done, pair in enumerate(todo, 1):
+    items = []
+    for done, pair in enumerate(pairs, 1):
         text = pair.photo.answer or ""
         key = stage_key("analyse", ready=text, original=pair.original_digest)
-        found = store.find(pair.photo.id, key)
-        record = found if found is not None else _read(pair.photo.id, key, text)
-        if found is None:
+        record = store.find(pair.photo.id, key)
+        if record is None:
+            record = _read(pair.photo.id, key, text)
             store.commit(record)
         if progress is not None:
-            progress(done, len(todo))
+            progress(done, len(pairs))
         if record.status == "kept":
-            yield analysed(pair, record)
+            items.append(analysed(pair, record))
+    return items
 
 
 def _read(identity: str, key: str, text: str) -> StageRecord:
+    data: dict[str, Any] = {"answer": text}
     try:
         parsed = read_answer(text, convert=True)
     except InvalidDataError as error:
-        return StageRecord(
-            id=identity, key=key, status="dropped", reason=UNUSABLE, detail=str(error), data={"answer": text}
-        )
-    stored = [{"description": words, "box_2d": list(box.box_2d)} for words, box in parsed.differences]
-    data = {"answer": text, "differences": stored, **({"converted": list(parsed.notes)} if parsed.notes else {})}
+        return StageRecord(id=identity, key=key, status="dropped", reason=UNUSABLE, detail=str(error), data=data)
+    data["differences"] = stored_differences(parsed.differences)
+    if parsed.notes:
+        data["converted"] = list(parsed.notes)
     return StageRecord(id=identity, key=key, status="kept", data=data)

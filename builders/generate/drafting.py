@@ -19,13 +19,7 @@ from fashionedit.runtime.limiter import ServiceReply
 
 @dataclass(frozen=True, slots=True)
 class DraftRequest:
-    """One draft to make.
-
-    Args:
-        id: The photograph's; for messages, and for makers that look drafts up.
-        caption: What the draft is to show.
-        seed: 0 .. 2**31 - 1, from `draft_seed`.
-    """
+    """One draft to make: of which photograph, what it is to show, and its seed, 0 .. 2**31 - 1, from `draft_seed`."""
 
     id: str
     caption: str

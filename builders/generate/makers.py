@@ -34,6 +34,9 @@ class FolderDrafts:
         InvalidDataError: Two files are drafts of one photograph.
     """
 
+    batch_size = 1  # nothing is gained by more
+    highest_cost = 0.0
+
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
@@ -49,16 +52,6 @@ class FolderDrafts:
             raise DatasetNotFoundError(
                 f"{self.folder} holds no image; name drafts after their photographs, such as <image_id>.png"
             )
-
-    @property
-    def batch_size(self) -> int:
-        """1: nothing is gained by more."""
-        return 1
-
-    @property
-    def highest_cost(self) -> float:
-        """0 USD."""
-        return 0.0
 
     def describe(self) -> dict[str, Any]:
         """Returns the kind alone: a draft that is there has its own file in its key."""
@@ -91,6 +84,9 @@ class FolderDrafts:
         return [file for file in found if not file.name.startswith(".") and file.is_file()]
 
 
+_MAKERS: Mapping[str, Callable[..., DraftMaker]] = {"openai": OpenAIDrafts, "folder": FolderDrafts}
+
+
 def make_drafts(spec: str, **options: Any) -> DraftMaker:
     """Returns the maker of this name.
 
@@ -109,22 +105,19 @@ def make_drafts(spec: str, **options: Any) -> DraftMaker:
         UnknownNameError: The spec names nothing, or the maker takes no such option.
         FashionEditError: What the maker's class raises.
     """
-    kind, colon, name = spec.partition(":")
+    kind, _, name = spec.partition(":")
     given = {option: value for option, value in options.items() if value is not None}
-    if not colon and spec in PRESETS:
+    if spec in PRESETS:
         return _built(DiffusersDrafts, spec, spec, given)
-    if colon and name:
-        if kind == "diffusers":
-            place, revision = _place(spec, name)
-            if revision is not None:
-                if "revision" in given:
-                    raise UnknownNameError(f"{spec} names a revision, and so does the option; keep one of the two")
-                given["revision"] = revision
-            return _built(DiffusersDrafts, spec, place, given)
-        if kind == "openai":
-            return _built(OpenAIDrafts, spec, name, given)
-        if kind == "folder":
-            return _built(FolderDrafts, spec, name, given)
+    if kind == "diffusers" and name:
+        place, revision = _place(spec, name)
+        if revision is not None:
+            if "revision" in given:
+                raise UnknownNameError(f"{spec} names a revision, and so does the option; keep one of the two")
+            given["revision"] = revision
+        return _built(DiffusersDrafts, spec, place, given)
+    if kind in _MAKERS and name:
+        return _built(_MAKERS[kind], spec, name, given)
     raise UnknownNameError(
         f"nothing called {spec!r} makes drafts; choose {', '.join(PRESETS)}, or write diffusers:OWNER/NAME[@REVISION], "
         "diffusers:FOLDER, openai:MODEL or folder:FOLDER"
@@ -149,15 +142,10 @@ def _built(make: Callable[..., DraftMaker], spec: str, first: str, given: dict[s
 
 
 def checked_arguments(make: Callable[..., Any], given: Mapping[str, Any], owner: str) -> dict[str, Any]:
-    """Returns arguments from a command line, each of the type that its parameter is annotated with.
-
-    Args:
-        make: A class.
-        given: Names and values of its parameters.
-        owner: Whose arguments they are, for the message.
+    """Returns arguments of a class from a command line, each of the type that its parameter is annotated with.
 
     Raises:
-        InvalidDataError: One is of another type.
+        InvalidDataError: One is of another type; the message says that it is an argument of `owner`.
     """
     hints = get_type_hints(make.__init__)
     checked = {}

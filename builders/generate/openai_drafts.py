@@ -67,6 +67,8 @@ class OpenAIDrafts:
         InvalidDataError: A number is out of range, or `extra_body` is no plain JSON or sets what is set here.
     """
 
+    batch_size = 1  # a call makes one draft
+
     def __init__(
         self,
         model: str,
@@ -110,20 +112,10 @@ class OpenAIDrafts:
         self._timeout = timeout
         self._send_seed = send_seed
         self._cost_of = cost_of
-        self._highest_cost = highest_cost
+        self.highest_cost = highest_cost
         self._reached = False
         self._lock = Lock()
         self._client: OpenAI | None = None
-
-    @property
-    def batch_size(self) -> int:
-        """1: a call makes one draft."""
-        return 1
-
-    @property
-    def highest_cost(self) -> float | None:
-        """What one draft may cost at most, USD, as it was given."""
-        return self._highest_cost
 
     def describe(self) -> dict[str, Any]:
         """Returns what decides the pixels as far as one can tell: of the service's address, the host alone."""
@@ -146,12 +138,7 @@ class OpenAIDrafts:
         """
         with self._lock:
             client = self._client = self._client or open_client(base_url=self._base_url, timeout=self._timeout)
-        results = []
-        for request in requests:
-            start = time.perf_counter()
-            answer, reply, cost = self._ask(client, request)
-            results.append(replace(self._result(answer, time.perf_counter() - start, cost), reply=reply))
-        return results
+        return [self._draft(client, request) for request in requests]
 
     def check(self, *, reach: bool) -> None:
         """Checks the key and the model without paying; see `check_service`.
@@ -168,47 +155,40 @@ class OpenAIDrafts:
         if client is not None:
             client.close()
 
-    def _ask(
-        self, client: OpenAI, request: DraftRequest
-    ) -> tuple[dict[str, Any] | Problem | ServiceError, ServiceReply | None, float | None]:
-        """Returns the answer's JSON or what went wrong, what was said of limits, and what it cost if it went wrong."""
-        fields: dict[str, Any] = {"size": self._size}
-        if self._quality is not None:
-            fields["quality"] = self._quality
+    def _draft(self, client: OpenAI, request: DraftRequest) -> DraftResult:
+        fields = {"size": self._size} | ({} if self._quality is None else {"quality": self._quality})
         extra = self._extra | ({"seed": request.seed} if self._send_seed else {})
+        start = time.perf_counter()
         try:
             raw: Any = client.images.with_raw_response.generate(
                 model=self._model, prompt=request.caption, n=1, extra_body=extra or None, **fields
             )
         except ServiceError as stop:
-            return stop, None, 0.0
+            return DraftResult(stop=stop)
         except call_errors() as error:
             cost = None if may_have_cost(error) else 0.0
             try:
-                return call_problem(error, url=self._url, timeout=self._timeout), reply_of(error), cost
+                problem = call_problem(error, url=self._url, timeout=self._timeout)
             except ServiceError as stop:
-                return stop, None, cost
-        reply = ServiceReply(raw.status_code, dict(raw.headers))
+                return DraftResult(stop=stop, cost=cost)
+            result = self._failed(problem, seconds=time.perf_counter() - start, cost=cost)
+            return replace(result, reply=reply_of(error))
+        seconds = time.perf_counter() - start
         try:
-            return json_object(raw.content), reply, None
+            answer = json_object(raw.content)
         except InvalidDataError as error:
-            return Problem(Failure.MALFORMED, message=str(error)), reply, None
+            result = self._failed(Problem(Failure.MALFORMED, message=str(error)), seconds=seconds, cost=None)
+        else:
+            result = self._read(answer, seconds)
+        return replace(result, reply=ServiceReply(raw.status_code, dict(raw.headers)))
 
-    def _result(
-        self, answer: dict[str, Any] | Problem | ServiceError, seconds: float, cost: float | None
-    ) -> DraftResult:
-        if isinstance(answer, ServiceError):
-            return DraftResult(stop=answer, cost=cost)
-        if isinstance(answer, Problem):
-            return self._failed(answer, seconds=seconds, cost=cost)
+    def _read(self, answer: dict[str, Any], seconds: float) -> DraftResult:
         self._reached = True
         counts = token_counts(answer.get("usage"))
         told = sum(counts.get(name, 0) for name in ("input_tokens", "output_tokens"))  # a picture has some tokens
         cost = self._cost_of(counts) if self._cost_of is not None and told > 0 else None
-        effective = self.describe()
-        for name in ("size", "quality", "output_format", "background"):
-            if isinstance(value := answer.get(name), str):
-                effective[name] = value
+        named = ("size", "quality", "output_format", "background")
+        effective = self.describe() | {name: answer[name] for name in named if isinstance(answer.get(name), str)}
         data = answer.get("data")
         first = data[0] if isinstance(data, list) and data else None
         provenance: dict[str, Any] = {"usage": answer.get("usage") if isinstance(answer.get("usage"), dict) else None}
@@ -228,18 +208,16 @@ class OpenAIDrafts:
             reason = "draft not readable" if isinstance(error, InvalidImageError) else "draft not fetched"
             return DraftResult(reason=reason, detail=str(error), **details)
 
-    def _failed(self, problem: Problem, **details: Any) -> DraftResult:
+    def _failed(self, problem: Problem, *, cost: float | None, **details: Any) -> DraftResult:
         """Returns what a failure means; one that every caption would meet stops the stage."""
         said = problem.sentence(self._service)
-        if problem.failure is Failure.NO_CONNECTION and not self._reached and details.get("cost") == 0.0:  # never sent
-            return DraftResult(
-                stop=ServiceError(f"{said}; check base_url and the network"), cost=details.get("cost", 0.0)
-            )
+        if problem.failure is Failure.NO_CONNECTION and not self._reached and cost == 0.0:  # never sent
+            return DraftResult(stop=ServiceError(f"{said}; check base_url and the network"), cost=cost)
         self._reached = self._reached or problem.status > 0
-        stops = problem.failure.final or (problem.failure is Failure.REJECTED and problem.parameter != "prompt")
-        if stops:
-            return DraftResult(stop=problem.stop(self._service), cost=details.get("cost", 0.0))
-        reason = "caption not accepted" if problem.failure is Failure.REJECTED else str(problem.failure)
+        rejected = problem.failure is Failure.REJECTED
+        if problem.failure.final or (rejected and problem.parameter != "prompt"):
+            return DraftResult(stop=problem.stop(self._service), cost=cost)
+        reason = "caption not accepted" if rejected else str(problem.failure)
         transient = problem.failure.transient
         again = transient and problem.failure is not Failure.MALFORMED  # which was paid for
-        return DraftResult(reason=reason, detail=said, retry=transient, again=again, **details)
+        return DraftResult(reason=reason, detail=said, retry=transient, again=again, cost=cost, **details)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal
 
-from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from fashionedit.builders.photos.stage import blank_reason
 from fashionedit.builders.stage_items import Pair, Photo
-from fashionedit.builders.stage_store import StageRecord, StageStore, is_named, stage_key
+from fashionedit.builders.stage_store import PaidStage, Progress, StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.files import write_atomically
 from fashionedit.images import pixel_digest, read_image, to_rgb
 from fashionedit.runtime.costs import CostTracker
-from fashionedit.runtime.worker_pool import Outcome, Stage, Task, WorkerPool
+from fashionedit.runtime.worker_pool import Outcome, Task
 
 from .drafting import DraftFinder, DraftMaker, DraftRequest, DraftResult, draft_key, draft_seed
 
@@ -71,27 +69,6 @@ def throughput(store: StageStore) -> float | None:
     return len(seconds) / sum(seconds) if seconds else None
 
 
-_Status = Literal["kept", "dropped", "failed"]
-
-
-@dataclass(slots=True)
-class _Entry:
-    photo: Photo
-    key: str
-    draft: Path | None = None  # ready-made
-    original_digest: str = ""
-    record: StageRecord | None = None
-    request: DraftRequest | None = None  # what is still to be made
-    earlier: float = 0.0  # USD that failed tries have cost
-
-    def note(self, status: _Status, reason: str | None = None, detail: str | None = None, **data: Any) -> StageRecord:
-        """Returns the record that the entry has from now on."""
-        self.record = StageRecord(
-            id=self.photo.id, key=self.key, status=status, reason=reason, detail=detail, data=data
-        )
-        return self.record
-
-
 def generate(
     photos: Iterable[Photo],
     maker: DraftMaker,
@@ -102,10 +79,10 @@ def generate(
     budget: CostTracker | None = None,
     retry: Sequence[str] = (),
     keep_going: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
-) -> Iterator[Pair]:
-    """Yields each photograph with its draft, in the order of the photographs; without those that have none.
+) -> list[Pair]:
+    """Returns each photograph with its draft, in the order of the photographs; without those that have none.
 
     A photograph whose record is committed is not generated again unless its caption, its seed or `maker.describe()`
     has changed. Drafts are made in batches of `maker.batch_size`, and each batch is committed as a whole: a killed
@@ -123,7 +100,7 @@ def generate(
     | failed, by the maker | pipeline error, time-out, rate limit, server error, no connection, malformed answer |
 
     Args:
-        photos: Ids are unique. They are all taken before the first draft is made.
+        photos: Ids are unique.
         maker: What makes the drafts.
         store: The stage's own.
         base_seed: Gives each photograph its seed, together with its id.
@@ -139,243 +116,27 @@ def generate(
         BudgetSpentError: A further draft could exceed the budget; what was paid for is committed.
         InvalidDataError: A record can't be understood, or the budget is limited and the price of a draft unknown.
     """
-    everything = photos if isinstance(photos, Sequence) else list(photos)
     finish_batches(store)
-    work = _Work(maker, store, base_seed, digest_of or _decoded_digest, budget or CostTracker(), retry, progress)
-    entries, tasks = work.open(everything)
     concurrency = int(getattr(maker, "concurrency", 1))
-    if tasks:
-        store.check_writable(images=0 if isinstance(maker, DraftFinder) else concurrency * work.batch)
-    pool = WorkerPool(
-        work,
-        concurrency=concurrency,
-        retries=getattr(maker, "max_retries", 0),
-        keep_going=keep_going,
-        tell=tell,
-    )
+    stage = _Generation(maker, store, base_seed, digest_of or _decoded_digest, budget, retry, progress)
+    drafts = stage.open(list(photos))
     try:
-        pool.run(tasks)
+        stage.run(
+            [draft for draft in drafts if draft.request is not None],
+            concurrency=concurrency,
+            retries=getattr(maker, "max_retries", 0),
+            keep_going=keep_going,
+            tell=tell,
+            images=0 if isinstance(maker, DraftFinder) else concurrency * stage.batch,
+        )
     finally:
         if (close := getattr(maker, "close", None)) is not None:
             close()
-    for entry in entries:
-        if (pair := work.pair(entry)) is not None:
-            yield pair
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _DraftTask(Task):
-    entry: _Entry
-
-
-class _Work(Stage[_DraftTask]):
-    """What the worker pool does."""
-
-    noun = "drafts"
-
-    def __init__(
-        self,
-        maker: DraftMaker,
-        store: StageStore,
-        base_seed: int,
-        digest_of: Callable[[Photo], str],
-        budget: CostTracker,
-        retry: Sequence[str],
-        progress: Callable[[int, int], None] | None,
-    ) -> None:
-        self._maker = maker
-        self._store = store
-        self._base_seed = base_seed
-        self._digest_of = digest_of
-        self._budget = budget
-        self._retry = retry
-        self._progress = progress
-        self._described: dict[str, Any] | None = None
-        self._highest = maker.highest_cost  # USD, of one draft; or the largest cost seen, if that is more
-        self._lock = Lock()
-        self._done = self._all = 0
-
-    def open(self, photos: Sequence[Photo]) -> tuple[list[_Entry], list[_DraftTask]]:
-        """Returns all photographs, and those of them that have no draft yet."""
-        self._all = len(photos)
-        entries = []
-        for photo in photos:
-            entries.append(self._look(photo))
-            if entries[-1].request is None:
-                self._advance()
-        tasks = [
-            _DraftTask(place=(0, number, 0), entry=entry)
-            for number, entry in enumerate(entries)
-            if entry.request is not None
-        ]
-        if tasks:
-            check_draft_price(self._maker, self._budget)
-        return entries, tasks
-
-    @property
-    def batch(self) -> int:
-        """How many drafts are made in one call."""
-        return max(1, self._maker.batch_size)
-
-    def spent(self) -> float | None:
-        """Returns what the build has cost, USD."""
-        return self._budget.spent or None
-
-    def reserve(self, tasks: Sequence[_DraftTask]) -> str:
-        """Reserves the most that the drafts may cost."""
-        return self._budget.reserve(None if self._highest is None else self._highest * len(tasks), "generate")
-
-    def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
-        """Enters what the drafts have cost."""
-        costs = [outcome.value.result.cost for outcome in outcomes]
-        told = [cost for cost in costs if cost is not None]
-        lacking = len(costs) - len(told)
-        self._budget.charge(
-            entry, None if lacking and self._highest is None else sum(told) + lacking * (self._highest or 0.0)
-        )
-        if any(told):
-            self._highest = max(*told, self._highest or 0.0)
-
-    def prepare(self, tasks: Sequence[_DraftTask]) -> list[DraftRequest]:
-        """Returns the requests."""
-        return [task.entry.request for task in tasks if task.entry.request is not None]
-
-    def call(self, prepared: list[DraftRequest]) -> list[Outcome]:
-        """Makes the drafts, and judges them."""
-        try:
-            results = self._maker.make(prepared)
-        except (ServiceError, MissingExtraError) as error:
-            stop = error if isinstance(error, ServiceError) else ServiceError(str(error))
-            return [Outcome(answered=None, stop=error, value=_Made(DraftResult(stop=stop))) for _ in prepared]
-        if len(results) != len(prepared):
-            raise InvalidDataError(
-                f"{type(self._maker).__name__} answered {len(prepared)} requests with {len(results)} results; "
-                "it must give one for each"
-            )
-        return [_outcome(result) for result in results]
-
-    def commit(self, finished: Sequence[tuple[_DraftTask, Outcome, bool]]) -> list[_DraftTask]:
-        """Writes the drafts, all of a call together; nothing follows from a draft."""
-        records = []
-        for task, outcome, again in finished:
-            made: _Made = outcome.value
-            if again:
-                task.entry.earlier += made.result.cost or 0.0
-            elif made.result.stop is None:
-                records.append(self._note_result(task.entry, made, len(finished)))
-        commit_together(self._store, records)
-        for _ in records:
-            self._advance()
-        return []
-
-    def _advance(self) -> None:
-        with self._lock:
-            self._done += 1
-            if self._progress is not None:
-                self._progress(self._done, self._all)
-
-    def pair(self, entry: _Entry) -> Pair | None:
-        record = entry.record
-        if record is None or record.status != "kept":
-            return None
-        digest = record.data["draft"]
-        return Pair(entry.photo, entry.draft or self._store.image_path(digest), entry.original_digest, digest)
-
-    def _look(self, photo: Photo) -> _Entry:
-        """Returns the photograph with what is known of its draft, or with the request for one."""
-        ready = photo.draft
-        if ready is None and isinstance(self._maker, DraftFinder):
-            ready = self._maker.find(photo.id)
-        entry = self._ready(photo, ready) if ready is not None else self._wanted(photo)
-        if entry.record is None or entry.record.status == "kept":
-            try:
-                entry.original_digest = self._digest_of(photo)
-            except InvalidImageError as error:
-                paid = {"usd": entry.earlier} if entry.earlier else {}
-                committed, entry.request = entry.record is not None, None
-                record = entry.note("failed", "photograph not readable", str(error), **paid)
-                if not committed:  # a draft that is there stays there until the photograph can be read again
-                    self._store.commit(record)
-        return entry
-
-    def _ready(self, photo: Photo, draft: Path) -> _Entry:
-        try:
-            facts = draft.stat()
-        except OSError:
-            entry = _Entry(photo, stage_key("generate", ready=[draft.name]), draft)
-            self._commit(entry, "failed", "no draft", f"{draft} does not exist; check the path")
-            return entry
-        entry = _Entry(photo, stage_key("generate", ready=[draft.name, facts.st_size, facts.st_mtime_ns]), draft)
-        entry.record = self._committed(entry)
-        if entry.record is None:
-            try:
-                image = read_image(draft)
-            except InvalidImageError as error:
-                self._commit(entry, "dropped", "draft not readable", str(error))
-                return entry
-            if (blank := blank_reason(image)) is not None:
-                self._commit(entry, "dropped", *blank)
-            else:
-                record = entry.note("kept", draft=pixel_digest(image), size=list(image.size), ready=True)
-                self._store.commit(record)
-        return entry
-
-    def _wanted(self, photo: Photo) -> _Entry:
-        caption = photo.caption
-        if caption is None or not caption.strip():
-            entry = _Entry(photo, stage_key("generate", caption=None))
-            self._commit(entry, "dropped", "no caption", f"{photo.id} has no caption to generate a draft from")
-            return entry
-        try:
-            caption.encode()
-        except UnicodeEncodeError:
-            entry = _Entry(photo, stage_key("generate", caption=ascii(caption)))
-            self._commit(entry, "dropped", "invalid caption", f"the caption of {photo.id} holds half of a character")
-            return entry
-        if self._described is None:
-            self._described = self._maker.describe()
-        seed = draft_seed(self._base_seed, photo.id)
-        entry = _Entry(photo, draft_key(self._described, self._base_seed, photo))
-        entry.record = self._committed(entry)
-        if entry.record is None:
-            entry.request = DraftRequest(photo.id, caption, seed)
-        return entry
-
-    def _committed(self, entry: _Entry) -> StageRecord | None:
-        """Returns the record if nothing is left to do for it."""
-        record = self._store.find(entry.photo.id, entry.key)
-        if record is None or is_named(record, self._retry):
-            return None
-        lost = (
-            record.status == "kept"
-            and entry.draft is None
-            and not self._store.image_path(record.data["draft"]).is_file()
-        )
-        if record.status == "failed" or lost:
-            entry.earlier = float(record.data.get("usd") or 0.0)
-            return None
-        return record
-
-    def _note_result(self, entry: _Entry, made: _Made, batch: int) -> StageRecord:
-        """Gives the entry its record, whose image is on disk then; it is still to be committed."""
-        assert entry.request is not None
-        result = made.result
-        data: dict[str, Any] = {
-            "seed": entry.request.seed,
-            "effective": dict(result.effective),
-            "provenance": dict(result.provenance),
-            "seconds": round(result.seconds, 4),
-            "usd": None if result.cost is None else entry.earlier + result.cost,
-            "batch": batch,
-            "date": datetime.now(UTC).date().isoformat(),
-        }
-        entry.request = None
-        if made.image is None:
-            return entry.note("failed" if result.retry else "dropped", made.reason, made.detail, **data)
-        return entry.note("kept", draft=self._store.put_image(made.image), size=list(made.image.size), **data)
-
-    def _commit(self, entry: _Entry, status: _Status, reason: str | None = None, detail: str | None = None) -> None:
-        self._store.commit(entry.note(status, reason, detail))
+    return [
+        Pair(draft.photo, draft.ready or store.image_path(digest), draft.original_digest, digest)
+        for draft in drafts
+        if draft.record is not None and draft.record.status == "kept" and (digest := draft.record.data["draft"])
+    ]
 
 
 def check_draft_price(maker: DraftMaker, budget: CostTracker | None) -> None:
@@ -394,33 +155,237 @@ def check_draft_price(maker: DraftMaker, budget: CostTracker | None) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A draft that was judged: an image of use, or the reason why there is none."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Draft(Task):
+    """A photograph's draft, as far as it is known: with a request as long as it is still to be made."""
 
-    result: DraftResult
-    image: Image.Image | None = None
-    reason: str | None = None
-    detail: str | None = None
+    photo: Photo
+    key: str = ""
+    ready: Path | None = None
+    original_digest: str = ""
+    record: StageRecord | None = None
+    request: DraftRequest | None = None
+    earlier: float = 0.0  # USD that failed tries have cost
+
+    def note(
+        self,
+        status: Literal["kept", "dropped", "failed"],
+        reason: str | None = None,
+        detail: str | None = None,
+        **data: Any,
+    ) -> StageRecord:
+        """Returns the record that the draft has from now on."""
+        self.record = StageRecord(
+            id=self.photo.id, key=self.key, status=status, reason=reason, detail=detail, data=data
+        )
+        return self.record
+
+
+class _Generation(PaidStage[_Draft]):
+    """What the worker pool does; the value of an outcome is a `DraftResult` that was judged."""
+
+    noun = "drafts"
+
+    def __init__(
+        self,
+        maker: DraftMaker,
+        store: StageStore,
+        base_seed: int,
+        digest_of: Callable[[Photo], str],
+        budget: CostTracker | None,
+        retry: Sequence[str],
+        progress: Progress | None,
+    ) -> None:
+        super().__init__(store, budget, retry, progress)
+        self._maker = maker
+        self._base_seed = base_seed
+        self._digest_of = digest_of
+        self._described: dict[str, Any] | None = None
+        self._highest = maker.highest_cost  # USD, of one draft; or the largest cost seen, if that is more
+
+    def open(self, photos: Sequence[Photo]) -> list[_Draft]:
+        """Returns the draft of each photograph, made or still to be made."""
+        self.total = len(photos)
+        drafts = []
+        for number, photo in enumerate(photos):
+            drafts.append(self._look(_Draft(place=(0, number, 0), photo=photo)))
+            if drafts[-1].request is None:
+                self.advance()
+        if any(draft.request is not None for draft in drafts):
+            check_draft_price(self._maker, self.budget)
+        return drafts
+
+    @property
+    def batch(self) -> int:
+        """How many drafts are made in one call."""
+        return max(1, self._maker.batch_size)
+
+    def reserve(self, tasks: Sequence[_Draft]) -> str:
+        """Reserves the most that the drafts may cost."""
+        return self.budget.reserve(None if self._highest is None else self._highest * len(tasks), "generate")
+
+    def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
+        """Enters what the drafts have cost."""
+        costs = [outcome.value.cost for outcome in outcomes]
+        told = [cost for cost in costs if cost is not None]
+        lacking = len(costs) - len(told)
+        self.budget.charge(
+            entry, None if lacking and self._highest is None else sum(told) + lacking * (self._highest or 0.0)
+        )
+        if any(told):
+            self._highest = max(*told, self._highest or 0.0)
+
+    def prepare(self, tasks: Sequence[_Draft]) -> list[DraftRequest]:
+        """Returns the requests."""
+        return [task.request for task in tasks if task.request is not None]
+
+    def call(self, prepared: list[DraftRequest]) -> list[Outcome]:
+        """Makes the drafts, and judges them."""
+        try:
+            results = self._maker.make(prepared)
+        except (ServiceError, MissingExtraError) as error:
+            stop = error if isinstance(error, ServiceError) else ServiceError(str(error))
+            return [_outcome(DraftResult(stop=stop)) for _ in prepared]
+        if len(results) != len(prepared):
+            raise InvalidDataError(
+                f"{type(self._maker).__name__} answered {len(prepared)} requests with {len(results)} results; "
+                "it must give one for each"
+            )
+        return [_outcome(result) for result in results]
+
+    def commit(self, finished: Sequence[tuple[_Draft, Outcome, bool]]) -> list[_Draft]:
+        """Writes the drafts, all of a call together; nothing follows from a draft."""
+        records = []
+        for draft, outcome, again in finished:
+            result: DraftResult = outcome.value
+            if again:
+                draft.earlier += result.cost or 0.0
+            elif result.stop is None:
+                records.append(self._made(draft, result, len(finished)))
+        commit_together(self.store, records)
+        for _ in records:
+            self.advance()
+        return []
+
+    def _look(self, draft: _Draft) -> _Draft:
+        """Fills in what is known of the draft, or the request for one."""
+        photo = draft.photo
+        draft.ready = photo.draft
+        if draft.ready is None and isinstance(self._maker, DraftFinder):
+            draft.ready = self._maker.find(photo.id)
+        if draft.ready is not None:
+            self._read(draft, draft.ready)
+        else:
+            self._want(draft)
+        if draft.record is None or draft.record.status == "kept":
+            try:
+                draft.original_digest = self._digest_of(photo)
+            except InvalidImageError as error:
+                paid = {"usd": draft.earlier} if draft.earlier else {}
+                committed, draft.request = draft.record is not None, None
+                record = draft.note("failed", "photograph not readable", str(error), **paid)
+                if not committed:  # a draft that is there stays there until the photograph can be read again
+                    self.store.commit(record)
+        return draft
+
+    def _read(self, draft: _Draft, path: Path) -> None:
+        """Reads a draft that is there already."""
+        try:
+            facts = path.stat()
+        except OSError:
+            draft.key = stage_key("generate", ready=[path.name])
+            self.store.commit(draft.note("failed", "no draft", f"{path} does not exist; check the path"))
+            return
+        draft.key = stage_key("generate", ready=[path.name, facts.st_size, facts.st_mtime_ns])
+        if self._is_committed(draft):
+            return
+        try:
+            image = read_image(path)
+            blank = blank_reason(image)
+        except InvalidImageError as error:
+            blank = "draft not readable", str(error)
+        if blank is not None:
+            record = draft.note("dropped", *blank)
+        else:
+            record = draft.note("kept", draft=pixel_digest(image), size=list(image.size), ready=True)
+        self.store.commit(record)
+
+    def _want(self, draft: _Draft) -> None:
+        """Asks for the draft where it was not made yet."""
+        identity, caption = draft.photo.id, draft.photo.caption
+        if caption is None or not caption.strip():
+            draft.key = stage_key("generate", caption=None)
+            detail = f"{identity} has no caption to generate a draft from"
+            self.store.commit(draft.note("dropped", "no caption", detail))
+            return
+        try:
+            caption.encode()
+        except UnicodeEncodeError:
+            draft.key = stage_key("generate", caption=ascii(caption))
+            detail = f"the caption of {identity} holds half of a character"
+            self.store.commit(draft.note("dropped", "invalid caption", detail))
+            return
+        if self._described is None:
+            self._described = self._maker.describe()
+        draft.key = draft_key(self._described, self._base_seed, draft.photo)
+        if not self._is_committed(draft):
+            draft.request = DraftRequest(identity, caption, draft_seed(self._base_seed, identity))
+
+    def _is_committed(self, draft: _Draft) -> bool:
+        """Returns whether there is a record that leaves nothing to do, and gives it to the draft."""
+        record = self.store.find(draft.photo.id, draft.key)
+        if record is None or is_named(record, self.retry):
+            return False
+        lost = (
+            record.status == "kept"
+            and draft.ready is None
+            and not self.store.image_path(record.data["draft"]).is_file()
+        )
+        if record.status == "failed" or lost:
+            draft.earlier = float(record.data.get("usd") or 0.0)
+            return False
+        draft.record = record
+        return True
+
+    def _made(self, draft: _Draft, result: DraftResult, batch: int) -> StageRecord:
+        """Gives the draft its record, whose image is on disk then; it is still to be committed."""
+        assert draft.request is not None
+        data: dict[str, Any] = {
+            "seed": draft.request.seed,
+            "effective": dict(result.effective),
+            "provenance": dict(result.provenance),
+            "seconds": round(result.seconds, 4),
+            "usd": None if result.cost is None else draft.earlier + result.cost,
+            "batch": batch,
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+        draft.request = None
+        image = result.image
+        if image is None:
+            return draft.note("failed" if result.retry else "dropped", result.reason, result.detail, **data)
+        return draft.note("kept", draft=self.store.put_image(image), size=list(image.size), **data)
 
 
 def _outcome(result: DraftResult) -> Outcome:
-    made = _Made(result, None, result.reason, result.detail)
+    """Returns what came of a request, its image in RGB, or the reason why that is of no use."""
     if result.image is not None:
         try:
             image = to_rgb(result.image)
             blank = blank_reason(image)
-            made = _Made(result, image) if blank is None else _Made(result, None, *blank)
         except InvalidImageError as error:
-            made = _Made(result, None, "draft not readable", str(error))
+            blank = "draft not readable", str(error)
+        if blank is None:
+            result = replace(result, image=image)
+        else:
+            result = replace(result, image=None, reason=blank[0], detail=blank[1])
     return Outcome(
         answered=None if result.stop is not None else not result.again,
-        reason=None if result.again or result.stop is not None else made.reason,
-        message=made.detail or "",
+        reason=None if result.again or result.stop is not None else result.reason,
+        message=result.detail or "",
         again=result.again,
         stop=result.stop,
         reply=result.reply,
-        value=made,
+        value=result,
     )
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashionedit.builders.build_options import BuildOptions
 from fashionedit.builders.filter import decide, filter_pairs, stored_scores
 from fashionedit.builders.stage_items import Pair, Photo
 from fashionedit.builders.stage_store import FunnelStep, StageStore
@@ -223,39 +224,18 @@ def test_only_the_scores_of_clip_get_its_name(pairs: list[Pair], store: StageSto
     assert {pair.clip_score for pair in filter_pairs(pairs, Embedder(ToneEncoder()), store)} == {None}
 
 
-def test_without_a_top_pairs_go_on_before_all_are_measured(
-    pairs: list[Pair], store: StageStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fashionedit.builders.filter._PAIRS_AT_ONCE", 2)
-    taken = []
-
-    def source() -> Iterator[Pair]:
-        for pair in pairs:
-            taken.append(pair.photo.id)
-            yield pair
-
-    assert next(filter_pairs(source(), Embedder(ToneEncoder()), store)).photo.id == "a"
-    assert taken == ["a", "b"]
-    taken.clear()
-    assert next(filter_pairs(source(), Embedder(ToneEncoder()), store, top_k=1)).photo.id == "f"
-    assert taken == list(LEVELS)
-
-
 def test_progress_counts_the_pairs(pairs: list[Pair], store: StageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fashionedit.builders.filter._PAIRS_AT_ONCE", 3)
     seen: list[tuple[int, int]] = []
     _kept(pairs, store, progress=lambda *state: seen.append(state))
     assert seen == [(3, 7), (6, 7), (7, 7)]
-    seen.clear()
-    _kept((pair for pair in pairs[:4]), store, progress=lambda *state: seen.append(state))
-    assert seen[-1] == (4, 4)
     assert _kept([], store) == _kept([], store, top_k=3) == ""
 
 
 @pytest.mark.parametrize("limits", [{"min_similarity": 101}, {"min_similarity": float("nan")}, {"top_k": 0}])
-def test_limits_that_make_no_sense_are_refused_at_once(limits: Any, store: StageStore) -> None:
+def test_limits_that_make_no_sense_are_refused_at_once(limits: Any) -> None:
     with pytest.raises(InvalidDataError, match="; give "):
-        filter_pairs([], Embedder(ToneEncoder()), store, **limits)
+        BuildOptions(**limits)
 
 
 def test_an_id_that_comes_twice_is_named(pairs: list[Pair], store: StageStore) -> None:

@@ -249,7 +249,9 @@ def test_a_pipeline_that_paints_black_has_its_drafts_dropped(tmp_path: Path) -> 
 
 def test_presets_are_what_the_paper_and_the_cards_say() -> None:
     sd3 = PRESETS["sd3"]
-    assert (sd3.steps, sd3.guidance, sd3.negative_prompt, sd3.size, sd3.dtype) == (28, 7.0, "", (1024, 1024), "fp16")
+    size = {"width": 1024, "height": 1024}
+    assert sd3.arguments == {"num_inference_steps": 28, "guidance_scale": 7.0, "negative_prompt": "", **size}
+    assert sd3.dtype == "fp16"
     assert {"sd2.1", "sd3.5-medium", "sd3.5-large", "flux-dev", "flux-schnell"} < set(PRESETS)
 
 

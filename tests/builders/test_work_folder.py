@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionedit.builders.work_folder import SETTINGS_FILE, keep_settings, settings_differences
+from fashionedit.builders.work_folder import SETTINGS_FILE, check_settings, keep_settings, settings_differences
 from fashionedit.errors import InvalidDataError
 
 
@@ -19,9 +19,9 @@ def test_other_settings_are_refused_with_each_difference(tmp_path: Path) -> None
     keep_settings(tmp_path, {"model": "a", "prompt": {"name": "paper", "text": "x" * 99}})
     other = {"model": "a", "prompt": {"name": "mine", "text": "x" * 99}, "seed": 1}
     with pytest.raises(InvalidDataError, match=r'prompt\.name: "paper" → "mine"; seed: null → 1.*give --again'):
-        keep_settings(tmp_path, other)
-    keep_settings(tmp_path, other, again=True)
+        check_settings(tmp_path, other)
     keep_settings(tmp_path, other)
+    check_settings(tmp_path, other)
 
 
 def test_long_values_are_cut_in_messages() -> None:
