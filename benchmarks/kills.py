@@ -71,7 +71,7 @@ class Services:
 
     def wait_until_idle(self) -> None:
         """Returns when no killed client's call is under way any more."""
-        while self.drafts.at_once or self.lmm.calls_under_way or self.edits.at_once:
+        while self.drafts.at_once or self.lmm.at_once or self.edits.at_once:
             time.sleep(0.02)
 
     @property
@@ -351,9 +351,7 @@ def main() -> int:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.environ["FASHIONEDIT_CACHE"] = str(folder / "cache")
         (ground := folder / "ground").mkdir(parents=True)
-        lmm = LmmServer(seconds=PAUSE)
-        lmm.start()
-        stack.callback(lmm.close)
+        lmm = stack.enter_context(LmmServer(seconds=PAUSE))
         drafts = stack.enter_context(ImagesServer(pause=PAUSE))
         services = Services(drafts, lmm, stack.enter_context(ImageService(pause=PAUSE)))
         found = trials(ground, services)

@@ -110,14 +110,9 @@ class Build:
                     self.work.keep_funnel(Funnel(tuple(self._steps)))
 
     def check(self, out: Path, stages: Sequence[str] = STAGES) -> None:
-        """Checks what can be known before a photograph is looked at.
+        """Raises what can be known to be wrong before a photograph is looked at.
 
-        Args:
-            out: Where the dataset is to be.
-            stages: Those that would run.
-
-        Raises:
-            FashionEditError: Folders overlap, one is not a build's, or there is no such draft maker or reason to retry.
+        That is: folders overlap, one is not a build's, or there is no such draft maker or reason to retry.
         """
         check_places(self.parts.source, self.work, out)
         check_reasons(self.options.retry, [self.work.store(stage) for stage in ("generate", "analyse")])
@@ -125,16 +120,11 @@ class Build:
             self.maker  # noqa: B018 -- made now, so that what is wrong with its options is said now
 
     def check_photos(self, photos: Sequence[Photo], out: Path, stages: Sequence[str], *, fetch: bool = True) -> None:
-        """Checks what can be known of the photographs before anything is paid for.
+        """Raises what can be known to be wrong with the photographs before anything is paid for.
 
-        Args:
-            photos: Those to build from.
-            out, stages: As in `check`.
-            fetch: Whether an encoder's weights may be fetched, and services have to be reached.
-
-        Raises:
-            FashionEditError: The split can't be made of them, the disk has no room, paid work would be made anew
-                without a word, a price is not known, or there is no such encoder, key or model.
+        That is: the split can't be made of them, the disk has no room, paid work would be made anew without a word, a
+        price is not known, or there is no such encoder, key or model. Without `fetch` no weights are fetched, and
+        services need not be reached.
         """
         named = [item.id for item in self.parts.source.photos()] if self.options.listed is not None else []
         again = self.options.again
@@ -157,12 +147,7 @@ class Build:
             self.parts.find_encoder(fetch)
 
     def outstanding(self, photos: Sequence[Photo], *, fetch: bool) -> Outstanding:
-        """Returns what is left to make and to pay for.
-
-        Args:
-            photos: Those to build from.
-            fetch: Whether a draft model that can't be reached is an error; its drafts count by their ids otherwise.
-        """
+        """Returns what is left to make and to pay for."""
         return outstanding(
             photos, self.work, self.maker, self.parts.analyst, self.options.base_seed, must_describe=fetch
         )
@@ -329,11 +314,7 @@ class Build:
         return sorted(items, key=_id)
 
     def _kept(self, stage: str, items: Sequence[Item]) -> list[tuple[Item, StageRecord]]:
-        """Returns the items that went on when the stage was run last, with their records.
-
-        Raises:
-            InvalidDataError: One has not been through the stage.
-        """
+        """Returns the items that went on when the stage was run last, with their records; all must have been in it."""
         ids = set(map(_id, items))
         records = {record.id: record for record in self.work.store(stage).records() if record.id in ids}
         if missing := len(ids) - len(records):
@@ -344,13 +325,7 @@ class Build:
         return [(item, record) for item in items if (record := records[_id(item)]).status == "kept"]
 
     def _paid(self, bar: Bar, before: int = 0, of: int | None = None) -> Progress:
-        """Returns what moves the bar of a stage that costs money, and shows what all stages have cost.
-
-        Args:
-            bar: The stage's.
-            before: How many were done before the stage began to count.
-            of: How many there are with these.
-        """
+        """Returns what moves the bar of a paid stage, `before` items on, and shows what all stages have cost."""
 
         def at(done: int, total: int) -> None:
             bar.at(before + done, of or total)

@@ -33,10 +33,10 @@ class BuildParts:
     Args:
         source: Where the photographs are.
         drafts: Makes what makes drafts.
-        draft_kind: `diffusers`, `openai` or `folder`: what a plan needs to know of it.
         embedder: Makes what the filter and the leak check compare pictures with.
-        encoder_name: What the card calls it.
         analyst: Who is asked for the differences.
+        encoder_name: What the card calls the embedder's encoder.
+        draft_kind: `diffusers`, `openai` or `folder`: what a plan needs to know of the drafts.
         find_encoder: Raises what is wrong with the encoder; told whether its weights may be fetched.
     """
 

@@ -41,25 +41,17 @@ def filter_pairs(
     selection: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> list[Pair]:
-    """Returns the pairs that go on, in their order, with their `clip_score`.
+    """Returns the pairs that go on, in their order, with their `clip_score` where the encoder is CLIP.
 
     The score is the cosine similarity × 100 of photograph and draft. A pair goes on if its score is at least
-    `min_similarity` (≥: the paper's text and files leave open whether 85 itself passes) and among the `top_k` highest.
+    `min_similarity` (≥: the paper's text and files leave open whether 85 itself passes) and among the `top_k` highest,
+    equal ones in the order of their ids. Where a selection is given, such as the paper's `captions_top.json`, its ids
+    go on whatever their score is, and no others; only then may there be no embedder, and no score.
+
     Every score is kept in its record, whatever became of the pair: `data` has `score`, `encoder` (its name), `clip`
     (whether it is CLIP) and `fingerprint` (the hash of all that may move the number). Reasons are
     `similarity below 85`, `not among the top 11,546`, `not in the selection`; a picture that can't be read, or is
     another than it was, makes the pair `failed`.
-
-    Args:
-        pairs: A photograph's id must come once only.
-        embedder: Encodes what it does not know. Only the scores of CLIP become the pair's `clip_score`; others stay in
-            the records. None measures nothing, which only a selection allows.
-        store: Of this stage.
-        min_similarity: The lowest cosine × 100 that goes on; None for no such limit.
-        top_k: How many go on at most, the highest first, equal ones in the order of their ids; None for no such limit.
-        selection: Ids that go on whatever their score is, and no others: a list that was made before, such as the
-            paper's `captions_top.json`. The two limits are not applied then.
-        progress: Called with the pairs measured and the pairs in all.
 
     Raises:
         InvalidDataError: There is nothing to filter with, an id comes twice, or a record can't be understood.
@@ -133,11 +125,7 @@ def decide(
 
 
 def stored_scores(store: StageStore, embedder: Embedder) -> dict[str, float]:
-    """Returns the scores × 100 that this stage has from the embedder's encoder, by id, kept pairs and others.
-
-    Raises:
-        InvalidDataError: A record can't be understood.
-    """
+    """Returns the scores × 100 that this stage has from the embedder's encoder, by id, kept pairs and others."""
     fingerprint = fingerprint_hash(embedder.encoder.fingerprint)
     return {
         record.id: float(record.data["score"])

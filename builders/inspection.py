@@ -39,17 +39,16 @@ _COLOURS = ("#d00000", "#0050d0", "#008030")
 
 @dataclass(frozen=True, slots=True)
 class BoxFigures:
-    """Figures on all boxes of a set.
+    """Figures on all boxes of a set, three for each sample.
 
     Args:
-        samples: With three boxes each.
+        samples: How many there are.
         highest: The largest edge, 0..1000.
         mean_area: The share of the original that a box covers, mean, 0..1.
         mean_overlap: The area that two boxes of a sample share, of what they cover together, mean, 0..1.
         at_border: The share of boxes that touch the border, 0..1.
         whole_numbers: The share of edges that are whole numbers, 0..1.
-        centre: Mean centre of the boxes (y, x), thousandths.
-        spread: Standard deviation of the centres (y, x), thousandths.
+        centre, spread: Mean and standard deviation of the boxes' centres (y, x), thousandths.
         repeated: The share of boxes that another sample has too, to the thousandth, 0..1.
     """
 
@@ -107,11 +106,7 @@ class BoxFigures:
 
 
 def box_figures(samples: Iterable[Sequence[Box]]) -> BoxFigures:
-    """Returns the figures on the boxes of a set.
-
-    Args:
-        samples: The boxes of each sample; there must be one sample at least.
-    """
+    """Returns the figures on the boxes of a set, from those of each sample; there must be one at least."""
     sets = [tuple(boxes) for boxes in samples]
     boxes = [box for one in sets for box in one]
     edges = [edge for box in boxes for edge in box.box_2d]
@@ -134,12 +129,7 @@ def box_figures(samples: Iterable[Sequence[Box]]) -> BoxFigures:
 
 
 def write_contact_sheet(items: Sequence[Analysed], path: Path) -> None:
-    """Writes an HTML page with the original and its boxes, the draft, the crops and the descriptions of each sample.
-
-    Args:
-        items: What the page shows, in its order.
-        path: The page; everything is in the one file.
-    """
+    """Writes a page, all in one file, with each sample's boxes on the original, draft, crops and descriptions."""
     rows = "\n".join(map(_row, items))
     figures = box_figures([[box for _, box in item.differences] for item in items])
     told = "<br>".join(html.escape(sentence) for sentence in (figures.sentence(), *figures.warnings()))

@@ -30,15 +30,14 @@ Records = dict[str, StageRecord]
 
 @dataclass(frozen=True, slots=True)
 class PlanLine:
-    """What is left to do in one stage. A number that is None is not known before the stage has begun.
+    """What is left to do in one stage, by estimate. A number that is None is not known before the stage has begun.
 
     Args:
         stage: The stage's name.
         items: How many photographs come to it; at most so many where an earlier stage is not finished.
         done: How many of them have their outcome already.
         calls: Requests to a service, repairs not counted.
-        input_tokens, output_tokens: Of these calls, by estimate.
-        usd: What they cost, by estimate.
+        input_tokens, output_tokens, usd: Of these calls.
         gpu_hours: On one GPU, from the drafts that were made already.
         disk: Bytes that will be written.
         note: What a reader should know about the numbers.

@@ -25,11 +25,7 @@ _LEAST_SPACE = 2**20
 
 
 def check_places(source: PhotoSource, work: WorkFolder, out: Path) -> None:
-    """Checks that source, work folder and dataset lie apart, and that the last two are ours or can be made.
-
-    Raises:
-        InvalidDataError: Two overlap, a folder holds something that this package did not write, or can't be written.
-    """
+    """Raises InvalidDataError unless source, work folder and dataset lie apart, and the last two are ours."""
     places = {"the work folder": work.path, "the dataset": out}
     if source.root is not None:
         places = {"the source": source.root, **places}
@@ -49,12 +45,9 @@ def check_places(source: PhotoSource, work: WorkFolder, out: Path) -> None:
 
 
 def check_room(photos: Sequence[Photo], options: BuildOptions, out: Path) -> None:
-    """Checks that the disk has room for what the dataset holds at least: the photographs themselves.
+    """Raises InvalidDataError unless the disk has room for what the dataset holds at least: the photographs themselves.
 
     How many pairs a limit of similarity keeps isn't known before; then nothing is sure to be needed.
-
-    Raises:
-        InvalidDataError: It has not.
     """
     sizes = sorted(photo.path.stat().st_size for photo in photos if photo.path.is_file())
     if options.selection is not None:
@@ -65,16 +58,13 @@ def check_room(photos: Sequence[Photo], options: BuildOptions, out: Path) -> Non
 
 
 def check_split(photos: Iterable[Photo], named: Iterable[str], options: BuildOptions, frozen: SplitList | None) -> None:
-    """Checks that the split that is asked for can be made of these photographs.
+    """Raises InvalidDataError unless the split that is asked for can be made of these photographs.
 
     Args:
         photos: Those to build from.
         named: The ids of everything that the source names.
         options: Which split is asked for.
         frozen: The split that was made before, unless it is to be made anew.
-
-    Raises:
-        InvalidDataError: The list names photographs that are not there, or what was split before would have to move.
     """
     if options.selection is not None and not any(photo.id in options.selection for photo in photos):
         raise InvalidDataError("the selection names no photograph of the source; give the list that belongs to it")
@@ -102,9 +92,8 @@ def check_split(photos: Iterable[Photo], named: Iterable[str], options: BuildOpt
 class Outstanding:
     """What is left to make of drafts and answers, judged by the keys that the stages use.
 
-    Args:
-        drafts, answers: The ids of photographs that have no outcome under today's key.
-        remade: By stage, those of them that were paid for under another key: of another caption, model or setting.
+    `drafts` and `answers` are the ids of photographs that have no outcome under today's key; `remade` has by stage
+    those of them that were paid for under another key: of another caption, model or setting.
     """
 
     drafts: set[str] = field(default_factory=set)
@@ -112,11 +101,7 @@ class Outstanding:
     remade: dict[str, set[str]] = field(default_factory=lambda: {"generate": set(), "analyse": set()})
 
     def check(self, stages: Sequence[str], again: Iterable[str]) -> None:
-        """Checks that nothing that was paid for is paid for again without a word.
-
-        Raises:
-            InvalidDataError: A stage would make it anew, and is not among `again`.
-        """
+        """Raises InvalidDataError if a stage not among `again` would pay anew for what was paid for."""
         for stage, made in (("generate", "drafts"), ("analyse", "answers")):
             if stage in stages and stage not in again and (ids := sorted(self.remade[stage])):
                 raise InvalidDataError(
@@ -137,11 +122,7 @@ def outstanding(
 ) -> Outstanding:
     """Returns what is left to make; reads records alone.
 
-    Args:
-        photos: Those to build from.
-        work: The build's folder.
-        maker, analyst, base_seed: What makes drafts and answers.
-        must_describe: Whether a draft model that can't be reached is an error; its drafts count by their ids otherwise.
+    A draft model that can't be reached is an error if it must be described; else its drafts count by their ids.
     """
     described = None
     if any(photo.draft is None for photo in photos):

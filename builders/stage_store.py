@@ -82,10 +82,9 @@ class StageRecord(BaseModel):
 
 
 class StageStore:
-    """The records and files of one stage.
+    """The records and files of one stage, in a folder that is made when the first record is committed.
 
-    Args:
-        folder: Made when the first record is committed.
+    What reads a record raises InvalidDataError where its file can't be understood.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -95,9 +94,6 @@ class StageStore:
         """Returns the record that was committed for the photograph under this key, whatever its status.
 
         An older one that another has superseded is the current one from now on: it need not be paid for again.
-
-        Raises:
-            InvalidDataError: The record's file can't be understood.
         """
         record = self.look_up(identity, key)
         if record is not None and (current := self.current(identity)) is not None and current.key != key:
@@ -128,22 +124,14 @@ class StageStore:
         write_atomically(self._record_path(record.id), record.to_json())
 
     def records(self) -> Iterator[StageRecord]:
-        """Yields every record, in the order of the ids.
-
-        Raises:
-            InvalidDataError: A record's file can't be understood.
-        """
+        """Yields every record, in the order of the ids."""
         for path in sorted((self.folder / "records").glob("??/*.json"), key=lambda path: path.name):
             record = self._read(path)
             if record is not None:
                 yield record
 
     def check_writable(self, images: int = 0) -> None:
-        """Returns if records and so many images can be written.
-
-        Raises:
-            OSError: They can't; the error names the place.
-        """
+        """Raises OSError, naming the place, if records and so many images can't be written."""
         check_writable(self.folder / "records", 2**16)
         if images:
             check_writable(self.folder / "files", images * 2**20)
@@ -180,11 +168,7 @@ class StageStore:
 
 
 def spent(store: StageStore) -> float:
-    """Returns the USD that the stage has spent as far as prices are known, failures and earlier tries included.
-
-    Raises:
-        InvalidDataError: A record's file can't be understood.
-    """
+    """Returns the USD that the stage has spent as far as prices are known, failures and earlier tries included."""
     return sum(float(record.data.get("usd") or 0.0) for record in store.records())
 
 
@@ -199,14 +183,9 @@ def is_named(record: StageRecord, reasons: Sequence[str]) -> bool:
 
 
 def check_reasons(reasons: Sequence[str], stores: Iterable[StageStore]) -> None:
-    """Checks that each reason, as `--retry` gives it, is one for which a photograph can be dropped.
+    """Raises UnknownNameError unless each reason, as `--retry` gives it, is one for which a photograph can be dropped.
 
-    Args:
-        reasons: As in `is_named`.
-        stores: Of the stages that are paid for; makers may drop drafts for reasons of their own.
-
-    Raises:
-        UnknownNameError: One is not.
+    Makers may drop drafts for reasons of their own: those count which the stores have.
     """
     if not reasons:
         return
@@ -242,7 +221,7 @@ class PaidStage(Stage[T]):
 
     Args:
         store: The stage's records.
-        budget: Asked before each call; none by default.
+        budget: Asked before each call, and told what it has cost; without a limit by default.
         retry: Reasons, as `is_named` takes them, for which photographs were dropped and are asked about anew.
         progress: Called with the photographs done and the photographs in all.
     """
@@ -279,7 +258,13 @@ class PaidStage(Stage[T]):
         tell: Callable[[str], None] | None,
         images: int = 0,
     ) -> None:
-        """Does the tasks, once it is sure that their records and so many images can be written."""
+        """Does the tasks, once it is sure that their records and so many images can be written.
+
+        Args:
+            tasks: What is left to do.
+            concurrency, retries, keep_going, tell: As in `WorkerPool`.
+            images: How many images are written at once.
+        """
         if tasks:
             self.store.check_writable(images)
         WorkerPool(self, concurrency=concurrency, retries=retries, keep_going=keep_going, tell=tell).run(tasks)

@@ -24,20 +24,12 @@ SELECTION_FILE = "selection.json"
 
 @dataclass(frozen=True, slots=True)
 class WorkFolder:
-    """A folder for each stage, the split list, and the funnel of the last run.
-
-    Args:
-        path: Made when something is first kept in it.
-    """
+    """A folder for each stage, the split list, and the funnel of the last run; made when something is first kept."""
 
     path: Path
 
     def check(self) -> None:
-        """Checks that the folder is one that a build works in, or may become one.
-
-        Raises:
-            InvalidDataError: It holds something else, or lies in another folder of ours.
-        """
+        """Raises InvalidDataError unless the folder is one that a build works in, or may become one."""
         mark = read_mark(self.path)
         if mark is None and self._has_records():
             return
@@ -96,11 +88,7 @@ class WorkFolder:
             os.close(descriptor)
 
     def frozen_split(self, out: Path) -> SplitList | None:
-        """Returns the split list that was made before, from here or from the dataset; None where there is none.
-
-        Raises:
-            InvalidDataError: It can't be understood.
-        """
+        """Returns the split list that was made before, from here or from the dataset; None without one."""
         for path in (self.path / SPLIT_FILE, out / SPLIT_FILE):
             if path.is_file():
                 return SplitList.from_json(path.read_bytes(), name=str(path))
@@ -131,11 +119,7 @@ def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Checks that no other settings are kept.
-
-    Raises:
-        InvalidDataError: Others are; the message names each difference.
-    """
+    """Raises InvalidDataError, with each difference, if other settings are kept."""
     before, now = masked(stored_settings(folder)), json.loads(json.dumps(masked(dict(settings))))
     if before and before != now:
         changes = "; ".join(settings_differences(before, now))
@@ -146,11 +130,7 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:
-    """Returns the settings that a stage was made with; none where it was not.
-
-    Raises:
-        InvalidDataError: The file can't be understood.
-    """
+    """Returns the settings that a stage was made with; none where it was not."""
     path = folder / SETTINGS_FILE
     try:
         found = json.loads(path.read_bytes())

@@ -30,12 +30,9 @@ _LARGE = 512 * 2**10  # bytes; a draft of 1024 × 1024 as PNG has 1.5 MB
 class SentImages:
     """The form in which images are sent; part of what an answer depends on.
 
-    Args:
-        format: `auto` sends the file as it is where it is an upright RGB JPEG or PNG of at most 512 KiB, and otherwise
-            a JPEG of this `quality` without chroma subsampling; `png` sends the exact pixels; `jpeg` always encodes.
-        quality: Of a JPEG, 1..100.
-        max_side: Larger images are scaled down to this many pixels on the longer side; None sends every pixel.
-        detail: What is said to the service about how closely to look, in its own words: `auto`, `low`, `high`.
+    `auto` sends the file as it is where it is an upright RGB JPEG or PNG of at most 512 KiB, and otherwise a JPEG of
+    this `quality` without chroma subsampling; `png` sends the exact pixels; `jpeg` always encodes. Images with a longer
+    side than `max_side` pixels are scaled down. `detail` tells the service how closely to look: `auto`, `low`, `high`.
 
     Raises:
         InvalidDataError: A value is out of range.
@@ -76,7 +73,7 @@ class Picture:
         return f"data:image/{self.format};base64,{base64.b64encode(self.data).decode('ascii')}"
 
     def facts(self) -> dict[str, Any]:
-        """Returns what is noted of it, as plain JSON."""
+        """Returns what a record notes of it."""
         return {"format": self.format, "size": list(self.size), "bytes": len(self.data)}
 
 
@@ -212,7 +209,7 @@ class Analyst:
         images: How the images are sent.
         extra_body: Sent along with every request, as it is.
         concurrency: Calls under way at the same time, at most.
-        max_retries: How often the client tries a call again that met a fault in passing.
+        max_retries: How often a call is made again whose failure may pass.
         timeout: Seconds without a byte after which a call is given up.
         prices: Of the user, by model; they come before the published ones.
 
@@ -279,11 +276,7 @@ class Analyst:
         return Service(host, self.model, address="--base-url and --ask api", model_option="--model")
 
     def check(self, *, reach: bool) -> None:
-        """Checks the key and the model without paying; see `check_service`.
-
-        Raises:
-            ServiceError, MissingExtraError: No answer can be had.
-        """
+        """Checks the key and the model without paying; see `check_service`."""
         check_service(self.service, base_url=self.base_url, timeout=self.timeout, reach=reach)
 
     @property

@@ -32,8 +32,8 @@ class Turn(BaseModel):
     Args:
         reply: What came back.
         fault: What is wrong with it, in words for the model; None for one that can be used, or that is a refusal.
-        usd: What it cost; None where no price of the model is known, or the service tells no usage.
-        seconds: How long it took, retries included.
+        usd: None where no price of the model is known, or the service tells no usage.
+        seconds: Of the try that was answered.
         attempts: How often it was sent until it was answered.
         date: The day on which it came, UTC; None in records of earlier versions.
     """
@@ -56,8 +56,7 @@ class Conversation:
     process that is killed loses the calls under way, and no answer.
 
     Args:
-        id: The photograph's.
-        key: The record's.
+        id, key: The record's.
         turns: The calls that were answered.
         sent: What is noted of the images.
         committed: The record that the store had at the start.
@@ -143,12 +142,7 @@ class Conversation:
         return None
 
     def record(self, analyst: Analyst, failure: CallFailedError | None = None) -> StageRecord:
-        """Returns what is to be committed now.
-
-        Args:
-            analyst: Who was asked.
-            failure: Why the last call was not answered.
-        """
+        """Returns what is to be committed now, or after a call that failed."""
         status, reason, detail = self._outcome(analyst.max_repairs, failure)
         return StageRecord.model_validate(
             {

@@ -23,16 +23,9 @@ MAX_TEXT = 65_536
 
 
 class Reply(BaseModel):
-    """What came back from one call.
+    """What came back from one call: the text up to `MAX_TEXT`, or why there is none, in the model's or service's words.
 
-    Args:
-        text: What the model said, in full up to `MAX_TEXT`.
-        refusal: Why it said nothing, in its words or the service's.
-        finish: Why it stopped, as the service calls it.
-        model: The version that answered.
-        system_fingerprint: Of the service's configuration, where it tells.
-        response_id: The service's name for the answer.
-        input_tokens, cached_tokens, output_tokens: As billed; `cached_tokens` are among the `input_tokens`.
+    `finish` is why it stopped, as the service calls it. Tokens are as billed; the cached ones are among the input's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -172,13 +165,7 @@ def answer_schema() -> dict[str, Any]:
 def request_body(
     analyst: Analyst, images: tuple[Picture, Picture], exchanges: Sequence[tuple[str, str]] = ()
 ) -> dict[str, Any]:
-    """Returns the body of the next request, as plain JSON.
-
-    Args:
-        analyst: Who is asked.
-        images: The original and the draft.
-        exchanges: What went before: an answer and what was said to it, for each repair.
-    """
+    """Returns the body of the next request; `exchanges` has each answer so far and what was said to it."""
     turns = [
         {"role": role, "content": text}
         for answer, said in exchanges

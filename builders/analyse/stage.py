@@ -45,16 +45,7 @@ def analyse(
     `max_retries` leaves its pair `failed`, and the next run tries again.
 
     When it stops (an error, Ctrl-C or SIGTERM) no further call is made; those under way are waited for and committed.
-
-    Args:
-        pairs: Photographs with their drafts.
-        analyst: Who is asked, and how.
-        store: Of this stage.
-        budget: Asked before each call, and told what it has cost.
-        retry: Reasons whose pairs were dropped and are asked about anew.
-        keep_going: Goes on although the first pairs were all dropped for the same reason.
-        progress: Called with the pairs done and the pairs in all.
-        tell: Given a sentence when Ctrl-C is pressed.
+    The other arguments are those of `PaidStage`.
 
     Raises:
         ServiceError: The service won't work at all: no key, no quota, no such model, or down.
@@ -79,11 +70,7 @@ def analyse(
 
 
 def check_price(analyst: Analyst, budget: CostTracker | None) -> None:
-    """Returns if a budget can be kept.
-
-    Raises:
-        InvalidDataError: There is a limit, and no price of the model is known.
-    """
+    """Raises InvalidDataError if there is a limit and no price of the model is known."""
     if budget is not None and budget.limit is not None and analyst.price is None:
         raise InvalidDataError(
             f"no price of {analyst.model} is known, so that a budget can't be kept; give --price input=USD,output=USD "
@@ -140,17 +127,14 @@ class _Analysis(PaidStage[_PairTask]):
         return tasks
 
     def close(self) -> None:
-        """Ends the connections."""
         if self._client is not None:
             self._client.close()
 
     def reserve(self, tasks: Sequence[_PairTask]) -> str:
-        """Reserves the most that the call may cost."""
         (task,) = tasks
         return self.budget.reserve(self._promises.usd(task.sizes, task.conversation.exchanges()), "analyse")
 
     def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
-        """Enters what the call has cost."""
         answer = outcomes[0].value if outcomes else None
         unknown = isinstance(answer, CallFailedError) and answer.paid
         self.budget.charge(entry, answer.usd if isinstance(answer, Turn) else None if unknown else 0.0)
@@ -170,7 +154,6 @@ class _Analysis(PaidStage[_PairTask]):
         return task, self._client, request_body(self.analyst, images, task.conversation.exchanges())
 
     def call(self, prepared: _Prepared) -> list[Outcome]:
-        """Asks, and judges the answer."""
         task, client, body = prepared
         conversation = task.conversation
         if isinstance(body, InvalidImageError):
@@ -226,9 +209,6 @@ def read_answers(pairs: Sequence[Pair], store: StageStore, progress: Progress | 
     """Returns the pairs whose ready answer (`Photo.answer`) can be used, in their order.
 
     `data` of a record: `answer` (the raw text) and, where it is kept, `differences`.
-
-    Raises:
-        InvalidDataError: A record can't be understood.
     """
     items = []
     for done, pair in enumerate(pairs, 1):

@@ -95,13 +95,10 @@ _OTHER_NAMES = re.compile(
 
 
 def find_text_pipeline(place: str, revision: str | None) -> PipelineFacts:
-    """Returns the facts of a text-to-image pipeline; see `find_pipeline`.
+    """Returns the facts of a text-to-image pipeline; see `find_pipeline` for what it raises.
 
     Raises:
-        UnknownNameError: The place is neither a folder nor a repository, or its pipeline does other work.
-        ServiceError: The repository or revision does not exist, is gated, or can't be reached.
-        InvalidDataError: The folder holds no pipeline, or one without safetensors.
-        MissingExtraError: The extra `diffusers` is not installed.
+        UnknownNameError: The pipeline does other work.
     """
     facts = find_pipeline(place, revision)
     if why := _other_work(facts.class_name, facts.parameters):
@@ -265,10 +262,9 @@ class DiffusersDrafts:
         """Returns what decides the pixels; `model_index.json` is fetched for it, the weights are not.
 
         Raises:
-            UnknownNameError: There is no such pipeline, it isn't text-to-image, or an argument is none of its own.
-            ServiceError: The repository is gated, doesn't exist, or can't be reached.
-            InvalidDataError: The folder holds no pipeline; or offloading is asked for where there is only a CPU.
-            MissingExtraError: The extra `diffusers` is not installed.
+            UnknownNameError: An argument is none of the pipeline's own.
+            InvalidDataError: Offloading is asked for where there is only a CPU.
+            FashionEditError: As `find_text_pipeline`.
         """
         facts = self._facts
         return {

@@ -22,12 +22,8 @@ from .openai_drafts import OpenAIDrafts
 class FolderDrafts:
     """Finds the draft of each photograph in a folder: `<id>.png`, `.jpg` and so on, there or one folder down.
 
-    A draft may also be named as its photograph's file is, where that is no safe id.
-
-    The stage uses the files where they lie and generates nothing; a photograph without one is dropped.
-
-    Args:
-        folder: Looked through once, now.
+    A draft may also be named as its photograph's file is, where that is no safe id. The stage uses the files where they
+    lie and generates nothing; a photograph without one is dropped.
 
     Raises:
         DatasetNotFoundError: There is no such folder, or no image in it.
@@ -88,7 +84,7 @@ _MAKERS: Mapping[str, Callable[..., DraftMaker]] = {"openai": OpenAIDrafts, "fol
 
 
 def make_drafts(spec: str, **options: Any) -> DraftMaker:
-    """Returns the maker of this name.
+    """Returns the maker of this name; options that are None count as not given.
 
     | spec | drafts come from |
     |---|---|
@@ -96,10 +92,6 @@ def make_drafts(spec: str, **options: Any) -> DraftMaker:
     | `diffusers:OWNER/NAME[@REVISION]`, `diffusers:FOLDER` | any text-to-image pipeline of diffusers |
     | `openai:MODEL` | OpenAI's `images.generate`, or another service that has it |
     | `folder:FOLDER` | files that are there already |
-
-    Args:
-        spec: One of the above.
-        options: What the maker's class takes; those that are None count as not given.
 
     Raises:
         UnknownNameError: The spec names nothing, or the maker takes no such option.

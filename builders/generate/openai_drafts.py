@@ -130,22 +130,13 @@ class OpenAIDrafts:
         }
 
     def make(self, requests: Sequence[DraftRequest]) -> list[DraftResult]:
-        """Returns the drafts; an answer that stops everything is among the results.
-
-        Raises:
-            ServiceError: There is no key.
-            MissingExtraError: The extra `openai` is not installed.
-        """
+        """Returns the drafts; an answer that stops everything is among the results."""
         with self._lock:
             client = self._client = self._client or open_client(base_url=self._base_url, timeout=self._timeout)
         return [self._draft(client, request) for request in requests]
 
     def check(self, *, reach: bool) -> None:
-        """Checks the key and the model without paying; see `check_service`.
-
-        Raises:
-            ServiceError, MissingExtraError: No draft can be made.
-        """
+        """Checks the key and the model without paying; see `check_service`."""
         check_service(self._service, base_url=self._base_url, timeout=self._timeout, reach=reach)
 
     def close(self) -> None:

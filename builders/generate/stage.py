@@ -61,9 +61,6 @@ def throughput(store: StageStore) -> float | None:
     """Returns the drafts that one process makes in a second, measured over all that were made; None if none was.
 
     Drafts that were dropped afterwards count, as they took their time; ready ones don't. Loading is left out.
-
-    Raises:
-        InvalidDataError: A record's file can't be understood.
     """
     seconds = [float(record.data["seconds"]) for record in store.records() if record.data.get("seconds")]
     return len(seconds) / sum(seconds) if seconds else None
@@ -105,11 +102,8 @@ def generate(
         store: The stage's own.
         base_seed: Gives each photograph its seed, together with its id.
         digest_of: The pixel digest of a photograph, where another stage knows it; decoded by default.
-        budget: Where a maker costs money, each call is reserved before it is made.
-        retry: Reasons whose drafts were dropped and are made anew.
-        keep_going: Goes on although the first drafts were all dropped for the same reason.
-        progress: Called with the photographs done and the photographs in all.
-        tell: Given a sentence when Ctrl-C is pressed.
+        budget, retry, progress: As in `PaidStage`.
+        keep_going, tell: As in `WorkerPool`.
 
     Raises:
         ServiceError: The maker can't go on at all; what it had finished is committed.
@@ -140,10 +134,9 @@ def generate(
 
 
 def check_draft_price(maker: DraftMaker, budget: CostTracker | None) -> None:
-    """Returns if a budget can be kept; drafts that were made before a price was stated count at this one from now on.
+    """Raises InvalidDataError if there is a limit and what a draft may cost is not known.
 
-    Raises:
-        InvalidDataError: There is a limit, and what a draft may cost is not known.
+    Drafts that were made before a price was stated count at this one from now on.
     """
     if budget is None:
         return
@@ -221,11 +214,9 @@ class _Generation(PaidStage[_Draft]):
         return max(1, self._maker.batch_size)
 
     def reserve(self, tasks: Sequence[_Draft]) -> str:
-        """Reserves the most that the drafts may cost."""
         return self.budget.reserve(None if self._highest is None else self._highest * len(tasks), "generate")
 
     def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
-        """Enters what the drafts have cost."""
         costs = [outcome.value.cost for outcome in outcomes]
         told = [cost for cost in costs if cost is not None]
         lacking = len(costs) - len(told)
@@ -236,11 +227,9 @@ class _Generation(PaidStage[_Draft]):
             self._highest = max(*told, self._highest or 0.0)
 
     def prepare(self, tasks: Sequence[_Draft]) -> list[DraftRequest]:
-        """Returns the requests."""
         return [task.request for task in tasks if task.request is not None]
 
     def call(self, prepared: list[DraftRequest]) -> list[Outcome]:
-        """Makes the drafts, and judges them."""
         try:
             results = self._maker.make(prepared)
         except (ServiceError, MissingExtraError) as error:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import socket
-import struct
 import textwrap
-import threading
 from collections import Counter
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
+from loopback import LoopbackServer, Request
 from PIL import Image
 
 from fashionedit.images import png_bytes
@@ -56,8 +51,8 @@ _ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
-class ImagesServer:
-    """Answers on `url` while the context is open.
+class ImagesServer(LoopbackServer):
+    """Draws.
 
     Args:
         script: What happens to the calls for a prompt, one after the other, the last for ever; `ok` by default. Beside
@@ -75,88 +70,40 @@ class ImagesServer:
         pause: float = 0.0,
         usage: Any = USAGE,
     ) -> None:
+        super().__init__()
         self.script, self.default, self.pause, self.usage = script or {}, default, pause, usage
         self.bodies: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
-        self.at_once = self.most_at_once = 0
-        self.closing = threading.Event()
-        self._lock = threading.Lock()
 
-    def __enter__(self) -> ImagesServer:
-        outer = self
+    def get(self, request: Request) -> None:
+        if "/models/" in request.path or "/dead" in request.path:  # it does not say which models it has
+            request.send(404 if "/models/" in request.path else 503, {"detail": "no"})
+        else:  # what a link of `link` leads to
+            request.send(200, png_bytes(drawn(self.bodies[0]["prompt"])), {"content-type": "image/png"})
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                outer._answer(self)
-
-            def do_GET(self) -> None:
-                if "/models/" in self.path or "/dead" in self.path:  # it does not say which models it has
-                    _send(self, 404 if "/models/" in self.path else 503, b'{"detail": "no"}')
-                    return
-                prompt = outer.bodies[0]["prompt"]  # what a link of `link` leads to
-                _send(self, 200, png_bytes(drawn(prompt)), kind="image/png")
-
-            def log_message(self, *ignored: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *ignored: Any) -> None:
-                pass  # a client that was killed or had no patience
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+    def post(self, request: Request, body: dict[str, Any]) -> None:
         prompt = body["prompt"]
-        with self._lock:
+        with self.lock:
             steps = self.script.get(prompt, self.default)
             step = steps[min(self.calls[prompt], len(steps) - 1)]
             self.calls[prompt] += 1
             self.bodies.append(body)
-            self.at_once += 1
-            self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            self._perform(request, step, body)
-        finally:
-            with self._lock:
-                self.at_once -= 1
-
-    def _perform(self, request: BaseHTTPRequestHandler, step: str, body: dict[str, Any]) -> None:
         if step == "hang":
-            self.closing.wait(20)
-            request.close_connection = True
+            request.hang()
         elif step == "reset":
-            request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            request.connection.close()
-            request.close_connection = True
+            request.reset()
         elif step == "malformed":
-            _send(request, 200, b'{"created": 1, "data": [{"b64')
+            request.send(200, b'{"created": 1, "data": [{"b64')
         elif step == "html":
-            _send(request, 200, b"<html>Welcome to the proxy</html>", kind="text/html")
+            request.send(200, b"<html>Welcome to the proxy</html>")
         elif step == "echo":
             key = request.headers["Authorization"].removeprefix("Bearer ")
-            _send(request, *_encoded(_error(400, "invalid_value", f"who is {key}?", "user")))
+            request.send(*_error(400, "invalid_value", f"who is {key}?", "user"))
         elif step in _ERRORS:
-            extra = {"Retry-After": "0.2"} if step == "429 soon" else {}
-            _send(request, *_encoded(_ERRORS[step]), headers=extra)
+            request.send(*_ERRORS[step], {"Retry-After": "0.2"} if step == "429 soon" else {})
         else:
-            self.closing.wait(self.pause)
-            _send(request, *_encoded((200, self._content(step, body))))
+            self.wait(self.pause)
+            request.send(200, self._content(step, body))
 
     def _content(self, step: str, body: dict[str, Any]) -> dict[str, Any]:
         image = drawn(body["prompt"], body.get("seed", 0))
@@ -182,22 +129,3 @@ class ImagesServer:
             "quality": "high",
             "output_format": "png",
         }
-
-
-def _encoded(answer: tuple[int, dict[str, Any]]) -> tuple[int, bytes]:
-    return answer[0], json.dumps(answer[1]).encode()
-
-
-def _send(
-    request: BaseHTTPRequestHandler,
-    status: int,
-    content: bytes,
-    *,
-    kind: str = "application/json",
-    headers: dict[str, str] | None = None,
-) -> None:
-    request.send_response(status)
-    for name, value in ({"Content-Type": kind, "Content-Length": str(len(content))} | (headers or {})).items():
-        request.send_header(name, value)
-    request.end_headers()
-    request.wfile.write(content)

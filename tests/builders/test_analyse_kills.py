@@ -4,17 +4,13 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from lmm_pairs import asked_about, make_pairs, outcomes, toy_analyst
-from lmm_server import Call, Fault, serving
+from lmm_server import Call, Fault, LmmServer
 
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.stage_items import Pair
@@ -42,7 +38,7 @@ def drive(tmp_path: Path, url: str, *rest: str) -> subprocess.CompletedProcess[s
             *(sys.executable, "-W", "error", str(HERE / "killed_analysis.py"), str(tmp_path / "pairs"), str(PAIRS)),
             *(str(tmp_path / "killed"), url, *rest),
         ],
-        env=os.environ | {"PYTHONPATH": str(HERE)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent / "harness")))},
         capture_output=True,
         text=True,
         check=False,
@@ -68,8 +64,8 @@ def test_a_run_killed_in_the_middle_of_calls_pays_for_no_more_than_was_under_way
         return Fault(text="I see none.") if call.photo in broken and call.turn == 0 else None
 
     chance = random.Random(3)
-    with serving(script, seconds=0.02) as server:
-        for kills, moment in enumerate(("sent", "record", "sent"), 1):
+    with LmmServer(script, seconds=0.02) as server:
+        for kills, moment in enumerate(("edit", "after records", "edit"), 1):
             done = drive(tmp_path, server.url, moment, str(chance.randint(1, 3)))
             assert done.returncode == -signal.SIGKILL, done.stderr
             assert server.calls <= answers(tmp_path / "killed") + kills * CONCURRENCY
@@ -85,34 +81,5 @@ def test_a_run_killed_in_the_middle_of_calls_pays_for_no_more_than_was_under_way
         assert charged < told + (lost + 3 * CONCURRENCY) * 0.02  # and nothing else does
 
         whole = StageStore(tmp_path / "whole")
-        list(analyse(pairs, toy_analyst(server.url), whole))
+        analyse(pairs, toy_analyst(server.url), whole)
     assert outcomes(StageStore(tmp_path / "killed")) == outcomes(whole)
-
-
-@contextmanager
-def server_process(log: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "lmm_server.py"), str(port), str(log), "0.01"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
-
-
-def test_the_server_alone_logs_every_call(pairs: list[Pair], tmp_path: Path) -> None:
-    log = tmp_path / "calls"
-    with server_process(log) as url:
-        store = StageStore(tmp_path / "alone")
-        for _ in range(50):
-            try:
-                socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1].split("/")[0]))).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-        assert len(list(analyse(pairs, toy_analyst(url), store))) == PAIRS
-    assert len(log.read_text().splitlines()) == PAIRS

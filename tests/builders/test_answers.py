@@ -125,6 +125,29 @@ FAULTS = {
     _with(box_2d=BOXES[0]): "differences 1 and 2 have the same box",
     _with(number=3, description="  A bow at the MODEL'S  waist."): "differences 1 and 3 have the same description",
     _with(number=1, box_2d=[]) + "?": "difference 1 has the box []",
+    **{
+        _with(box_2d=box): fault
+        for box, fault in (
+            ((300, 300, 304, 304), "covers next to nothing"),
+            ((300, 300, 900, 305), "covers next to nothing"),
+            ((0, 0, 1000, 1000), "is the whole image"),
+            ((2, 1, 998, 999), "is the whole image"),
+            ((101, 200, 301, 400), "differences 1 and 2 have nearly the same box"),
+        )
+    },
+    **{
+        _with(description=words): "difference 2 says nothing"
+        for words in ("n/a", "N.A.", "none", "No difference", "no visible differences here", "-", "Same.")
+    },
+    **{
+        _with(description=words): "difference 2 speaks of the second image"
+        for words in (
+            "a round collar, while the second image has a v-neck",
+            "Image 2 shows a longer hem",
+            "the draft has no buttons",
+            "the same in both images",
+        )
+    },
 }
 
 
@@ -181,46 +204,11 @@ def test_what_is_converted_is_noted() -> None:
     assert "turned round" in read_answer(SHAPES["bbox_2d, x first"]).notes[0]
 
 
-@pytest.mark.parametrize("words", ["n/a", "N.A.", "none", "No difference", "no visible differences here", "-", "Same."])
-def test_descriptions_that_say_nothing_are_named(words: str) -> None:
-    with pytest.raises(InvalidDataError, match="difference 2 says nothing"):
-        read_answer(_with(description=words))
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "a round collar, while the second image has a v-neck",
-        "Image 2 shows a longer hem",
-        "the draft has no buttons",
-        "the same in both images",
-    ],
-)
-def test_descriptions_of_the_second_image_are_named(words: str) -> None:
-    with pytest.raises(InvalidDataError, match="difference 2 speaks of the second image"):
-        read_answer(_with(description=words))
-
-
 @pytest.mark.parametrize(
     "words", ["no sleeves", "the second button is larger", "a draped front", "None of the buttons is closed", "圆领"]
 )
 def test_descriptions_that_say_something_are_read(words: str) -> None:
     assert read_answer(_with(description=words)).differences[1][0] == words
-
-
-@pytest.mark.parametrize(
-    ("box", "fault"),
-    [
-        ([300, 300, 304, 304], "covers next to nothing"),
-        ([300, 300, 900, 305], "covers next to nothing"),
-        ([0, 0, 1000, 1000], "is the whole image"),
-        ([2, 1, 998, 999], "is the whole image"),
-        ([101, 200, 301, 400], "differences 1 and 2 have nearly the same box"),
-    ],
-)
-def test_degenerate_boxes_are_named(box: list[int], fault: str) -> None:
-    with pytest.raises(InvalidDataError, match=fault):
-        read_answer(_with(box_2d=box))
 
 
 def test_all_faults_of_an_answer_are_named_at_once() -> None:

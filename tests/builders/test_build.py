@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 from hub_server import HubServer
-from lmm_server import Call, Fault, LmmServer, serving
+from lmm_server import Call, Fault, LmmServer
 from whole_build import BuildGround, prepare
 
 import fashionedit
@@ -36,7 +36,7 @@ def server() -> Iterator[LmmServer]:
             return Fault(refusal="I can't look at this.")
         return Fault(text="Two differences: []") if call.photo[0] in "23" and call.turn == 0 else None
 
-    with serving(script) as found:
+    with LmmServer(script) as found:
         yield found
 
 

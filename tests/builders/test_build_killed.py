@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from lmm_server import LmmServer, serving
+from lmm_server import LmmServer
 from whole_build import BuildGround, prepare
 
 from fashionedit.builders.stage_store import StageStore
@@ -48,14 +48,14 @@ def shards(out: Path) -> dict[str, bytes]:
 
 
 def test_a_build_killed_in_every_stage_pays_for_nothing_twice(ground: BuildGround, tmp_path: Path) -> None:
-    with serving() as server:
+    with LmmServer() as server:
         assert build(ground, tmp_path / "whole", server) == 0
         wanted, calls_of_a_whole = shards(tmp_path / "whole"), server.calls
 
     out, work = tmp_path / "killed", tmp_path / "killed.build"
     chance = random.Random(0)
     kills: Counter[str] = Counter()
-    with serving() as server:
+    with LmmServer() as server:
         for stage in STAGES:
             for number in range(KILLS_IN_A_STAGE):
                 ended = build(ground, out, server, stage, chance.randint(1, 2 if stage == "split" else 5))

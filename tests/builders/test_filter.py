@@ -86,7 +86,7 @@ def _reasons(store: StageStore) -> dict[str, str | None]:
 def test_scores_are_kept_for_all_and_low_ones_are_dropped(pairs: list[Pair], store: StageStore) -> None:
     encoder = ToneEncoder(is_clip=True)
     embedder = Embedder(encoder)
-    kept = list(filter_pairs(pairs, embedder, store))
+    kept = filter_pairs(pairs, embedder, store)
     assert [pair.photo.id for pair in kept] == list("acefg")
     for pair in kept:
         assert pair.clip_score == pytest.approx(_score(LEVELS[pair.photo.id]), abs=1e-4)
@@ -150,7 +150,7 @@ def test_a_given_selection_goes_on_whatever_the_scores_are(pairs: list[Pair], st
 def test_a_selection_needs_no_encoder(pairs: list[Pair], store: StageStore) -> None:
     for pair in pairs:
         pair.draft.unlink()
-    kept = list(filter_pairs(pairs, None, store, selection=["a", "b"]))
+    kept = filter_pairs(pairs, None, store, selection=["a", "b"])
     assert [(pair.photo.id, pair.clip_score) for pair in kept] == [("a", None), ("b", None)]
     assert _reasons(store)["c"] == "not in the selection"
     with pytest.raises(InvalidDataError, match="neither an encoder nor a selection"):
@@ -195,7 +195,7 @@ def test_a_picture_with_a_known_embedding_is_not_opened(pairs: list[Pair], tmp_p
     encoder = ToneEncoder()
     for run in range(2):
         embedder = Embedder(encoder, EmbeddingCache(tmp_path / "embeddings"))
-        assert len(list(filter_pairs(pairs, embedder, StageStore(tmp_path / f"filter{run}")))) == 5
+        assert len(filter_pairs(pairs, embedder, StageStore(tmp_path / f"filter{run}"))) == 5
         for pair in pairs:
             pair.draft.unlink(missing_ok=True)
     assert encoder.encoded == 13
@@ -271,7 +271,7 @@ class Dying(ToneEncoder):
 stage._PAIRS_AT_ONCE = 2
 folder = Path(sys.argv[2])
 pairs = [_pair(folder / "images", identity, level) for identity, level in LEVELS.items()]
-list(stage.filter_pairs(pairs, Embedder(Dying()), StageStore(folder / "filter"), top_k=3))
+stage.filter_pairs(pairs, Embedder(Dying()), StageStore(folder / "filter"), top_k=3)
 """
 
 

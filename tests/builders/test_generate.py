@@ -36,7 +36,7 @@ from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceEr
 from fashionedit.images import pixel_digest, read_image
 from fashionedit.types import safe_id
 
-DRIVER = Path(__file__).with_name("killed_generate.py")
+HERE = Path(__file__).parent
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_pairs_come_in_the_order_of_the_photographs_with_both_digests(photos: li
     shuffled = photos[5:] + photos[:5]
     news: list[tuple[int, int]] = []
     maker = ToyDrafts()
-    pairs = list(generate(iter(shuffled), maker, store, progress=lambda done, total: news.append((done, total))))
+    pairs = generate(iter(shuffled), maker, store, progress=lambda done, total: news.append((done, total)))
     assert [pair.photo for pair in pairs] == shuffled
     for pair in pairs:
         assert pair.original_digest == pixel_digest(read_image(pair.photo.path))
@@ -95,28 +95,28 @@ def test_a_record_says_what_the_draft_is(photos: list[Photo], store: StageStore)
 
 
 def test_nothing_is_generated_twice(photos: list[Photo], store: StageStore) -> None:
-    first = list(generate(photos, ToyDrafts(), store))
+    first = generate(photos, ToyDrafts(), store)
     again = ToyDrafts(batch_size=3)
-    assert list(generate(photos, again, store)) == first
+    assert generate(photos, again, store) == first
     assert not again.batches
 
 
 def test_a_changed_caption_seed_or_maker_is_another_draft(photos: list[Photo], store: StageStore) -> None:
-    list(generate(photos, ToyDrafts(), store))
+    generate(photos, ToyDrafts(), store)
     maker = ToyDrafts()
     changed = [replace(photos[0], caption="a coat"), *photos[1:]]
-    list(generate(changed, maker, store))
+    generate(changed, maker, store)
     assert maker.asked == ["p00"]
     maker = ToyDrafts(description="toy 2")
-    list(generate(changed, maker, store))
+    generate(changed, maker, store)
     assert len(maker.asked) == 10
-    list(generate(changed, maker, store, base_seed=1))
+    generate(changed, maker, store, base_seed=1)
     assert len(maker.asked) == 20
 
 
 def test_seeds_depend_on_the_photograph_and_the_base_alone(photos: list[Photo], tmp_path: Path) -> None:
     whole = {pair.photo.id: pair for pair in generate(photos, ToyDrafts(), StageStore(tmp_path / "a"))}
-    alone = list(generate(photos[7:8], ToyDrafts(batch_size=1), StageStore(tmp_path / "b")))
+    alone = generate(photos[7:8], ToyDrafts(batch_size=1), StageStore(tmp_path / "b"))
     assert alone[0].draft_digest == whole["p07"].draft_digest
     seeds = {draft_seed(base, f"p{number}") for base in range(10) for number in range(1000)}
     assert len(seeds) > 9990
@@ -124,10 +124,10 @@ def test_seeds_depend_on_the_photograph_and_the_base_alone(photos: list[Photo], 
 
 
 def test_a_missing_draft_file_is_made_again(photos: list[Photo], store: StageStore) -> None:
-    first = list(generate(photos, ToyDrafts(), store))
+    first = generate(photos, ToyDrafts(), store)
     first[4].draft.unlink()
     maker = ToyDrafts()
-    assert list(generate(photos, maker, store)) == first
+    assert generate(photos, maker, store) == first
     assert maker.asked == ["p04"]
 
 
@@ -139,7 +139,7 @@ def test_pictures_without_a_picture_are_dropped(photos: list[Photo], store: Stag
         "p03": Image.new("I", (8, 8)),
     }
     maker = ToyDrafts(lambda request: DraftResult(pictures.get(request.id, painted("a", 0))))
-    pairs = list(generate(photos[:5], maker, store))
+    pairs = generate(photos[:5], maker, store)
     assert [pair.photo.id for pair in pairs] == ["p04"]
     assert told(store) == {
         "p00": ("dropped", "black image"),
@@ -148,7 +148,7 @@ def test_pictures_without_a_picture_are_dropped(photos: list[Photo], store: Stag
         "p03": ("dropped", "draft not readable"),
         "p04": ("kept", None),
     }
-    list(generate(photos[:5], maker, store))
+    generate(photos[:5], maker, store)
     assert len(maker.asked) == 5  # dropped is for good
 
 
@@ -158,7 +158,7 @@ def test_failures_are_tried_again_by_the_next_run_and_refusals_are_not(photos: l
         "p01": DraftResult(reason="time-out", detail="later", retry=True),
     }
     maker = ToyDrafts(lambda request: answers.get(request.id) or DraftResult(painted("a", request.seed)))
-    assert len(list(generate(photos[:4], maker, store))) == 2
+    assert len(generate(photos[:4], maker, store)) == 2
     assert told(store)["p00"] == ("dropped", "refused")
     assert told(store)["p01"] == ("failed", "time-out")
     answers.clear()
@@ -173,10 +173,10 @@ def test_without_a_caption_nothing_is_generated(
     photos: list[Photo], store: StageStore, caption: str | None, reason: str
 ) -> None:
     maker = ToyDrafts()
-    assert len(list(generate([replace(photos[0], caption=caption), photos[1]], maker, store))) == 1
+    assert len(generate([replace(photos[0], caption=caption), photos[1]], maker, store)) == 1
     assert told(store)["p00"] == ("dropped", reason)
     assert maker.asked == ["p01"]
-    list(generate(photos[:1], maker, store))
+    generate(photos[:1], maker, store)
     assert told(store)["p00"] == ("kept", None)  # with a caption it is another request
 
 
@@ -184,15 +184,15 @@ def test_an_unreadable_photograph_costs_no_draft(photos: list[Photo], store: Sta
     good = photos[0].path.read_bytes()
     photos[0].path.write_bytes(b"no image")
     maker = ToyDrafts()
-    list(generate(photos[:2], maker, store))
+    generate(photos[:2], maker, store)
     assert told(store)["p00"] == ("failed", "photograph not readable")
     assert maker.asked == ["p01"]
     photos[0].path.write_bytes(good)
-    assert len(list(generate(photos[:2], maker, store))) == 2
+    assert len(generate(photos[:2], maker, store)) == 2
     photos[0].path.write_bytes(b"no image")
-    assert len(list(generate(photos[:2], maker, store))) == 1
+    assert len(generate(photos[:2], maker, store)) == 1
     photos[0].path.write_bytes(good)
-    assert len(list(generate(photos[:2], maker, store))) == 2
+    assert len(generate(photos[:2], maker, store)) == 2
     assert maker.asked == ["p01", "p00"]  # a draft that was made once outlives the trouble with its photograph
 
 
@@ -212,7 +212,7 @@ def test_ready_drafts_are_used_where_they_lie(photos: list[Photo], store: StageS
     drafts = (ready, bad, black, tmp_path / "missing.png", None)
     mixed = [replace(photo, draft=draft) for photo, draft in zip(photos, drafts, strict=False)]
     maker = ToyDrafts()
-    pairs = list(generate(mixed, maker, store))
+    pairs = generate(mixed, maker, store)
     assert [pair.photo.id for pair in pairs] == ["p00", "p04"]
     assert pairs[0].draft == ready
     assert pairs[0].draft_digest == pixel_digest(read_image(ready))
@@ -237,12 +237,12 @@ def test_a_folder_of_drafts_generates_nothing(photos: list[Photo], store: StageS
     painted("b", 0).save(folder / "nested" / "p01.JPG", "JPEG")
     (folder / "notes.txt").write_text("no image")
     maker = make_drafts(f"folder:{folder}")
-    pairs = list(generate(photos[:3], maker, store))
+    pairs = generate(photos[:3], maker, store)
     assert [pair.draft for pair in pairs] == [folder / "p00.png", folder / "nested" / "p01.JPG"]
     assert told(store)["p02"] == ("dropped", "no draft")
     assert not (store.folder / "files").exists()
     painted("c", 0).save(folder / "p02.webp", lossless=True)
-    assert len(list(generate(photos[:3], FolderDrafts(folder), store))) == 3  # one that is there now is taken
+    assert len(generate(photos[:3], FolderDrafts(folder), store)) == 3  # one that is there now is taken
 
 
 def test_a_folder_of_drafts_answers_requests_too(tmp_path: Path) -> None:
@@ -273,10 +273,10 @@ def test_what_stops_the_maker_stops_the_stage_and_what_it_had_is_kept(photos: li
 
     maker = ToyDrafts(does)
     with pytest.raises(ServiceError, match="is gone"):
-        list(generate(photos, maker, store))
+        generate(photos, maker, store)
     assert list(told(store)) == [f"p{number:02}" for number in range(4)]
     maker = ToyDrafts()
-    assert len(list(generate(photos, maker, store))) == 10
+    assert len(generate(photos, maker, store)) == 10
     assert maker.asked == [f"p{number:02}" for number in range(4, 10)]
 
 
@@ -284,7 +284,7 @@ def test_what_was_finished_beside_the_stop_is_committed(photos: list[Photo], sto
     answers = {"p02": DraftResult(stop=ServiceError("no quota"))}
     maker = ToyDrafts(lambda request: answers.get(request.id) or DraftResult(painted("a", request.seed)))
     with pytest.raises(ServiceError, match="no quota"):
-        list(generate(photos, maker, store))
+        generate(photos, maker, store)
     assert list(told(store)) == ["p00", "p01", "p03"]
 
 
@@ -293,7 +293,7 @@ def test_a_bug_in_the_maker_keeps_its_traceback(photos: list[Photo], store: Stag
         raise ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        list(generate(photos, ToyDrafts(does), store))
+        generate(photos, ToyDrafts(does), store)
     assert not told(store)
 
 
@@ -303,7 +303,7 @@ def test_a_maker_that_answers_too_little_is_named(photos: list[Photo], store: St
             return super().make(requests[:1])
 
     with pytest.raises(InvalidDataError, match="Lazy answered 4 requests with 1 results"):
-        list(generate(photos, Lazy(), store))
+        generate(photos, Lazy(), store)
 
 
 def test_a_result_is_one_of_three_things() -> None:
@@ -350,8 +350,8 @@ def test_names_and_options_that_mean_nothing_are_refused(spec: str, options: dic
 
 def drive(*arguments: object) -> int:
     return subprocess.run(
-        [sys.executable, str(DRIVER), *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(DRIVER.parent)},
+        [sys.executable, str(HERE / "killed_generate.py"), *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent / "harness")))},
         capture_output=True,
         check=False,
         timeout=120,
@@ -378,7 +378,7 @@ def test_a_stage_killed_at_any_moment_repeats_a_batch_at_most_and_ends_with_the_
     committed: set[str] = set()
     begun = 0
     # In the middle of the first batch's records, then of the second batch's images.
-    for moment, after, records in (("records", 1, 2), ("files", 1, 3)):
+    for moment, after, records in (("after records", 1, 2), ("after files", 1, 3)):
         assert drive(pipeline, photos, out, counter, moment, after) == -signal.SIGKILL
         asked = counter.read_text().split()
         assert not committed & set(asked[begun:])  # what was committed is never made again
@@ -404,10 +404,10 @@ def test_a_batch_that_was_being_committed_is_finished_first(photos: list[Photo],
             super().commit(record)
 
     with pytest.raises(KeyboardInterrupt):
-        list(generate(photos[:4], ToyDrafts(), Dying(store.folder)))
+        generate(photos[:4], ToyDrafts(), Dying(store.folder))
     assert list(told(store)) == ["p00"]
     maker = ToyDrafts()
-    assert len(list(generate(photos[:4], maker, store))) == 4
+    assert len(generate(photos[:4], maker, store)) == 4
     assert not maker.asked
     assert not list(store.folder.glob("batches/*"))
 
@@ -416,7 +416,7 @@ def test_a_batch_file_that_is_none_is_named(photos: list[Photo], store: StageSto
     (store.folder / "batches").mkdir(parents=True)
     (store.folder / "batches" / "a.json").write_text("{}")
     with pytest.raises(InvalidDataError, match=r"a\.json can't be understood"):
-        list(generate(photos, ToyDrafts(), store))
+        generate(photos, ToyDrafts(), store)
 
 
 def test_a_draft_may_be_named_as_its_photographs_file(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_out_of_memory_halves_the_batch_and_stays_there(error: Exception | None,
 def test_the_stage_goes_on_in_smaller_batches(folders: dict[str, Path], tmp_path: Path) -> None:
     drafts = maker(folders["sd3"], steps=1, guidance=1.0, batch_size=4)
     sizes = hungry(drafts, 2)
-    pairs = list(generate(write_photos(tmp_path / "photos", 6), drafts, StageStore(tmp_path / "generate")))
+    pairs = generate(write_photos(tmp_path / "photos", 6), drafts, StageStore(tmp_path / "generate"))
     assert len(pairs) == 6
     assert sizes == [4, 2, 2, 2]
 
@@ -234,7 +234,7 @@ def test_settings_that_the_pipeline_can_t_work_with_are_one_sentence(folders: di
 def test_what_the_safety_checker_flags_is_dropped(folders: dict[str, Path], tmp_path: Path) -> None:
     store = StageStore(tmp_path / "generate")
     drafts = maker(write_tiny_sd2(tmp_path / "unsafe", unsafe="all"))
-    assert not list(generate(write_photos(tmp_path / "photos", 2), drafts, store))
+    assert not generate(write_photos(tmp_path / "photos", 2), drafts, store)
     assert {(record.status, record.reason) for record in store.records()} == {("dropped", "safety filter")}
     safe = maker(write_tiny_sd2(tmp_path / "safe", unsafe="none"))
     assert safe.make(REQUESTS[:1])[0].image is not None
@@ -243,7 +243,7 @@ def test_what_the_safety_checker_flags_is_dropped(folders: dict[str, Path], tmp_
 def test_a_pipeline_that_paints_black_has_its_drafts_dropped(tmp_path: Path) -> None:
     store = StageStore(tmp_path / "generate")
     drafts = maker(blacken(write_tiny_sd3(tmp_path / "black")))
-    assert not list(generate(write_photos(tmp_path / "photos", 2), drafts, store))
+    assert not generate(write_photos(tmp_path / "photos", 2), drafts, store)
     assert {(record.status, record.reason) for record in store.records()} == {("dropped", "black image")}
 
 

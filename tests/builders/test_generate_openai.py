@@ -44,7 +44,7 @@ def photos(captions: Sequence[str]) -> list[Photo]:
 
 def run(server: ImagesServer, captions: Sequence[str], store: StageStore, **settings: Any) -> list[Any]:
     own = {name: settings.pop(name) for name in ("budget", "retry", "keep_going") if name in settings}
-    return list(generate(photos(captions), maker(server, **settings), store, digest_of=lambda photo: "0" * 64, **own))
+    return generate(photos(captions), maker(server, **settings), store, digest_of=lambda photo: "0" * 64, **own)
 
 
 def test_a_draft_is_what_the_server_drew() -> None:
@@ -362,5 +362,5 @@ def test_a_call_that_was_answered_with_an_error_costs_nothing_and_a_lost_one_its
     gone = OpenAIDrafts("toy-image", base_url="http://127.0.0.1:9/v1", **money)
     budget = CostTracker()
     with pytest.raises(ServiceError):
-        list(generate(photos(["a"]), gone, StageStore(tmp_path / "gone"), digest_of=lambda photo: "0", budget=budget))
+        generate(photos(["a"]), gone, StageStore(tmp_path / "gone"), digest_of=lambda photo: "0", budget=budget)
     assert budget.spent == 0

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from images_server import ImagesServer
 from lmm_server import Fault, LmmServer
-from lmm_server import serving as serving_lmm
 from PIL import Image
 
 from fashionedit.cli import main
@@ -20,7 +19,7 @@ PHOTOGRAPHS = 6
 
 @pytest.fixture
 def lmm() -> Iterator[LmmServer]:
-    with serving_lmm() as server:
+    with LmmServer() as server:
         yield server
 
 
@@ -118,7 +117,7 @@ def test_what_can_be_known_is_said_before_paying(shop: Shop, more: list[str], sa
 def test_the_key_and_the_model_of_the_analysis_are_checked_before_drafts_are_paid_for(
     shop: Shop, dry: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving_lmm(models=("other-lmm",), key="right") as server:
+    with LmmServer(models=("other-lmm",), key="right") as server:
         shop.lmm = server
         monkeypatch.setenv("OPENAI_API_KEY", "wrong")
         code, printed = shop.build(*dry)
@@ -256,7 +255,7 @@ def test_a_stop_for_a_common_failure_comes_with_more_calls_than_a_part_has_pairs
         for number in range(PHOTOGRAPHS, 50):
             Image.effect_noise((96, 128), 40 + number).convert("RGB").save(shop.source / f"p{number}.png")
             table.writerow([f"p{number}.png", f"A coat, number {number}.", "", f"G{number}"])
-    with serving_lmm(lambda call: Fault(refusal="I can't help with people.")) as server:
+    with LmmServer(lambda call: Fault(refusal="I can't help with people.")) as server:
         shop.lmm = server
         code, printed = shop.build("--concurrency", "32")
         assert (code, server.calls) == (2, 32), printed

@@ -1,0 +1,115 @@
+"""What the toy services of a build have in common: a server on loopback that sends, hangs and breaks connections."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+class Request(BaseHTTPRequestHandler):
+    """One request, and what can be done to it."""
+
+    service: LoopbackServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for an acknowledgement
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with self.service.under_way():
+            self.service.post(self, body)
+
+    def do_GET(self) -> None:
+        self.service.get(self)
+
+    def send(self, status: int, content: Any, headers: Mapping[str, str] | None = None, *, cut: bool = False) -> None:
+        """Answers with bytes as they are, or with anything else as JSON; `cut` leaves half of it out."""
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        kind = "text/html" if data.startswith(b"<") else "application/json"
+        sent = {"content-type": kind, "content-length": str(len(data)), **self.service.headers, **(headers or {})}
+        self.send_response(status)
+        for name, value in sent.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if cut else data)
+        self.close_connection = self.close_connection or cut
+
+    def hang(self) -> None:
+        """Answers nothing until the server ends."""
+        self.service.wait(600)
+        self.close_connection = True
+
+    def reset(self) -> None:
+        """Breaks the connection."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        self.connection.close()
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except (ConnectionError, ValueError):  # the client is gone, or the connection was reset above
+            self.close_connection = True
+
+    def finish(self) -> None:
+        with suppress(OSError, ValueError):
+            super().finish()
+
+
+class LoopbackServer:
+    """Serves on `url` while the context is open. `headers` are sent with every answer."""
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        self.headers = dict(headers or {})
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
+        self._closing = threading.Event()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Request,), {"service": self}))
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+
+    def post(self, request: Request, body: dict[str, Any]) -> None:
+        """Answers a POST."""
+        raise NotImplementedError
+
+    def get(self, request: Request) -> None:
+        """Answers a GET."""
+        raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Counts the calls that are being answered."""
+        with self.lock:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+    def wait(self, seconds: float) -> None:
+        """Waits, but not beyond the end of the server."""
+        self._closing.wait(seconds)
