@@ -147,7 +147,7 @@ class OpenAIDrafts:
             client.close()
 
     def _draft(self, client: OpenAI, request: DraftRequest) -> DraftResult:
-        fields = {"size": self._size} | ({} if self._quality is None else {"quality": self._quality})
+        fields: dict[str, Any] = {"size": self._size} | ({} if self._quality is None else {"quality": self._quality})
         extra = self._extra | ({"seed": request.seed} if self._send_seed else {})
         start = time.perf_counter()
         try:
