@@ -65,20 +65,25 @@ def half(request: EditRequest) -> Image.Image:
     return image
 
 
-def scored(
-    dataset: FashionEditFolder,
-    out: Path,
-    reference: str,
-    *,
-    name: str = "toy",
-    protocols: tuple[str, ...] = ("vanilla", "bug"),
-) -> Results:
-    editor = ToyEditor(half)
-    editor.info = EditorInfo(name, f"{name} 1")
-    run(editor, dataset, out, reference=reference, protocols=protocols)
+def scored(dataset: FashionEditFolder, out: Path, reference: str) -> Results:
+    run(ToyEditor(half), dataset, out, reference=reference)
     results = build_results(RunFolder.open(out), dataset, toy_embedder())
     write_results(results, out / "results.json")
     return results
+
+
+@pytest.fixture(scope="module")
+def home(dataset: FashionEditFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a scored run of each kind of reference, by its name."""
+    home = tmp_path_factory.mktemp("runs")
+    for kind in REFERENCES:
+        scored(dataset, home / kind, kind)
+    return home
+
+
+@pytest.fixture(scope="module")
+def results(home: Path) -> dict[str, Results]:
+    return {kind: read_results(home / kind / "results.json") for kind in REFERENCES}
 
 
 # What is shown
@@ -203,12 +208,12 @@ def test_a_run_continues_and_refuses_another_kind(dataset: FashionEditFolder, tm
         run(ToyEditor(half), dataset, tmp_path / "run", reference="example")
 
 
-def test_vanilla_rounds_do_not_depend_on_the_kind(dataset: FashionEditFolder, tmp_path: Path) -> None:
-    keys = {}
-    for kind in ("detail", "sketch"):
-        run(ToyEditor(half), dataset, tmp_path / kind, reference=kind)
-        for protocol in ("vanilla", "bug"):
-            keys[protocol, kind] = {one.key for one in records(tmp_path / kind) if one.protocol == protocol}
+def test_vanilla_rounds_do_not_depend_on_the_kind(home: Path) -> None:
+    keys = {
+        (protocol, kind): {one.key for one in records(home / kind) if one.protocol == protocol}
+        for protocol in ("vanilla", "bug")
+        for kind in ("detail", "sketch")
+    }
     assert keys["vanilla", "detail"] == keys["vanilla", "sketch"]
     assert not keys["bug", "detail"] & keys["bug", "sketch"]
 
@@ -235,9 +240,10 @@ def prompts(results: Results) -> dict[str, set[str]]:
     return found
 
 
-def test_the_baselines_get_the_runs_own_kind(dataset: FashionEditFolder, tmp_path: Path) -> None:
-    results = scored(dataset, tmp_path / "run", "sketch")
-    assert prompts(results) == {
+def test_the_baselines_get_the_runs_own_kind(
+    dataset: FashionEditFolder, results: dict[str, Results], tmp_path: Path
+) -> None:
+    assert prompts(results["sketch"]) == {
         "identity": {"–"},
         "toy": {"text", "text+sketch"},
         "flat-grey": {"–"},
@@ -248,41 +254,42 @@ def test_the_baselines_get_the_runs_own_kind(dataset: FashionEditFolder, tmp_pat
     }
     run(resolve_editor("return-reference"), dataset, tmp_path / "returned", reference="sketch")
     own = build_results(RunFolder.open(tmp_path / "returned"), dataset, toy_embedder())
-    shared = [row.scores for row in results.rows if row.editor == "return-reference"]
-    assert [row.scores for row in own.rows if row.editor == "return-reference"] == shared
-    crops = scored(dataset, tmp_path / "detail", "detail")
-    assert [row.scores for row in crops.rows if row.editor == "return-reference"] != shared
+    returned, sketches, crops = (
+        [row.scores for row in found.rows if row.editor == "return-reference"]
+        for found in (own, results["sketch"], results["detail"])
+    )
+    assert returned == sketches != crops
 
 
-def test_n_is_told_wherever_it_is_not_the_split(dataset: FashionEditFolder, tmp_path: Path) -> None:
-    results = scored(dataset, tmp_path / "run", "example")
-    assert (results.dataset.samples, results.dataset.left_out) == (3, 2)
-    assert {row.requested for row in results.rows} == {3}
-    assert [sample.id for sample in results.samples] == ["card-01", "card-03", "card-04"]
-    for text in (to_console(results), to_markdown(results)):
+def test_n_is_told_wherever_it_is_not_the_split(
+    dataset: FashionEditFolder, home: Path, results: dict[str, Results], tmp_path: Path
+) -> None:
+    examples = results["example"]
+    assert (examples.dataset.samples, examples.dataset.left_out) == (3, 2)
+    assert {row.requested for row in examples.rows} == {3}
+    assert [sample.id for sample in examples.samples] == ["card-01", "card-03", "card-04"]
+    for text in (to_console(examples), to_markdown(examples)):
         assert "cards validation, n = 3 of 5 samples, those that have an example (3 garments)" in text
         assert "n is the samples that have this reference: a failed round" in text
         assert "text+example shows another photograph of the same garment." in text
         assert "whole split" not in text
-    assert read_results(tmp_path / "run" / "results.json") == results
-
-    write_report(results, [RunFolder.open(tmp_path / "run")], dataset, tmp_path / "page.html")
+    write_report(examples, [RunFolder.open(home / "example")], dataset, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("n = 3 of 5 samples, those that have an example") == 2
     assert "text+example: “Please edit the first image" in page
     assert "card-00" not in page
 
 
-def test_where_all_have_it_nothing_more_is_said(dataset: FashionEditFolder, tmp_path: Path) -> None:
-    text = to_console(scored(dataset, tmp_path / "run", "sketch"))
+def test_where_all_have_it_nothing_more_is_said(results: dict[str, Results]) -> None:
+    text = to_console(results["sketch"])
     assert "cards validation, n = 5 (5 garments)" in text
     assert "n is the whole split" in text
     assert "text+sketch shows a line drawing of the crop." in text
-    assert "shows" not in to_console(scored(dataset, tmp_path / "detail", "detail"))
+    assert "shows" not in to_console(results["detail"])
 
 
-def test_kinds_over_the_same_samples_stand_apart_in_one_table(dataset: FashionEditFolder, tmp_path: Path) -> None:
-    parts = [scored(dataset, tmp_path / kind, kind) for kind in ("detail", "sketch")]
+def test_kinds_over_the_same_samples_stand_apart_in_one_table(results: dict[str, Results]) -> None:
+    parts = [results["detail"], results["sketch"]]
     merged = merge(parts)
     assert prompts(merged)["return-reference"] == prompts(merged)["paste-reference"] == {"text+image", "text+sketch"}
     assert {row.method for row in merged.rows if row.run is not None} == {
@@ -302,18 +309,18 @@ def test_kinds_over_the_same_samples_stand_apart_in_one_table(dataset: FashionEd
     assert all(len(line.marks) == 4 for line in lines)
 
 
-def test_a_baseline_run_replaces_the_shared_rows_of_its_kind_alone(dataset: FashionEditFolder, tmp_path: Path) -> None:
+def test_a_baseline_run_replaces_the_shared_rows_of_its_kind_alone(
+    dataset: FashionEditFolder, results: dict[str, Results], tmp_path: Path
+) -> None:
     run(resolve_editor("return-reference"), dataset, tmp_path / "returned", reference="sketch")
     own = build_results(RunFolder.open(tmp_path / "returned"), dataset, toy_embedder())
-    merged = merge(
-        [scored(dataset, tmp_path / "detail", "detail"), scored(dataset, tmp_path / "sketch", "sketch"), own]
-    )
+    merged = merge([results["detail"], results["sketch"], own])
     found = [(row.prompt, row.run) for row in merged.rows if row.editor == "return-reference"]
     assert sorted(found, key=str) == [("text+image", None)] * 3 + [("text+sketch", 2)] * 3
 
 
-def test_kinds_over_other_samples_are_never_put_in_one_table(dataset: FashionEditFolder, tmp_path: Path) -> None:
-    parts = [scored(dataset, tmp_path / kind, kind) for kind in ("detail", "example")]
+def test_kinds_over_other_samples_are_never_put_in_one_table(results: dict[str, Results]) -> None:
+    parts = [results["detail"], results["example"]]
     with pytest.raises(RunMismatchError) as caught:
         merge(parts)
     message = str(caught.value)
@@ -324,10 +331,12 @@ def test_kinds_over_other_samples_are_never_put_in_one_table(dataset: FashionEdi
         merge([parts[1], moved])
 
 
-def test_a_page_shows_to_each_run_what_it_was_shown(dataset: FashionEditFolder, tmp_path: Path) -> None:
+def test_a_page_shows_to_each_run_what_it_was_shown(
+    dataset: FashionEditFolder, home: Path, results: dict[str, Results], tmp_path: Path
+) -> None:
     kinds = ("detail", "sketch")
-    merged = merge([scored(dataset, tmp_path / kind, kind) for kind in kinds])
-    write_report(merged, [RunFolder.open(tmp_path / kind) for kind in kinds], dataset, tmp_path / "page.html")
+    merged = merge([results[kind] for kind in kinds])
+    write_report(merged, [RunFolder.open(home / kind) for kind in kinds], dataset, tmp_path / "page.html")
     page = read_page(tmp_path / "page.html")
     assert [len(one["rows"]) for one in page.details] == [4] * 5
     for one in page.details:
@@ -349,9 +358,8 @@ def test_an_example_that_is_another_samples_original_is_small_beside_the_words(t
         assert [picture[1:] for picture in one["references"][0]["pictures"]] == [[180, 240]] * 3
 
 
-def test_times_are_those_of_the_runs_own_samples(dataset: FashionEditFolder, tmp_path: Path) -> None:
-    run(ToyEditor(half), dataset, tmp_path / "run", reference="example")
-    assert {one["edits"] for one in timing(RunFolder.open(tmp_path / "run"), dataset)["rounds"]} == {3}
+def test_times_are_those_of_the_runs_own_samples(dataset: FashionEditFolder, home: Path) -> None:
+    assert {one["edits"] for one in timing(RunFolder.open(home / "example"), dataset)["rounds"]} == {3}
 
 
 # On the command line

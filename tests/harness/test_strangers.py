@@ -293,35 +293,29 @@ _VALUES = (None, True, 0, -1, 10**25, 10**400, 0.5, 1e29, 1e308, "", "x", "\ud83
 
 def _spoiled(data: bytes, chance: random.Random) -> bytes:
     """Returns the file with bytes changed, cut or doubled, or with a value of its JSON put in another's place."""
-    if chance.random() < 0.6:
-        try:
-            content = json.loads(data)
-        except ValueError:
-            lines = data.splitlines()
-            content = None
-            if len(lines) > 1:
-                number = chance.randrange(len(lines))
-                lines[number] = _spoiled(lines[number], chance)
-                return b"\n".join(lines)
-        if isinstance(content, dict | list) and content:
+    try:
+        content = json.loads(data)
+    except ValueError:
+        lines = data.splitlines()
+        if len(lines) > 1:
+            number = chance.randrange(len(lines))
+            lines[number] = _spoiled(lines[number], chance)
+            return b"\n".join(lines)
+    else:
+        if chance.random() < 0.6:
             return json.dumps(_mutated(content, chance)).encode()
     place = chance.randrange(len(data) + 1)
-    kind = chance.randrange(4)
-    if kind == 0:
-        return data[:place]
-    if kind == 1:
-        return data[:place] + bytes(chance.randrange(256) for _ in range(chance.randrange(1, 9))) + data[place + 1 :]
-    if kind == 2:
-        return data[:place] + data[place : place + 40] * 3 + data[place:]
-    return data[:place] + chance.choice((b"[" * 5_000, b"9" * 5_000, b"\xff\xfe", b"\0", b"NaN", b"1e999"))
+    begin, rest = data[:place], data[place:]
+    noise = bytes(chance.randrange(256) for _ in range(chance.randrange(1, 9)))
+    nonsense = chance.choice((b"[" * 5_000, b"9" * 5_000, b"\xff\xfe", b"\0", b"NaN", b"1e999"))
+    return begin + chance.choice((b"", noise + rest[1:], rest[:40] * 3 + rest, nonsense))
 
 
 def _mutated(value: Any, chance: random.Random) -> Any:
     if not isinstance(value, dict | list) or not value or chance.random() < 0.15:
         return chance.choice(_VALUES)
-    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
-    key = chance.choice(keys)
-    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed = value.copy()
+    key = chance.choice([*value] if isinstance(value, dict) else range(len(value)))
     if chance.random() < 0.1:
         del changed[key]
     else:
