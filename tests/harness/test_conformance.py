@@ -256,7 +256,7 @@ BREAKERS = {
     "sulks": (Sulks(), "after-failure", "must leave nothing behind"),
     "closes once": (ClosesOnce(), "close", "when called twice (already closed)"),
     "no such status": (
-        ToyEditor(lambda r: EditResult("done", None, "done")),  # type: ignore[arg-type]
+        ToyEditor(lambda r: EditResult("done", None, "done")),  # type: ignore[arg-type]  # the mistake
         "edits",
         "give a member of Status",
     ),
@@ -330,7 +330,7 @@ def test_a_service_that_refuses_to_work_ends_the_check() -> None:
 
 def test_what_is_no_editor_is_refused() -> None:
     with pytest.raises(EditorError, match="is no editor; give an instance"):
-        check_editor(ToyEditor)  # type: ignore[arg-type]
+        check_editor(ToyEditor)  # type: ignore[arg-type]  # the mistake
     with pytest.raises(EditorError, match="takes no image and instruction"):
         check_editor(lambda: None)
 
