@@ -235,16 +235,9 @@ def _lay_skirt(
     back: tuple[float, float],
     puff: int,
 ) -> tuple[Cloth, Points]:
-    """Lays a skirt and returns it with its hem, which ends about y = `foot`.
+    """Lays a skirt from y = `top` to `foot` and returns it with its hem, which swings with the folds above it.
 
-    Args:
-        scene: Where it is drawn.
-        edge: The right side seam, longer than any skirt.
-        foot, top: y of its lower and its upper end.
-        folds: Its folds.
-        swing: How far the hem swings with the folds above it, in pixels.
-        back: Height in pixels and tone of what shows of the skirt's back below the hem.
-        puff: How far its edges are rounded.
+    `edge` is the right side seam, longer than any skirt; `back` is height and tone of what shows of the back below.
     """
     side = edge[edge[:, 1] < foot]
     half = float(side[-1, 0])

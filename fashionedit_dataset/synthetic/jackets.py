@@ -29,26 +29,17 @@ _LEAF = Shadow(2, 4, 4, 0.60)
 
 @dataclass(frozen=True)
 class Jacket:
-    """A tailored piece, its measures given for the right of the picture.
-
-    Args:
-        scene: Where it is drawn.
-        shoulder, armpit, waist, foot: Where the side runs.
-        overlap: How far each front reaches beyond the middle, in pixels.
-        roll: y at which the lapels meet.
-        hem: y at which it ends, at the foot or above.
-        rounded: Whether the fronts curve away at the hem.
-    """
+    """A tailored piece on a scene; from shoulder to foot its side runs down the right of the picture."""
 
     scene: Scene
     shoulder: Point
     armpit: Point
     waist: Point
     foot: Point
-    overlap: float
-    roll: float
-    hem: float
-    rounded: bool = False
+    overlap: float  # how far each front reaches beyond the middle, in pixels
+    roll: float  # y at which the lapels meet
+    hem: float  # y at which it ends, at the foot or above
+    rounded: bool = False  # whether the fronts curve away at the hem
 
     @property
     def arm(self) -> Points:

@@ -18,17 +18,12 @@ LIGHT = (0.55, 0.83)
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """What one layer does to the picture below it: `picture * keep + add`, from (left, top) on.
-
-    Args:
-        keep: Shape (H, W, 1) or (H, W, 3), 0..1 and above for dyes lighter than the cloth.
-        add: Shape (H, W, 3), 0..255.
-    """
+    """What one layer does to the picture below it: `picture * keep + add`, from (left, top) on."""
 
     left: int
     top: int
-    keep: Field
-    add: Field
+    keep: Field  # shape (H, W, 1) or (H, W, 3), 0..1 and above for dyes lighter than the cloth
+    add: Field  # shape (H, W, 3), 0..255
 
     @property
     def area(self) -> Area:
@@ -98,33 +93,19 @@ class Shadow:
 
 @dataclass(frozen=True, eq=False)
 class Cloth(Layer):
-    """A piece of cloth, ready to be painted: a height field of edges, folds and creases.
+    """A piece of cloth, ready to be painted: a height field of edges, folds and creases."""
 
-    Args:
-        outlines: What is cut out, in pixels of the picture.
-        material: Of what.
-        name: Names its creases; pieces of one name crease alike.
-        angle: By how many radians the grain is turned.
-        origin: Where the pattern starts.
-        folds: Ridges and valleys.
-        puff: How far its edges are rounded, in pixels.
-        crease: A factor on the fabric's own wrinkling.
-        shadow: What it casts on pieces below.
-        tone: A factor on its brightness.
-        within: If given, only this part of the piece is painted: an inlay that bends with the whole piece.
-    """
-
-    outlines: tuple[Points, ...]
+    outlines: tuple[Points, ...]  # what is cut out, in pixels of the picture
     material: Material
-    name: str
-    angle: float = 0.0
-    origin: Point = (0.0, 0.0)
-    folds: tuple[Fold, ...] = ()
-    puff: int = 7
-    crease: float = 1.0
-    shadow: Shadow | None = None
-    tone: float = 1.0
-    within: tuple[Points, ...] | None = None
+    name: str  # names its creases; pieces of one name crease alike
+    angle: float  # by how many radians the grain is turned
+    origin: Point  # where the pattern starts
+    folds: tuple[Fold, ...]
+    puff: int  # how far its edges are rounded, in pixels
+    crease: float  # a factor on the fabric's own wrinkling
+    shadow: Shadow | None
+    tone: float  # a factor on its brightness
+    within: tuple[Points, ...] | None  # only this part is painted: an inlay that bends with the whole piece
 
     def tile(self) -> Tile:
         """Returns what the piece does to the picture."""
@@ -188,27 +169,16 @@ class Cloth(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Ink(Layer):
-    """Outlines filled with one colour.
+    """Outlines filled with one colour."""
 
-    Args:
-        outlines: What is filled, in pixels of the picture.
-        colour: With what.
-        opacity: 0..1.
-        groove: How bright the lower right edge of a pressed-in line is, 0..1.
-        bevel: How round raised ink is, 0 for flat.
-        shadow: What raised ink casts.
-        within: If given, ink outside is cut off.
-        over: If given, the colour of the cloth below, which then shows its folds through the ink.
-    """
-
-    outlines: tuple[Points, ...]
+    outlines: tuple[Points, ...]  # in pixels of the picture
     colour: Colour
-    opacity: float = 1.0
-    groove: float = 0.0
-    bevel: float = 0.0
+    opacity: float = 1.0  # 0..1
+    groove: float = 0.0  # how bright the lower right edge of a pressed-in line is, 0..1
+    bevel: float = 0.0  # how round raised ink is, 0 for flat
     shadow: Shadow | None = None
-    within: tuple[Points, ...] | None = None
-    over: Colour | None = None
+    within: tuple[Points, ...] | None = None  # ink outside is cut off
+    over: Colour | None = None  # of the cloth below, which then shows its folds through the ink
 
     def tile(self) -> Tile:
         """Returns what the ink does to the picture."""

@@ -120,7 +120,7 @@ def _tile(pattern: Pattern) -> NDArray[np.uint8]:
 
 def _plant(draw: ImageDraw.ImageDraw, pattern: Pattern, s: int) -> None:
     """Strews flowers that don't touch, the largest first, so that the tile repeats without a seam."""
-    leaf = _between(pattern.colours[2], (70, 110, 70), 0.5)
+    leaf = mixed(pattern.colours[2], (70, 110, 70), 0.5)
     sizes = ((21.0, 9), (12.0, 16), (5.5, 34)) if pattern.kind == "bloom" else ((8.5, 26), (5.0, 40))
     grown: list[tuple[float, float, float]] = []
 
@@ -170,68 +170,64 @@ def _flower(
             petal(turn + n * 0.7, 1.1, 0.6, colour)
         return
     for n in range(5):
-        petal(turn + n * 1.2566, 1.02, 0.86, _between(colour, (255, 255, 255), 0.05 * n))
+        petal(turn + n * 1.2566, 1.02, 0.86, mixed(colour, (255, 255, 255), 0.05 * n))
     for n in range(5):
-        petal(turn + n * 1.2566, 0.6, 0.16, _between(colour, (40, 20, 30), 0.3))
+        petal(turn + n * 1.2566, 0.6, 0.16, mixed(colour, (40, 20, 30), 0.3))
     draw.ellipse([x - radius * 0.22, y - radius * 0.22, x + radius * 0.22, y + radius * 0.22], fill=(236, 196, 92, 255))
 
 
-def _between(one: Colour, two: Colour, share: float) -> Colour:
+def mixed(one: Colour, two: Colour, share: float) -> Colour:
+    """Returns the first colour with this share of the second."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, two, strict=True))
     return red, green, blue
 
 
-COLOURS: dict[str, Colour] = {
-    "white": (244, 242, 237), "ivory": (238, 230, 212), "oatmeal": (219, 205, 180), "sand": (206, 184, 148),
-    "camel": (186, 140, 88), "tobacco": (138, 94, 56), "chocolate": (84, 58, 46), "rust": (172, 82, 46),
-    "terracotta": (196, 112, 84), "mustard": (208, 160, 58), "butter": (240, 218, 146), "sage": (158, 172, 142),
-    "olive": (106, 108, 66), "forest": (44, 76, 62), "emerald": (30, 112, 86), "teal": (38, 104, 112),
-    "sky": (164, 196, 222), "cornflower": (96, 132, 196), "cobalt": (42, 76, 164), "navy": (38, 50, 84),
-    "ink": (34, 38, 54), "black": (42, 41, 44), "charcoal": (76, 78, 84), "grey": (146, 148, 152),
-    "dove": (196, 196, 196), "blush": (234, 200, 190), "rose": (206, 134, 138), "coral": (232, 118, 96),
-    "raspberry": (176, 48, 88), "red": (184, 44, 48), "burgundy": (108, 34, 50), "lilac": (190, 172, 212),
-    "plum": (96, 56, 92), "denim": (74, 98, 138), "indigo": (46, 60, 100), "ice": (206, 222, 230),
-}  # fmt: skip
-"""Every colour by the name that descriptions use; red, green, blue, 0..255."""
+def darker(colour: Colour, share: float) -> Colour:
+    """Returns the colour mixed with black (share above 0) or white (below 0)."""
+    return mixed(colour, (0, 0, 0) if share > 0 else (255, 255, 255), abs(share))
 
-_COMPANIONS: dict[str, tuple[str, ...]] = {
-    "white": ("navy", "red", "emerald", "cornflower", "black", "coral"),
-    "ivory": ("burgundy", "navy", "olive", "rust", "teal"),
-    "oatmeal": ("chocolate", "forest", "navy", "rust"),
-    "sand": ("navy", "burgundy", "forest", "white"),
-    "camel": ("ivory", "navy", "black", "forest"),
-    "tobacco": ("ivory", "butter", "teal", "navy"),
-    "chocolate": ("blush", "sky", "ivory", "mustard"),
-    "rust": ("ivory", "navy", "butter", "teal"),
-    "terracotta": ("ivory", "forest", "indigo", "butter"),
-    "mustard": ("navy", "ivory", "plum", "forest"),
-    "butter": ("cobalt", "forest", "rust", "burgundy"),
-    "sage": ("ivory", "plum", "forest", "burgundy"),
-    "olive": ("ivory", "coral", "sand", "mustard"),
-    "forest": ("ivory", "mustard", "blush", "sand"),
-    "emerald": ("ivory", "navy", "butter", "lilac"),
-    "teal": ("ivory", "coral", "mustard", "blush"),
-    "sky": ("navy", "white", "red", "tobacco"),
-    "cornflower": ("white", "navy", "butter", "red"),
-    "cobalt": ("white", "mustard", "coral", "ice"),
-    "navy": ("white", "red", "mustard", "sky", "camel"),
-    "ink": ("ivory", "camel", "lilac", "sky"),
-    "black": ("white", "camel", "red", "blush"),
-    "charcoal": ("white", "burgundy", "sky", "mustard"),
-    "grey": ("navy", "white", "burgundy", "forest"),
-    "dove": ("navy", "charcoal", "raspberry", "forest"),
-    "blush": ("burgundy", "forest", "chocolate", "navy"),
-    "rose": ("ivory", "burgundy", "forest", "navy"),
-    "coral": ("ivory", "navy", "teal", "burgundy"),
-    "raspberry": ("blush", "ivory", "navy", "butter"),
-    "red": ("white", "navy", "blush", "black"),
-    "burgundy": ("blush", "ivory", "sky", "mustard"),
-    "lilac": ("plum", "ivory", "forest", "navy"),
-    "plum": ("lilac", "ivory", "mustard", "blush"),
-    "denim": ("white", "rust", "ivory", "red"),
-    "indigo": ("ivory", "mustard", "coral", "sky"),
-    "ice": ("navy", "cobalt", "raspberry", "forest"),
+
+_COLOURS: dict[str, tuple[Colour, str]] = {
+    "white": ((244, 242, 237), "navy red emerald cornflower black coral"),
+    "ivory": ((238, 230, 212), "burgundy navy olive rust teal"),
+    "oatmeal": ((219, 205, 180), "chocolate forest navy rust"),
+    "sand": ((206, 184, 148), "navy burgundy forest white"),
+    "camel": ((186, 140, 88), "ivory navy black forest"),
+    "tobacco": ((138, 94, 56), "ivory butter teal navy"),
+    "chocolate": ((84, 58, 46), "blush sky ivory mustard"),
+    "rust": ((172, 82, 46), "ivory navy butter teal"),
+    "terracotta": ((196, 112, 84), "ivory forest indigo butter"),
+    "mustard": ((208, 160, 58), "navy ivory plum forest"),
+    "butter": ((240, 218, 146), "cobalt forest rust burgundy"),
+    "sage": ((158, 172, 142), "ivory plum forest burgundy"),
+    "olive": ((106, 108, 66), "ivory coral sand mustard"),
+    "forest": ((44, 76, 62), "ivory mustard blush sand"),
+    "emerald": ((30, 112, 86), "ivory navy butter lilac"),
+    "teal": ((38, 104, 112), "ivory coral mustard blush"),
+    "sky": ((164, 196, 222), "navy white red tobacco"),
+    "cornflower": ((96, 132, 196), "white navy butter red"),
+    "cobalt": ((42, 76, 164), "white mustard coral ice"),
+    "navy": ((38, 50, 84), "white red mustard sky camel"),
+    "ink": ((34, 38, 54), "ivory camel lilac sky"),
+    "black": ((42, 41, 44), "white camel red blush"),
+    "charcoal": ((76, 78, 84), "white burgundy sky mustard"),
+    "grey": ((146, 148, 152), "navy white burgundy forest"),
+    "dove": ((196, 196, 196), "navy charcoal raspberry forest"),
+    "blush": ((234, 200, 190), "burgundy forest chocolate navy"),
+    "rose": ((206, 134, 138), "ivory burgundy forest navy"),
+    "coral": ((232, 118, 96), "ivory navy teal burgundy"),
+    "raspberry": ((176, 48, 88), "blush ivory navy butter"),
+    "red": ((184, 44, 48), "white navy blush black"),
+    "burgundy": ((108, 34, 50), "blush ivory sky mustard"),
+    "lilac": ((190, 172, 212), "plum ivory forest navy"),
+    "plum": ((96, 56, 92), "lilac ivory mustard blush"),
+    "denim": ((74, 98, 138), "white rust ivory red"),
+    "indigo": ((46, 60, 100), "ivory mustard coral sky"),
+    "ice": ((206, 222, 230), "navy cobalt raspberry forest"),
 }
+"""Every colour by the name that descriptions use: red, green, blue, 0..255, and the colours that go with it."""
+
+COLOURS = {name: colour for name, (colour, _) in _COLOURS.items()}
 
 _LIGHT_BACKDROPS = ((241, 239, 234), (232, 236, 238), (240, 232, 222), (234, 237, 228), (238, 230, 230))
 _DARK_BACKDROPS = ((206, 200, 190), (188, 198, 204), (214, 196, 184), (196, 202, 188), (200, 192, 204))
@@ -266,7 +262,7 @@ def contrast(one: Colour, two: Colour) -> float:
 def palette(bases: tuple[str, ...], *name: object) -> Palette:
     """Returns a palette around one of the base colours."""
     base = choose(bases, *name, "base")
-    friends = shuffled(_COMPANIONS[base], *name, "friends")
+    friends = shuffled(_COLOURS[base][1].split(), *name, "friends")
     clear = [friend for friend in friends if contrast(COLOURS[base], COLOURS[friend]) > 62] or friends
     second, third, fourth = (clear[n % len(clear)] for n in range(3))
     backdrop = choose(_DARK_BACKDROPS if brightness(COLOURS[base]) > 178 else _LIGHT_BACKDROPS, *name, "backdrop")
@@ -282,15 +278,12 @@ _FINE = 2
 
 @dataclass(frozen=True)
 class Fabric:
-    """What a fabric does to light, and how a caption calls it.
-
-    It creases by some pixels of relief, its edges are `loft` times as thick as usual, and it shines by 0..1.
-    """
+    """What a fabric does to light, and how a caption calls it."""
 
     word: str
-    crease: float
-    loft: float
-    gloss: float
+    crease: float  # how sharply it wrinkles, in pixels of relief
+    loft: float  # how thick and round its edges are, as a factor
+    gloss: float  # how much it shines, 0..1
 
 
 FABRICS = {

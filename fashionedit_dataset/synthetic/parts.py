@@ -90,14 +90,8 @@ def bending(panel: Panel, t: float, count: int, *name: object, height: float) ->
 class Sleeve:
     """One sleeve, addressed by t from the armhole (0) to the end of its panel (1).
 
-    Args:
-        scene: Where it is drawn.
-        side: 1 for the right of the picture, -1 for the left.
-        shoulder, armpit: Ends of the armhole, given for the right of the picture.
-        lean: How far the arm is spread, in degrees from hanging straight down.
-        reach: Length of the outer edge, in pixels.
-        end: Width at t = 1, in pixels.
-        bow: How far the outer edge swells, in pixels.
+    Its armhole runs from shoulder to armpit on the right of the picture, mirrored where `side` is -1. The arm is spread
+    by `lean` degrees; its outer edge is `reach` pixels long and swells by `bow`, and it is `end` wide at t = 1.
     """
 
     def __init__(

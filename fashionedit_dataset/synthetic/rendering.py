@@ -29,8 +29,6 @@ Progress = Callable[[int, int], None]
 
 MOST_WORKERS = 8
 
-_NOTE = "Rendered by the code of fashionedit, which is under Apache-2.0; no photograph was used."
-
 
 def renderer_key() -> str:
     """Returns 16 hex digits that change with whatever may change a rendered pixel: our renderer, Pillow, numpy."""
@@ -52,22 +50,13 @@ def synthetic_folder(
     """Returns the FashionEdit folder of the synthetic set, rendered now unless it was before.
 
     Processes that ask for the same folder at once wait for the one that renders it.
-
-    Args:
-        samples: In each split, from 1.
-        splits: `train`, `validation`, or both.
-        seed: Another seed is another set.
-        workers: Processes that render; as many as there are processors by default.
-        progress: Called after each sample that is rendered.
     """
     from fashionedit.folder import cached_folder
 
-    name = f"{renderer_key()}-{samples}-{seed}-{'+'.join(splits)}"
-    return cached_folder(
-        "synthetic",
-        name,
-        lambda folder: write_synthetic(folder, samples, splits, seed=seed, workers=workers, progress=progress),
-    )
+    def write(folder: Path) -> None:
+        write_synthetic(folder, samples, splits, seed=seed, workers=workers, progress=progress)
+
+    return cached_folder("synthetic", f"{renderer_key()}-{samples}-{seed}-{'+'.join(splits)}", write)
 
 
 def write_synthetic(
@@ -79,7 +68,7 @@ def write_synthetic(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Renders the synthetic set into the new FashionEdit folder `out`; arguments as in `synthetic_folder`.
+    """Renders the synthetic set, so many samples in each split, into the new FashionEdit folder `out`.
 
     Raises:
         InvalidDataError: `out` holds files already.
@@ -101,7 +90,7 @@ def write_synthetic(
         {split: rendered(split) for split in splits},
         name="synthetic",
         licence="apache-2.0",
-        licence_note=_NOTE,
+        licence_note="Rendered by the code of fashionedit, which is under Apache-2.0; no photograph was used.",
         control_set=True,
         renderer=RENDERER_VERSION,
     )
@@ -149,50 +138,35 @@ def _rendered(count: int, seed: int, split: str, processes: int) -> Iterator[Sam
     """
     from .samples import synthetic_sample
 
-    workers: list[subprocess.Popen[bytes] | None] = []
+    workers: list[subprocess.Popen[bytes]] = []
     try:
         for first in range(processes):
             workers.append(_start(first, count, processes, seed, split))
         for index in range(count):
-            worker = workers[index % processes]
-            sample = None if worker is None else _received(worker)
-            if sample is None:
-                if worker is not None:
-                    workers[index % processes] = None
-                    _stop(worker)
-                sample = synthetic_sample(index, seed=seed, split=split)
-            yield sample
+            yield _received(workers[index % processes]) or synthetic_sample(index, seed=seed, split=split)
     finally:
         for worker in workers:
-            if worker is not None:
-                _stop(worker)
+            worker.kill()
+            if worker.stdout is not None:
+                worker.stdout.close()
+            worker.wait()
 
 
 def _start(first: int, count: int, step: int, seed: int, split: str) -> subprocess.Popen[bytes]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
+    path = os.pathsep.join(filter(None, sys.path))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", __spec__.name, *map(str, (first, count, step, seed)), split]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment)
 
 
 def _received(worker: subprocess.Popen[bytes]) -> Sample | None:
+    """Returns the worker's next sample, None if it died."""
     assert worker.stdout is not None
     try:
         sample: Sample = pickle.load(worker.stdout)  # from a child of this very process, running our own code
     except (EOFError, pickle.UnpicklingError):
         return None
     return sample
-
-
-def _stop(worker: subprocess.Popen[bytes]) -> None:
-    worker.kill()
-    if worker.stdout is not None:
-        worker.stdout.close()
-    worker.wait()
 
 
 def main(arguments: list[str], out: IO[bytes]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TypeVar
 
@@ -31,14 +31,14 @@ def choose(values: Sequence[_T], *name: object) -> _T:
     return values[number(*name) % len(values)]
 
 
-def weighted(values: Sequence[_T], weights: Sequence[float], *name: object) -> _T:
-    """Returns one of the values, as likely as its weight says."""
-    point = uniform(0, sum(weights), *name)
-    for value, weight in zip(values, weights, strict=True):
+def weighted(weights: Mapping[_T, float], *name: object) -> _T:
+    """Returns one of the keys, as likely as its weight says."""
+    point = uniform(0, sum(weights.values()), *name)
+    for value, weight in weights.items():
         point -= weight
         if point < 0:
             return value
-    return values[-1]
+    return value
 
 
 def shuffled(values: Sequence[_T], *name: object) -> list[_T]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from fashionedit.types import Box, Difference, Sample, split_name
 
 from .geometry import HEIGHT, WIDTH, Area, Field
 from .rng import number, shuffled, uniform
-from .scene import Design, Look, Studio, unequal
+from .scene import Look, Studio, bounds, unequal
 from .wardrobe import GARMENTS, allowed, caption, describe, is_plain, make_look, stage
 
 SMALLEST, LARGEST = 0.0052, 0.195
@@ -32,37 +32,20 @@ _BLOCK = 35
 _GARMENTS_PER_BLOCK = 28
 
 
-@dataclass(frozen=True)
-class Slot:
-    """What stands at an index: a garment in one of its colourways.
-
-    Args:
-        kind: The category.
-        garment: The garment's number in its split.
-        colourway: 0, or 1 where the previous index shows the same garment.
-    """
+class Slot(NamedTuple):
+    """What stands at an index: a garment, by its number in the split, in one of its colourways."""
 
     kind: str
     garment: int
-    colourway: int
+    colourway: int  # 0, or 1 where the previous index shows the same garment
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A draft and an original, rendered.
-
-    Args:
-        look: What they share.
-        design: The original's values.
-        changes: The draft's values of the three attributes that differ, in the order of the rounds.
-        boxes: The smallest rectangles around what each changes.
-        draft, original: Shape (768, 512, 3), 0..255.
-    """
+class Pair(NamedTuple):
+    """A draft and an original, rendered: shape (768, 512, 3), 0..255."""
 
     look: Look
-    design: Design
-    changes: tuple[tuple[str, str], ...]
-    boxes: tuple[Area, ...]
+    changes: tuple[tuple[str, str], ...]  # the draft's values of what differs, in the order of the rounds
+    boxes: tuple[Area, ...]  # the smallest rectangles around what each changes
     draft: Pixels
     original: Pixels
 
@@ -73,9 +56,8 @@ def _block(seed: int, split: str, block: int) -> tuple[Slot, ...]:
     for turn in range(_GARMENTS_PER_BLOCK // len(_ROUND)):
         kinds += shuffled(_ROUND, "round", seed, split, block, turn)
     # No garment of the first round has a second colourway, so that the first seven indices show all seven.
-    twins = set(
-        shuffled(range(len(_ROUND), _GARMENTS_PER_BLOCK), "twins", seed, split, block)[: _BLOCK - _GARMENTS_PER_BLOCK]
-    )
+    later = shuffled(range(len(_ROUND), _GARMENTS_PER_BLOCK), "twins", seed, split, block)
+    twins = later[: _BLOCK - _GARMENTS_PER_BLOCK]
     slots: list[Slot] = []
     for place, kind in enumerate(kinds):
         garment = block * _GARMENTS_PER_BLOCK + place
@@ -88,14 +70,18 @@ def slot(index: int, seed: int, split: str) -> Slot:
     return _block(seed, split, index // _BLOCK)[index % _BLOCK]
 
 
-def photograph(canvas: Field) -> Pixels:
-    """Returns the canvas in 8 bits."""
-    pixels: Pixels = np.clip(canvas + np.float32(0.5), 0, 255).astype(np.uint8)
-    return pixels
+def _photograph(canvas: Field) -> Pixels:
+    return np.clip(canvas + np.float32(0.5), 0, 255).astype(np.uint8)
 
 
-def plan(index: int, seed: int, split: str) -> Pair:
-    """Returns the pair at an index: the same whatever was rendered before, and in whatever process."""
+def _plan(index: int, seed: int, split: str) -> Pair:
+    """Returns the pair at an index: the same whatever was rendered before, and in whatever process.
+
+    Raises:
+        InvalidDataError: The index is below 0.
+    """
+    if index < 0:
+        raise InvalidDataError(f"index is {index}; the first sample is 0")
     here = slot(index, seed, split)
     garment = f"{split} {seed} {here.kind} {here.garment}"
     for again in range(8):
@@ -111,19 +97,19 @@ class _Search:
     """Looks for three differences of one original, and remembers what each of them changes."""
 
     def __init__(self, look: Look) -> None:
-        self._look, self._design, self._studio = look, look.design, Studio()
-        self._scene = stage(look, self._design)
+        self._look, self._studio = look, Studio()
+        self._scene = stage(look, look.design)
         self._canvas = self._studio.canvas(self._scene)
-        self._original = photograph(self._canvas)
+        self._original = _photograph(self._canvas)
         self._boxes: dict[tuple[str, str], Area | None] = {}
 
     def differ(self, name: tuple[object, ...]) -> Pair | None:
         """Returns a pair with the first three differences, in an order by name, that can stand side by side."""
-        look, design = self._look, self._design
+        look = self._look
         changes: list[tuple[str, str]] = []
         boxes: list[Area] = []
-        for change in _candidates(look, design, name):
-            draft = {**design, **dict([*changes, change])}
+        for change in _candidates(look, name):
+            draft = {**look.design, **dict([*changes, change])}
             if change[0] in dict(changes) or not allowed(look.kind, draft):
                 continue
             box = self._box(change)
@@ -141,22 +127,22 @@ class _Search:
 
     def _box(self, change: tuple[str, str]) -> Area | None:
         if change not in self._boxes:
-            scene = stage(self._look, {**self._design, change[0]: change[1]})
-            other = photograph(self._studio.canvas(scene, (self._scene, self._canvas)))
+            scene = stage(self._look, {**self._look.design, change[0]: change[1]})
+            other = _photograph(self._studio.canvas(scene, (self._scene, self._canvas)))
             self._boxes[change] = _visible_box(other, self._original)
         return self._boxes[change]
 
     def _verified(self, changes: tuple[tuple[str, str], ...]) -> Pair | None:
         """Returns the pair if on the draft, too, each difference alone changes its own box and nothing else."""
-        look, design = self._look, self._design
-        drafted = {**design, **dict(changes)}
-        empty = stage(look, drafted)
-        bare = self._studio.canvas(empty, (self._scene, self._canvas))
-        draft = photograph(bare)
+        look = self._look
+        drafted = {**look.design, **dict(changes)}
+        scene = stage(look, drafted)
+        canvas = self._studio.canvas(scene, (self._scene, self._canvas))
+        draft = _photograph(canvas)
         boxes: list[Area] = []
         for attribute, _ in changes:
-            alone = stage(look, {**drafted, attribute: design[attribute]})
-            box = _visible_box(draft, photograph(self._studio.canvas(alone, (empty, bare))))
+            alone = stage(look, {**drafted, attribute: look.design[attribute]})
+            box = _visible_box(draft, _photograph(self._studio.canvas(alone, (scene, canvas))))
             if box is None or any(_touch(box, taken) for taken in boxes):
                 return None
             boxes.append(box)
@@ -165,46 +151,37 @@ class _Search:
             outside[top:bottom, left:right] = False
         if unequal(draft, self._original)[outside].any():
             return None
-        return Pair(look, design, changes, tuple(boxes), draft, self._original)
+        return Pair(look, changes, tuple(boxes), draft, self._original)
 
 
-def _candidates(look: Look, design: Design, name: tuple[object, ...]) -> list[tuple[str, str]]:
+def _candidates(look: Look, name: tuple[object, ...]) -> list[tuple[str, str]]:
     found: list[tuple[float, tuple[str, str]]] = []
     for attribute, values in GARMENTS[look.kind].attributes.items():
-        others = [value for value in values if value != design[attribute]]
+        own = look.design[attribute]
+        others = [value for value in values if value != own]
         if attribute == "buttons" and look.kind == "Blazer":
-            others = [value for value in others if value.split()[0] == design[attribute].split()[0]]
-        late = uniform(0, 1, *name, attribute) + (0.7 if is_plain(design[attribute]) else 0.0)
+            others = [value for value in others if value.split()[0] == own.split()[0]]
+        late = uniform(0, 1, *name, attribute) + (0.7 if is_plain(own) else 0.0)
         for turn, value in enumerate(shuffled(others, *name, attribute, "values")):
             found.append((late + 0.4 * turn, (attribute, value)))
     return [candidate for _, candidate in sorted(found)]
 
 
 def _visible_box(draft: Pixels, original: Pixels) -> Area | None:
-    changed = unequal(draft, original)
-    rows, columns = np.nonzero(changed.any(axis=1))[0], np.nonzero(changed.any(axis=0))[0]
-    if not len(rows):
+    box = bounds(unequal(draft, original))
+    if box is None:
         return None
-    left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    left, top, right, bottom = box
     if not SMALLEST <= (right - left) * (bottom - top) / (WIDTH * HEIGHT) <= LARGEST:
         return None
     far = np.abs(draft[top:bottom, left:right].astype(np.int16) - original[top:bottom, left:right])
     if far.mean() < FAINTEST or (far.max(axis=2) > CLEAR).mean() < CLEAR_SHARE:
         return None
-    return left, top, right, bottom
+    return box
 
 
 def _touch(one: Area, two: Area) -> bool:
     return one[0] < two[2] + 1 and two[0] < one[2] + 1 and one[1] < two[3] + 1 and two[1] < one[3] + 1
-
-
-def combined(pair: Pair, differences: Collection[int]) -> Design:
-    """Returns the draft's design with these differences (0-based) applied."""
-    design = {**pair.design, **dict(pair.changes)}
-    for k in differences:
-        attribute = pair.changes[k][0]
-        design[attribute] = pair.design[attribute]
-    return design
 
 
 def garment_number(seed: int, split: str, garment: int) -> str:
@@ -228,19 +205,23 @@ def synthetic_sample(index: int, *, seed: int = 0, split: str = "validation") ->
         InvalidDataError: The index is below 0.
         UnknownNameError: No split has this name.
     """
-    split = _checked(index, split)
-    pair = plan(index, seed, split)
-    name = f"synthetic-{seed}-{split}-{index:05d}"
+    split = split_name(split)
+    pair = _plan(index, seed, split)
+    look, name = pair.look, f"synthetic-{seed}-{split}-{index:05d}"
     original = Image.fromarray(pair.original)
-    differing = [attribute for attribute, _ in pair.changes]
+    differences = []
+    for (attribute, _), area in zip(pair.changes, pair.boxes, strict=True):
+        box = Box.from_pixels(*area, width=WIDTH, height=HEIGHT)
+        words = describe(look, attribute, look.design[attribute])
+        differences.append(Difference(words, box, crop(original, box)))
     return Sample(
         id=name,
-        annotation=caption(pair.look, pair.design, differing, name),
+        annotation=caption(look, look.design, list(dict(pair.changes)), name),
         draft=Image.fromarray(pair.draft),
         original=original,
-        differences=tuple(_difference(pair, k, original) for k in range(len(pair.changes))),
-        gender=pair.look.gender,
-        category=pair.look.kind,
+        differences=tuple(differences),
+        gender=look.gender,
+        category=look.kind,
         garment_id=garment_number(seed, split, slot(index, seed, split).garment),
         view="flat",
     )
@@ -255,22 +236,10 @@ def render_with(
         InvalidDataError: The index is below 0, or a difference is none of 0, 1, 2.
         UnknownNameError: No split has this name.
     """
-    split = _checked(index, split)
-    pair = plan(index, seed, split)
+    pair = _plan(index, seed, split_name(split))
     unknown = sorted(set(differences) - set(range(len(pair.changes))))
     if unknown:
         raise InvalidDataError(f"difference {unknown[0]} does not exist; the differences are 0, 1 and 2")
-    scene = stage(pair.look, combined(pair, differences))
-    return Image.fromarray(photograph(Studio().canvas(scene)))
-
-
-def _checked(index: int, split: str) -> str:
-    if index < 0:
-        raise InvalidDataError(f"index is {index}; the first sample is 0")
-    return split_name(split)
-
-
-def _difference(pair: Pair, k: int, original: Image.Image) -> Difference:
-    attribute, _ = pair.changes[k]
-    box = Box.from_pixels(*pair.boxes[k], width=WIDTH, height=HEIGHT)
-    return Difference(describe(pair.look, attribute, pair.design[attribute]), box, crop(original, box))
+    drafted = {attribute: value for k, (attribute, value) in enumerate(pair.changes) if k not in differences}
+    scene = stage(pair.look, {**pair.look.design, **drafted})
+    return Image.fromarray(_photograph(Studio().canvas(scene)))

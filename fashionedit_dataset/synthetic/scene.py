@@ -40,23 +40,14 @@ PEARL = (COLOURS["ivory"], "pearl")
 
 @dataclass(frozen=True)
 class Look:
-    """One garment's unchanging side: what does not differ between draft and original.
+    """One garment's unchanging side: what does not differ between draft and original."""
 
-    Args:
-        kind: `Tshirt`, `Shirt`, `Blazer`, `Coat`, `Dress`, `Skirt` or `Trousers`.
-        name: Names every chance of its cut; two colourways of one garment share it.
-        gender: `WOMEN` or `MEN`.
-        palette: Its colours.
-        cloth: What it is made of.
-        design: The original's value of every attribute, which the cut may suit (never the draft's).
-    """
-
-    kind: str
-    name: str
-    gender: str
+    kind: str  # `Tshirt`, `Shirt`, `Blazer`, `Coat`, `Dress`, `Skirt` or `Trousers`
+    name: str  # names every chance of its cut; two colourways of one garment share it
+    gender: str  # `WOMEN` or `MEN`
     palette: Palette
     cloth: Material
-    design: Design
+    design: Design  # the original's, which the cut may suit (never the draft's)
 
     def vary(self, low: float, high: float, *name: object) -> float:
         """Returns a measure of the cut in low..high."""
@@ -99,20 +90,10 @@ class Look:
         return COLOURS[name], make
 
 
-def darker(colour: Colour, share: float) -> Colour:
-    """Returns the colour mixed with black (share above 0) or white (below 0)."""
-    goal = 0 if share > 0 else 255
-    red, green, blue = (round(part + (goal - part) * abs(share)) for part in colour)
-    return red, green, blue
-
-
 class Scene:
     """The layers of one picture, added from the bottom up in the garment's own coordinates.
 
-    Args:
-        look: What the garment shares with all its designs; its name also names the creases.
-        design: What is drawn.
-        drop: By how many pixels the garment lies lower on the picture than in its own coordinates.
+    The garment lies `drop` pixels lower on the picture than in its own coordinates.
     """
 
     def __init__(self, look: Look, design: Design, drop: float) -> None:
@@ -263,8 +244,8 @@ class Studio:
         changed += [layer for layer in other.layers if layer.key not in mine]
         areas = [self._tile(layer).area for layer in changed]
         under = self._ground(other)
-        if under is not ground:
-            areas.append(_bounds(unequal(ground, under)))
+        if under is not ground and (area := bounds(unequal(ground, under))):
+            areas.append(area)
         canvas = known.copy()
         if areas:
             left, top = max(min(a[0] for a in areas), 0), max(min(a[1] for a in areas), 0)
@@ -306,10 +287,11 @@ def unequal(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.bool_]:
     return either
 
 
-def _bounds(changed: NDArray[np.bool_]) -> Area:
+def bounds(changed: NDArray[np.bool_]) -> Area | None:
+    """Returns the smallest area that holds all changed pixels, None where nothing changed."""
     ys, xs = np.nonzero(changed.any(axis=1))[0], np.nonzero(changed.any(axis=0))[0]
     if not len(ys):
-        return 0, 0, 0, 0
+        return None
     return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
 
 

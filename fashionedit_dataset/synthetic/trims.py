@@ -23,9 +23,9 @@ from .geometry import (
     through,
 )
 from .layers import Cloth, Fold, Ink, Shadow
-from .materials import COLOURS, Colour, Material
+from .materials import COLOURS, Colour, Material, darker
 from .rng import uniform
-from .scene import Scene, darker
+from .scene import Scene
 
 BRASS: Colour = (196, 160, 92)
 _STEEL: Colour = (196, 194, 188)

@@ -34,31 +34,33 @@ _LOWER = (
     "rust", "forest", "grey", "sage", "cobalt", "rose", "teal", "mustard",
 )  # fmt: skip
 
+_SHIRT_PATTERNS = {
+    None: 4, "bengal": 2, "gingham": 1.4, "tartan": 1.4, "windowpane": 1, "pindot": 1, "ditsy": 1,
+    "bloom": 0.6, "pinstripe": 1,
+}  # fmt: skip
+_DRESS_PATTERNS = {
+    None: 3.5, "bloom": 2, "ditsy": 2, "polka": 1.6, "gingham": 1.2, "bengal": 0.8, "pindot": 0.8,
+    "tartan": 0.6, "breton": 0.6,
+}  # fmt: skip
+_SKIRT_PATTERNS = {
+    None: 4, "tartan": 2, "bloom": 1.2, "ditsy": 1.2, "polka": 1, "gingham": 1, "pinstripe": 0.8,
+    "windowpane": 0.8,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Garment:
-    """One kind of garment.
+    """One kind of garment; what is given more than once in a tuple is that much likelier."""
 
-    Args:
-        noun: How captions call it.
-        attributes: Attribute → value → what an original with that value shows.
-        draw: Draws it.
-        genders: `WOMEN`, `MEN`, as likely as they are often given.
-        fabrics, bases: What it is made of, and in which colours.
-        patterns: Its patterns and how likely each is; None is plain.
-        exclusive: Attributes of which one at most shows something, because they share a place.
-        drop: By how many pixels it lies lower on the picture than it is drawn.
-    """
-
-    noun: str
-    attributes: Mapping[str, Mapping[str, str]]
+    noun: str  # how captions call it
+    attributes: Mapping[str, Mapping[str, str]]  # attribute → value → what an original with that value shows
     draw: Callable[[Scene], None]
     genders: tuple[str, ...]
     fabrics: tuple[str, ...]
-    bases: tuple[str, ...]
-    patterns: tuple[tuple[str | None, float], ...]
-    exclusive: tuple[tuple[str, ...], ...]
-    drop: float
+    bases: tuple[str, ...]  # the colours of its cloth
+    patterns: Mapping[str | None, float]  # how likely each is; None is plain
+    exclusive: tuple[tuple[str, ...], ...]  # attributes of which one at most shows something: they share a place
+    drop: float  # by how many pixels it lies lower on the picture than it is drawn
 
 
 GARMENTS: dict[str, Garment] = {
@@ -69,7 +71,7 @@ GARMENTS: dict[str, Garment] = {
         ("WOMEN", "WOMEN", "MEN"),
         ("jersey", "pique", "jersey", "knit", "linen"),
         _BRIGHT,
-        ((None, 5), ("breton", 3), ("bengal", 0.6), ("polka", 0.8), ("ditsy", 1), ("pindot", 0.8)),
+        {None: 5, "breton": 3, "bengal": 0.6, "polka": 0.8, "ditsy": 1, "pindot": 0.8},
         (("graphic", "chest pocket", "chest stripe"), ("shoulders", "graphic")),
         34,
     ),
@@ -80,17 +82,7 @@ GARMENTS: dict[str, Garment] = {
         ("WOMEN", "MEN"),
         ("poplin", "oxford", "linen", "denim", "twill"),
         _QUIET,
-        (
-            (None, 4),
-            ("bengal", 2),
-            ("gingham", 1.4),
-            ("tartan", 1.4),
-            ("windowpane", 1),
-            ("pindot", 1),
-            ("ditsy", 1),
-            ("bloom", 0.6),
-            ("pinstripe", 1),
-        ),
+        _SHIRT_PATTERNS,
         (("waist pockets", "decoration"), ("yoke", "shoulders")),
         22,
     ),
@@ -101,7 +93,7 @@ GARMENTS: dict[str, Garment] = {
         ("WOMEN", "MEN"),
         ("twill", "wool", "linen", "herringbone", "corduroy"),
         _TAILORED,
-        ((None, 6), ("pinstripe", 2), ("windowpane", 1.6), ("tartan", 1.2), ("gingham", 0.6), ("bengal", 0.5)),
+        {None: 6, "pinstripe": 2, "windowpane": 1.6, "tartan": 1.2, "gingham": 0.6, "bengal": 0.5},
         (("waist", "ticket pocket"), ("chest pocket", "lapel flower")),
         30,
     ),
@@ -112,7 +104,7 @@ GARMENTS: dict[str, Garment] = {
         ("WOMEN", "WOMEN", "MEN"),
         ("wool", "boucle", "herringbone", "twill", "wool"),
         _TAILORED,
-        ((None, 7), ("tartan", 2), ("windowpane", 1.4), ("pinstripe", 0.6)),
+        {None: 7, "tartan": 2, "windowpane": 1.4, "pinstripe": 0.6},
         (("chest", "shoulders"),),
         -14,
     ),
@@ -123,17 +115,7 @@ GARMENTS: dict[str, Garment] = {
         ("WOMEN",),
         ("poplin", "linen", "satin", "chiffon", "jersey"),
         _BRIGHT,
-        (
-            (None, 3.5),
-            ("bloom", 2),
-            ("ditsy", 2),
-            ("polka", 1.6),
-            ("gingham", 1.2),
-            ("bengal", 0.8),
-            ("pindot", 0.8),
-            ("tartan", 0.6),
-            ("breton", 0.6),
-        ),
+        _DRESS_PATTERNS,
         (("buttons", "bodice"), ("embroidery", "skirt")),
         -6,
     ),
@@ -144,16 +126,7 @@ GARMENTS: dict[str, Garment] = {
         ("WOMEN",),
         ("twill", "denim", "satin", "wool", "poplin", "corduroy"),
         (*_LOWER, "red", "cornflower", "blush", "butter"),
-        (
-            (None, 4),
-            ("tartan", 2),
-            ("bloom", 1.2),
-            ("ditsy", 1.2),
-            ("polka", 1),
-            ("gingham", 1),
-            ("pinstripe", 0.8),
-            ("windowpane", 0.8),
-        ),
+        _SKIRT_PATTERNS,
         (("waistband", "waist detail"), ("decoration", "bands")),
         12,
     ),
@@ -164,7 +137,7 @@ GARMENTS: dict[str, Garment] = {
         ("WOMEN", "MEN"),
         ("twill", "denim", "wool", "linen", "corduroy", "denim"),
         _LOWER,
-        ((None, 6), ("pinstripe", 1.4), ("windowpane", 1), ("tartan", 1.2), ("gingham", 0.8), ("ditsy", 0.5)),
+        {None: 6, "pinstripe": 1.4, "windowpane": 1, "tartan": 1.2, "gingham": 0.8, "ditsy": 0.5},
         (("waist detail", "fly"),),
         -8,
     ),
@@ -209,7 +182,7 @@ def make_look(kind: str, name: str, colourway: int, again: int = 0) -> Look:
     drawn = f"{name} again {again}" if again else name
     way = (drawn, "colourway", colourway)
     colours = palette(garment.bases, *way)
-    figure = weighted([p for p, _ in garment.patterns], [w for _, w in garment.patterns], name, "pattern")
+    figure = weighted(garment.patterns, name, "pattern")
     fabric = choose(garment.fabrics, name, "fabric")
     pattern = None
     if figure:
@@ -245,12 +218,9 @@ _NECKS = {
 }  # fmt: skip
 
 _LENGTHS = {
-    "knee": "of knee length",
-    "midi": "of medium length",
-    "thigh": "above the knee",
-    "full": "of full length",
+    "knee": "of knee length", "midi": "of medium length", "thigh": "above the knee", "full": "of full length",
     "ankle": "cropped",
-}
+}  # fmt: skip
 
 _NECK_ATTRIBUTES = ("neckline", "collar", "lapels")
 
