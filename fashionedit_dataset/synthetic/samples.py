@@ -71,7 +71,8 @@ def slot(index: int, seed: int, split: str) -> Slot:
 
 
 def _photograph(canvas: Field) -> Pixels:
-    return np.clip(canvas + np.float32(0.5), 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(canvas + np.float32(0.5), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _plan(index: int, seed: int, split: str) -> Pair:
