@@ -91,6 +91,8 @@ class Metric:
         thresholds: At which thresholds the curve of a share is drawn.
         control: The same metric computed in another way, with `control_limit`: by how much, in the unit, a row may
             lie above it (both cut at `control_most`, if that is given) before `control_note` is printed.
+        tolerance: By how much, in the unit, a value may differ that is computed again on another device: in fp32, and
+            in half precision.
     """
 
     id: str = ""
@@ -111,6 +113,7 @@ class Metric:
     control_limit: float = 0.0
     control_most: float | None = None
     control_note: str = ""
+    tolerance: tuple[float, float] = (1e-4, 1e-4)
 
     def score(self, pairs: Pairs, /) -> Sequence[float]:
         """Returns one finite raw value for each pair, in order."""

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, cast
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, StringConstraints
 
 from fashionedit.data import find_folder
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.eval_harness.scores.result_models import Metric
+from fashionedit.eval_harness.scores.scoring import described
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.manifest import MANIFEST_FILE, read_manifest
+from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.encoder import CLIP_IDENTITY, CLIP_REPOSITORY
 from fashionedit.metrics.preprocessing import Preprocessing
-from fashionedit.metrics.similarity import PSNR_FINGERPRINT
+from fashionedit.metrics.registry import PAPER_METRICS, load_metrics
 from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -108,8 +112,7 @@ def find_benchmark(repository: str, revision: str | None = None, *, token: str |
     manifest = read_manifest(path.parent)
     samples, identity = manifest.splits.get(SPLIT), manifest.manifest_hashes.get(SPLIT)
     if samples and manifest.form == "full":
-        found = open_facts(f"{repository}@{commit}", full=True)
-        identity = found.manifest_hash
+        identity = open_folder(find_folder(f"{repository}@{commit}"), SPLIT).manifest_hash
     if not samples or identity is None:
         raise InvalidDataError(f"the manifest of {repository}{at} says nothing of the {SPLIT} split; publish it again")
     return Benchmark(repository=repository, revision=commit, split=SPLIT, samples=samples, manifest=identity)
@@ -127,16 +130,6 @@ def local_benchmark(source: FashionEditFolder) -> Benchmark:
     )
 
 
-def open_facts(data: str, split: str = SPLIT, *, full: bool = False) -> FashionEditFolder:
-    """Returns the split of a folder or Hub repository: its annotations form will do, unless the full one is asked for.
-
-    Raises:
-        DatasetNotFoundError: Nothing is found there.
-        InvalidDataError: A file is not what it must be.
-    """
-    return open_folder(find_folder(data), split, facts_only=not full)
-
-
 OFFICIAL_FINGERPRINT = {
     "kind": "transformers",
     **CLIP_IDENTITY,
@@ -148,19 +141,42 @@ OFFICIAL_FINGERPRINT = {
 """`load_encoder("clip")` in fp32, on any device: there they agree to 1e-6."""
 
 
+def paper_columns(encoder: str, fingerprint: Mapping[str, str], *, is_clip: bool) -> tuple[Metric, ...]:
+    """Returns the leaderboard's metrics as results have them, made with an encoder of this label and fingerprint."""
+    made = SimpleNamespace(encoder=SimpleNamespace(label=encoder, fingerprint=fingerprint, is_clip=is_clip))
+    return tuple(map(described, load_metrics(PAPER_METRICS, cast(Embedder, made))))
+
+
+@cache
+def official_columns() -> tuple[Metric, ...]:
+    """Returns the metrics that the leaderboard ranks by."""
+    return paper_columns(CLIP_REPOSITORY, OFFICIAL_FINGERPRINT, is_clip=True)
+
+
+def has_paper_columns(metrics: Sequence[Metric]) -> bool:
+    """Returns whether these are the leaderboard's metrics, made with whichever encoder."""
+    similarity = next((metric for metric in metrics if metric.encoder and not metric.is_share), None)
+    return similarity is not None and any(
+        _defined(metrics) == _defined(paper_columns(similarity.encoder or "", similarity.fingerprint, is_clip=is_clip))
+        for is_clip in (True, False)
+    )
+
+
+def _defined(metrics: Iterable[Metric]) -> list[tuple[object, ...]]:
+    return [(one.id, one.of, one.scale, one.threshold, one.fingerprint) for one in metrics]
+
+
 def fingerprint_differences(metrics: Iterable[Metric]) -> list[str]:
     """Returns one clause for each field in which the metrics are not the leaderboard's; none where they are."""
-    wanted = {"clip": OFFICIAL_FINGERPRINT, "clip_star": OFFICIAL_FINGERPRINT, "psnr": PSNR_FINGERPRINT}
+    wanted = {metric.id: metric for metric in official_columns()}
     found = {metric.id: metric for metric in metrics}
     if set(found) != set(wanted):
         encoder = next((metric.encoder for metric in found.values() if metric.encoder), "no encoder")
         return [f"encoder: {encoder}, wanted {CLIP_REPOSITORY}"]
-    clauses = []
-    for id, fingerprint in wanted.items():
-        have = found[id].fingerprint
-        for field in sorted({*have, *fingerprint}):
-            if have.get(field) != fingerprint.get(field):
-                clauses.append(f"{field}: {have.get(field)}, wanted {fingerprint.get(field)}")
-    if found["clip_star"].threshold != 0.9:
-        clauses.append(f"threshold: {found['clip_star'].threshold}, wanted 0.9")
-    return list(dict.fromkeys(clauses))
+    clauses: dict[str, None] = {}
+    for id, metric in wanted.items():
+        have, want = ({**one.fingerprint, "threshold": one.threshold} for one in (found[id], metric))
+        for field in sorted({*have, *want}):
+            if have.get(field) != want.get(field):
+                clauses[f"{field}: {have.get(field)}, wanted {want.get(field)}"] = None
+    return list(clauses)

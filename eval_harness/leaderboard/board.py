@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,9 +20,10 @@ from fashionedit.eval_harness.scores.intervals import INTERVALS
 from fashionedit.eval_harness.scores.labels import short_label
 from fashionedit.eval_harness.scores.primary_scores import BREAKDOWNS, breakdown, groups
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Kind, MeasureValue, Results, Row, Score
+from fashionedit.metrics.paper_metrics import Similarity
 
 from .benchmark import Benchmark, benchmark_name, find_benchmark, results_repository
-from .bundle import Bundle, evidence_place
+from .bundle import Bundle
 from .hub import HubEntry, HubState, SubmittedBundle, fetch_bundles, find_bundles, hub_entries
 from .submission import last_rows
 from .verification import check_bundle
@@ -86,8 +88,8 @@ class BoardRow(_Stored):
         rank: By the first share, among those of the same protocol, reference and state protocol; None for the others.
         name: The model's repository, or what it is called.
         model: Its repository, where it has one.
-        protocol: `vanilla` or `bug`; `–` for floor and ceiling.
-        reference: What `bug` shows: `detail`, `sketch` or `example`; `–` elsewhere.
+        protocol: `–` for floor and ceiling.
+        reference: The kind of reference that the protocol shows; `–` where it shows none.
         state: What a round hands to the next.
         privileged: Whether it is told the answer.
         stitched, supplied: As in the editor's identity; a protocol without reference stitches nothing.
@@ -145,6 +147,7 @@ class Board(_Stored):
     Args:
         results_repository: Where the evidence is.
         interval: How the 95 % intervals were made, in words.
+        prompts: What each protocol of the leaderboard shows, in words; those with a reference first.
         columns: Shares first; those of the leaderboard's own encoder, and those of others, apart.
         rows: In the order of the table: floor, ranked, beside the ranking, trivial, leaks, ceiling.
         unsupported: None where the Hub has no leaderboard for the benchmark, or was not asked.
@@ -155,14 +158,15 @@ class Board(_Stored):
     results_repository: str
     garments: int
     interval: str
+    prompts: dict[str, str]
     columns: tuple[Column, ...]
     rows: tuple[BoardRow, ...]
     refused: tuple[Refused, ...] = ()
     unsupported: tuple[Unsupported, ...] | None = None
 
 
-_SAME = 0.02
-"""How far two encodings of the same images may be apart, in a metric's unit (twice what `verify` allows)."""
+_SAME = 2 * Similarity.tolerance[0]
+"""How far two means over the same images may be apart, in a metric's unit."""
 
 _ROUNDED = 0.0051
 """How far a number may be from the one that was sent with two decimals."""
@@ -179,6 +183,18 @@ class _Standing:
     @property
     def results(self) -> Results:
         return self.bundle.results
+
+    def row(self, row: Row, **fields: Any) -> BoardRow:
+        """Returns one of its rows as boards have it; `fields` has what its kind of row has beside the numbers."""
+        return BoardRow(
+            rank=None,
+            n=row.requested,
+            failed=row.failed,
+            encoder=(self.results.similarity and self.results.similarity.encoder) or "",
+            scores={id: value_of(score) for id, score in row.scores.items()},
+            classes=class_scores(self.results, row),
+            **fields,
+        )
 
 
 def build_board(
@@ -202,26 +218,36 @@ def build_board(
     """
     refused: list[Refused] = []
     standing: list[_Standing] = []
-    for one in bundles:
+    for found in bundles:
         try:
-            verdict = check_bundle(one.folder)
+            verdict = check_bundle(found.folder)
         except InvalidDataError as error:
-            refused.append(Refused(place=one.place, reasons=(f"{error}.",)))
+            refused.append(Refused(place=found.place, reasons=(f"{error}.",)))
             continue
         reasons = list(verdict.problems)
-        if not reasons and evidence_place(verdict.bundle) != one.place:
-            reasons.append(f"It belongs to {evidence_place(verdict.bundle)}.")
+        if not reasons and verdict.bundle.place != found.place:
+            reasons.append(f"It belongs to {verdict.bundle.place}.")
         if reasons:
-            refused.append(Refused(place=one.place, reasons=tuple(reasons)))
+            refused.append(Refused(place=found.place, reasons=tuple(reasons)))
         else:
-            standing.append(_Standing(one.place, verdict.bundle, one.verified == verdict.bundle.checksum))
+            standing.append(_Standing(found.place, verdict.bundle, found.verified == verdict.bundle.checksum))
     if not standing:
         raise InvalidDataError(
             f"{results_repository} holds no bundle that could stand on a board ({len(refused):,} were refused); send "
             "one with: fashionedit submit RUN"
         )
     about = benchmark or _most_common(standing)
-    kept = list(_of_one_benchmark(standing, about, refused))
+    kept = []
+    for one in standing:
+        theirs = one.bundle.benchmark
+        if (theirs.repository, theirs.manifest) == (about.repository, about.manifest):
+            kept.append(one)
+        else:
+            reason = (
+                f"It is about {theirs.repository} at revision {theirs.revision[:12]}, other samples than those of "
+                f"{about.repository} at revision {about.revision[:12]}."
+            )
+            refused.append(Refused(place=one.place, reasons=(reason,)))
     kept = list(_beside_one_floor(kept, refused))
     if not kept:
         raise InvalidDataError(
@@ -237,6 +263,7 @@ def build_board(
         results_repository=results_repository,
         garments=first.results.dataset.garments,
         interval=INTERVALS,
+        prompts={name: PROTOCOLS[name].prompt() for name in reversed(LEADERBOARD_PROTOCOLS)},
         columns=columns,
         rows=(
             *_shared(kept, "floor"),
@@ -255,37 +282,19 @@ def _most_common(standing: Sequence[_Standing]) -> Benchmark:
     return max(counts, key=lambda benchmark: (counts[benchmark], benchmark.revision))
 
 
-def _of_one_benchmark(standing: Iterable[_Standing], about: Benchmark, refused: list[Refused]) -> Iterator[_Standing]:
-    for one in standing:
-        theirs = one.bundle.benchmark
-        if (theirs.repository, theirs.manifest) == (about.repository, about.manifest):
-            yield one
-        else:
-            reason = (
-                f"It is about {theirs.repository} at revision {theirs.revision[:12]}, other samples than those of "
-                f"{about.repository} at revision {about.revision[:12]}."
-            )
-            refused.append(Refused(place=one.place, reasons=(reason,)))
-
-
 def _beside_one_floor(standing: Sequence[_Standing], refused: list[Refused]) -> Iterator[_Standing]:
     """Yields the bundles whose floor is the others' too: that of the verified ones, or else of most."""
-    for official in (True, False):
-        group = [one for one in standing if one.bundle.official is official]
-        for encoder in dict.fromkeys(map(_encoder, group)):
-            same = [one for one in group if _encoder(one) == encoder]
-            known = [one for one in same if one.verified] or same
-            right = max(known, key=lambda one: sum(_same_floor(one, other) for other in known))
-            for one in same:
-                if _same_floor(one, right):
-                    yield one
-                else:
-                    refused.append(Refused(place=one.place, reasons=("Its draft row is not that of the others.",)))
-
-
-def _encoder(one: _Standing) -> tuple[tuple[str, str], ...]:
-    similarity = one.results.similarity
-    return tuple(sorted(similarity.fingerprint.items())) if similarity else ()
+    by_encoder: dict[tuple[bool, str], list[_Standing]] = {}
+    for one in sorted(standing, key=lambda one: not one.bundle.official):
+        by_encoder.setdefault((one.bundle.official, json.dumps(one.bundle.encoder, sort_keys=True)), []).append(one)
+    for same in by_encoder.values():
+        trusted = [one for one in same if one.verified] or same
+        right = max(trusted, key=lambda one: sum(_same_floor(one, other) for other in trusted))
+        for one in same:
+            if _same_floor(one, right):
+                yield one
+            else:
+                refused.append(Refused(place=one.place, reasons=("Its draft row is not that of the others.",)))
 
 
 def _same_floor(one: _Standing, other: _Standing) -> bool:
@@ -299,38 +308,26 @@ def _same_floor(one: _Standing, other: _Standing) -> bool:
 
 def _rows(one: _Standing, numbers: Mapping[tuple[str, str], HubEntry]) -> Iterator[BoardRow]:
     bundle, editor = one.bundle, one.bundle.run.editor
-    rows = list(last_rows(one.results))
-    classes = class_scores(one.results, rows)
-    evidence: Evidence = "verified" if one.verified else "community"
-    for number, row in enumerate(rows):
-        shows = "reference" in PROTOCOLS[row.protocol].roles
+    for row in last_rows(one.results):
+        shows_reference = PROTOCOLS[row.protocol].shows_reference
         gain = row.scores[one.results.share.id].gain if one.results.share else None
-        yield BoardRow(
-            rank=None,
+        yield one.row(
+            row,
             kind="editor",
             name=bundle.name,
             model=bundle.model,
             protocol=row.protocol,
-            reference=bundle.run.reference if shows else "–",
+            reference=bundle.run.reference if shows_reference else "–",
             state=editor.state,
-            stitched=editor.stitched and shows,
+            stitched=editor.stitched and shows_reference,
             supplied=editor.supplied,
             official=bundle.official,
-            encoder=_encoder_label(one.results),
-            evidence=evidence,
+            evidence="verified" if one.verified else "community",
             hub=_hub_state(one, row, numbers),
             place=one.place,
-            n=row.requested,
-            failed=row.failed,
-            scores={metric: value_of(score) for metric, score in row.scores.items()},
             two_pictures=bool(row.doubtful),
             gain=None if gain is None else Value(mean=gain.mean, low=gain.low, high=gain.high),
-            classes=classes[number],
         )
-
-
-def _encoder_label(results: Results) -> str:
-    return (results.similarity and results.similarity.encoder) or ""
 
 
 def _columns(kept: Sequence[_Standing]) -> Iterator[Column]:
@@ -386,18 +383,13 @@ def _shared(kept: Sequence[_Standing], kind: Kind) -> Iterator[BoardRow]:
             if (row.editor, reference) in seen:
                 continue
             seen.add((row.editor, reference))
-            yield BoardRow(
-                rank=None,
+            yield one.row(
+                row,
                 kind=kind,
                 name=row.method,
                 protocol=row.protocol if kind == "baseline" else "–",
                 reference=reference,
                 privileged=row.privileged,
-                encoder=_encoder_label(one.results),
-                n=row.requested,
-                failed=row.failed,
-                scores={metric: value_of(score) for metric, score in row.scores.items()},
-                classes=class_scores(one.results, [row])[0],
             )
 
 
@@ -413,32 +405,31 @@ def value_of(score: Score | MeasureValue) -> Value:
     return Value(mean=score.mean, low=score.low, high=score.high)
 
 
-def class_scores(results: Results, rows: list[Row]) -> dict[int, tuple[ClassScore, ...]]:
-    """Returns the scores over each class of samples, for each of the rows by its index in the list.
+def class_scores(results: Results, row: Row) -> tuple[ClassScore, ...]:
+    """Returns the scores of one of the results' rows over each class of samples.
 
     A class that all samples are of is the whole, and left out.
-
-    Args:
-        rows: Some of the results' own.
     """
-    wanted = [place for place, row in enumerate(results.rows) if row in rows or row.kind == "floor"]
+    wanted = [place for place, one in enumerate(results.rows) if one.kind == "floor" or one is row]
     fewer = results.model_copy(
         update={
             "rows": tuple(results.rows[place] for place in wanted),
             "row_samples": tuple(results.row_samples[place] for place in wanted),
         }
     )
-    numbers = {wanted.index(results.rows.index(row)): number for number, row in enumerate(rows)}
-    found: dict[int, list[ClassScore]] = {number: [] for number in range(len(rows))}
-    for by in sorted(BREAKDOWNS):
-        parts = breakdown(fewer, by) if len(groups(results, by)) > 1 else ()
-        for part in parts:
-            if part.row in numbers:
-                scores = {metric: value_of(score) for metric, score in part.scores.items()}
-                found[numbers[part.row]].append(
-                    ClassScore(by=by, value=part.value, n=part.n, garments=part.garments, scores=scores)
-                )
-    return {number: tuple(scores) for number, scores in found.items()}
+    return tuple(
+        ClassScore(
+            by=by,
+            value=part.value,
+            n=part.n,
+            garments=part.garments,
+            scores={id: value_of(score) for id, score in part.scores.items()},
+        )
+        for by in sorted(BREAKDOWNS)
+        if len(groups(results, by)) > 1
+        for part in breakdown(fewer, by)
+        if fewer.rows[part.row] is row
+    )
 
 
 def gather_board(repo: str | None, dataset_repo: str | None, *, token: str | None = None) -> Board:

@@ -19,8 +19,6 @@ from fashionedit.runtime.tables import column_widths, cut, escaped, markdown_row
 from . import space_app
 from .board import Board, BoardRow, Column
 
-_PROMPTS = {"vanilla": "text", "bug": "text+image", "–": "–"}
-
 
 def board_to_json(board: Board) -> str:
     """Returns `leaderboard.json`."""
@@ -89,12 +87,12 @@ def _parts(board: Board) -> Iterator[tuple[str, tuple[str, ...], list[BoardRow]]
     """Yields title, head and rows of each table: the protocols, with floor, leaks and ceiling; then the rest."""
     own = [row for row in board.rows if row.official]
     shared = [row for row in own if row.kind != "editor"]
-    for protocol, title in (("bug", "Text and image (bug)"), ("vanilla", "Text alone (vanilla)")):
+    for protocol, prompt in board.prompts.items():
         ranked = [row for row in own if row.kind == "editor" and row.protocol == protocol]
         beside = [row for row in shared if row.protocol in ("–", protocol)]
         if ranked:
             floor, rest = ([row for row in beside if (row.kind == "floor") is first] for first in (True, False))
-            yield title, _head(board, official=True), [*floor, *ranked, *rest]
+            yield f"Prompt: {prompt} ({protocol})", _head(board, official=True), [*floor, *ranked, *rest]
     if others := [row for row in board.rows if not row.official]:
         yield "Other encoders, not ranked", _head(board, official=False), others
 
@@ -113,7 +111,7 @@ def _cells(row: BoardRow, board: Board, *, intervals: bool = True) -> list[str]:
     return [
         "–" if row.rank is None else str(row.rank),
         printable(row.name) + _marks(row),
-        _PROMPTS[row.protocol] + (f" ({row.reference})" if row.reference not in ("–", "detail") else ""),
+        board.prompts.get(row.protocol, "–") + (f" ({row.reference})" if row.reference not in ("–", "detail") else ""),
         *([] if row.official else [row.encoder]),
         *(_score(row, column, intervals=intervals) for column in board.columns if column.official is row.official),
         str(row.n),

@@ -10,21 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, StringConstraints
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, StringConstraints, ValidationError
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.editing import Status
+from fashionedit.eval_harness.editing import Status, canonical_json
 from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.references import with_reference
+from fashionedit.eval_harness.running.chain import chains
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.aggregation import Method, measure_value, rows_of
+from fashionedit.eval_harness.scores.aggregation import Method, grouped, measure_value, rows_of
 from fashionedit.eval_harness.scores.intervals import INTERVALS
 from fashionedit.eval_harness.scores.measures import measure_limits
 from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
@@ -40,12 +44,12 @@ from fashionedit.eval_harness.scores.result_models import (
 )
 from fashionedit.eval_harness.scores.results import readable_json, run_prompt
 from fashionedit.eval_harness.scores.scoring import Scores
-from fashionedit.files import parse_model, read_regular, write_atomically
+from fashionedit.files import parse_model, read_json_lines, read_regular, write_atomically
 from fashionedit.metrics.paper_metrics import THRESHOLDS
 from fashionedit.owned_folders import new_folder
+from fashionedit.runtime.secrets import masked
 
 from .benchmark import Benchmark, Commit, Digest, RepositoryId, fingerprint_differences
-from .provenance import EffectiveParameters, PackageVersions, effective_parameters, package_sets
 
 BUNDLE_FILE = "bundle.json"
 
@@ -56,6 +60,7 @@ SUBMISSIONS = "submissions"
 """The folder of the results repository that holds the bundles."""
 
 _PLACE_OF_THE_NAMELESS = "_"  # no owner on the Hub can be called so
+_MOST_VALUES = 8  # of a parameter that are listed; above it only their number is (a seed is another each time)
 
 
 class _Stored(BaseModel):
@@ -113,6 +118,25 @@ class BundledRow(_Stored):
         return f"{self.method.method + ', ' if self.method else ''}{self.protocol} round {self.round}"
 
 
+class EffectiveParameters(_Stored):
+    """What the edits in one protocol were made with.
+
+    Args:
+        model_versions: As the editor told them; None where it told none.
+        parameters: The values of each, or how many there are.
+    """
+
+    model_versions: tuple[str | None, ...]
+    parameters: dict[str, Any]
+
+
+class PackageVersions(_Stored):
+    """What one or more starts of the run had installed."""
+
+    python: str | None
+    packages: dict[str, str]
+
+
 class Bundle(_Stored):
     """`bundle.json`.
 
@@ -154,6 +178,11 @@ class Bundle(_Stored):
         )
 
     @property
+    def encoder(self) -> dict[str, str]:
+        """The fingerprint of the encoder that made the scores; empty where none did."""
+        return next((metric.fingerprint for metric in self.metrics if metric.encoder and not metric.is_share), {})
+
+    @property
     def official(self) -> bool:
         """Whether the leaderboard's own encoder made the scores; others never stand among the ranked ones."""
         return not fingerprint_differences(self.metrics)
@@ -168,19 +197,57 @@ class Bundle(_Stored):
         return "-".join(parts)
 
     @property
-    def outputs(self) -> Iterator[tuple[str, str, int, str]]:
-        """Sample, protocol, round and pixel digest of each picture that the editor returned."""
-        for row in self.rows:
-            for sample, number in zip(self.samples, row.pictures, strict=True):
-                if row.method is None and number is not None:
-                    yield sample.id, row.protocol, row.round, sample.pictures[number].digest
+    def place(self) -> str:
+        """Where the bundle lies in the results repository: one folder per model and track."""
+        home = self.model
+        if home is None:
+            readable = re.sub(r"[^A-Za-z0-9.-]+", "-", self.name).strip("-.")[:40]
+            home = f"{_PLACE_OF_THE_NAMELESS}/{readable}-{hashlib.sha256(self.name.encode()).hexdigest()[:6]}"
+        return f"{SUBMISSIONS}/{home}/{self.track}"
+
+    @property
+    def groups(self) -> dict[tuple[BundledMethod | None, str], list[BundledRow]]:
+        """The rows by method and protocol, in the order of the rounds."""
+        groups: dict[tuple[BundledMethod | None, str], list[BundledRow]] = {}
+        for row in sorted(self.rows, key=lambda row: row.round):
+            groups.setdefault((row.method, row.protocol), []).append(row)
+        return groups
+
+    def own_outcomes(self, open_picture: Callable[[str, str], Image.Image] | None = None) -> Iterator[RoundOutcome]:
+        """Yields what each round of the run came to; `open_picture` takes the sample's id and the pixel digest."""
+        for (method, _), rows in self.groups.items():
+            if method is None:
+                yield from self._outcomes(rows, open_picture)
+
+    def _outcomes(
+        self, rows: Iterable[BundledRow], open_picture: Callable[[str, str], Image.Image] | None = None
+    ) -> Iterator[RoundOutcome]:
+        last = self.digests("floor")
+        for row in rows:
+            for place, (sample, status, number) in enumerate(zip(self.samples, row.status, row.pictures, strict=True)):
+                if number is not None:
+                    last[place] = sample.pictures[number].digest
+                yield RoundOutcome(
+                    sample.id,
+                    row.protocol,
+                    row.round,
+                    None if status == NOT_RUN else Status(status),
+                    ImageRef(last[place], (0, 0), partial(open_picture or _never, sample.id, last[place])),
+                    own=number is not None,
+                )
+
+    def digests(self, kind: Kind) -> list[str]:
+        """Returns the digest of each sample's draft (`floor`) or original (`ceiling`)."""
+        row = next(row for row in self.rows if row.method is not None and row.method.kind == kind)
+        return [
+            sample.pictures[cast(int, number)].digest for sample, number in zip(self.samples, row.pictures, strict=True)
+        ]
 
     @cached_property
     def results(self) -> Results:
         """The results that follow from it, by the code that computes those of a run; `shape_problems` must be none."""
-        pairs = [pair for group in _groups(self.rows) for pair in self._scored(group)]
-        rows = dict(pairs)
-        ordered = [rows[id(row)] for row in self.rows]
+        computed = dict(self._computed_rows())
+        rows = [computed[row.method, row.protocol, row.round] for row in self.rows]
         return Results(
             protocol_version=self.run.protocol_version,
             runs=(self.run,),
@@ -198,117 +265,61 @@ class Bundle(_Stored):
             measures=self.measures,
             interval=INTERVALS,
             thresholds=THRESHOLDS,
-            rows=tuple(row for row, _ in ordered),
+            rows=tuple(row for row, _ in rows),
             samples=tuple(ScoredSample(**sample.model_dump(exclude={"pictures"})) for sample in self.samples),
-            row_samples=tuple(samples for _, samples in ordered),
+            row_samples=tuple(samples for _, samples in rows),
         )
 
-    def _scored(self, group: list[BundledRow]) -> Iterator[tuple[int, tuple[Row, RowSamples]]]:
-        """Yields the rows of one method in one protocol as results have them, by the `id` of the bundle's row."""
-        first, editor = group[0], self.run.editor
-        method, prompt = Method(0, editor.name, editor.name, editor.fingerprint, "editor", False, editor.supplied), ""
-        if (shared := first.method) is not None:
-            prompt = shared.prompt
-            method = Method(
-                None, shared.method, shared.editor, shared.fingerprint, shared.kind, shared.privileged, False
-            )
-        else:
-            prompt = run_prompt(self.run, first.protocol)
-        last = {sample.id: digest for sample, digest in zip(self.samples, self.digests("floor"), strict=True)}
-        outcomes: dict[int, dict[str, RoundOutcome]] = {}
-        for row in sorted(group, key=lambda row: row.round):
-            for sample, status, number in zip(self.samples, row.status, row.pictures, strict=True):
-                if number is not None:
-                    last[sample.id] = sample.pictures[number].digest
-                ended = None if status == NOT_RUN else Status(status)
-                outcomes.setdefault(row.round, {})[sample.id] = RoundOutcome(
-                    sample.id,
-                    row.protocol,
-                    row.round,
-                    ended,
-                    ImageRef(last[sample.id], (0, 0), _never),
-                    number is not None,
-                )
-        source, scores = cast(SampleSource, _Source(self)), cast(Scores, _Scores(self))
-        made = {
-            row.round: (row, found) for row, found in rows_of(method, first.protocol, prompt, outcomes, source, scores)
+    def _computed_rows(self) -> Iterator[tuple[tuple[object, ...], tuple[Row, RowSamples]]]:
+        """Yields each row as results have it, by its method, protocol and round."""
+        samples = {sample.id: sample for sample in self.samples}
+        originals = dict(zip(samples, self.digests("ceiling"), strict=True))
+        pixels = {
+            id: SimpleNamespace(original=originals[id], draft=draft)
+            for id, draft in zip(samples, self.digests("floor"), strict=True)
         }
-        garments = [sample.garment for sample in self.samples]
-        limits = {metric.id: metric.control_limit for metric in self.metrics}
-        for stored in group:
-            computed, found = made[stored.round]
-            facts = {
-                "control_gaps": stored.control_gaps,
-                "doubtful": tuple(id for id, gap in stored.control_gaps.items() if gap > (limits[id] or 0)),
-                "measures": {
-                    id: measure_value(values, garments, measure_limits(id)) for id, values in stored.measures.items()
-                },
-                "repeats": {id: (computed.scores[id].mean, *means) for id, means in stored.repeats.items()},
+        source = SimpleNamespace(ids=tuple(samples), digests=pixels.__getitem__, facts=samples.__getitem__)
+        values = {
+            metric.id: {
+                (picture.digest, originals[id]): picture.scores[metric.id] / metric.scale
+                for id, sample in samples.items()
+                for picture in sample.pictures
             }
-            yield (
-                id(stored),
-                (computed.model_copy(update=facts), found.model_copy(update={"measures": stored.measures})),
-            )
-
-    def digests(self, kind: Kind) -> list[str]:
-        """Returns the digest of each sample's draft (`floor`) or original (`ceiling`)."""
-        row = next(row for row in self.rows if row.method is not None and row.method.kind == kind)
-        return [
-            sample.pictures[cast(int, number)].digest for sample, number in zip(self.samples, row.pictures, strict=True)
-        ]
-
-
-class _Source:
-    """The samples as a bundle has them, with as much as the aggregation asks for."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self.ids = tuple(sample.id for sample in bundle.samples)
-        self._facts = {sample.id: sample for sample in bundle.samples}
-        pictures = zip(bundle.digests("ceiling"), bundle.digests("floor"), strict=True)
-        self._digests = {
-            id: SimpleNamespace(original=original, draft=draft)
-            for id, (original, draft) in zip(self.ids, pictures, strict=True)
+            for metric in self.metrics
+            if not metric.is_share
         }
+        scores = Scores(self.metrics, THRESHOLDS, cast(Any, values), controls={})
+        garments = [sample.garment for sample in self.samples]
+        limits = {metric.id: metric.control_limit or 0 for metric in self.metrics}
+        editor = self.run.editor
+        for (shared, protocol), stored_rows in self.groups.items():
+            if shared is None:
+                method = Method(0, editor.name, editor.name, editor.fingerprint, "editor", False, editor.supplied)
+                prompt = run_prompt(self.run, protocol)
+            else:
+                about = (shared.method, shared.editor, shared.fingerprint, shared.kind, shared.privileged)
+                method, prompt = Method(None, *about, supplied=False), shared.prompt
+            rounds = grouped(self._outcomes(stored_rows))[protocol]
+            made = rows_of(method, protocol, prompt, rounds, cast(SampleSource, source), scores)
+            for stored, (row, found) in zip(stored_rows, made, strict=True):
+                gaps = stored.control_gaps
+                facts = {
+                    "control_gaps": gaps,
+                    "doubtful": tuple(id for id, gap in gaps.items() if gap > limits[id]),
+                    "measures": {
+                        id: measure_value(column, garments, measure_limits(id))
+                        for id, column in stored.measures.items()
+                    },
+                    "repeats": {id: (row.scores[id].mean, *means) for id, means in stored.repeats.items()},
+                }
+                yield (
+                    (shared, protocol, stored.round),
+                    (row.model_copy(update=facts), found.model_copy(update={"measures": stored.measures})),
+                )
 
-    def digests(self, id: str) -> Any:
-        return self._digests[id]
 
-    def facts(self, id: str) -> Any:
-        return self._facts[id]
-
-
-class _Scores:
-    """The scores as a bundle has them, by picture and original."""
-
-    thresholds = THRESHOLDS
-    measured = None
-
-    def __init__(self, bundle: Bundle) -> None:
-        self.metrics = bundle.metrics
-        scales = {metric.id: metric.scale for metric in bundle.metrics}
-        self._values = {
-            (metric, picture.digest, original): value / scales[metric]
-            for sample, original in zip(bundle.samples, bundle.digests("ceiling"), strict=True)
-            for picture in sample.pictures
-            for metric, value in picture.scores.items()
-        }
-
-    def raw(self, metric: Metric, pair: tuple[str, str]) -> float:
-        return self._values[(metric.of or metric.id, *pair)]
-
-    def control(self, metric: Metric, pair: tuple[str, str]) -> None:
-        return None
-
-
-def _never() -> Any:
+def _never(id: str, digest: str) -> Image.Image:
     raise AssertionError("aggregation opens no image")
-
-
-def _groups(rows: tuple[BundledRow, ...]) -> list[list[BundledRow]]:
-    groups: dict[tuple[BundledMethod | None, str], list[BundledRow]] = {}
-    for row in rows:
-        groups.setdefault((row.method, row.protocol), []).append(row)
-    return list(groups.values())
 
 
 def shape_problems(bundle: Bundle) -> Iterator[str]:
@@ -412,6 +423,47 @@ def make_bundle(
     )
 
 
+def effective_parameters(run: RunFolder, source: SampleSource) -> dict[str, EffectiveParameters]:
+    """Returns for each protocol of the run what its edits were made with."""
+    versions: dict[str, set[str]] = {}
+    values: dict[str, dict[str, set[str]]] = {}
+    for chain in chains(run.identity, with_reference(source, run.identity.reference)):
+        for round in chain.rounds:
+            record = run.record(chain.step(round).key)
+            chain.take(record)
+            if record is not None:
+                versions.setdefault(chain.protocol.name, set()).add(json.dumps(masked(record.model_version)))
+                of_protocol = values.setdefault(chain.protocol.name, {})
+                for name, value in masked(record.effective_params).items():
+                    of_protocol.setdefault(name, set()).add(canonical_json(value, name=name))
+    return {
+        protocol: EffectiveParameters(
+            model_versions=tuple(map(json.loads, sorted(found))),
+            parameters={
+                name: list(map(json.loads, sorted(texts))) if len(texts) <= _MOST_VALUES else f"{len(texts)} values"
+                for name, texts in sorted(values[protocol].items())
+            },
+        )
+        for protocol, found in versions.items()
+    }
+
+
+def package_sets(path: Path) -> tuple[PackageVersions, ...]:
+    """Returns the different sets of Python and package versions with which the run was started, in order.
+
+    Args:
+        path: A `sessions.jsonl`; what else its lines tell (machine, command, folders) is left out.
+    """
+    found: list[PackageVersions] = []
+    for line in read_json_lines(path, folder=path.parent):
+        if "packages" in line:
+            with suppress(ValidationError):
+                versions = PackageVersions(python=line.get("python"), packages=line["packages"])
+                if versions not in found:
+                    found.append(versions)
+    return tuple(found)
+
+
 def sealed(bundle: Bundle) -> Bundle:
     """Returns the bundle with the checksum of what it says."""
     return bundle.model_copy(update={"checksum": checksum(bundle.model_dump(mode="json"))})
@@ -451,12 +503,3 @@ def read_bundle(folder: Path) -> Bundle:
         return parse_model(Bundle, read_regular(path, LARGEST, folder=path.parent), name=str(path))
     except OSError as error:
         raise InvalidDataError(f"{path} can't be read ({error.strerror}); the bundle is not whole") from error
-
-
-def evidence_place(bundle: Bundle) -> str:
-    """Returns where a bundle lies in the results repository: one folder per model and track."""
-    home = bundle.model
-    if home is None:
-        told = re.sub(r"[^A-Za-z0-9.-]+", "-", bundle.name).strip("-.")[:40]
-        home = f"{_PLACE_OF_THE_NAMELESS}/{told}-{hashlib.sha256(bundle.name.encode()).hexdigest()[:6]}"
-    return f"{SUBMISSIONS}/{home}/{bundle.track}"

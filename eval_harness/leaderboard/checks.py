@@ -2,72 +2,90 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from fashionedit.card import LAST_ROUND, LEADERBOARD_PROTOCOLS
+from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.running.records import RoundOutcome
+from fashionedit.eval_harness.running.records import RoundOutcome, RunIdentity
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
+from fashionedit.metrics.paper_metrics import Psnr
 from fashionedit.metrics.regions import copy_decibels
 
 from .benchmark import SPLIT, Benchmark, fingerprint_differences
 
 
-def failed_checks(
-    run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark | None, *, any_encoder: bool = False
-) -> list[str]:
-    """Returns one sentence for each check that the run fails; none where it may be sent.
+def check_run(run: RunFolder, source: SampleSource, results: Results, *, any_encoder: bool = False) -> None:
+    """Returns if the run may be submitted, as far as that is known without the Hub.
 
     Args:
         source: The dataset that the run was made on.
-        results: What `score` wrote.
-        benchmark: The dataset as it is published; None, before it is asked for, checks what this machine knows.
+        results: What `score` wrote, the leaderboard's columns alone.
         any_encoder: Whether scores of another encoder may be sent, marked as such.
+
+    Raises:
+        InvalidDataError: It may not; the message has all reasons, one a line.
     """
-    return [
-        *_of_the_run(run, benchmark),
-        *_of_the_samples(source, results, benchmark),
+    copied = list(copy_problems(results))
+    if not copied and run.identity.manifest == source.manifest_hash:
+        copied = list(disguised_problems(run.outcomes(source), source))
+    _refuse(
+        run,
+        *run_problems(run.identity),
+        *_of_the_samples(source, results),
         *unfinished_rounds(results),
         *record_differences(run, source, results),
         *([] if any_encoder else _of_the_encoder(results)),
-        *(copied := list(copy_problems(results))),
-        *(
-            []
-            if copied or run.identity.manifest != source.manifest_hash
-            else disguised_problems(run.outcomes(source), source)
-        ),
-    ]
+        *copied,
+    )
 
 
-def _of_the_run(run: RunFolder, benchmark: Benchmark | None) -> Iterator[str]:
-    identity = run.identity
-    if identity.public() != identity:
-        yield "The settings of the run hold a secret; run it again with the secret in an environment variable."
-    if identity.editor.privileged:
-        yield f"The editor {identity.editor.name} is told the answer; such rows are baselines and are not submitted."
-    if identity.control_set:
-        yield "The run was made on the control set of rendered garments; run the editor on the benchmark itself."
-    if identity.split != SPLIT:
-        yield f"The run went over {identity.split}; the leaderboard is that of {SPLIT} alone."
-    elif benchmark is not None and identity.manifest != benchmark.manifest:
-        yield (
-            f"The run was made on other samples (manifest {identity.manifest[:12]}…) than {benchmark.repository} has "
+def check_benchmark(run: RunFolder, results: Results, benchmark: Benchmark) -> None:
+    """Returns if the run was made on this benchmark.
+
+    Raises:
+        InvalidDataError: It was not.
+    """
+    manifest, n = run.identity.manifest, results.dataset.samples
+    if manifest != benchmark.manifest:
+        _refuse(
+            run,
+            f"The run was made on other samples (manifest {manifest[:12]}…) than {benchmark.repository} has "
             f"at revision {benchmark.revision[:12]} (manifest {benchmark.manifest[:12]}…); run on that revision, or "
-            "name the one that was run."
+            "name the one that was run.",
         )
-    if not set(identity.protocols) & set(LEADERBOARD_PROTOCOLS):
+    if n != benchmark.samples:
+        _refuse(run, f"The results are of {n:,} samples; the split has {benchmark.samples:,}.")
+
+
+def _refuse(run: RunFolder, *reasons: str) -> None:
+    if reasons:
+        lines = "".join(f"\n  - {reason}" for reason in reasons)
+        raise InvalidDataError(f"{run.path} can't be submitted:{lines}")
+
+
+def run_problems(run: RunIdentity) -> Iterator[str]:
+    """Yields a sentence for each setting with which a run can't be submitted."""
+    if run.public() != run:
+        yield "The settings of the run hold a secret; run it again with the secret in an environment variable."
+    if run.editor.privileged:
+        yield f"The editor {run.editor.name} is told the answer; such rows are baselines and are not submitted."
+    if run.control_set:
+        yield "The run was made on the control set of rendered garments; run the editor on the benchmark itself."
+    if run.split != SPLIT:
+        yield f"The run went over {run.split}; the leaderboard is that of {SPLIT} alone."
+    if not set(run.protocols) & set(LEADERBOARD_PROTOCOLS):
         yield f"The run edited in no protocol of the leaderboard; run {' or '.join(LEADERBOARD_PROTOCOLS)}."
-    if identity.rounds != LAST_ROUND:
-        yield f"The run has {identity.rounds} of {LAST_ROUND} rounds; the scores after round {LAST_ROUND} count."
+    if run.rounds != LAST_ROUND:
+        yield f"The run has {run.rounds} of {LAST_ROUND} rounds; the scores after round {LAST_ROUND} count."
 
 
-def _of_the_samples(source: SampleSource, results: Results, benchmark: Benchmark | None) -> Iterator[str]:
+def _of_the_samples(source: SampleSource, results: Results) -> Iterator[str]:
     data = results.dataset
     if data.left_out:
         yield (
@@ -79,8 +97,6 @@ def _of_the_samples(source: SampleSource, results: Results, benchmark: Benchmark
             f"The results are over {data.samples:,} of {data.samples + data.not_reached:,} samples; run and score the "
             "whole split, without --limit."
         )
-    elif benchmark is not None and data.samples != benchmark.samples:
-        yield f"The results are of {data.samples:,} samples; the split has {benchmark.samples:,}."
     scored = {sample.id for sample in results.samples}
     missing = [id for id in source.ids if id not in scored]
     if missing and not data.left_out and not data.not_reached:
@@ -110,24 +126,25 @@ def record_differences(run: RunFolder, source: SampleSource, results: Results) -
     if results.runs != (run.identity,):
         yield "results.json is not of this run, or of several; score the run again."
         return
-    told: dict[tuple[str, int], tuple[Row, RowSamples]] = {
-        (row.protocol, row.round): (row, samples)
-        for row, samples in zip(results.rows, results.row_samples, strict=True)
-        if row.run is not None
-    }
-    places = {sample.id: place for place, sample in enumerate(results.samples)}
     if run.identity.manifest != source.manifest_hash:
         return  # the records can't be walked on other samples, which another check tells
+    scored = {
+        (sample.id, row.protocol, row.round): (status, digest)
+        for row, found in _own_rows(results)
+        for sample, status, digest in zip(results.samples, found.status, found.digests, strict=True)
+    }
     stale = []
     for outcome in run.outcomes(source):
-        found, place = told.get((outcome.protocol, outcome.round)), places.get(outcome.sample)
-        if found is None or place is None:
-            continue
-        status = outcome.status.value if outcome.status is not None else NOT_RUN
-        if (status, outcome.current.digest) != (found[1].status[place], found[1].digests[place]):
+        now = (NOT_RUN if outcome.status is None else outcome.status.value, outcome.current.digest)
+        if scored.get((outcome.sample, outcome.protocol, outcome.round), now) != now:
             stale.append(f"{outcome.sample} ({outcome.protocol} round {outcome.round})")
     if stale:
         yield f"results.json is older than the records of {some(stale)}; score the run again."
+
+
+def _own_rows(results: Results) -> list[tuple[Row, RowSamples]]:
+    pairs = zip(results.rows, results.row_samples, strict=True)
+    return [(row, samples) for row, samples in pairs if row.run is not None]
 
 
 def _of_the_encoder(results: Results) -> Iterator[str]:
@@ -158,12 +175,15 @@ COPIES = 0.005
 
 def copy_problems(results: Results) -> Iterator[str]:
     """Yields a sentence where more outputs of the run are nearly the original than chance allows."""
-    found = near_copies(results)
-    allowed = int(COPIES * len(results.samples))
-    if len(found) > allowed:
+    yield from _more_than_chance(near_copies(results), len(results.samples), "the original or nearly")
+
+
+def _more_than_chance(copies: list[str], n: int, what: str) -> Iterator[str]:
+    allowed = int(COPIES * n)
+    if len(copies) > allowed:
         yield (
-            f"{len(found):,} of {len(results.samples):,} samples have an output that is the original or nearly "
-            f"({some(found)}), and chance allows {allowed}; an editor that has seen the originals can't be submitted."
+            f"{len(copies):,} of {n:,} samples have an output that is {what} ({some(copies)}), and chance allows "
+            f"{allowed}; an editor that has seen the originals can't be submitted."
         )
 
 
@@ -174,25 +194,25 @@ def near_copies(results: Results) -> list[str]:
     a cosine of at least `NEAR_COPY_COSINE` at half the draft's distance. Mirrored and cropped copies are found by
     `disguised_copies`.
     """
-    similarity, official = results.metrics[0].id, not fingerprint_differences(results.metrics)
-    floor = next(
-        (samples for row, samples in zip(results.rows, results.row_samples, strict=True) if row.kind == "floor"), None
-    )
-    own = [samples for row, samples in zip(results.rows, results.row_samples, strict=True) if row.run is not None]
-    found = []
-    for place, sample in enumerate(results.samples):
-        draft, cosine = (
-            (floor.values["psnr"][place], floor.values[similarity][place]) if floor is not None else (0.0, 0.0)
-        )
-        least = max(NEAR_COPY, draft + NEAR_COPY_STEP)
-        nearest = max(NEAR_COPY_COSINE, (100 + cosine) / 2) if official else math.inf
+    pairs = zip(results.rows, results.row_samples, strict=True)
+    floor = next((samples.values for row, samples in pairs if row.kind == "floor"), {})
+    zeros = [0.0] * len(results.samples)
+    limits: dict[str, list[float]] = {}  # of each metric that tells a copy, by sample
+    if Psnr.id in results.metric_ids:
+        limits[Psnr.id] = [max(NEAR_COPY, draft + NEAR_COPY_STEP) for draft in floor.get(Psnr.id, zeros)]
+    if results.similarity is not None and not fingerprint_differences(results.metrics):
+        cosines = floor.get(results.similarity.id, zeros)
+        limits[results.similarity.id] = [max(NEAR_COPY_COSINE, (100 + draft) / 2) for draft in cosines]
+    own = [samples for _, samples in _own_rows(results)]
+    return [
+        sample.id
+        for place, sample in enumerate(results.samples)
         if any(
             samples.status[place] == Status.OK
-            and (samples.values["psnr"][place] >= least or samples.values[similarity][place] >= nearest)
+            and any(samples.values[id][place] >= least[place] for id, least in limits.items())
             for samples in own
-        ):
-            found.append(sample.id)
-    return found
+        )
+    ]
 
 
 def disguised_problems(outcomes: Iterable[RoundOutcome], source: SampleSource) -> Iterator[str]:
@@ -200,14 +220,8 @@ def disguised_problems(outcomes: Iterable[RoundOutcome], source: SampleSource) -
 
     Opens every output of that round.
     """
-    found = disguised_copies(outcomes, source)
-    allowed = int(COPIES * len(source.ids))
-    if len(found) > allowed:
-        yield (
-            f"{len(found):,} of {len(source.ids):,} samples have an output that is the original mirrored, cropped or "
-            f"framed ({some(found)}), and chance allows {allowed}; an editor that has seen the originals can't be "
-            "submitted."
-        )
+    copies = disguised_copies(outcomes, source)
+    yield from _more_than_chance(copies, len(source.ids), "the original mirrored, cropped or framed")
 
 
 def disguised_copies(outcomes: Iterable[RoundOutcome], source: SampleSource) -> list[str]:
@@ -217,10 +231,10 @@ def disguised_copies(outcomes: Iterable[RoundOutcome], source: SampleSource) -> 
     photographs mirrored, JPEG of quality 10, cropped to 90 % and shifted by 5 % all were found, framed or cropped
     off-centre to 87 % nine of ten, cropped to 75 % half.
     """
-    last = {(one.sample, one.protocol): one for one in outcomes if one.round == LAST_ROUND and one.own}
+    last = [outcome for outcome in outcomes if outcome.round == LAST_ROUND and outcome.own]
     with ThreadPoolExecutor(4, thread_name_prefix="copies") as pool:
-        copied = pool.map(lambda outcome: _is_copy(outcome, source), last.values())
-        return sorted({outcome.sample for outcome, is_copy in zip(last.values(), copied, strict=True) if is_copy})
+        copied = pool.map(lambda outcome: _is_copy(outcome, source), last)
+        return sorted({outcome.sample for outcome, is_copy in zip(last, copied, strict=True) if is_copy})
 
 
 def _is_copy(outcome: RoundOutcome, source: SampleSource) -> bool:

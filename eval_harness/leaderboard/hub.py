@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +30,6 @@ class Proposal:
         state: `opened`, `changed`, `unchanged` (it is open with these very files), or `merged` (the files are there).
     """
 
-    repository: str
     url: str
     state: Literal["opened", "changed", "unchanged", "merged"]
 
@@ -91,13 +89,13 @@ class HubInbox:
                 ) from error
 
     def propose(
-        self, title: str, files: Callable[[Callable[[str], bytes | None]], Mapping[str, bytes]], description: str
+        self, title: str, path: str, content_for: Callable[[bytes | None], bytes], description: str
     ) -> Proposal:
-        """Returns the pull request with these files: mine of this title where one is open, else a new one.
+        """Returns the pull request with this file: the sender's own of this title where one is open, else a new one.
 
         Args:
             title: What tells this request from others.
-            files: Gives the content by path; told how to read what the repository, or the open request, holds there.
+            content_for: Gives the content, from what the repository, or the open request, holds there.
             description: The first words of a new request.
 
         Raises:
@@ -108,13 +106,13 @@ class HubInbox:
         number = self._open_request(title)
         revision = f"refs/pr/{number}" if number is not None else "main"
         with self._failures("open a pull request on"):
-            wanted = files(lambda path: self._content(path, revision))
-            changed = {path: content for path, content in wanted.items() if not self._is(path, content, revision)}
-            if not changed:
-                return Proposal(self.id, self._page(number), "merged" if number is None else "unchanged")
+            existing = self._content(path, revision)
+            content = content_for(existing)
+            if content == existing:
+                return Proposal(self._page(number), "merged" if number is None else "unchanged")
             done = self._api.create_commit(
                 self.id,
-                [CommitOperationAdd(path, content) for path, content in sorted(changed.items())],
+                [CommitOperationAdd(path, content)],
                 commit_message=title,
                 commit_description=description if number is None else "",
                 repo_type=self._kind,
@@ -122,8 +120,8 @@ class HubInbox:
                 create_pr=number is None,
             )
         if number is not None:
-            return Proposal(self.id, self._page(number), "changed")
-        return Proposal(self.id, str(done.pr_url), "opened")
+            return Proposal(self._page(number), "changed")
+        return Proposal(str(done.pr_url), "opened")
 
     def _open_request(self, title: str) -> int | None:
         user = self.user
@@ -131,12 +129,8 @@ class HubInbox:
             found = self._api.get_repo_discussions(
                 self.id, author=user, discussion_type="pull_request", discussion_status="open", repo_type=self._kind
             )
-            numbers = [
-                one.num
-                for one in found
-                if one.is_pull_request and one.status in ("open", "draft") and one.author == user and one.title == title
-            ]
-        return max(numbers, default=None)
+            mine = [one for one in found if one.is_pull_request and (one.author, one.title) == (user, title)]
+        return max((one.num for one in mine if one.status in ("open", "draft")), default=None)
 
     def _content(self, path: str, revision: str) -> bytes | None:
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -147,16 +141,6 @@ class HubInbox:
             raise
         except EntryNotFoundError:
             return None
-
-    def _is(self, path: str, content: bytes, revision: str) -> bool:
-        """Says whether the repository holds this very content, without fetching it."""
-        found: list[Any] = self._api.get_paths_info(self.id, [path], repo_type=self._kind, revision=revision)
-        if not found or getattr(found[0], "size", None) != len(content):
-            return False
-        large = getattr(found[0], "lfs", None)
-        if large is not None:
-            return bool(large.sha256 == hashlib.sha256(content).hexdigest())
-        return bool(found[0].blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest())
 
     def _page(self, number: int | None) -> str:
         home = f"{self._api.endpoint}/{'' if self._kind == 'model' else f'{self._kind}s/'}{self.id}"
@@ -249,13 +233,13 @@ def find_bundles(folder: Path) -> list[SubmittedBundle]:
     return [SubmittedBundle(place, path, verified.get(place)) for place, path in zip(places, found, strict=True)]
 
 
-def mark_verified(path: Path, place: str, bundle: Bundle) -> None:
+def mark_verified(path: Path, bundle: Bundle) -> None:
     """Notes in a `verified.json` that the scores of this bundle were computed again.
 
     Raises:
         InvalidDataError: The file is there and can't be read.
     """
-    kept = _read_verified(path).verified | {place: bundle.checksum}
+    kept = _read_verified(path).verified | {bundle.place: bundle.checksum}
     write_atomically(path, readable_json(_Verified(verified=kept).model_dump()).encode())
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-PROTOCOLS = {"text and image (bug)": "bug", "text alone (vanilla)": "vanilla"}
 SHOWN = ("community", "imported ‡", "stitched §", "conversation ¶", "baselines")
 MARKS = ["evidence", "on the Hub"]
 MOST_FAILED = 0.05
@@ -30,6 +29,11 @@ EVIDENCE = """\
 *verified*: the owners of the results repository computed every score again from the images. *community*: the evidence
 does not contradict itself. *on the Hub*: whether the number stands in the model's repository (*merged*), in an open
 pull request (*community*), or with another value (*differs*)."""
+
+
+def prompts(board: dict[str, Any]) -> dict[str, str]:
+    """Returns the protocols by what the page calls them."""
+    return {f"{prompt} ({protocol})": protocol for protocol, prompt in board["prompts"].items()}
 
 
 def columns(board: dict[str, Any], official: bool = True) -> list[dict[str, Any]]:
@@ -65,26 +69,25 @@ def _chosen(
     board: dict[str, Any], protocol: str, reference: str, shown: Iterable[str], search: str, official: bool = True
 ) -> list[dict[str, Any]]:
     """Returns the rows to show, in the board's order."""
-    wanted, hidden = PROTOCOLS[protocol], set(SHOWN) - set(shown)
-    rows = []
-    for row in board["rows"]:
-        shared = row["kind"] != "editor"
+    wanted, hidden = prompts(board)[protocol], set(SHOWN) - set(shown)
+
+    def is_shown(row: dict[str, Any]) -> bool:
         if row["official"] is not official or row["protocol"] not in (wanted, "–"):
-            continue
-        if wanted == "bug" and row["reference"] not in (reference, "–"):
-            continue
-        if row["kind"] in ("trivial", "baseline") and "baselines" in hidden:
-            continue
-        if not shared and (
-            (row["evidence"] == "community" and "community" in hidden)
-            or (row["supplied"] and "imported ‡" in hidden)
-            or (row["stitched"] and "stitched §" in hidden)
-            or (row["state"] == "conversation" and "conversation ¶" in hidden)
-            or search.strip().casefold() not in row["name"].casefold()
-        ):
-            continue
-        rows.append(row)
-    return rows
+            return False
+        if row["reference"] not in (reference, "–"):
+            return False
+        kinds = {
+            "community": row["evidence"] == "community",
+            "imported ‡": row["supplied"],
+            "stitched §": row["stitched"],
+            "conversation ¶": row["state"] == "conversation",
+            "baselines": row["kind"] in ("trivial", "baseline"),
+        }
+        if any(kinds[kind] for kind in hidden):
+            return False
+        return row["kind"] != "editor" or search.strip().casefold() in row["name"].casefold()
+
+    return [row for row in board["rows"] if is_shown(row)]
 
 
 def main_table(
@@ -145,7 +148,7 @@ def page(board: dict[str, Any]) -> Any:
     about = board["benchmark"]
     references = sorted({row["reference"] for row in board["rows"]} - {"–"}) or ["detail"]
     kinds = list(dict.fromkeys(one["by"] for row in board["rows"] for one in row["classes"]))
-    shown = list(SHOWN)
+    shown, first = list(SHOWN), next(iter(prompts(board)))
 
     def table(protocol: str, reference: str, shown: list[str], search: str) -> Any:
         return gr.Dataframe(value=main_table(board, protocol, reference, shown, search), headers=head(board))
@@ -165,13 +168,12 @@ def page(board: dict[str, Any]) -> Any:
             lines=2,
         )
         with gr.Row():
-            protocol = gr.Radio(list(PROTOCOLS), value=next(iter(PROTOCOLS)), label="Prompt")
+            protocol = gr.Radio(list(prompts(board)), value=first, label="Prompt")
             default = "detail" if "detail" in references else references[0]
-            reference = gr.Dropdown(references, value=default, label="Reference that bug shows")
+            reference = gr.Dropdown(references, value=default, label="Reference that is shown")
             marks = gr.CheckboxGroup(list(SHOWN), value=shown, label="Show too")
             search = gr.Textbox("", label="Model's name contains", max_lines=1)
         filters: list[Any] = [protocol, reference, marks, search]
-        first = next(iter(PROTOCOLS))
         best = next((one["label"] for one in columns(board)), "")
         with gr.Tab("Table"):
             ranked = gr.Dataframe(
@@ -196,7 +198,7 @@ def page(board: dict[str, Any]) -> Any:
             gr.Markdown("Scores of other encoders: not ranked, and not to be compared with the leaderboard's.")
             others = [
                 line
-                for name in PROTOCOLS
+                for name in prompts(board)
                 for one in references
                 for line in main_table(board, name, one, shown, "", official=False)
             ]

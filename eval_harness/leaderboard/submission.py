@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashionedit.card import LAST_ROUND, LEADERBOARD_METRICS, LEADERBOARD_PROTOCOLS, task_id
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.running.run_folder import RunFolder
-from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.scores.labels import failed_text
-from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Results, Row, Score
-from fashionedit.eval_harness.scores.results import with_columns
+from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Results, Row
 from fashionedit.files import write_atomically
-from fashionedit.metrics.paper_metrics import PAPER_IDS
 from fashionedit.runtime.hub import repository_name
 
-from .benchmark import Benchmark
-from .bundle import BUNDLE_FILE, Bundle, bundle_json, evidence_place, make_bundle, write_bundle
-from .checks import failed_checks
+from .bundle import BUNDLE_FILE, Bundle, bundle_json, write_bundle
 from .hub import HubInbox, Proposal
 
 if TYPE_CHECKING:
@@ -45,26 +40,20 @@ class Submission:
     results_repository: str
 
     @property
-    def place(self) -> str:
-        """The bundle's folder in the results repository."""
-        return evidence_place(self.bundle)
-
-    @property
     def eval_results(self) -> str | None:
         """The path of the numbers in the model's repository; None where there are none to send."""
         sends = self.bundle.model is not None and self.bundle.official
         return eval_results_file(self.bundle.track) if sends else None
 
-    def entries_text(self, source_url: str, user: str | None = None, existing: str | None = None) -> str:
-        """Returns the text of the numbers' file, beside what the model's repository has in it about other tasks."""
-        entries = task_entries(self.bundle, source_url=source_url, user=user)
-        return entries_text(merged_entries(entries, existing))
+    def _entries(self, source_url: str, user: str | None = None, existing: bytes | None = None) -> bytes:
+        """Returns the numbers' file, beside what the model's repository has in it about other tasks."""
+        return merged_entries(task_entries(self.bundle, source_url=source_url, user=user), existing)
 
     def lines(self) -> list[str]:
         """Returns what would be sent, in words."""
         size = len(bundle_json(self.bundle))
         told = [
-            f"{self.place}/{BUNDLE_FILE}: {size:,} bytes of evidence for a pull request on "
+            f"{self.bundle.place}/{BUNDLE_FILE}: {size:,} bytes of evidence for a pull request on "
             f"datasets/{self.results_repository}"
         ]
         if self.eval_results is None:
@@ -82,12 +71,12 @@ class Submission:
 
     def write(self, out: Path) -> list[Path]:
         """Writes all that would be sent below `out`, and returns the files: the evidence, then the numbers."""
-        folder = out / self.results_repository.replace("/", "--") / self.place
+        folder = out / self.results_repository.replace("/", "--") / self.bundle.place
         write_bundle(self.bundle, folder)
         written = [folder / BUNDLE_FILE]
         if self.eval_results is not None:
             path = out / str(self.bundle.model).replace("/", "--") / self.eval_results
-            write_atomically(path, self.entries_text(self._evidence_url(_HUB)).encode())
+            write_atomically(path, self._entries(self._evidence_url(_HUB)))
             written.append(path)
         return written
 
@@ -101,38 +90,31 @@ class Submission:
             InvalidDataError: A repository does not exist.
         """
         evidence = HubInbox(self.results_repository, "dataset", token=token)
-        model = None
-        if self.eval_results is not None:
-            model = HubInbox(str(self.bundle.model), "model", token=token)
+        numbers = HubInbox(str(self.bundle.model), "model", token=token) if self.eval_results is not None else None
         user = evidence.user
-        for inbox in (evidence, model):
-            if inbox is not None:
-                inbox.check()  # before anything is sent
-        sent = [
-            evidence.propose(
-                f"FashionEdit evidence: {self.bundle.name}, {self.bundle.track}",
-                lambda read: {f"{self.place}/{BUNDLE_FILE}": bundle_json(self.bundle)},
-                _DESCRIPTION,
-            )
-        ]
-        if model is not None:
-            url = sent[0].url
-            if sent[0].state == "merged":
-                url = self._evidence_url(url.rpartition("/datasets/")[0])
-            title = f"FashionEdit results, {self.bundle.track}"
-            sent.append(model.propose(title, self._numbers(str(self.eval_results), url, user), _DESCRIPTION))
-        return sent
-
-    def _numbers(self, path: str, url: str, user: str) -> Callable[[Callable[[str], bytes | None]], dict[str, bytes]]:
-        def files(read: Callable[[str], bytes | None]) -> dict[str, bytes]:
-            existing = read(path)
-            text = existing.decode("utf-8", "replace") if existing is not None else None
-            return {path: self.entries_text(url, user, text).encode()}
-
-        return files
+        for inbox in filter(None, (evidence, numbers)):
+            inbox.check()  # before anything is sent
+        first = evidence.propose(
+            f"FashionEdit evidence: {self.bundle.name}, {self.bundle.track}",
+            f"{self.bundle.place}/{BUNDLE_FILE}",
+            lambda existing: bundle_json(self.bundle),
+            _DESCRIPTION,
+        )
+        if numbers is None:
+            return [first]
+        url = first.url
+        if first.state == "merged":
+            url = self._evidence_url(url.rpartition("/datasets/")[0])
+        second = numbers.propose(
+            f"FashionEdit results, {self.bundle.track}",
+            str(self.eval_results),
+            lambda existing: self._entries(url, user, existing),
+            _DESCRIPTION,
+        )
+        return [first, second]
 
     def _evidence_url(self, endpoint: str) -> str:
-        return f"{endpoint}/datasets/{self.results_repository}/tree/main/{self.place}"
+        return f"{endpoint}/datasets/{self.results_repository}/tree/main/{self.bundle.place}"
 
 
 def submitter_name(model: str | None, name: str | None) -> str:
@@ -149,51 +131,6 @@ def submitter_name(model: str | None, name: str | None) -> str:
     if not called or len(called) > 96 or not called.isprintable():
         raise InvalidDataError("--name is empty, too long or not printable; give 1 to 96 characters")
     return called
-
-
-def check_run(
-    run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark | None, *, any_encoder: bool = False
-) -> None:
-    """Returns if the run may be submitted; with `benchmark` None, as far as that is known without the Hub.
-
-    Raises:
-        InvalidDataError: It may not; the message has all reasons, one a line.
-    """
-    if failures := failed_checks(run, source, results, benchmark, any_encoder=any_encoder):
-        lines = "".join(f"\n  - {sentence}" for sentence in failures)
-        raise InvalidDataError(f"{run.path} can't be submitted:{lines}")
-
-
-def prepare(
-    run: RunFolder,
-    source: SampleSource,
-    results: Results,
-    benchmark: Benchmark,
-    *,
-    model: str | None,
-    name: str | None,
-    results_repository: str,
-    any_encoder: bool = False,
-) -> Submission:
-    """Returns the submission of a scored run.
-
-    Args:
-        source: The dataset that the run was made on.
-        results: What `score` wrote; columns beside the leaderboard's own are not sent.
-        benchmark: The dataset as it is published.
-        model: The model's repository on the Hub.
-        name: How tables call a model without one.
-        results_repository: Where the evidence goes.
-        any_encoder: Whether scores of another encoder may be sent; they are marked and stand beside the ranked ones.
-
-    Raises:
-        InvalidDataError: A check failed (the message has them all), or neither or both of model and name are given.
-    """
-    called = submitter_name(model, name)
-    repository_name(results_repository)
-    results = with_columns(results, PAPER_IDS)
-    check_run(run, source, results, benchmark, any_encoder=any_encoder)
-    return Submission(make_bundle(run, source, results, benchmark, name=called, model=model), results_repository)
 
 
 MAIN_TRACK = "detail-images"
@@ -239,7 +176,7 @@ def task_entries(bundle: Bundle, *, source_url: str, user: str | None = None) ->
             source_url=source_url,
             source_name="FashionEdit evidence",
             source_user=user,
-            notes=_notes(bundle, row, row.scores[metric]),
+            notes=_notes(bundle, row, metric),
         )
         for row in last_rows(bundle.results)
         for metric in LEADERBOARD_METRICS
@@ -247,10 +184,10 @@ def task_entries(bundle: Bundle, *, source_url: str, user: str | None = None) ->
     ]
 
 
-def _notes(bundle: Bundle, row: Row, score: Score) -> str:
-    editor = bundle.run.editor
+def _notes(bundle: Bundle, row: Row, metric: str) -> str:
+    editor, score = bundle.run.editor, row.scores[metric]
     parts = [f"after round {row.round} of {LAST_ROUND}"]
-    if row.protocol == "bug":
+    if PROTOCOLS[row.protocol].shows_reference:
         parts.append(f"reference {bundle.run.reference}")
     parts.append("rounds chained by images" if editor.state == "images" else "rounds chained by the conversation")
     parts += ["base and reference side by side in one image"] * editor.stitched
@@ -259,59 +196,43 @@ def _notes(bundle: Bundle, row: Row, score: Score) -> str:
     parts.append(f"n = {row.requested}, {row.failed} failed" + (f" ({failures})" if failures else ""))
     if score.low is not None and score.high is not None:
         parts.append(f"95 % interval {score.low:z.{_DECIMALS}f} to {score.high:z.{_DECIMALS}f}, clustered by garment")
-    floor = next((one for one in bundle.results.rows if one.kind == "floor"), None)
-    if floor is not None:
-        metric = next(id for id, found in row.scores.items() if found is score)
-        parts.append(f"the draft alone has {floor.scores[metric].mean:z.{_DECIMALS}f}")
+    floor = next(row for row in bundle.results.rows if row.kind == "floor")
+    parts.append(f"the draft alone has {floor.scores[metric].mean:z.{_DECIMALS}f}")
     return "; ".join(parts)
 
 
-def merged_entries(entries: Sequence[EvalResultEntry], existing: str | None) -> list[dict[str, Any]]:
-    """Returns the content of the file: these entries, and those of the existing file that are about other tasks.
+def merged_entries(entries: Sequence[EvalResultEntry], existing: bytes | None) -> bytes:
+    """Returns the YAML of these entries, and of those of the existing file that are about other tasks.
 
     An entry that says the same but for its source and date stays as it is, so that sending again changes nothing.
 
     Raises:
         InvalidDataError: The existing file is no list of entries.
     """
+    import yaml
     from huggingface_hub import eval_result_entries_to_yaml
 
     made = {_task(entry): entry for entry in eval_result_entries_to_yaml(list(entries))}
     merged: list[dict[str, Any]] = []
-    for entry in _parsed(existing):
-        mine = made.pop(_task(entry), None)
-        merged.append(entry if mine is None or _said(mine) == _said(entry) else mine)
-    return [*merged, *made.values()]
-
-
-def entries_text(entries: Sequence[dict[str, Any]]) -> str:
-    """Returns the YAML of the entries."""
-    import yaml
-
-    text: str = yaml.safe_dump(list(entries), sort_keys=False, allow_unicode=True, width=1000)
-    return text
-
-
-def _parsed(existing: str | None) -> list[dict[str, Any]]:
-    import yaml
-
-    if existing is None:
-        return []
     try:
-        found = yaml.safe_load(existing)
-        if isinstance(found, list) and all(isinstance(entry["dataset"], dict) for entry in found):
-            return found
-    except (yaml.YAMLError, KeyError, TypeError):
-        pass
-    raise InvalidDataError(
-        "the model's repository holds an .eval_results file of ours that is no list of results; ask its owner to "
-        "correct or delete it first"
-    )
+        found = [] if existing is None else yaml.safe_load(existing.decode("utf-8", "replace"))
+        if not isinstance(found, list):
+            raise TypeError
+        for entry in found:
+            mine = made.pop(_task(entry), None)
+            merged.append(entry if mine is None or _content(mine) == _content(entry) else mine)
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidDataError(
+            "the model's repository holds an .eval_results file of ours that is no list of results; ask its owner to "
+            "correct or delete it first"
+        ) from error
+    text: str = yaml.safe_dump([*merged, *made.values()], sort_keys=False, allow_unicode=True, width=1000)
+    return text.encode()
 
 
 def _task(entry: dict[str, Any]) -> tuple[Any, Any]:
     return entry["dataset"].get("id"), entry["dataset"].get("task_id")
 
 
-def _said(entry: dict[str, Any]) -> dict[str, Any]:
+def _content(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key not in ("source", "date")}

@@ -71,15 +71,19 @@ def submit(
         local_benchmark,
         results_repository,
     )
-    from fashionedit.eval_harness.leaderboard.submission import check_run, prepare, submitter_name
-    from fashionedit.eval_harness.scores.results import read_results
+    from fashionedit.eval_harness.leaderboard.bundle import make_bundle
+    from fashionedit.eval_harness.leaderboard.checks import check_benchmark, check_run
+    from fashionedit.eval_harness.leaderboard.submission import Submission, submitter_name
+    from fashionedit.eval_harness.scores.results import read_results, with_columns
+    from fashionedit.metrics.paper_metrics import PAPER_IDS
+    from fashionedit.runtime.hub import repository_name
 
     if out is not None and not dry_run:
         raise InvalidDataError("--out is where --dry-run writes; give both, or neither")
-    submitter_name(model, name)
+    name = submitter_name(model, name)
     folder, source = open_run(run, data, quiet)
-    results = read_results(run / "results.json")
-    check_run(folder, source, results, None, any_encoder=allow_encoder)
+    results = with_columns(read_results(run / "results.json"), PAPER_IDS)
+    check_run(folder, source, results, any_encoder=allow_encoder)
     if dry_run and dataset_repo is None and not os.environ.get("FASHIONEDIT_REPO"):
         benchmark = local_benchmark(source)
         echo(
@@ -89,17 +93,9 @@ def submit(
         )
     else:
         benchmark = find_benchmark(*benchmark_name(dataset_repo))
-    repository = benchmark.repository
-    submission = prepare(
-        folder,
-        source,
-        results,
-        benchmark,
-        model=model,
-        name=name,
-        results_repository=results_repo or results_repository(repository),
-        any_encoder=allow_encoder,
-    )
+    check_benchmark(folder, results, benchmark)
+    evidence = repository_name(results_repo or results_repository(benchmark.repository))
+    submission = Submission(make_bundle(folder, source, results, benchmark, name=name, model=model), evidence)
     echo("\n".join(submission.lines()))
     if dry_run:
         for path in submission.write(out or run / "submission"):
@@ -151,23 +147,17 @@ def verify(
     """
     import json
 
-    from fashionedit.eval_harness.leaderboard.bundle import evidence_place, read_bundle
-    from fashionedit.eval_harness.leaderboard.ground_truth import find_known
+    from fashionedit.eval_harness.leaderboard.bundle import read_bundle
     from fashionedit.eval_harness.leaderboard.hub import mark_verified
-    from fashionedit.eval_harness.leaderboard.verification import verify_bundle
+    from fashionedit.eval_harness.leaderboard.verification import find_ground_truth, verify_bundle
 
     head = read_bundle(bundle)
-    known = find_known(data, head.benchmark)
-    verdict = verify_bundle(
-        bundle,
-        images=images,
-        known=known,
-        encoder=_encoder(head, encoder, device),
-        bar=progress_bar(quiet),
-    )
+    truth = find_ground_truth(data, head.benchmark)
+    load = _encoder(head, encoder, device)
+    verdict = verify_bundle(bundle, images=images, truth=truth, encoder=load, bar=progress_bar(quiet))
     if as_json:
-        told = {"name": head.name, "holds": verdict.holds, "level": verdict.level, "problems": verdict.problems}
-        echo(json.dumps(told, indent=1, ensure_ascii=False))
+        found = {"name": head.name, "holds": verdict.holds, "level": verdict.level, "problems": verdict.problems}
+        echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         shown = verdict.problems[:_MOST_LINES]
         rest = len(verdict.problems) - len(shown)
@@ -178,7 +168,7 @@ def verify(
     if mark is not None:
         if verdict.level != "scores":
             raise InvalidDataError("only what was computed again is marked as verified; give --images and --data")
-        mark_verified(mark, evidence_place(head), head)
+        mark_verified(mark, head)
 
 
 @click.command(short_help="Print the table of all submissions.")

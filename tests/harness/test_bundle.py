@@ -19,8 +19,7 @@ from board_toys import (
 )
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.leaderboard.bundle import make_bundle, read_bundle
-from fashionedit.eval_harness.leaderboard.provenance import package_sets
+from fashionedit.eval_harness.leaderboard.bundle import make_bundle, package_sets, read_bundle
 
 PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 
@@ -65,9 +64,11 @@ def test_one_file_from_which_the_results_follow(bundle, scored, source):
     assert found.parameters["bug"].model_versions == ("toy-2026", None)
     assert found.parameters["bug"].parameters == {"strength": [0.1], "seed": f"{3 * COUNT - 1} values"}
     assert found.sessions[0].packages["numpy"]
-    assert set(found.outputs) == {
-        (one.sample, one.protocol, one.round, one.current.digest) for one in scored.outcomes(source) if one.own
-    }
+    mine, theirs = (
+        [(one.sample, one.protocol, one.round, one.status, one.current.digest, one.own) for one in outcomes]
+        for outcomes in (found.own_outcomes(), scored.outcomes(source))
+    )
+    assert sorted(mine) == sorted(theirs)
 
 
 def test_measures_and_other_seeds_follow_too(source, tmp_path):

@@ -28,7 +28,7 @@ from scored_toys import MeanColours
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.leaderboard.board import build_board
-from fashionedit.eval_harness.leaderboard.bundle import evidence_place, read_bundle
+from fashionedit.eval_harness.leaderboard.bundle import read_bundle
 from fashionedit.eval_harness.leaderboard.hub import HubEntry, find_bundles, mark_verified
 
 HOSTILE = "=cmd|' /C calc'!A0 <img src=x onerror=alert(1)> | *bold*"
@@ -42,7 +42,7 @@ def source(tmp_path_factory):
 def submitted(repository, run, source, **naming):
     """Puts the bundle of a run into its place, and returns the place."""
     bundle = write_toy_bundle(repository / "new", run, source, **naming)
-    place = evidence_place(read_bundle(bundle))
+    place = read_bundle(bundle).place
     (repository / place).parent.mkdir(parents=True, exist_ok=True)
     bundle.rename(repository / place)
     return place
@@ -75,7 +75,7 @@ def repository(runs, source, tmp_path_factory):
     submitted(folder, runs["stitching"], source, name="some-org/one-image", model="some-org/one-image")
     submitted(folder, runs["other"], source, name="some-org/good", model="some-org/good")
     good = folder / "submissions/some-org/good/detail-images"
-    mark_verified(folder / "verified.json", "submissions/some-org/good/detail-images", read_bundle(good))
+    mark_verified(folder / "verified.json", read_bundle(good))
     return folder
 
 
@@ -227,7 +227,7 @@ def test_the_hubs_numbers_stand_beside_the_evidence(repository):
 
 def test_console_markdown_csv_and_json(repository, tmp_path):
     console = printed("leaderboard", "--repo", repository)
-    assert "Text and image (bug)" in console
+    assert "Prompt: text+image (bug)" in console
     assert f"{REPOSITORY} validation at revision aaaaaaaaaaaa, n = {COUNT} (4 garments), after round 3" in console
     assert "some-org/talks¶" in console
     assert "some-org/one-image§" in console

@@ -20,7 +20,7 @@ from test_leaderboard import HOSTILE, submitted
 from fashionedit.eval_harness.leaderboard import space_app
 from fashionedit.runtime.hub import GRADIO
 
-BUG, VANILLA = space_app.PROTOCOLS
+BUG, VANILLA = "text+image (bug)", "text (vanilla)"
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_the_page_shows_the_board_and_runs_no_foreign_text(address, tmp_path):
         shown("some-org/weak").wait_for(timeout=60_000)
         shown("<img src=x").wait_for(timeout=60_000)
         assert view.locator("img[src='x']").count() == 0
-        view.get_by_label("text alone (vanilla)").check()
+        view.get_by_label(VANILLA).check()
         shown("Return the reference").wait_for(state="hidden", timeout=60_000)
         view.get_by_role("tab", name="By class").click()
         shown("Cards (n = 4)").wait_for(timeout=60_000)

@@ -18,8 +18,8 @@ from scored_toys import toy_embedder
 
 from fashionedit.errors import FashionEditError, InvalidDataError
 from fashionedit.eval_harness.leaderboard.board import build_board
+from fashionedit.eval_harness.leaderboard.bundle import package_sets
 from fashionedit.eval_harness.leaderboard.hub import find_bundles
-from fashionedit.eval_harness.leaderboard.provenance import package_sets
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.scores.details import details_text, sections

@@ -8,16 +8,19 @@ import shutil
 import pytest
 import yaml
 from board_hub import MODEL, RESULTS, command, printed, publish_benchmark, turn_to
-from board_toys import COUNT, REPOSITORY, mirrored, open_benchmark, slight, toy_run, write_benchmark
+from board_toys import COUNT, REPOSITORY, mirrored, official_encoder, open_benchmark, slight, toy_run, write_benchmark
 from hub_server import HubServer
 from PIL import ImageOps
 from publishing_toys import python
-from scored_toys import MeanColours
+from scored_toys import MeanColours, toy_embedder
 from toy_editors import refusing
 
 from fashionedit.builders.write_dataset import eval_yaml
 from fashionedit.card import LEADERBOARD_TASKS
 from fashionedit.eval_harness.editing import EditResult, Status
+from fashionedit.eval_harness.running.run_folder import RunFolder
+from fashionedit.eval_harness.scores.results import build_results, write_results
+from fashionedit.metrics.registry import PAPER_METRICS, Metric, load_metrics
 
 EVAL_RESULTS = ".eval_results/fashionedit.yaml"
 PLACE = f"submissions/{MODEL}/detail-images"
@@ -286,6 +289,26 @@ def test_scores_of_another_encoder_are_sent_marked_and_without_numbers(hub, sour
     assert json.loads(files[place])["metrics"][0]["id"] == "cosine"
 
 
+class Width(Metric):
+    id, label, unit = "width", "Width", "pixels"
+
+    def score(self, pairs):
+        return [result.pixels.shape[1] for result, _ in pairs]
+
+
+@pytest.mark.usefixtures("here")
+def test_columns_beside_the_leaderboards_own_are_not_sent_and_one_that_lacks_is_named(source, tmp_path):
+    run, embedder = toy_run(tmp_path / "run", source), toy_embedder(official_encoder())
+    ours = load_metrics(PAPER_METRICS, embedder)
+    write_results(build_results(run, source, embedder, metrics=[*ours, Width()]), run.path / "results.json")
+    printed(*arguments(run, "--dry-run", "--out", tmp_path / "out"))
+    (bundle,) = tmp_path.glob("out/**/bundle.json")
+    assert [metric["id"] for metric in json.loads(bundle.read_text())["metrics"]] == ["clip", "clip_star", "psnr"]
+    write_results(build_results(run, source, embedder, metrics=ours[-1:]), run.path / "results.json")
+    done = command(*arguments(run, "--dry-run"))
+    assert (done.returncode, "The scores are not the leaderboard's (encoder: no encoder," in done.stderr) == (2, True)
+
+
 @pytest.mark.usefixtures("here")
 def test_all_failing_checks_are_told_at_once_each_as_one_sentence(hub, source, tmp_path):
     write_benchmark(tmp_path / "control", control_set=True)
@@ -347,12 +370,6 @@ def test_copies_of_the_originals_are_refused(hub, source, tmp_path):
     printed(
         "import", tmp_path / "made", "--data", source.path, "--out", tmp_path / "supplied", "--name", "me", "--quiet"
     )
-    from board_toys import official_encoder
-    from scored_toys import toy_embedder
-
-    from fashionedit.eval_harness.running.run_folder import RunFolder
-    from fashionedit.eval_harness.scores.results import build_results, write_results
-
     folder = RunFolder.open(tmp_path / "supplied")
     write_results(build_results(folder, source, toy_embedder(official_encoder())), folder.path / "results.json")
     done = command(*arguments(folder))

@@ -28,8 +28,7 @@ from fashionedit.annotations_form import write_annotations
 from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.leaderboard.bundle import read_bundle
-from fashionedit.eval_harness.leaderboard.ground_truth import find_known
-from fashionedit.eval_harness.leaderboard.verification import check_bundle, verify_bundle
+from fashionedit.eval_harness.leaderboard.verification import check_bundle, find_ground_truth, verify_bundle
 from fashionedit.runtime.progress import Bar
 
 no_bar = partial(Bar, hidden=True)
@@ -56,27 +55,27 @@ def bundle(whole, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def known(source):
-    return find_known(str(source.path), toy_benchmark(source))
+def truth(source):
+    return find_ground_truth(str(source.path), toy_benchmark(source))
 
 
-def verified(bundle, scored, known, encoder=official_encoder):
+def verified(bundle, scored, truth, encoder=official_encoder):
     return verify_bundle(
-        bundle, images=scored.path / "images", known=known, encoder=lambda precision: encoder(), bar=no_bar
+        bundle, images=scored.path / "images", truth=truth, encoder=lambda precision: encoder(), bar=no_bar
     )
 
 
-def test_a_whole_bundle_holds_as_far_as_it_can_be_verified(bundle, scored, known):
+def test_a_whole_bundle_holds_as_far_as_it_can_be_verified(bundle, scored, truth):
     alone = check_bundle(bundle)
     assert alone.holds
     assert alone.sentence.startswith("internally consistent, not verified; to verify takes --images")
-    beside = check_bundle(bundle, known)
+    beside = check_bundle(bundle, truth)
     assert beside.holds
-    assert f"samples and manifest are those of {known.name}" in beside.sentence
+    assert f"samples and manifest are those of {truth.name}" in beside.sentence
     images = verify_bundle(bundle, images=scored.path / "images", bar=no_bar)
     assert (images.holds, images.level) == (True, "images")
     assert "scores were not computed again" in images.sentence
-    scores = verified(bundle, scored, known)
+    scores = verified(bundle, scored, truth)
     assert (scores.problems, scores.level) == ((), "scores")
     assert scores.sentence.startswith("verified: ")
 
@@ -114,16 +113,16 @@ def test_a_bundle_that_was_changed_is_noticed_by_its_checksum(bundle, change):
     )
 
 
-def test_another_revision_is_noticed_by_the_dataset(bundle, known):
+def test_another_revision_is_noticed_by_the_dataset(bundle, truth):
     forge(bundle, set_revision)
-    fetched = replace(known, name=f"some-org/fashion@{REVISION[:12]}", revision=REVISION)
+    fetched = replace(truth, name=f"some-org/fashion@{REVISION[:12]}", revision=REVISION)
     assert check_bundle(bundle, fetched).problems == (
         "The bundle is of revision bbbbbbbbbbbb; some-org/fashion@aaaaaaaaaaaa is another revision.",
     )
 
 
-def test_a_manifest_of_other_samples_is_noticed(bundle, known):
-    other = replace(known, manifest="c" * 64)
+def test_a_manifest_of_other_samples_is_noticed(bundle, truth):
+    other = replace(truth, manifest="c" * 64)
     assert "other samples, or the same ones changed" in check_bundle(bundle, other).problems[0]
 
 
@@ -135,40 +134,40 @@ def test_one_image_hash_takes_the_images(bundle, scored):
     assert "has the pixels of vanilla round 3 (000000000000…)" in problem
 
 
-def test_one_id_removed_is_missed(bundle, known):
+def test_one_id_removed_is_missed(bundle, truth):
     forge(bundle, drop_id)
     assert check_bundle(bundle).problems == ("The samples are not the whole split: 8 in the run, 7 in the bundle.",)
     # a forger who changes that number too is found by the dataset alone
     forge(bundle, lambda content: content["run"].update(samples=COUNT - 1))
     assert check_bundle(bundle).holds
-    assert check_bundle(bundle, known).problems == ("Sample card-03 of the dataset is missing from the bundle.",)
+    assert check_bundle(bundle, truth).problems == ("Sample card-03 of the dataset is missing from the bundle.",)
 
 
-def test_one_id_added_is_one_too_many(bundle, known):
+def test_one_id_added_is_one_too_many(bundle, truth):
     forge(bundle, add_id)
     assert "8 in the run, 9 in the bundle" in check_bundle(bundle).problems[0]
     forge(bundle, lambda content: content["run"].update(samples=COUNT + 1))
-    assert check_bundle(bundle, known).problems == ("Sample card-99 of the bundle is not in the dataset.",)
+    assert check_bundle(bundle, truth).problems == ("Sample card-99 of the bundle is not in the dataset.",)
 
 
-def test_a_renamed_sample_is_not_in_the_dataset(bundle, known):
+def test_a_renamed_sample_is_not_in_the_dataset(bundle, truth):
     forge(bundle, lambda content: content["samples"][0].update(id="card-77"))
     assert check_bundle(bundle).holds
-    assert check_bundle(bundle, known).problems == (
+    assert check_bundle(bundle, truth).problems == (
         "Sample card-00 of the dataset is missing from the bundle.",
         "Sample card-77 of the bundle is not in the dataset.",
     )
 
 
-def test_another_draft_or_garment_is_named(bundle, known):
+def test_another_draft_or_garment_is_named(bundle, truth):
     def change(content):
         content["samples"][1]["garment"] = content["samples"][5]["garment"]
 
     forge(bundle, change)
-    assert check_bundle(bundle, known).problems[0] == (
+    assert check_bundle(bundle, truth).problems[0] == (
         "Sample card-01: garment, category, gender or view are not the dataset's."
     )
-    others = replace(known, drafts={**known.drafts, "card-04": "0" * 64})
+    others = replace(truth, drafts={**truth.drafts, "card-04": "0" * 64})
     assert "Sample card-04: the draft is another picture than the dataset's." in check_bundle(bundle, others).problems
 
 
@@ -179,22 +178,22 @@ def lift(content):
     scores["psnr"] += 0.4
 
 
-def test_an_altered_score_takes_the_images(bundle, scored, known):
+def test_an_altered_score_takes_the_images(bundle, scored, truth):
     forge(bundle, lift)
-    assert check_bundle(bundle, known).holds
+    assert check_bundle(bundle, truth).holds
     assert verify_bundle(bundle, images=scored.path / "images", bar=no_bar).holds
-    verdict = verified(bundle, scored, known)
+    verdict = verified(bundle, scored, truth)
     assert (verdict.level, len(verdict.problems)) == ("scores", 2)
     assert verdict.problems[0].startswith("Sample card-06: toy, vanilla round 3 is stated with clip ")
     assert "computed again it is" in verdict.problems[0]
     assert verdict.sentence == "refused: 2 things are not as stated"
 
 
-def test_measures_are_computed_again(source, known, tmp_path):
+def test_measures_are_computed_again(source, truth, tmp_path):
     measured = toy_run(tmp_path / "run", source, measures=True, repeats=2)
     bundle = write_toy_bundle(tmp_path / "bundle", measured, source)
-    assert check_bundle(bundle, known).holds
-    verdict = verified(bundle, measured, known)
+    assert check_bundle(bundle, truth).holds
+    verdict = verified(bundle, measured, truth)
     assert (verdict.level, verdict.problems) == ("scores", ())
 
     def calm(content):
@@ -202,37 +201,38 @@ def test_measures_are_computed_again(source, known, tmp_path):
         row["measures"]["outside"][2] += 8.0
 
     forge(bundle, calm)
-    assert check_bundle(bundle, known).holds
-    (problem,) = verified(bundle, measured, known).problems
+    assert check_bundle(bundle, truth).holds
+    (problem,) = verified(bundle, measured, truth).problems
     assert problem.startswith("Sample card-02: toy, vanilla round 1 is stated with outside ")
 
 
-def test_an_image_that_is_another_or_missing_is_named(bundle, scored, known, tmp_path):
+def test_an_image_that_is_another_or_missing_is_named(bundle, scored, truth, tmp_path):
     images = shutil.copytree(scored.path / "images", tmp_path / "images")
     path = sorted(images.rglob("*.png"))[0]
-    sample, protocol, round, _ = next(one for one in read_bundle(bundle).outputs if one[-1] == path.stem)
+    one = next(one for one in read_bundle(bundle).own_outcomes() if one.current.digest == path.stem)
     Image.new("RGB", (60, 80), "red").save(path)
     for _ in range(2):  # another picture of the same name, then no file
-        verdict = verify_bundle(bundle, images=images, known=known, bar=no_bar)
+        verdict = verify_bundle(bundle, images=images, truth=truth, bar=no_bar)
         assert verdict.problems == (
-            f"Sample {sample}: no picture in {images} has the pixels of {protocol} round {round} ({path.stem[:12]}…).",
+            f"Sample {one.sample}: no picture in {images} has the pixels of {one.protocol} round {one.round} "
+            f"({path.stem[:12]}…).",
         )
         path.unlink(missing_ok=True)
     with pytest.raises(InvalidDataError, match="holds no pictures"):
         verify_bundle(bundle, images=tmp_path / "bundle", bar=no_bar)
 
 
-def test_images_are_known_by_their_pixels_whatever_they_are_called(bundle, scored, known, tmp_path):
+def test_images_are_known_by_their_pixels_whatever_they_are_called(bundle, scored, truth, tmp_path):
     for number, path in enumerate(sorted((scored.path / "images").rglob("*.png"))):
         Image.open(path).save(tmp_path / f"{number}.webp", lossless=True)
-    assert verify_bundle(bundle, images=tmp_path, known=known, bar=no_bar).holds
+    assert verify_bundle(bundle, images=tmp_path, truth=truth, bar=no_bar).holds
 
 
-def test_another_encoder_is_told_field_by_field(bundle, scored, known):
+def test_another_encoder_is_told_field_by_field(bundle, scored, truth):
     with pytest.raises(
         InvalidDataError, match=r"another encoder \(.*model: openai/clip.*yours mean-colours.*--encoder"
     ):
-        verified(bundle, scored, known, MeanColours)
+        verified(bundle, scored, truth, MeanColours)
 
 
 def test_a_scale_that_makes_more_hits_is_refused(bundle):
@@ -250,8 +250,8 @@ def test_a_scale_that_makes_more_hits_is_refused(bundle):
             lambda content: content.update(name="best-org/model"),
             "The bundle is called best-org/model and its",
         ),
-        (lambda content: content["run"].update(split="train"), "The run is of another split than validation."),
-        (lambda content: content["run"].update(control_set=True), "The run was made on the control set."),
+        (lambda content: content["run"].update(split="train"), "The run went over train; the leaderboard is that of"),
+        (lambda content: content["run"].update(control_set=True), "The run was made on the control set of rendered"),
         (lambda content: content["run"]["editor"].update(privileged=True), "The editor toy is told the answer"),
         (lambda content: content["run"].update(protocol_version="0"), "The protocol version is 0; this package"),
         (lambda content: content["rows"].pop(1), "The bundle does not have the 3 rounds of each of the run's"),
@@ -319,11 +319,11 @@ def test_a_score_on_the_threshold_is_no_hit(bundle):
 
 def test_the_annotations_form_knows_the_samples_too(bundle, source, tmp_path):
     write_annotations(source.path, tmp_path / "annotations")
-    known = find_known(str(tmp_path / "annotations"), toy_benchmark(source))
-    assert known.folder is None
-    assert (len(known.originals), len(known.drafts)) == (COUNT, COUNT)
-    assert check_bundle(bundle, known).holds
-    assert not check_bundle(bundle, replace(known, originals={"card-01": "0" * 64})).holds
+    truth = find_ground_truth(str(tmp_path / "annotations"), toy_benchmark(source))
+    assert not truth.full
+    assert (len(truth.originals), len(truth.drafts)) == (COUNT, COUNT)
+    assert check_bundle(bundle, truth).holds
+    assert not check_bundle(bundle, replace(truth, originals={"card-01": "0" * 64})).holds
 
 
 def test_the_command_verifies_with_the_encoder_that_is_named(source, scored, tiny_clip, tmp_path, capsys, monkeypatch):
