@@ -21,6 +21,7 @@ from fashionedit.eval_harness.scores.results import ScorableRun
 from fashionedit.perceptual_hash import FingerprintIndex, fingerprint, shows_picture
 from fashionedit.types import Sample
 
+from .charts import colours, series_key
 from .pictures import (
     PictureSize,
     SamplePictures,
@@ -31,7 +32,6 @@ from .pictures import (
     picture_size,
     withheld_output,
 )
-from .plots import colours, series_key
 
 _REFERENCE_SIDE = 240
 _DIGITS = 3

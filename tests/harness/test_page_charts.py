@@ -8,9 +8,19 @@ from pathlib import Path
 import pytest
 from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
 
-from fashionedit.eval_harness.page.charts import charts, forest, threshold_chart
-from fashionedit.eval_harness.page.plots import HEIGHT, Chart, Line, Mark, labels, series, ticks
-from fashionedit.eval_harness.page.sections import breakdown_tables, signed
+from fashionedit.eval_harness.page.charts import (
+    HEIGHT,
+    Chart,
+    Line,
+    Mark,
+    charts,
+    forest,
+    labels,
+    series,
+    threshold_chart,
+    ticks,
+)
+from fashionedit.eval_harness.page.sections import breakdown_cells, breakdown_tables, signed
 from fashionedit.eval_harness.scores.primary_scores import breakdown
 from fashionedit.eval_harness.scores.result_models import Gain, Results
 from fashionedit.eval_harness.scores.results import build_results, merge
@@ -70,8 +80,8 @@ def test_bars_are_the_intervals_where_there_are_any(results: Results) -> None:
         assert value_at(chart, mark.low) == pytest.approx(mean - 3, abs=0.05)
         assert value_at(chart, mark.high) == pytest.approx(min(mean + 1, 100), abs=0.05)
     table = forest(with_intervals(results))
-    assert table.rows[0].cells[0].gain == "+2.00"
-    cell = table.rows[0].cells[0]
+    cell = table.rows[0][1][0]
+    assert cell.gain == "+2.00"
     assert cell.low < cell.x < cell.high
 
 
@@ -97,9 +107,10 @@ def test_the_best_editor_is_marked_and_no_baseline_ever_is(tmp_path: Path) -> No
         DrawnRun(tmp_path / "b", source, lambda sample, *_: stepped(sample, 1), name="lazy", protocols=("bug",)),
     ]
     table = forest(merge([build_results(run, source, toy_embedder()) for run in runs]))
-    assert {row.method: row.cells[0].best for row in table.rows if not row.baseline} == {"stepper": True, "lazy": False}
-    assert not any(cell.best for row in table.rows if row.baseline for cell in row.cells)
-    assert [row.baseline for row in table.rows] == sorted(row.baseline for row in table.rows)
+    best = {method.name: cells[0].best for method, cells in table.rows if not method.baseline}
+    assert best == {"stepper": True, "lazy": False}
+    assert not any(cell.best for method, cells in table.rows if method.baseline for cell in cells)
+    assert [method.baseline for method, _ in table.rows] == sorted(method.baseline for method, _ in table.rows)
 
 
 def test_the_breakdown_has_the_draft_and_each_runs_last_round_by_garment(tmp_path: Path) -> None:
@@ -109,37 +120,38 @@ def test_the_breakdown_has_the_draft_and_each_runs_last_round_by_garment(tmp_pat
         DrawnRun(tmp_path / "b", source, lambda sample, *_: stepped(sample, 1), name="lazy", protocols=("bug",)),
     ]
     merged = merge([build_results(run, source, toy_embedder()) for run in runs])
-    (table,) = breakdown_tables(merged)  # all samples have one gender and one view: none
-    assert table.by == "category"
-    assert [(row.value, row.method, row.first, row.span) for row in table.rows] == [
-        (value, method, method.startswith("Draft"), 3)
-        for value in ("Cards", "Sheets")
-        for method in ("Draft (do nothing)", "stepper", "lazy")
-    ]
-    parts = {
-        (part.value, merged.rows[part.row].method): part
-        for part in breakdown(merged, "category")
-        if merged.rows[part.row].round in (0, 3)
-    }
-    for row in table.rows:
-        part = parts[row.value, row.method]
-        assert row.scores[0].mean == f"{part.scores['cosine'].mean:.2f}"
-        assert row.about == f"{part.n} samples of {part.garments} garments"
-        assert row.scores[0].best == (row.method == "stepper")
+    tables = breakdown_tables(merged)
+    assert list(tables) == ["category"]  # all samples have one gender and one view: none
+    shown = [(value, merged.rows[part.row].method) for value, parts in tables["category"].items() for part in parts]
+    methods = ("Draft (do nothing)", "stepper", "lazy")
+    assert shown == [(value, method) for value in ("Cards", "Sheets") for method in methods]
+    for parts in tables["category"].values():
+        for part in parts:
+            cell = breakdown_cells(part, parts, merged)[0]
+            assert cell.mean == f"{part.scores['cosine'].mean:.2f}"
+            assert cell.best == (merged.rows[part.row].method == "stepper")
+            assert merged.rows[part.row].round in (0, 3)
 
 
 def test_groups_of_few_garments_have_no_interval_in_the_breakdown(tmp_path: Path) -> None:
     source = ScoredSource([drawn_sample(number) for number in range(13)])
     results = build_results(DrawnRun(tmp_path, source), source, toy_embedder(), measures=False)
-    (table,) = breakdown_tables(results)
     garments = {part.value: part.garments for part in breakdown(results, "category")}
     assert garments == {"Cards": 6, "Sheets": 7}
-    assert all(score.interval for row in table.rows for score in row.scores)
+    assert intervals(results) == {("Cards", True), ("Sheets", True)}
     fewer = ScoredSource([drawn_sample(number) for number in range(11)])
     results = build_results(DrawnRun(tmp_path / "fewer", fewer), fewer, toy_embedder(), measures=False)
-    (table,) = breakdown_tables(results)
-    shown = {(row.value, bool(score.interval)) for row in table.rows for score in row.scores}
-    assert shown == {("Cards", False), ("Sheets", True)}
+    assert intervals(results) == {("Cards", False), ("Sheets", True)}
+
+
+def intervals(results: Results) -> set[tuple[str, bool]]:
+    """Which groups have intervals in the breakdown."""
+    return {
+        (value, bool(cell.interval))
+        for value, parts in breakdown_tables(results)["category"].items()
+        for part in parts
+        for cell in breakdown_cells(part, parts, results)
+    }
 
 
 def test_a_long_name_is_cut_and_its_prompt_is_not() -> None:

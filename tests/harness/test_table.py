@@ -5,7 +5,7 @@ import pytest
 from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_baselines, drawn_sample, stepped, toy_embedder
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.page.sections import gain_rows, score_rows
+from fashionedit.eval_harness.page.sections import gain_cells, score_cells
 from fashionedit.eval_harness.running.records import EditorIdentity
 from fashionedit.eval_harness.scores.details import details_text, sections
 from fashionedit.eval_harness.scores.result_models import Results
@@ -144,8 +144,7 @@ def test_no_number_is_minus_zero(tmp_path: Path) -> None:
     for text in (
         to_console(altered),
         details_text(sections(altered)),
-        str(gain_rows(altered)),
-        str(score_rows(altered)),
+        *(str(cells(row, altered)) for row in rows for cells in (gain_cells, score_cells)),
     ):
         assert not re.search(r"[-−]0\.00(?!\d)", text)
 
