@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from fashionedit import __version__
 from fashionedit.errors import InvalidDataError, RunMismatchError
 
 from .page.charts import charts, forest, threshold_chart
-from .page.document import MOST_IN_A_FILE, Form, document, page_path, write_file, write_folder
+from .page.document import MOST_IN_A_FILE, Form, page_path, write_file, write_folder
 from .page.sections import (
     breakdown_cells,
     breakdown_tables,
@@ -80,23 +80,20 @@ def write_report(
     most = MOST_IN_A_FILE if most_samples is None and form == "file" else most_samples
     ids = chosen_samples(results, most)
     board = Storyboard(results, runs, source, ids, folder=form == "folder", publishable=publishable)
-    count = 0
-
-    def done() -> None:
-        nonlocal count
-        count += 1
-        if progress is not None:
-            progress(count, len(ids))
-
-    def render(data: dict[str, Any]) -> str:
-        values = _values(results, len(ids), publishable=publishable)
-        return document("page.html", {**values, **data}, folder=form == "folder")
-
+    details = _counted(board.details(), len(ids), progress)
+    values = _values(results, len(ids), publishable=publishable)
     if form == "folder":
-        write_folder(board, out, render, done)
+        write_folder(board, details, out, values)
     else:
-        write_file(board, page, render, done)
+        write_file(board, details, page, values)
     return page
+
+
+def _counted(details: Iterable[Any], total: int, progress: Progress | None) -> Iterator[Any]:
+    for count, detail in enumerate(details, 1):
+        yield detail
+        if progress is not None:
+            progress(count, total)
 
 
 def _check(results: Results, runs: Sequence[ScorableRun], source: SampleSource, most_samples: int | None) -> None:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,24 +27,25 @@ _HIDDEN = re.compile(
 )
 
 
-def document(template: str, values: dict[str, Any], *, folder: bool) -> str:
+def document(values: dict[str, Any], *, folder: bool) -> str:
     """Returns the filled template.
 
     Its content policy allows this very style and script, pictures that the script makes, and in a folder the script
     files beside it; nothing from a network.
     """
-    style = "\n".join(_text(name) for name in _STYLES)
-    script = '(() => {\n"use strict";\n' + "\n".join(_text(name) for name in _SCRIPTS) + "\n})();"
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            **values,
-            folder=folder,
-            style=Markup(style),
-            script=Markup(script),
-            policy=_policy(style, script, folder=folder),
-        )
+    style = "\n".join(map(_text, _STYLES))
+    script = '(() => {\n"use strict";\n' + "\n".join(map(_text, _SCRIPTS)) + "\n})();"
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    policy = _policy(style, script, folder=folder)
+    return environment.get_template("page.html").render(
+        **values, folder=folder, style=Markup(style), script=Markup(script), policy=policy
     )
 
 
@@ -69,17 +70,6 @@ def _visible(value: Any) -> Any:
     return value
 
 
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: visible(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def _text(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8").strip()
 
@@ -100,9 +90,6 @@ MOST_IN_A_FILE = 48
 
 Form = Literal["file", "folder"]
 
-Render = Callable[[dict[str, Any]], str]
-"""Makes the document from the data that it carries."""
-
 
 def page_path(out: Path, form: Form) -> Path:
     """Returns the file to open: `out` with the ending `.html`, or `index.html` in the folder `out`.
@@ -118,20 +105,24 @@ def page_path(out: Path, form: Form) -> Path:
     return out / "index.html"
 
 
-def write_file(board: Storyboard, out: Path, render: Render, done: Callable[[], None]) -> None:
+def write_file(board: Storyboard, details: Iterable[Any], out: Path, values: dict[str, Any]) -> None:
     """Writes everything into one file, whole or not at all.
+
+    Args:
+        details: Those of the board.
+        values: What the template shows beside the samples.
 
     Raises:
         InvalidDataError: A file of somebody else has that name.
     """
     if out.exists() and not _is_page(out):
         raise InvalidDataError(f"{out} exists and is no page of fashionedit; choose another name, or remove it")
-    details = []
-    for detail in board.details():
-        details.append(script_json(detail))
-        done()
-    data = {"index": script_json(board.index), "texts": script_json(board.texts), "details": details}
-    write_atomically(out, render(data).encode())
+    data = {
+        "index": script_json(board.index),
+        "texts": script_json(board.texts),
+        "details": [script_json(detail) for detail in details],
+    }
+    write_atomically(out, document({**values, **data}, folder=False).encode())
 
 
 def _is_page(path: Path) -> bool:
@@ -139,7 +130,7 @@ def _is_page(path: Path) -> bool:
         return b"<title>FashionEdit: " in file.read(2**16)
 
 
-def write_folder(board: Storyboard, out: Path, render: Render, done: Callable[[], None]) -> None:
+def write_folder(board: Storyboard, details: Iterable[Any], out: Path, values: dict[str, Any]) -> None:
     """Writes `index.html`, and `data/` with a script for what is needed at once, one for searches, one per sample.
 
     The folder is written beside the place it is meant for and put there whole; a page that was there before goes, and
@@ -149,19 +140,14 @@ def write_folder(board: Storyboard, out: Path, render: Render, done: Callable[[]
         InvalidDataError: Something else than a page is there.
     """
     with new_folder(out, "page", replace=True) as fresh:
-        _fill(board, fresh, render, done)
-
-
-def _fill(board: Storyboard, folder: Path, render: Render, done: Callable[[], None]) -> None:
-    data = folder / "data"
-    (data / "samples").mkdir(parents=True)
-    (data / "index.js").write_text(_call("index", board.index), encoding="ascii")
-    (data / "texts.js").write_text(_call("texts", board.texts), encoding="ascii")
-    for place, detail in enumerate(board.details()):
-        (data / "samples" / f"{place:05d}.js").write_text(_call("sample", place, detail), encoding="ascii")
-        done()
-    (folder / "index.html").write_text(render({}), encoding="utf-8")
+        data = fresh / "data"
+        (data / "samples").mkdir(parents=True)
+        (data / "index.js").write_text(_call("index", board.index), encoding="ascii")
+        (data / "texts.js").write_text(_call("texts", board.texts), encoding="ascii")
+        for place, detail in enumerate(details):
+            (data / "samples" / f"{place:05d}.js").write_text(_call("sample", place, detail), encoding="ascii")
+        (fresh / "index.html").write_text(document(values, folder=True), encoding="utf-8")
 
 
 def _call(name: str, *values: Any) -> str:
-    return f"fashionedit.{name}({','.join(script_json(value) for value in values)});\n"
+    return f"fashionedit.{name}({','.join(map(script_json, values))});\n"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import DETAIL, find_reference, reference_of, shown_references, with_reference
-from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
+from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.labels import method_name, short_label
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
@@ -23,12 +23,10 @@ from fashionedit.types import Sample
 
 from .charts import colours, series_key
 from .pictures import (
-    PictureSize,
+    WITHHELD,
     SamplePictures,
     Shown,
-    Withheld,
     image_format,
-    left_out_words,
     picture_size,
     withheld_output,
 )
@@ -94,11 +92,6 @@ class Storyboard:
         self._floor = next((samples for row, samples in pairs if row.kind == "floor"), None)
         self._size = picture_size(sum(len(self._digests(id)) for id in self._ids), folder=folder)
 
-    @property
-    def picture_size(self) -> PictureSize:
-        """How large the pictures are."""
-        return self._size
-
     @cached_property
     def index(self) -> dict[str, Any]:
         """What sorting and filtering need of all samples, without texts and pictures."""
@@ -111,7 +104,7 @@ class Storyboard:
             "measures": [[one.id, one.label, one.unit, one.better] for one in self._results.measures],
             "rows": [self._row(line, hues[series_key(line.first)]) for line in self._lines],
             "publishable": self._publishable,
-            "withheld": left_out_words() if self._publishable else {},
+            "withheld": WITHHELD if self._publishable else {},
             "samples": [self._brief(id) for id in self._ids],
         }
 
@@ -171,10 +164,10 @@ class Storyboard:
         sample, facts, digests = self._source.sample(id), self._source.facts(id), self._source.digests(id)
         pictures = SamplePictures(self._size)
         kept = {digests.original, *digests.references, *digests.sketches, *digests.examples}
-        draft: Picture = Withheld.ALIKE.value
+        draft: Picture = "alike"
         if not (self._publishable and (digests.draft in kept or self._shows_photograph(sample))):
             draft = pictures.add(digests.draft, lambda: sample.draft)
-        original: Picture = Withheld.ORIGINAL.value
+        original: Picture = "original"
         if not self._publishable:
             original = pictures.add(digests.original, lambda: sample.original)
         return {
@@ -202,14 +195,17 @@ class Storyboard:
     ) -> list[dict[str, Any]]:
         """Returns the rounds of a strip: picture, whether it is a whole reference, instruction, message, measures."""
         place, shown = self._places[id], draft
-        reason = Withheld.ALIKE if isinstance(draft, str) else None
+        reason = "alike" if isinstance(draft, str) else None
         outcomes, references = line.outcomes.get(id, {}), set(line.source.digests(id).references)
         rounds = []
         for number in sorted(line.rows):
             outcome, samples = outcomes.get(number), line.samples[number]
             if outcome is not None and (outcome.own or number == min(line.rows)):
-                reason = reason or self._reason(line.rows[number], samples, place, outcome.current, kept)
-                shown = self._picture(id, outcome.current, reason, pictures, draft)
+                image = outcome.current
+                is_draft = image.digest == self._source.digests(id).draft
+                if self._publishable and not is_draft:  # what is made from it in later rounds is left out with it
+                    reason = reason or withheld_output(line.rows[number], samples, place, image.digest, kept)
+                shown = draft if is_draft else reason or pictures.add(image.digest, image.open)
             rounds.append(
                 {
                     "picture": shown,
@@ -225,21 +221,6 @@ class Storyboard:
             )
         return rounds
 
-    def _reason(
-        self, row: Row, samples: RowSamples, place: int, image: ImageRef, kept: Collection[str]
-    ) -> Withheld | None:
-        """Returns why a picture, and so what is made from it in later rounds, may not be passed on."""
-        if not self._publishable or image.digest == self._source.digests(self._results.samples[place].id).draft:
-            return None
-        return withheld_output(row, samples, place, image.digest, kept)
-
-    def _picture(
-        self, id: str, image: ImageRef, reason: Withheld | None, pictures: SamplePictures, draft: Picture
-    ) -> Picture:
-        if image.digest == self._source.digests(id).draft:
-            return draft
-        return reason.value if reason else pictures.add(image.digest, image.open)
-
     def _references(self, id: str, sample: Sample, pictures: SamplePictures) -> list[dict[str, Any]]:
         """Returns the references that the rows show, once for each kind."""
         found: dict[str, list[Picture]] = {}
@@ -248,7 +229,7 @@ class Storyboard:
                 digests = line.source.digests(id).references
                 images = shown_references(sample, reference_of(line.source))
                 found[line.kind] = [
-                    Withheld.REFERENCE.value
+                    "reference"
                     if self._publishable
                     else pictures.add(digest, partial(_itself, image), side=_REFERENCE_SIDE)
                     for digest, image in zip(digests, images, strict=True)

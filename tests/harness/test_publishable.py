@@ -13,7 +13,7 @@ from scored_toys import BOXES, DrawnRun, ScoredSource, drawn_sample, stepped, to
 from written_pages import WrittenPage, read_page
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.page.pictures import left_out_words
+from fashionedit.eval_harness.page.pictures import WITHHELD
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.records import EditorIdentity
 from fashionedit.eval_harness.scores.results import build_results, merge
@@ -121,7 +121,7 @@ def stepped_in(sample: Sample, protocol: str, round: int) -> Image.Image:
 def test_their_places_say_why(source: ScoredSource, tmp_path: Path) -> None:
     written = published(tmp_path, source, DrawnRun(tmp_path / "run", source, drawn, protocols=("bug",)))
     assert written.index["publishable"] is True
-    assert written.index["withheld"] == left_out_words()
+    assert written.index["withheld"] == WITHHELD
     for detail in written.details:
         assert detail["original"] == "original"
         assert detail["caption"] == ""
