@@ -19,7 +19,7 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import pixel_digest, read_image
 from fashionedit.metrics.embedder import Embedder, Item
-from fashionedit.metrics.fingerprint import fingerprint_hash
+from fashionedit.metrics.encoder import fingerprint_hash
 from fashionedit.metrics.similarity import cosine_similarity
 
 from .stage_items import Pair

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fashionedit.errors import InvalidDataError
 from fashionedit.paths import cache_folder
 
-from .fingerprint import canonical_json, fingerprint_hash
+from .encoder import canonical_json, fingerprint_hash
 
 Vector = NDArray[np.float32]
 

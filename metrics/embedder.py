@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
 
@@ -23,10 +22,8 @@ Item = tuple[str | None, Callable[[], Image.Image]]
 """A picture: its `pixel_digest` if it is known, and what opens it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    digest: str
-    pixels: NDArray[np.float32] | None  # None if the embedding was there already
+_Prepared = tuple[str, NDArray[np.float32] | None]
+"""The digest, and the preprocessed picture unless its embedding is there already."""
 
 
 class Embedder:
@@ -75,13 +72,13 @@ class Embedder:
         owed = 0  # items that `waiting` finishes, repetitions included
         pool = ThreadPoolExecutor(self.decoders, thread_name_prefix="decode")
         try:
-            for prepared in self._prepared(pool, items):
-                order.append(prepared.digest)
-                if prepared.digest in self._known:
+            for digest, pixels in self._prepared(pool, items):
+                order.append(digest)
+                if digest in self._known:
                     finished(1)
                     continue
-                if prepared.pixels is not None:
-                    waiting.setdefault(prepared.digest, prepared.pixels)
+                if pixels is not None:
+                    waiting.setdefault(digest, pixels)
                 owed += 1
                 if len(waiting) == self.batch_size:
                     self._encode(waiting)
@@ -105,7 +102,7 @@ class Embedder:
             self._recall(digest for digest, _ in chunk if digest is not None)
             for digest, opener in chunk:
                 if digest is not None and (digest in self._known or digest in opening):
-                    ahead.append(_Prepared(digest, None))
+                    ahead.append((digest, None))
                 else:
                     if digest is not None:
                         opening.add(digest)
@@ -121,8 +118,8 @@ class Embedder:
             digest = pixel_digest(image)
             self._recall((digest,))
         if digest in self._known:
-            return _Prepared(digest, None)
-        return _Prepared(digest, self.encoder.preprocess(image))
+            return digest, None
+        return digest, self.encoder.preprocess(image)
 
     def _recall(self, digests: Iterable[str]) -> None:
         wanted = {digest for digest in digests if digest not in self._known}

@@ -1,32 +1,19 @@
-"""Image encoders: the seam, and the names by which one is chosen."""
+"""What an image encoder is, and the one short name of everything that may move its numbers."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fashionedit.errors import InvalidDataError, UnknownNameError
-
-from .weights import ModelFiles, check_place, find_model
-
-CLIP_REPOSITORY = "openai/clip-vit-large-patch14"
-"""The encoder of the paper; only its scores are called CLIP."""
-
-CLIP_REVISION = "32bd64288804d66eefd0ccbe215aa642df71cc41"
-CLIP_IDENTITY = {
-    "model": CLIP_REPOSITORY,
-    "revision": CLIP_REVISION,
-    "weights": "a2bf730a0c7debf160f7a6b50b3aaf3703e7e88ac73de7a314903141db026dcb",
-    "config": "8a09b467700c58138c29d53c605b34ebc69beaadd13274a8a2af8ad2c2f4032a",
-}
-"""Of a fingerprint, what names the weights: the SHA-256 of `model.safetensors` and `config.json` at that revision."""
-
-CLIP_DIMENSION = 768
+from fashionedit.errors import InvalidDataError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -83,84 +70,33 @@ def unit_vectors(features: NDArray[np.floating], label: str) -> NDArray[np.float
     return units
 
 
-def load_encoder(spec: str = "clip", *, device: str = "auto", precision: Precision = "fp32") -> ImageEncoder:
-    """Returns the encoder of this name, its weights in memory.
+def canonical_json(fingerprint: Mapping[str, str]) -> str:
+    """Returns the mapping as JSON that is the same text for the same content: sorted keys, no spaces."""
+    return json.dumps(dict(fingerprint), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-    | spec | encoder | called |
-    |---|---|---|
-    | `clip` | `openai/clip-vit-large-patch14` at the pinned revision: the paper's | CLIP ViT-L/14 |
-    | `clip:FOLDER` | a folder that you declare to hold CLIP | CLIP (folder's name) |
-    | `offline` | EfficientNet-Lite2 with ImageNet weights from a package, on the CPU | EfficientNet-Lite2 |
-    | `OWNER/NAME[@REVISION]` | any CLIP, SigLIP, DINOv2 or ViT of the Hub | its id |
-    | `FOLDER` | the same, saved to a folder | folder's name |
+
+def fingerprint_hash(fingerprint: Mapping[str, str]) -> str:
+    """Returns 16 hex digits: the start of the SHA-256 of the canonical JSON.
+
+    >>> fingerprint_hash({"a": "1"})
+    '9afeb0f2b203f254'
+    """
+    return hashlib.sha256(canonical_json(fingerprint).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model on this disk.
 
     Args:
-        spec: One of the above. A folder of that name wins over a repository.
-        device: `auto` (CUDA, else Apple's MPS, else the CPU), or a name that torch knows.
-        precision: `fp32` as the reference, whatever type the weights are stored in; `bf16` moves a cosine by up to
-            3e-4; `fp16` needs a GPU. `offline` has `fp32` alone.
-
-    Raises:
-        UnknownNameError: The spec, the device or the precision names nothing.
-        EncoderNotFoundError: The repository does not exist, or can't be reached.
-        InvalidDataError: The folder holds no model that can be loaded safely and completely.
-        MissingExtraError: The extra `clip` or `offline` is not installed.
+        folder: Holds `config.json`, the preprocessing and the safetensors.
+        name: The repository's id, or the folder's name.
+        identity: What pins the numbers: `weights` and `config` (SHA-256); of a repository also `model` and `revision`
+            (the commit).
+        preprocessing: The settings of the image processor, whichever file they are in.
     """
-    return build_encoder(spec, find_files(spec, device, precision), device, precision)
 
-
-def check_encoder(spec: str) -> None:
-    """Returns if the spec can name an encoder; nothing is loaded, and the Hub is not asked.
-
-    Raises:
-        UnknownNameError: It names nothing.
-    """
-    if spec != "offline":
-        check_place(*_place(spec))
-
-
-def find_files(spec: str, device: str, precision: Precision) -> ModelFiles | None:
-    """Returns where the encoder's files are, fetched unless this machine has them; None for `offline`.
-
-    What can be checked on this machine is checked before the Hub is asked. Arguments and errors as for `load_encoder`.
-    """
-    if precision not in get_args(Precision):
-        raise UnknownNameError(f"no precision is called {precision!r}; choose fp32, bf16 or fp16")
-    check_encoder(spec)
-    if spec == "offline":
-        return None
-    from .transformers_encoder import find_backend
-
-    find_backend(device, precision)
-    return find_model(*_place(spec))
-
-
-def build_encoder(spec: str, files: ModelFiles | None, device: str, precision: Precision) -> ImageEncoder:
-    """Returns the encoder whose files `find_files` found for the same arguments."""
-    if files is None:
-        from .offline_encoder import OfflineEncoder
-
-        return OfflineEncoder(device=device, precision=precision)
-    from .transformers_encoder import TransformersEncoder
-
-    official = files.identity.get("model") == CLIP_REPOSITORY
-    label = "CLIP ViT-L/14" if official else f"CLIP ({files.name})" if spec.startswith("clip:") else files.name
-    is_clip = official or spec.startswith("clip:")
-    return TransformersEncoder(files, device=device, precision=precision, label=label, is_clip=is_clip)
-
-
-def _place(spec: str) -> tuple[str, str | None]:
-    """Returns the folder, or the repository with its revision."""
-    if spec == "clip":
-        return CLIP_REPOSITORY, CLIP_REVISION
-    if spec.startswith("clip:"):
-        folder = spec.removeprefix("clip:")
-        if not Path(folder).is_dir():
-            raise UnknownNameError(f"encoder {spec!r} names no folder; only a folder can be declared to hold CLIP")
-        return folder, None
-    if Path(spec).is_dir():
-        return spec, None
-    place, at, revision = spec.partition("@")
-    if at and not revision:
-        raise UnknownNameError(f"encoder {spec!r} has an @ without a revision; name one, or leave the @ away")
-    return place, revision or (CLIP_REVISION if place == CLIP_REPOSITORY else None)
+    folder: Path
+    name: str
+    identity: dict[str, str] = field(hash=False)
+    preprocessing: dict[str, Any] = field(hash=False)

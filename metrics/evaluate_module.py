@@ -26,19 +26,10 @@ from fashionedit.paths import cache_folder
 
 from .cache import EmbeddingCache
 from .embedder import Embedder, Item
-from .encoder import (
-    CLIP_DIMENSION,
-    CLIP_REPOSITORY,
-    ImageEncoder,
-    Precision,
-    build_encoder,
-    check_encoder,
-    find_files,
-)
-from .fingerprint import fingerprint_hash
+from .encoder import ImageEncoder, ModelFiles, Precision, fingerprint_hash
 from .inputs import defer_input
+from .loading import CLIP_DIMENSION, CLIP_REPOSITORY, build_encoder, check_encoder, find_files
 from .similarity import cosine_similarity
-from .weights import ModelFiles
 
 Pair = tuple[int, Any, Any]
 """The pair's number in its batch, the prediction and the reference, as the user gave them."""
@@ -51,6 +42,19 @@ _PAPER = (
     "Fine-Grained Customized Fashion Design with Image-into-Prompt Benchmark and Dataset from LMM. arXiv:2509.09324, "
     "section 3.1"
 )
+_USAGE = """
+
+Pictures are PIL images, paths, encoded bytes, {{"bytes", "path"}} dicts, arrays or tensors (whole numbers 0..255,
+floats 0..1, channels first or last), {pictures}.
+
+Args:
+    predictions: The edited pictures, a list.
+    references: The originals, a list of the same length.
+{settings}    per_image (bool): Also return every pair's {per_image}.
+
+Returns:
+    dict: {returns}
+"""
 
 
 class PairMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has no types
@@ -66,10 +70,12 @@ class PairMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has no
 
     about: str
     """What is measured, one paragraph."""
-    usage: str
-    """What goes in and what comes out, for the docstrings of `add`, `add_batch` and `compute`."""
-    settings: frozenset[str] = frozenset({"per_image"})
-    """What `compute` accepts beside pictures."""
+    pictures = "of any size"
+    settings: Mapping[str, str] = {}
+    """What `compute` accepts beside pictures and `per_image`, as the docstring has it."""
+    per_image = "score"
+    returns: str
+    """What `compute` returns, as the docstring has it."""
 
     def __init__(self, config_name: str | None = None, *args: Any, **options: Any) -> None:
         if config_name not in (None, "default"):
@@ -89,7 +95,12 @@ class PairMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has no
         return evaluate.MetricInfo(
             description=self.about,
             citation=_PAPER,
-            inputs_description=self.usage,
+            inputs_description=_USAGE.format(
+                pictures=self.pictures,
+                settings="".join(f"    {name} {what}\n" for name, what in self.settings.items()),
+                per_image=self.per_image,
+                returns=self.returns,
+            ),
             features=[_IMAGES, _SCORES],
         )
 
@@ -115,10 +126,9 @@ class PairMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has no
 
     def compute(self, *, predictions: Any = None, references: Any = None, **options: Any) -> Any:
         """Returns the score of all pairs that were added, or None on a process other than the first."""
-        if unknown := sorted(options.keys() - self.settings):
-            raise UnknownNameError(
-                f"{self.name} computes with {', '.join(sorted(self.settings))}; found {', '.join(unknown)}"
-            )
+        known = {"per_image", *self.settings}
+        if unknown := sorted(options.keys() - known):
+            raise UnknownNameError(f"{self.name} computes with {', '.join(sorted(known))}; found {', '.join(unknown)}")
         if predictions is None and references is None and self.writer is None:
             raise InvalidDataError(f"{self.name} has no pairs to score; add some, or give predictions and references")
         return super().compute(predictions=predictions, references=references, **options)
@@ -177,6 +187,8 @@ class EmbeddingMetric(PairMetric):
         self._made: Embedder | None = None
         self._sources: set[str] = set()
 
+    pictures = "or vectors of floats that are embeddings already"
+
     @abstractmethod
     def _sum_up(self, cosines: NDArray[np.float64], prefix: str, **options: Any) -> dict[str, Any]:
         """Returns the numbers of the result; `prefix` is `clip`, or `cosine` where the encoder is another."""
@@ -202,10 +214,10 @@ class EmbeddingMetric(PairMetric):
         found = defer_input(value, name)
         if callable(found):
             return None, found
-        wanted = self._dimension()
+        label, _, wanted = self._facts()
         if wanted is not None and found.size != wanted:
             raise InvalidDataError(
-                f"{name} is an embedding of {found.size} numbers, but {self._label()} gives {wanted}; load the metric "
+                f"{name} is an embedding of {found.size} numbers, but {label} gives {wanted}; load the metric "
                 "with the encoder that made it, or with encoder='given'"
             )
         return found
@@ -222,38 +234,27 @@ class EmbeddingMetric(PairMetric):
                 self._made = Embedder(self._encoder, EmbeddingCache(), batch_size)
         return self._made
 
-    def _dimension(self) -> int | None:
-        if self._made is not None:
-            return self._made.encoder.dimension
-        if not isinstance(self._encoder, str):
-            return self._encoder.dimension
-        return CLIP_DIMENSION if _is_official(self._encoder) else None
+    def _facts(self) -> tuple[str, bool, int | None]:
+        """Returns the encoder's label, whether it is CLIP, and its dimension where that is known without loading it."""
+        encoder = self._encoder if self._made is None else self._made.encoder
+        if not isinstance(encoder, str):
+            return encoder.label, encoder.is_clip, encoder.dimension
+        if encoder == "clip" or encoder.partition("@")[0] == CLIP_REPOSITORY:
+            return "CLIP ViT-L/14", True, CLIP_DIMENSION
+        return encoder, encoder.startswith("clip:"), None
 
-    def _label(self) -> str:
-        if self._made is not None:
-            return self._made.encoder.label
-        if not isinstance(self._encoder, str):
-            return self._encoder.label
-        return "CLIP ViT-L/14" if _is_official(self._encoder) else self._encoder
-
-    def _is_clip(self) -> bool:
-        if self._made is not None:
-            return self._made.encoder.is_clip
-        if not isinstance(self._encoder, str):
-            return self._encoder.is_clip
-        return _is_official(self._encoder) or self._encoder.startswith("clip:")
-
-    def _fingerprint(self) -> dict[str, str]:
+    def _fingerprint(self, label: str) -> dict[str, str]:
         if self._sources == {"given"}:
-            return {"encoder": self._label(), "embeddings": "given"}
+            return {"encoder": label, "embeddings": "given"}
         partly = {"embeddings": "partly given"} if "given" in self._sources else {}
         return {**self._embedder().encoder.fingerprint, **partly}
 
     def _compute(self, predictions: Any, references: Any, per_image: bool = False, **options: Any) -> dict[str, Any]:
         cosines = np.asarray(predictions, dtype=np.float64)
-        result = self._sum_up(cosines, "clip" if self._is_clip() else "cosine", **options)
-        label = self._label() + (" (embeddings as given)" if "given" in self._sources else "")
-        result.update(n=len(cosines), encoder=label, fingerprint=fingerprint_hash(self._fingerprint()))
+        label, is_clip, _ = self._facts()
+        result = self._sum_up(cosines, "clip" if is_clip else "cosine", **options)
+        shown = label + (" (embeddings as given)" if "given" in self._sources else "")
+        result.update(n=len(cosines), encoder=shown, fingerprint=fingerprint_hash(self._fingerprint(label)))
         self._sources.clear()
         return {**result, "per_image": (100 * cosines).tolist()} if per_image else result
 
@@ -267,10 +268,6 @@ def _checked(encoder: str | ImageEncoder | None) -> str | ImageEncoder:
     elif not isinstance(encoder, ImageEncoder):
         raise UnknownNameError(f"encoder is a {type(encoder).__name__}; give the name of one, or an ImageEncoder")
     return encoder
-
-
-def _is_official(spec: str) -> bool:
-    return spec == "clip" or spec.partition("@")[0] == CLIP_REPOSITORY
 
 
 @lru_cache(maxsize=2)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import PIXELS
 
-from .bilinear import resize_area, resize_bilinear
+from .bilinear import resize_bilinear
 
 PSNR_SIZE = (256, 256)
 """Width and height, in pixels, at which PSNR compares; the aspect ratio is ignored, as in the reference scripts."""
@@ -25,9 +25,6 @@ PSNR_FINGERPRINT = {
     "mean": "of the pictures' values",
 }
 """What moves a PSNR, as `ImageEncoder.fingerprint` says what moves a cosine."""
-
-ANTIALIASED_FINGERPRINT = {**PSNR_FINGERPRINT, "metric": "psnr antialiased", "resize": "mean over areas, 8 bits"}
-"""The same for `antialiased_psnr`."""
 
 _PEAK = 255.0
 
@@ -123,23 +120,6 @@ def peak_signal_noise_ratio(prediction: NDArray[np.uint8], reference: NDArray[np
     361.2
     """
     return decibels(mean_squared_error(resize_bilinear(prediction, PSNR_SIZE), resize_bilinear(reference, PSNR_SIZE)))
-
-
-def antialiased_psnr(prediction: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
-    """Returns PSNR in dB of both images averaged to 256 × 256, so that every pixel of both counts.
-
-    The benchmark's own PSNR samples: of a picture of 1024 × 1024 it looks at a quarter of the pixels. One that shows
-    the original there and something else between them has a high PSNR and a low value here.
-
-    Args:
-        prediction: (H, W, 3), uint8, 0..255.
-        reference: The same, of any size.
-
-    >>> grey = np.full((300, 200, 3), 128, dtype=np.uint8)
-    >>> round(antialiased_psnr(grey, grey + np.uint8(16)), 2)
-    24.05
-    """
-    return decibels(mean_squared_error(resize_area(prediction, PSNR_SIZE), resize_area(reference, PSNR_SIZE)))
 
 
 def decibels(error: float) -> float:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
+import transformers
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from fashionedit.errors import InvalidDataError, MissingExtraError
+from fashionedit.errors import InvalidDataError
 from fashionedit.runtime.torch_device import (
     backend_name,
     describe_device,
@@ -27,13 +28,8 @@ from fashionedit.runtime.torch_device import (
     find_dtype,
 )
 
-from .encoder import unit_vectors
+from .encoder import ModelFiles, unit_vectors
 from .preprocessing import Preprocessing
-from .weights import ModelFiles
-
-if TYPE_CHECKING:
-    import torch
-
 
 _ROWS = 2048  # about a batch of eight pictures of 257 tokens; the layout suits other numbers of rows too
 _CHUNK = 128  # rows of 4,096 numbers: 2 MB, which stay in the processor's cache
@@ -114,23 +110,18 @@ class TransformersEncoder:
 
     Raises:
         InvalidDataError: Weights are missing, or the preprocessing can't be reproduced.
-        MissingExtraError: torch or transformers is not installed.
     """
 
     def __init__(self, files: ModelFiles, *, device: str, precision: str, label: str, is_clip: bool) -> None:
         self.label = label
         self.is_clip = is_clip
         self._preprocessing = Preprocessing.from_config(files.preprocessing, files.name)
-        self._device, self._dtype = find_backend(device, precision)
-        import torch
-        import transformers
-
+        self._device = find_device(device, "clip")
+        self._dtype = find_dtype(precision, self._device)
         model, self._features = _load(files)
         self._model = model.to(self._device, self._dtype).eval()
         kernels = "torch"
         if self._device.type == "cpu" and precision == "fp32":
-            from .transformers_encoder import pack_linears, split_activations
-
             split_activations(self._model)
             kernels = "oneDNN, packed" if pack_linears(self._model) else kernels
         self.fingerprint = {
@@ -155,8 +146,6 @@ class TransformersEncoder:
 
     def encode(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns the embeddings (N, D) of preprocessed pictures (N, 3, H, W), each of length 1."""
-        import torch
-
         with torch.inference_mode(), exact_arithmetic(self._device):
             pixels = torch.from_numpy(batch).to(self._device, self._dtype)
             return unit_vectors(self._forward(pixels).float().cpu().numpy(), self.label)
@@ -171,24 +160,7 @@ class TransformersEncoder:
         return getattr(found, self._features)
 
 
-def find_backend(device: str, precision: str) -> tuple[torch.device, torch.dtype]:
-    """Returns the device and the type that torch computes with.
-
-    Raises:
-        MissingExtraError: torch or transformers is not installed.
-        UnknownNameError: Torch has no such device, or the precision is not for it.
-    """
-    place = find_device(device, "clip")
-    try:
-        import transformers  # noqa: F401  # whether it is there
-    except ImportError as error:
-        raise MissingExtraError("clip", "transformers") from error
-    return place, find_dtype(precision, place)
-
-
 def _load(files: ModelFiles) -> tuple[Any, str]:
-    import transformers
-
     try:
         config = transformers.AutoConfig.from_pretrained(files.folder)
     except (ValueError, KeyError, OSError) as error:
@@ -206,7 +178,6 @@ def _load(files: ModelFiles) -> tuple[Any, str]:
 
 
 def _weights(kind: Any, files: ModelFiles, config: Any, may_miss: str | None = None) -> tuple[Any, bool]:
-    import torch
     from safetensors import SafetensorError
 
     with _quiet():

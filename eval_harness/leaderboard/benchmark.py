@@ -19,7 +19,7 @@ from fashionedit.eval_harness.scores.scoring import described
 from fashionedit.folder import FashionEditFolder, open_folder
 from fashionedit.manifest import MANIFEST_FILE, read_manifest
 from fashionedit.metrics.embedder import Embedder
-from fashionedit.metrics.encoder import CLIP_IDENTITY, CLIP_REPOSITORY
+from fashionedit.metrics.loading import CLIP_IDENTITY, CLIP_REPOSITORY
 from fashionedit.metrics.preprocessing import Preprocessing
 from fashionedit.metrics.registry import PAPER_METRICS, load_metrics
 from fashionedit.runtime.hub import hub_client, hub_failures, repository_name

@@ -10,7 +10,7 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import append_line, read_json_lines
-from fashionedit.metrics.fingerprint import fingerprint_hash
+from fashionedit.metrics.encoder import fingerprint_hash
 
 Pair = tuple[str, str]
 """The pixel digests of a result and of its original; for a measure the digest of all that the result is held to."""

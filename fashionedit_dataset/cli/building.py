@@ -293,7 +293,7 @@ def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
 
 def _find_encoder(given: dict[str, Any]) -> Callable[[bool], object]:
     def find(fetch: bool) -> object:
-        from fashionedit.metrics.encoder import check_encoder, find_files, load_encoder
+        from fashionedit.metrics.loading import check_encoder, find_files, load_encoder
 
         spec, device = given["encoder"], given["device"]
         check_encoder(spec)

@@ -6,39 +6,27 @@ from typing import Any
 import numpy as np
 
 from fashionedit.errors import InvalidDataError
+from fashionedit.metrics.encoder import fingerprint_hash
 from fashionedit.metrics.evaluate_module import Pair, PairMetric
-from fashionedit.metrics.fingerprint import fingerprint_hash
 from fashionedit.metrics.inputs import Opener, defer_input
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT, peak_signal_noise_ratio
 
 _THREADS = 2
 
-_ABOUT = (
-    "The mean over pictures of the peak signal-to-noise ratio, dB: both pictures are brought to 256 × 256 (bilinear, "
-    "no antialiasing, aspect ratio ignored) and compared on 8 bits, exactly as cv2.PSNR and cv2.resize do it."
-)
-
-_USAGE = """
-
-Pictures are PIL images, paths, encoded bytes, {"bytes", "path"} dicts, arrays or tensors (whole numbers 0..255, floats
-0..1, channels first or last), of any size.
-
-Args:
-    predictions: The edited pictures, a list.
-    references: The originals, a list of the same length.
-    per_image (bool): Also return every pair's PSNR.
-
-Returns:
-    dict: `psnr` (dB; 0 for black against white, 361.2 for equal pictures), `n`, `fingerprint`, and `per_image` if asked
-    for.
-"""
-
 
 class Psnr(PairMetric):
     """Mean of the pictures' PSNR in dB (paper, section 3.1; the arithmetic of the reference script)."""
 
-    about = _ABOUT
-    usage = _USAGE
+    about = (
+        "The mean over pictures of the peak signal-to-noise ratio, dB: both pictures are brought to 256 × 256 "
+        "(bilinear, no antialiasing, aspect ratio ignored) and compared on 8 bits, exactly as cv2.PSNR and cv2.resize "
+        "do it."
+    )
+    per_image = "PSNR"
+    returns = (
+        "`psnr` (dB; 0 for black against white, 361.2 for equal pictures), `n`, `fingerprint`, and `per_image` if asked"
+        "\n    for."
+    )
 
     def _score(self, pairs: list[Pair]) -> list[float]:
         first = [_opener(prediction, f"prediction {number}") for number, prediction, _ in pairs]

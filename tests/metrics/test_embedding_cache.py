@@ -18,7 +18,7 @@ import pytest
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics import EmbeddingCache
 from fashionedit.metrics.cache import BYTES_VARIABLE, CACHE_FILE
-from fashionedit.metrics.fingerprint import fingerprint_hash
+from fashionedit.metrics.encoder import fingerprint_hash
 
 FINGERPRINT = {"kind": "toy", "weights": "abc", "preprocessing": "p", "precision": "fp32", "backend": "torch"}
 DIMENSION = 16

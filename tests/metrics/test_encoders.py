@@ -16,7 +16,7 @@ from PIL import Image
 
 from fashionedit.errors import EncoderNotFoundError, InvalidDataError, MissingExtraError, UnknownNameError
 from fashionedit.metrics import ImageEncoder, fingerprint_hash, load_encoder
-from fashionedit.metrics.encoder import CLIP_REPOSITORY, CLIP_REVISION
+from fashionedit.metrics.loading import CLIP_REPOSITORY, CLIP_REVISION
 
 
 def _embed(encoder: ImageEncoder, images: list[Image.Image]) -> np.ndarray:

@@ -38,7 +38,7 @@ def test_importing_it_loads_nothing_heavy(names: str | None, heavy: list[str]) -
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["fingerprint", "similarity"])
+@pytest.mark.parametrize("name", ["encoder", "similarity"])
 def test_the_numbers_in_docstrings_are_right(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"fashionedit.metrics.{name}"))
     assert result.attempted > 0

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cosine
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics import cosine_similarity, peak_signal_noise_ratio, share_above
-from fashionedit.metrics.similarity import antialiased_psnr
+from fashionedit.metrics.bilinear import resize_area
 
 
 def test_psnr_is_within_1e_9_db_of_opencv_on_200_size_pairs() -> None:
@@ -95,6 +95,10 @@ def test_share_above_is_strict() -> None:
 def test_share_above_refuses_nothing_and_nan(values: list[float], threshold: float) -> None:
     with pytest.raises(InvalidDataError):
         share_above(values, threshold)
+
+
+def antialiased_psnr(first: np.ndarray, second: np.ndarray) -> float:
+    return peak_signal_noise_ratio(*(resize_area(pixels, (256, 256)) for pixels in (first, second)))
 
 
 def hidden(original: np.ndarray, other: np.ndarray) -> np.ndarray:
