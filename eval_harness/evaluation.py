@@ -28,10 +28,10 @@ from .running.run_stats import RunSummary
 from .running.runner import run
 from .samples import SampleSource
 from .scored_run import Scoring, score_run, write_scores
-from .scores.labels import method_name, short_label, table_rows
+from .scores.labels import table_rows
 from .scores.result_models import Results
 from .scores.results import merge, read_results, write_results
-from .scores.table import cell, to_console
+from .scores.table import table_cells, to_console
 
 _SHOWN = 3  # samples of the strip in a notebook
 _SIDE = 160  # pixels
@@ -69,20 +69,8 @@ class Evaluation:
         return to_console(self.results)
 
     def _repr_html_(self) -> str:
-        metrics = self.results.metrics
-        head = ["Method", "Prompt", "Round", *map(short_label, metrics), "n", "failed"]
-        lines = [
-            [
-                method_name(row),
-                row.prompt,
-                "–" if row.kind == "ceiling" or row.round == 0 else row.round,
-                *(cell(row, metric) for metric in metrics),
-                row.requested,
-                row.failed,
-            ]
-            for row in table_rows(self.results)
-        ]
-        table = _line("th", head) + "".join(_line("td", line) for line in lines)
+        head, rows = table_cells(self.results, short=True)
+        table = _line("th", head) + "".join(_line("td", row) for row in rows)
         return f"<table>{table}</table>{self._strip}<p>{html.escape(str(self.page))}</p>"
 
     @cached_property

@@ -25,35 +25,28 @@ class ImageEncoder(Protocol):
     @property
     def fingerprint(self) -> Mapping[str, str]:
         """Everything that may move a number: weights, preprocessing, precision, backend."""
-        ...
 
     @property
     def environment(self) -> Mapping[str, str]:
         """What it ran on: library versions, device, kernels. Recorded, but no part of the fingerprint."""
-        ...
 
     @property
     def label(self) -> str:
         """How tables call it, such as `CLIP ViT-L/14`."""
-        ...
 
     @property
     def is_clip(self) -> bool:
         """Whether its scores may be called CLIP."""
-        ...
 
     @property
     def dimension(self) -> int:
         """D, the length of an embedding."""
-        ...
 
     def preprocess(self, image: Image.Image) -> NDArray[np.float32]:
         """Returns the picture as `encode` wants it, (3, H, W); called from several threads at once."""
-        ...
 
     def encode(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns the embeddings (N, D) of preprocessed pictures (N, 3, H, W), each of length 1."""
-        ...
 
 
 def unit_vectors(features: NDArray[np.floating], label: str) -> NDArray[np.float32]:

@@ -37,7 +37,6 @@ def read_input(value: Any, name: str = "the image") -> Image.Image | NDArray[np.
         value: A PIL image; a path; encoded bytes; a dict with `bytes` or `path`, as `datasets` stores images; an array,
             nested list or tensor, (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels, whole numbers 0..255 or
             floats 0..1; or one dimension of floats.
-        name: How messages call it, such as `prediction 3`.
 
     Raises:
         InvalidImageError: The bytes are no image, or the array is none that has one reading.
@@ -73,7 +72,7 @@ def defer_input(value: Any, name: str = "the image") -> Opener | NDArray[np.floa
     if isinstance(value, _ENCODED):
         return partial(_open, value, name)
     found = read_input(value, name)
-    return partial(_same, found) if isinstance(found, Image.Image) else found
+    return (lambda: found) if isinstance(found, Image.Image) else found
 
 
 def _open(value: Any, name: str) -> Image.Image:
@@ -81,10 +80,6 @@ def _open(value: Any, name: str) -> Image.Image:
     if not isinstance(found, Image.Image):
         raise InvalidDataError(f"{name} is a dict that holds an embedding; give the vector itself")
     return found
-
-
-def _same(image: Image.Image) -> Image.Image:
-    return image
 
 
 def _from_row(row: Mapping[Any, Any], name: str) -> Any:
@@ -108,18 +103,14 @@ def _from_numbers(value: Any, name: str) -> Image.Image | NDArray[np.float64]:
             f"{_ACCEPTED}"
         )
     if array.ndim == 1:
-        return _embedding(array, name)
+        if array.dtype.kind != "f":
+            raise InvalidDataError(
+                f"{name} is a vector of {array.dtype}; an embedding has floats, and an image two or three dimensions"
+            )
+        if not np.isfinite(array).all():
+            raise InvalidDataError(f"{name} is an embedding with NaN or infinity; embeddings must be finite numbers")
+        return array.astype(np.float64)
     return to_rgb(Image.fromarray(_eight_bits(_channels_last(array, name), name)))
-
-
-def _embedding(array: NDArray[Any], name: str) -> NDArray[np.float64]:
-    if array.dtype.kind != "f":
-        raise InvalidDataError(
-            f"{name} is a vector of {array.dtype}; an embedding has floats, and an image two or three dimensions"
-        )
-    if not np.isfinite(array).all():
-        raise InvalidDataError(f"{name} is an embedding with NaN or infinity; embeddings must be finite numbers")
-    return array.astype(np.float64)
 
 
 def _channels_last(array: NDArray[Any], name: str) -> NDArray[Any]:

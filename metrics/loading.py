@@ -66,11 +66,7 @@ def load_encoder(spec: str = "clip", *, device: str = "auto", precision: Precisi
 
 
 def check_encoder(spec: str) -> None:
-    """Returns if the spec can name an encoder; nothing is loaded, and the Hub is not asked.
-
-    Raises:
-        UnknownNameError: It names nothing.
-    """
+    """Raises `UnknownNameError` if the spec can name no encoder; nothing is loaded, and the Hub is not asked."""
     if spec != "offline":
         _place(spec)
 

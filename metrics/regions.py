@@ -57,9 +57,6 @@ def outside_decibels(image: Image.Image, before: Image.Image, box: Box) -> float
     error of a quarter of a level) nobody sees a difference, and the 361.2 dB of equal pixels would drown every other
     number in a mean.
 
-    Args:
-        before: As in `outside_replaced`.
-
     Raises:
         InvalidDataError: The box leaves no pixel out.
     """

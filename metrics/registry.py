@@ -158,12 +158,7 @@ def needs_encoder(names: Iterable[str]) -> bool:
 
 
 def find_metric(name: str) -> tuple[type[Metric], str]:
-    """Returns the class of a metric, and the encoder that the name names (empty where it names none).
-
-    Raises:
-        UnknownNameError: Nothing has this name.
-        InvalidDataError: What has it is no metric.
-    """
+    """Returns the class of a metric, and the encoder that the name names (empty where it names none)."""
     installed = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
     base, colon, rest = name.partition(":")
     table = installed | METRICS

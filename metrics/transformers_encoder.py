@@ -98,18 +98,9 @@ _FIRST_TOKEN = "first token of the last layer"
 
 
 class TransformersEncoder:
-    """An `ImageEncoder` whose weights are a transformers model in safetensors.
+    """An `ImageEncoder` whose weights are a transformers model in safetensors; errors as for `load_encoder`.
 
     Of CLIP only the vision tower and its projection are loaded; the features equal those of `get_image_features`.
-
-    Args:
-        files: Where the model is.
-        device, precision: As for `load_encoder`.
-        label: How tables call it.
-        is_clip: Whether its scores may be called CLIP.
-
-    Raises:
-        InvalidDataError: Weights are missing, or the preprocessing can't be reproduced.
     """
 
     def __init__(self, files: ModelFiles, *, device: str, precision: str, label: str, is_clip: bool) -> None:

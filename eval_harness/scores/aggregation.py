@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import compress
 
@@ -12,9 +12,9 @@ from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 
-from .intervals import clustered_standard_error, mean_interval, metric_difference, share_interval
-from .measures import Asked, Extent, changes_of, measure_limits
-from .primary_scores import NOT_RUN, hits, primary_scores, rounded
+from .intervals import clustered_standard_error, mean_interval, metric_difference
+from .measures import Asked, ByRound, Extent, changes_of, measure_limits
+from .primary_scores import NOT_RUN, hits, metric_interval, primary_scores, rounded
 from .result_models import Gain, Kind, MeasureValue, Metric, Row, RowSamples, Score
 from .scoring import Scores
 from .stored_scores import Pair
@@ -38,20 +38,18 @@ def rows_of(
     method: Method,
     protocol: str,
     prompt: str,
-    outcomes: Mapping[int, Mapping[str, RoundOutcome]],
+    outcomes: ByRound,
     source: SampleSource,
     scores: Scores,
 ) -> list[tuple[Row, RowSamples]]:
     """Returns one row per round, with what it is made of sample by sample.
 
-    Args:
-        outcomes: round → sample id → outcome. A sample that is missing was not run and has its draft. A round in which
-            nobody was asked yet has no row.
+    A sample that has no outcome was not run and has its draft. A round in which nobody was asked yet has no row.
     """
     rows = []
     changes: dict[int, dict[str, Asked]] = {}
-    for number, id, change in changes_of(outcomes, source) if method.extent != "none" else ():
-        changes.setdefault(number, {})[id] = Asked(change, method.extent)
+    for change in changes_of(outcomes, source) if method.extent != "none" else ():
+        changes.setdefault(change.round, {})[change.sample] = Asked(change, method.extent)
     completed = dict.fromkeys(source.ids, True)
     for number, found in sorted(outcomes.items()):
         statuses = tuple(_status(found.get(id)) for id in source.ids)
@@ -59,12 +57,15 @@ def rows_of(
         if not any(asked):
             continue
         completed = {id: completed[id] and status == Status.OK for id, status in zip(source.ids, statuses, strict=True)}
-        pairs = [(found[id].current.digest if id in found else _draft(source, id), id) for id in source.ids]
+        drafts = tuple((source.digests(id).draft, source.digests(id).original) for id in source.ids)
         cells = _Cells(
             statuses=statuses,
             completed=tuple(completed.values()),
-            pairs=tuple((image, source.digests(id).original) for image, id in pairs),
-            drafts=tuple((_draft(source, id), source.digests(id).original) for id in source.ids),
+            pairs=tuple(
+                (found[id].current.digest if id in found else draft, original)
+                for id, (draft, original) in zip(source.ids, drafts, strict=True)
+            ),
+            drafts=drafts,
             garments=tuple(source.facts(id).garment for id in source.ids),
             changes=tuple(changes.get(number, {}).get(id) for id in source.ids),
         )
@@ -94,10 +95,6 @@ class _Cells:
 
 def _status(outcome: RoundOutcome | None) -> str:
     return NOT_RUN if outcome is None or outcome.status is None else outcome.status.value
-
-
-def _draft(source: SampleSource, id: str) -> str:
-    return source.digests(id).draft
 
 
 def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells, scores: Scores) -> Row:
@@ -165,9 +162,10 @@ def measure_value(values: Sequence[float | None], garments: Sequence[str], limit
     known = [(value, garment) for value, garment in zip(values, garments, strict=True) if value is not None]
     numbers, clusters = [value for value, _ in known], [garment for _, garment in known]
     error = clustered_standard_error(numbers, clusters)
-    ends = mean_interval(_mean(numbers), error, len(set(clusters)), limits)
-    low, high = (None, None) if ends is None else map(rounded, ends)
-    return MeasureValue(mean=_mean(numbers), standard_error=_or_none(error), low=low, high=high, n=len(numbers))
+    low, high = mean_interval(_mean(numbers), error, len(set(clusters)), limits) or (None, None)
+    return MeasureValue(
+        mean=_mean(numbers), standard_error=_or_none(error), low=_or_none(low), high=_or_none(high), n=len(numbers)
+    )
 
 
 def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
@@ -192,15 +190,15 @@ def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Sco
         bounds = {"best": _mean(best), "worst": _mean(own_scores)}
     completers = [value for value, whole in zip(own, cells.completed, strict=True) if whole]
     error = clustered_standard_error(own_scores, cells.garments)
-    low, high = _interval(metric, own_scores, error, cells)
+    low, high = metric_interval(metric, _mean(own_scores), error, own_scores, cells.garments) or (None, None)
     gain, detectable = (None, None) if method.kind == "floor" else _gain(metric, own_scores, drafts, cells)
     return Score(
         mean=_mean(own_scores),
         standard_error=_or_none(error),
         carry_forward=_mean(own),
         completers=_mean(completers) if completers else None,
-        low=low,
-        high=high,
+        low=_or_none(low),
+        high=_or_none(high),
         gain=gain,
         detectable=detectable,
         **bounds,
@@ -210,17 +208,6 @@ def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Sco
 def _values(metric: Metric, pairs: Sequence[Pair], scores: Scores) -> list[float]:
     """Returns one value per pair in the metric's unit; the cosine for the starred one."""
     return [scores.raw(metric, pair) * metric.scale for pair in pairs]
-
-
-def _interval(
-    metric: Metric, own_scores: Sequence[float], error: float | None, cells: _Cells
-) -> tuple[float | None, float | None]:
-    if metric.is_share:
-        shares = share_interval([value / 100 for value in own_scores], cells.garments)
-        ends = None if shares is None else (100 * shares[0], 100 * shares[1])
-    else:
-        ends = mean_interval(_mean(own_scores), error, len(set(cells.garments)), metric.range)
-    return (None, None) if ends is None else (rounded(ends[0]), rounded(ends[1]))
 
 
 def _gain(
@@ -256,13 +243,9 @@ def _or_none(value: float | None) -> float | None:
     return None if value is None else rounded(value)
 
 
-ByRound = dict[int, dict[str, RoundOutcome]]
-"""Outcomes of one method in one protocol: round → sample id → outcome."""
-
-
-def grouped(outcomes: Iterable[RoundOutcome]) -> dict[str, ByRound]:
+def grouped(outcomes: Iterable[RoundOutcome]) -> dict[str, dict[int, dict[str, RoundOutcome]]]:
     """Returns the outcomes by protocol, round and sample."""
-    groups: dict[str, ByRound] = {}
+    groups: dict[str, dict[int, dict[str, RoundOutcome]]] = {}
     for outcome in outcomes:
         groups.setdefault(outcome.protocol, {}).setdefault(outcome.round, {})[outcome.sample] = outcome
     return groups
@@ -270,16 +253,12 @@ def grouped(outcomes: Iterable[RoundOutcome]) -> dict[str, ByRound]:
 
 def with_repeats(
     rows: Iterable[tuple[Row, RowSamples]],
-    others: Sequence[Mapping[int, Mapping[str, RoundOutcome]]],
+    others: Sequence[ByRound],
     method: Method,
     source: SampleSource,
     scores: Scores,
 ) -> Iterator[tuple[Row, RowSamples]]:
-    """Yields the rows of the first repetition with the primary scores of all, its own first.
-
-    Args:
-        others: The outcomes of the other repetitions in the same protocol; without any the rows stay as they are.
-    """
+    """Yields the rows of the first repetition with the primary scores of all, its own first."""
     plain = replace(method, extent="none")
     again = [
         {row.round: row.scores for row, _ in rows_of(plain, "", "", outcomes, source, scores)} for outcomes in others

@@ -24,7 +24,6 @@ class System:
     """A run, or a row that every table has, with its places in the table.
 
     Args:
-        label: How the comparison calls it.
         rows: The index in `Results.rows` by protocol and round.
         always: The index of the one row that stands for it in every protocol and round, as that of the draft does.
     """
@@ -48,7 +47,7 @@ def systems(results: Results, named: Sequence[int | str]) -> list[System]:
         UnknownNameError: A name is no baseline.
         InvalidDataError: One has no rows here.
     """
-    found = [_run(results, one) if isinstance(one, int) else _baseline(results, one) for one in named]
+    found = [_system(results, one) for one in named]
     labels = [one.label for one in found]
     return [
         replace(one, label=f"{one.label} ({place})") if labels.count(one.label) > 1 else one
@@ -56,26 +55,19 @@ def systems(results: Results, named: Sequence[int | str]) -> list[System]:
     ]
 
 
-def _run(results: Results, index: int) -> System:
-    rows = {(row.protocol, row.round): place for place, row in enumerate(results.rows) if row.run == index}
-    if not rows:
-        raise InvalidDataError(f"run {index} has no rows in these results; score the run again")
-    return System(results.rows[next(iter(rows.values()))].method, rows)
-
-
-def _baseline(results: Results, name: str) -> System:
-    if name not in BASELINES:
-        raise UnknownNameError(f"no baseline is called {name!r}; choose {', '.join(BASELINES)}")
+def _system(results: Results, named: int | str) -> System:
+    if isinstance(named, str) and named not in BASELINES:
+        raise UnknownNameError(f"no baseline is called {named!r}; choose {', '.join(BASELINES)}")
+    rows = {}
     for place, row in enumerate(results.rows):
-        if row.kind == "floor" if name == "draft" else row.kind == "trivial" and row.editor == name:
+        if row.kind == "floor" if named == "draft" else row.kind == "trivial" and row.editor == named:
             return System(row.method, {}, place)
-    rows = {
-        (row.protocol, row.round): place
-        for place, row in enumerate(results.rows)
-        if row.editor == name and row.kind in ("baseline", "ceiling")
-    }
+        if row.run == named or (row.editor == named and row.kind in ("baseline", "ceiling")):
+            rows[row.protocol, row.round] = place
     if not rows:
-        raise InvalidDataError(f"{name} has no rows in these results; compare with another of {', '.join(BASELINES)}")
+        if isinstance(named, int):
+            raise InvalidDataError(f"run {named} has no rows in these results; score the run again")
+        raise InvalidDataError(f"{named} has no rows in these results; compare with another of {', '.join(BASELINES)}")
     return System(results.rows[next(iter(rows.values()))].method, rows)
 
 
@@ -97,13 +89,10 @@ class Contrast:
     """Two methods, in one protocol after one round, by one metric.
 
     Args:
-        first, second: Their labels.
         by, value: The kind of samples, where the contrast is about one kind alone; empty for all.
-        metric: The metric's id.
         n, garments: Over how many samples and garments.
         means: The two primary scores over these samples.
         failed: In how many of these samples the two did not end `ok`.
-        ranked: Whether each has a rank by this metric.
         difference: First minus second.
         corrected: p after Holm; None outside the family of last rounds, where p stands uncorrected.
         wins, losses: In how many samples the first is higher, and in how many the second.
@@ -148,7 +137,6 @@ class Comparison:
     """Every pair of methods, compared.
 
     Args:
-        systems: Their labels, in the order given.
         family: Which tests were corrected together, in words.
         last: The contrasts of the last round: the family.
         rounds: Those of earlier rounds; exploratory.
@@ -270,10 +258,8 @@ def _decisive(
 
 
 def _corrected(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    known = [place for place, one in enumerate(contrasts) if one.difference.p is not None]
-    values = holm([one.difference.p for one in contrasts if one.difference.p is not None])
-    corrected = dict(zip(known, values, strict=True))
-    return [replace(one, corrected=corrected.get(place)) for place, one in enumerate(contrasts)]
+    values = iter(holm([one.difference.p for one in contrasts if one.difference.p is not None]))
+    return [replace(one, corrected=None if one.difference.p is None else next(values)) for one in contrasts]
 
 
 def _family(last: Sequence[Contrast], results: Results) -> str:

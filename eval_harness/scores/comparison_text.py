@@ -3,74 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from fashionedit.runtime.secrets import printable
-from fashionedit.runtime.tables import aligned, escaped, markdown_rows
+from fashionedit.runtime.tables import escaped
 
 from .comparison import Comparison, Contrast
-from .intervals import SIGNIFICANCE
+from .intervals import LEVEL, SIGNIFICANCE
 from .labels import caption, ranking_note, short_label
 from .primary_scores import FEWEST_GARMENTS, By
 from .result_models import Metric, Results
+from .table import Section, sections_text
 
-_HEAD = (
-    "Metric",
-    "Round",
-    "First",
-    "Second",
-    "Failed",
-    "Difference",
-    "95 % interval",
-    "Detectable",
-    "p",
-    "p (Holm)",
-    "First is",
-)
-_KINDS_HEAD = (
-    "Kind",
-    "Metric",
-    "n",
-    "Garments",
-    "First",
-    "Second",
-    "Failed",
-    "Difference",
-    "95 % interval",
-    "Detectable",
-    "p",
-)
+_NUMBERS = ("First", "Second", "Failed", "Difference", f"{LEVEL} interval", "Detectable", "p")
+_HEAD = ("Metric", "Round", *_NUMBERS, "p (Holm)", "First is")
+_KINDS_HEAD = ("Kind", "Metric", "n", "Garments", *_NUMBERS)
 
 
-def comparison_text(comparison: Comparison, results: Results, by: Sequence[By] = ()) -> str:
-    """Returns the comparison as aligned plain text.
+def comparison_text(comparison: Comparison, results: Results, by: Sequence[By] = (), *, markdown: bool = False) -> str:
+    """Returns the comparison as aligned plain text or in GitHub's Markdown.
 
     Args:
         by: Which breakdowns to show.
     """
+    item = "- {}" if markdown else "  {}"
 
-    def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-        return aligned(head, rows, words=2)
+    def shown(text: str) -> str:
+        return escaped(printable(text)) if markdown else printable(text)
 
-    return _page(comparison, results, by, lambda title: [title], table, "  {}", str)
-
-
-def comparison_markdown(comparison: Comparison, results: Results, by: Sequence[By] = ()) -> str:
-    """Returns the comparison in GitHub's Markdown.
-
-    Args:
-        by: Which breakdowns to show.
-    """
-
-    def titled(title: str) -> list[str]:
-        return [f"### {title}", ""]
-
-    def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-        return [*markdown_rows(head, rows, words=2), ""]
-
-    return _page(comparison, results, by, titled, table, "- {}", escaped)
+    sections: list[Section] = []
+    for title, contrasts in _pairs(comparison):
+        decisive = tuple(item.format(line) for line in _decisive(contrasts, comparison, results))
+        sections.append(Section(title, _HEAD, _cells(contrasts, comparison, results), decisive))
+    for title, contrasts in _kinds(comparison, results, by):
+        sections.append(Section(title, _KINDS_HEAD, _kind_cells(contrasts, results)))
+    orders = [item.format(shown(line)) for line in _orders(comparison, results)]
+    notes = "\n\n".join(map(shown, _notes(comparison, results.metrics, by)))
+    text = sections_text(sections, markdown=markdown)
+    return "\n".join([shown(caption(results)), "", text, *orders, "", notes]) + "\n"
 
 
 def comparison_json(comparison: Comparison) -> str:
@@ -86,31 +58,6 @@ def comparison_json(comparison: Comparison) -> str:
     for name in ("last", "rounds", "breakdowns"):
         found[name] = [asdict(one) | {"verdict": one.verdict} for one in getattr(comparison, name)]
     return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _page(
-    comparison: Comparison,
-    results: Results,
-    by: Sequence[By],
-    titled: Callable[[str], list[str]],
-    table: Callable[[Sequence[str], Sequence[Sequence[str]]], list[str]],
-    item: str,
-    text: Callable[[str], str],
-) -> str:
-    """Puts the parts together; the callables say how a title, a table and a text are written."""
-
-    def shown(line: str) -> str:
-        return text(printable(line))
-
-    lines = [shown(caption(results)), ""]
-    for title, contrasts in _pairs(comparison):
-        lines += [*titled(shown(title)), *table(_HEAD, _cells(contrasts, comparison, results))]
-        lines += [*(item.format(shown(line)) for line in _decisive(contrasts, comparison, results)), ""]
-    for title, contrasts in _kinds(comparison, results, by):
-        lines += [*titled(shown(title)), *table(_KINDS_HEAD, _kind_cells(contrasts, results)), ""]
-    lines += [item.format(shown(line)) for line in _orders(comparison, results)]
-    lines += ["", *("\n\n".join(shown(note) for note in _notes(comparison, results.metrics, by)).split("\n"))]
-    return "\n".join(lines).rstrip() + "\n"
 
 
 def _pairs(comparison: Comparison) -> Iterator[tuple[str, list[Contrast]]]:
@@ -134,37 +81,36 @@ def _kinds(comparison: Comparison, results: Results, by: Sequence[By]) -> Iterat
             found = [
                 one
                 for one in comparison.breakdowns
-                if _pair(one) == key and one.by == one_by and one.garments >= FEWEST_GARMENTS and one.n < _all(results)
+                if _pair(one) == key
+                and one.by == one_by
+                and one.garments >= FEWEST_GARMENTS
+                and one.n < len(results.samples)
             ]
             if found:
                 yield f"{_title(key)} round {found[0].round}, by {one_by} (exploratory)", found
 
 
-def _all(results: Results) -> int:
-    return len(results.samples)
-
-
-def _cells(contrasts: Sequence[Contrast], comparison: Comparison, results: Results) -> list[list[str]]:
+def _cells(contrasts: Sequence[Contrast], comparison: Comparison, results: Results) -> tuple[tuple[str, ...], ...]:
     last = set(map(id, comparison.last))
-    return [
-        [
+    return tuple(
+        (
             _label(one, results),
             str(one.round) if one.round else "–",
             *_numbers(one, metric),
             _p(one.corrected),
             _verdict(one) if id(one) in last else "–",
-        ]
+        )
         for metric in results.metrics
         for one in contrasts
         if one.metric == metric.id
-    ]
+    )
 
 
-def _kind_cells(contrasts: Sequence[Contrast], results: Results) -> list[list[str]]:
-    return [
-        [one.value, _label(one, results), str(one.n), str(one.garments), *_numbers(one, results.metric(one.metric))]
+def _kind_cells(contrasts: Sequence[Contrast], results: Results) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (one.value, _label(one, results), str(one.n), str(one.garments), *_numbers(one, results.metric(one.metric)))
         for one in sorted(contrasts, key=lambda one: one.value)
-    ]
+    )
 
 
 def _label(one: Contrast, results: Results) -> str:

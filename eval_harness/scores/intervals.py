@@ -27,13 +27,6 @@ def clustered_standard_error(values: Sequence[float], clusters: Sequence[Hashabl
     every sample is a cluster of its own it is s/√n exactly. It trusts the number of clusters to be large; with a
     handful it is too small.
 
-    Args:
-        values: One number per sample.
-        clusters: The cluster of each sample, in the same order: here its garment.
-
-    Raises:
-        ValueError: The two differ in length, or a value is not finite.
-
     >>> clustered_standard_error([1.0, 3.0, 2.0, 6.0], ["a", "a", "b", "b"])
     1.0
     """
@@ -54,16 +47,10 @@ _TINY = 1e-300
 
 
 def two_sided_p(t: float, freedom: float) -> float:
-    """Returns the probability that |T| is at least |t|, 0..1, for T of Student's t distribution.
+    """Returns the probability that |T| is at least |t|, 0..1, for T of Student's t with ν degrees of freedom.
 
     It is the regularised incomplete beta function I_x(ν/2, 1/2) at x = ν / (ν + t²) (Abramowitz & Stegun, Handbook of
     Mathematical Functions, 26.7.1 with 26.5.27).
-
-    Args:
-        freedom: ν, the degrees of freedom, above 0.
-
-    Raises:
-        ValueError: `freedom` is not above 0, or `t` is NaN.
 
     >>> round(two_sided_p(2.0, 10), 6)
     0.073388
@@ -79,13 +66,6 @@ def two_sided_p(t: float, freedom: float) -> float:
 @lru_cache(maxsize=256)
 def student_quantile(probability: float, freedom: float) -> float:
     """Returns the t that Student's t distribution stays below with this probability, by bisection.
-
-    Args:
-        probability: Between 0 and 1, both excluded.
-        freedom: The degrees of freedom, above 0.
-
-    Raises:
-        ValueError: An argument is out of its range.
 
     >>> round(student_quantile(0.975, 10), 6)
     2.228139
@@ -135,10 +115,11 @@ def _not_zero(value: float) -> float:
 
 
 CONFIDENCE = 0.95
+LEVEL = f"{100 * CONFIDENCE:g} %"
 
 INTERVALS = (
-    "95 %, clustered by garment: Student's t for means and their paired differences; for shares Wilson's and for their "
-    "paired differences Tango's score interval, with the effective number of samples"
+    f"{LEVEL}, clustered by garment: Student's t for means and their paired differences; for shares Wilson's and for "
+    "their paired differences Tango's score interval, with the effective number of samples"
 )
 """Which methods are used, in words. `benchmarks/coverage.py` measures what they cover, and what the others would."""
 
@@ -154,7 +135,6 @@ def mean_interval(
     with G - 1 degrees of freedom instead of the normal one.
 
     Args:
-        standard_error: `clustered_standard_error` of the values.
         clusters: G, the number of clusters.
         limits: What a value can be at least and at most; no end lies beyond.
 
@@ -179,10 +159,6 @@ def share_interval(hits: Sequence[float], clusters: Sequence[Hashable]) -> Inter
     Survey Methodology 24, 1998). Where each sample is a cluster of its own m is n. A share of 0 or 1 has no standard
     error that says anything; m is then what is left if garments were all alike within, n² / Σ n_g² (Kish, Survey
     Sampling, 1965), the fewest that these clusters can mean.
-
-    Args:
-        hits: 0 or 1 per sample.
-        clusters: The cluster of each sample, in the same order.
 
     >>> low, high = share_interval([1.0] * 8 + [0.0] * 92, range(100))
     >>> round(low, 4), round(high, 4)
@@ -221,10 +197,6 @@ def detectable_difference(standard_error: float | None, clusters: int) -> float 
     """Returns the smallest true difference that a two-sided test at α = 0.05 finds in 80 % of repetitions.
 
     (t₁₋α⸝₂ + t_power) · SE, both quantiles with G - 1 degrees of freedom (Bloom, Evaluation Review 19, 1995).
-
-    Args:
-        standard_error: Of the paired difference, clustered; None, or 0 where no sample differs, gives None.
-        clusters: G, the number of clusters.
 
     >>> round(detectable_difference(1.0, 400), 3)
     2.808
@@ -276,14 +248,9 @@ def paired_difference(
     section VI.D). Shares have the score test of `share_difference_z` with the effective number of samples.
 
     Args:
-        first, second: One number per sample, in one order.
-        clusters: The cluster of each sample.
         hit: For shares, the value of a hit, where a miss is 0. None means a share of hits of 1 or of 100 where the
             values are 0 and that number alone, else a mean.
         span: How far two values can be apart at most; the ends of the interval of a mean are cut there.
-
-    Raises:
-        ValueError: The three differ in length, or a value is not finite.
 
     >>> found = paired_difference([3.0, 5.0, 4.0, 8.0], [2.0, 2.0, 2.0, 2.0], ["a", "b", "c", "d"])
     >>> found.mean, round(found.p, 4), round(found.low, 2), round(found.high, 2)

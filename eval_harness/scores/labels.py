@@ -28,6 +28,11 @@ def method_name(row: Row) -> str:
     return row.method + "†" * row.privileged + "‡" * row.supplied + "≠" * bool(row.doubtful)
 
 
+def round_text(row: Row) -> str:
+    """Returns the round; `–` where the row is the same after each."""
+    return "–" if row.kind == "ceiling" or row.round == 0 else str(row.round)
+
+
 def failed_text(failed: int, n: int) -> str:
     """Returns how many failed, with their share.
 

@@ -38,6 +38,8 @@ from .stored_scores import Pair, StoredScores
 _MAX_BYTES = 256 * 2**20  # of pixels: some 80 pictures of 1024 × 1024
 
 Opener = Callable[[], Image.Image]
+ByRound = Mapping[int, Mapping[str, RoundOutcome]]
+"""Outcomes of one method in one protocol: round → sample id → outcome."""
 
 
 class Pictures:
@@ -53,11 +55,11 @@ class Pictures:
 
     def picture(self, digest: str) -> Picture:
         """Returns the picture as metrics take it."""
-        return Picture(digest, self.opener(digest))
+        return Picture(digest, partial(self.open, digest))
 
-    def opener(self, digest: str) -> Opener:
-        """Returns what opens the picture."""
-        return partial(self.open, digest)
+    def item(self, digest: str) -> Item:
+        """Returns the picture as an embedder takes it."""
+        return digest, partial(self.open, digest)
 
     def open(self, digest: str) -> Image.Image:
         """Returns the picture in RGB."""
@@ -106,32 +108,22 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(canonical_json(list(parts), name="a change").encode()).hexdigest()
 
 
-def changes_of(
-    outcomes: Mapping[int, Mapping[str, RoundOutcome]], source: SampleSource
-) -> Iterator[tuple[int, str, Change]]:
-    """Yields round, sample and change of every round that made an image; round 0 makes none.
-
-    Args:
-        outcomes: Of one method in one protocol: round → sample id → outcome.
-    """
+def changes_of(outcomes: ByRound, source: SampleSource) -> Iterator[Change]:
+    """Yields the change of every round that made an image; round 0 makes none."""
     before = {id: source.digests(id).draft for id in source.ids}
     for round, found in sorted(outcomes.items()):
         for id, outcome in found.items():
             if round and outcome.status is Status.OK:
                 digests = source.digests(id)
-                yield (
-                    round,
-                    id,
-                    Change(
-                        sample=id,
-                        round=round,
-                        image=outcome.current.digest,
-                        before=before[id],
-                        draft=digests.draft,
-                        original=digests.original,
-                        reference=digests.references[round - 1],
-                        box=source.facts(id).boxes[round - 1],
-                    ),
+                yield Change(
+                    sample=id,
+                    round=round,
+                    image=outcome.current.digest,
+                    before=before[id],
+                    draft=digests.draft,
+                    original=digests.original,
+                    reference=digests.references[round - 1],
+                    box=source.facts(id).boxes[round - 1],
                 )
             before[id] = outcome.current.digest
 
@@ -146,42 +138,23 @@ EMBEDDED = ("inside", "outside_similarity")
 def measures_of(encoder: ImageEncoder) -> tuple[Measure, ...]:
     """Returns the five measures as this encoder gives them."""
     by_encoder = {f"encoder {name}": value for name, value in encoder.fingerprint.items()}
+    outside = f"PSNR outside the box with the image before, dB, at most {OUTSIDE_MOST:g}"
+    kept = "cosine × 100 with the same image that keeps what was before outside the box"
+    leak = "% of the reference found verbatim that the image before had not"
+    region, most, levels = f"{REGION_SIDE}x{REGION_SIDE} bicubic", f"{OUTSIDE_MOST:g} dB", str(VERBATIM_LEVELS)
+
+    def made(
+        id: str, label: str, unit: str, better: Literal["higher", "lower"], base: Mapping[str, str], **more: str
+    ) -> Measure:
+        fingerprint = {**base, "measure": f"{id} 1", **more}
+        return Measure(id=id, label=label, unit=unit, better=better, fingerprint=fingerprint)
+
     return (
-        Measure(
-            id="inside",
-            label="Inside",
-            unit="cosine × 100 of the box with the original's",
-            better="higher",
-            fingerprint={**by_encoder, "measure": "inside 1", "region": f"{REGION_SIDE}x{REGION_SIDE} bicubic"},
-        ),
-        Measure(
-            id="outside",
-            label="Outside dB",
-            unit=f"PSNR outside the box with the image before, dB, at most {OUTSIDE_MOST:g}",
-            better="higher",
-            fingerprint={**PSNR_FINGERPRINT, "measure": "outside 1", "most": f"{OUTSIDE_MOST:g} dB"},
-        ),
-        Measure(
-            id="outside_similarity",
-            label="Outside cosine",
-            unit="cosine × 100 with the same image that keeps what was before outside the box",
-            better="higher",
-            fingerprint={**by_encoder, "measure": "outside_similarity 1"},
-        ),
-        Measure(
-            id="drift",
-            label="Drift",
-            unit="100 - cosine × 100 with the draft",
-            better="lower",
-            fingerprint={**by_encoder, "measure": "drift 1"},
-        ),
-        Measure(
-            id="leak",
-            label="Leak",
-            unit="% of the reference found verbatim that the image before had not",
-            better="lower",
-            fingerprint={"measure": "leak 1", "cells": "up to 32x32", "levels": str(VERBATIM_LEVELS)},
-        ),
+        made("inside", "Inside", "cosine × 100 of the box with the original's", "higher", by_encoder, region=region),
+        made("outside", "Outside dB", outside, "higher", PSNR_FINGERPRINT, most=most),
+        made("outside_similarity", "Outside cosine", kept, "higher", by_encoder),
+        made("drift", "Drift", "100 - cosine × 100 with the draft", "lower", by_encoder),
+        made("leak", "Leak", leak, "lower", {}, cells="up to 32x32", levels=levels),
     )
 
 
@@ -208,11 +181,7 @@ def measure_limits(id: str) -> tuple[float, float]:
 
 
 class Measured:
-    """The values of the measures, on disk beside the run like its scores.
-
-    Args:
-        folder: The run's `scores/`.
-    """
+    """The values of the measures, on disk in the run's `scores/`."""
 
     def __init__(self, folder: Path, measures: Sequence[Measure]) -> None:
         self.measures = tuple(measures)
@@ -235,9 +204,6 @@ def measure(asked: Sequence[Asked], pictures: Pictures, embedder: Embedder, meas
     """Measures the changes, and stores each value.
 
     Nothing is opened for what pixels need not say: a picture that is the one before has changed nothing.
-
-    Args:
-        pictures: Knows all pictures of the changes: image, before, draft, original and reference.
     """
     with ThreadPoolExecutor(embedder.decoders, thread_name_prefix="measure") as pool:
         pixels = list(pool.map(partial(_by_pixels, pictures), asked))
@@ -278,7 +244,7 @@ def _by_pixels(pictures: Pictures, asked: Asked) -> _Pixels:
 def _comparisons(asked: Asked, found: _Pixels, pictures: Pictures) -> Iterator[tuple[str, Change, Item, Item]]:
     """Yields the pictures whose embeddings are to be compared."""
     change = asked.change
-    image: Item = (change.image, pictures.opener(change.image))
+    image = pictures.item(change.image)
     if "inside" in asked.measures:
         mine, theirs = (
             (digest_of("inside", digest, list(change.box.box_2d)), partial(_inside, pictures, digest, change))
@@ -289,7 +255,7 @@ def _comparisons(asked: Asked, found: _Pixels, pictures: Pictures) -> Iterator[t
         name = digest_of("outside replaced", change.image, change.before, list(change.box.box_2d))
         yield "outside_similarity", change, image, (name, partial(_replaced, pictures, change))
     if "drift" in asked.measures and change.image != change.draft:
-        yield "drift", change, image, (change.draft, pictures.opener(change.draft))
+        yield "drift", change, image, pictures.item(change.draft)
 
 
 def _inside(pictures: Pictures, digest: str, change: Change) -> Image.Image:

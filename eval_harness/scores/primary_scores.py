@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from fashionedit.errors import UnknownNameError
 from fashionedit.eval_harness.editing import Status
 
-from .intervals import clustered_standard_error, mean_interval, share_interval
+from .intervals import Interval, clustered_standard_error, mean_interval, share_interval
 from .result_models import MeasureValue, Metric, Results
 
 NOT_RUN = "not_run"
@@ -26,13 +26,11 @@ def rounded(value: float) -> float:
 def hits(values: Sequence[float], threshold: float, scale: float) -> list[bool]:
     """Returns for each value whether it is strictly above the threshold.
 
-    They are not rounded, here or in `results.json`: the metric module decides on the same numbers, and whoever counts
-    again from the file finds the same share.
+    They are not rounded, here or in `results.json`: whoever counts again from the file finds the same share.
 
     Args:
         values: In the metric's unit.
-        threshold: As a cosine.
-        scale: From a cosine to the unit.
+        threshold: As a cosine; `scale` brings it to the unit.
 
     >>> hits([90.0, 100 * 0.9000000000000001], 0.9, 100)
     [False, True]
@@ -64,11 +62,7 @@ def unfinished(results: Results) -> bool:
 
 
 def row_primary_scores(results: Results, row: int, metric: Metric) -> list[float]:
-    """Returns `primary_scores` of one row from the stored scores, in the order of `Results.samples`.
-
-    Args:
-        row: The index in `Results.rows`.
-    """
+    """Returns `primary_scores` of the row of this index from the stored scores, in the order of `Results.samples`."""
     samples = results.row_samples[row]
     stored = metric.of or metric.id
     floor = next(index for index, one in enumerate(results.rows) if one.kind == "floor")
@@ -91,13 +85,10 @@ FEWEST_GARMENTS = 6
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """One row of a table, for the samples of one value.
+    """One row of a table, for the `n` samples of one value.
 
     Args:
-        by: `gender`, `category` or `view`.
-        value: Which one, as the dataset writes it.
         row: The index in `Results.rows`.
-        n: How many samples have it.
         garments: How many garments they show.
         failed: In how many of them the round did not end `ok`.
         scores: The primary score of each metric over them, by metric id.
@@ -115,37 +106,29 @@ class Breakdown:
 def breakdown(results: Results, by: str) -> tuple[Breakdown, ...]:
     """Returns every row of the table for every value, the values in alphabetical order.
 
-    Samples without a value are left out.
-
-    Args:
-        by: `gender`, `category` or `view`.
+    Samples without a value, and those that an unfinished run has not come to, are left out.
 
     Raises:
-        UnknownNameError: `by` is something else.
+        UnknownNameError: `by` is not `gender`, `category` or `view`.
     """
-    found = groups(results, by)
-    counted = [
-        [row.supplied or status != NOT_RUN for status in samples.status]
-        for row, samples in zip(results.rows, results.row_samples, strict=True)
-    ]
     values = {
         (row, metric.id): row_primary_scores(results, row, metric)
         for row in range(len(results.rows))
         for metric in results.metrics
     }
     parts = []
-    for value, of_value in found.items():
-        for row, counts in enumerate(counted):
-            places = [place for place in of_value if counts[place]]
+    for value, of_value in groups(results, by).items():
+        for index, (row, samples) in enumerate(zip(results.rows, results.row_samples, strict=True)):
+            places = [place for place in of_value if row.supplied or samples.status[place] != NOT_RUN]
             if not places:
                 continue
             garments = [results.samples[place].garment for place in places]
             scores = {
-                metric.id: _score(metric, [values[row, metric.id][place] for place in places], garments)
+                metric.id: _score(metric, [values[index, metric.id][place] for place in places], garments)
                 for metric in results.metrics
             }
-            failed = sum(results.row_samples[row].status[place] != Status.OK for place in places)
-            parts.append(Breakdown(by, value, row, len(places), len(set(garments)), failed, scores))
+            failed = sum(samples.status[place] != Status.OK for place in places)
+            parts.append(Breakdown(by, value, index, len(places), len(set(garments)), failed, scores))
     return tuple(parts)
 
 
@@ -167,10 +150,15 @@ def groups(results: Results, by: str) -> dict[str, list[int]]:
 def _score(metric: Metric, values: Sequence[float], garments: Sequence[str]) -> MeasureValue:
     mean = math.fsum(values) / len(values)
     error = clustered_standard_error(values, garments)
-    if metric.is_share:
-        share = share_interval([value / 100 for value in values], garments)
-        ends = None if share is None else (100 * share[0], 100 * share[1])
-    else:
-        ends = mean_interval(mean, error, len(set(garments)), metric.range)
-    low, high = ends if ends is not None else (None, None)
+    low, high = metric_interval(metric, mean, error, values, garments) or (None, None)
     return MeasureValue(mean=mean, standard_error=error, low=low, high=high, n=len(values))
+
+
+def metric_interval(
+    metric: Metric, mean: float, error: float | None, values: Sequence[float], garments: Sequence[str]
+) -> Interval | None:
+    """Returns the interval of the mean of primary scores; None where there is none."""
+    if not metric.is_share:
+        return mean_interval(mean, error, len(set(garments)), metric.range)
+    share = share_interval([value / 100 for value in values], garments)
+    return None if share is None else (100 * share[0], 100 * share[1])

@@ -111,13 +111,12 @@ class DatasetFacts(_Stored):
     not_reached: int = 0
 
 
-class Gain(_Stored):
-    """How much higher a primary score is than the draft's, sample by sample, in the metric's unit.
+class Estimate(_Stored):
+    """A mean and what it is worth.
 
     Args:
-        mean: The mean of the samples' differences; negative where the draft is better.
-        standard_error: Of that mean, clustered by garment; None with fewer than two garments.
-        low, high: The ends of its 95 % interval; None where it can't be given.
+        standard_error: Of the mean, clustered by garment; None with fewer than two garments.
+        low, high: The ends of the mean's 95 % interval; None where it can't be given.
     """
 
     mean: float
@@ -126,49 +125,38 @@ class Gain(_Stored):
     high: float | None = None
 
 
-class Score(_Stored):
+class Gain(Estimate):
+    """How much higher a primary score is than the draft's, sample by sample, in the metric's unit."""
+
+
+class MeasureValue(Estimate):
+    """One measure of one row, in the measure's unit, over the `n` samples that have it: those that ended `ok`."""
+
+    n: int
+
+
+class Score(Estimate):
     """One metric of one row, in the metric's unit.
 
+    The mean is the primary score, over all samples. A sample whose round did not end `ok` is a miss for the starred
+    metric; for the others it counts with the lower of the draft's and the last good image's score, so that a refusal
+    never counts more than the draft. It may count more than a poor edit would: see `MOST_FAILED`.
+
     Args:
-        mean: The primary score, over all samples. A sample whose round did not end `ok` is a miss for the starred
-            metric; for the others it counts with the lower of the draft's and the last good image's score, so that a
-            refusal never counts more than the draft. It may count more than a poor edit would: see `MOST_FAILED`.
-        standard_error: Of the primary score, clustered by garment; None with fewer than two garments.
         carry_forward: Over all samples, each with its last good image (the draft, if there is none).
         completers: Over the samples whose rounds up to this one all ended `ok`; None if there are none.
         best, worst: For the starred metric: the mean if every failure were a hit, and if every one were a miss.
-        low, high: The ends of the primary score's 95 % interval; None where it can't be given.
         gain: Over the draft, paired; None in the draft's own row.
         detectable: The smallest true gain over the draft that this many samples and garments show as significant
             (two-sided, α = 0.05) in 80 % of repetitions; None where it can't be given.
     """
 
-    mean: float
-    standard_error: float | None
     carry_forward: float
     completers: float | None
     best: float | None = None
     worst: float | None = None
-    low: float | None = None
-    high: float | None = None
     gain: Gain | None = None
     detectable: float | None = None
-
-
-class MeasureValue(_Stored):
-    """One measure of one row, in the measure's unit, over the samples that have it.
-
-    Args:
-        standard_error: Clustered by garment; None with fewer than two garments.
-        low, high: The ends of the mean's 95 % interval; None where it can't be given.
-        n: How many samples have it: those whose round ended `ok`.
-    """
-
-    mean: float
-    standard_error: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int
 
 
 class Row(_Stored):

@@ -22,7 +22,6 @@ from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.files import parse_model, read_regular, write_atomically
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.registry import PAPER_METRICS, Metric, load_metrics
-from fashionedit.rows import SampleFacts
 
 from .aggregation import Method, grouped, rows_of, with_repeats
 from .intervals import INTERVALS
@@ -47,16 +46,13 @@ class ScorableRun(Protocol):
     @property
     def path(self) -> Path:
         """The folder; `scores/` is made in it."""
-        ...
 
     @property
     def identity(self) -> RunIdentity:
         """What `run.json` says."""
-        ...
 
     def outcomes(self, source: SampleSource, repeat: int = 0) -> Iterator[RoundOutcome]:
         """Yields what each round of each sample came to, in one repetition of the run."""
-        ...
 
 
 def build_results(
@@ -100,7 +96,7 @@ def build_results(
     measures = measures and embedder is not None
     source = with_reference(source, run.identity.reference)
     repeats = [list(run.outcomes(source)), *(list(run.outcomes(source, k)) for k in range(1, run.identity.repeats))]
-    source = _recent(subset(source, _reached(run, source, repeats, limit)))
+    source = cast(SampleSource, _RecentSamples(subset(source, _reached(run, source, repeats, limit))))
     own_rounds, *repeated = (grouped(one for one in found if one.sample in source.ids) for found in repeats)
     if baselines is None:
         from .baselines import baseline_outcomes
@@ -134,7 +130,7 @@ def build_results(
         Asked(change, method.extent)
         for (method, _), by_round in groups.items()
         if method.extent != "none"
-        for _, _, change in changes_of(by_round, source)
+        for change in changes_of(by_round, source)
     ]
     scores = score(every, source, metrics, run.path, embedder=embedder, changes=asked, progress=progress)
     rows: list[tuple[Row, RowSamples]] = []
@@ -157,7 +153,10 @@ def build_results(
         interval=INTERVALS,
         thresholds=scores.thresholds,
         rows=tuple(row for row, _ in rows),
-        samples=tuple(_sample(id, source.facts(id)) for id in source.ids),
+        samples=tuple(
+            ScoredSample(id=id, garment=facts.garment, category=facts.category, gender=facts.gender, view=facts.view)
+            for id, facts in ((id, source.facts(id)) for id in source.ids)
+        ),
         row_samples=tuple(samples for _, samples in rows),
     )
 
@@ -201,10 +200,6 @@ class _RecentSamples:
         return getattr(self._source, name)
 
 
-def _recent(source: SampleSource) -> SampleSource:
-    return cast(SampleSource, _RecentSamples(source))
-
-
 def _kind(info: EditorInfo, outcome: RoundOutcome) -> Kind:
     if not PROTOCOLS[outcome.protocol].edits:
         return "floor" if info.name == "identity" else "trivial"
@@ -228,10 +223,6 @@ def _track(run: RunIdentity, protocol: str) -> str:
     """Returns what keeps a run's rows apart from those of others in the same protocol, in words."""
     stitched = ", stitched" if run.editor.stitched and PROTOCOLS[protocol].shows_reference else ""
     return stitched + (", conversation" if run.editor.state == "conversation" and PROTOCOLS[protocol].edits else "")
-
-
-def _sample(id: str, facts: SampleFacts) -> ScoredSample:
-    return ScoredSample(id=id, garment=facts.garment, category=facts.category, gender=facts.gender, view=facts.view)
 
 
 def _dataset(source: SampleSource) -> DatasetFacts:
@@ -365,20 +356,17 @@ def merge(results: Sequence[Results]) -> Results:
     offset = 0
     for one in results:
         for row, samples in zip(one.rows, one.row_samples, strict=True):
-            run = None if row.run is None else row.run + offset
-            pairs.append((row.model_copy(update={"run": run}), samples))
+            place = None if row.run is None else row.run + offset
+            pairs.append((row.model_copy(update={"run": place}), samples))
         offset += len(one.runs)
-    pairs = _once(pairs)
-    labels = _labels(pairs, runs)
-    pairs = [
-        (row if row.run is None else row.model_copy(update={"method": labels[row.run]}), samples)
-        for row, samples in sorted(pairs, key=lambda pair: table_order(pair[0]))
-    ]
+    pairs = sorted(_once(pairs), key=lambda pair: table_order(pair[0]))
+    labels = _labels([row for row, _ in pairs], runs)
+    rows = (row if row.run is None else row.model_copy(update={"method": labels[row.run]}) for row, _ in pairs)
     return first.model_copy(
         update={
             "runs": runs,
             "measures": next((one.measures for one in results if one.measures), ()),
-            "rows": tuple(row for row, _ in pairs),
+            "rows": tuple(rows),
             "row_samples": tuple(samples for _, samples in pairs),
         }
     )
@@ -431,8 +419,8 @@ def _once(pairs: Sequence[tuple[Row, RowSamples]]) -> list[tuple[Row, RowSamples
     return kept
 
 
-def _labels(pairs: Sequence[tuple[Row, RowSamples]], runs: Sequence[RunIdentity]) -> list[str]:
-    plain = {row.run: row.method for row, _ in pairs if row.run is not None}
+def _labels(rows: Sequence[Row], runs: Sequence[RunIdentity]) -> list[str]:
+    plain = {row.run: row.method for row in rows if row.run is not None}
     labels = [plain.get(index, run.editor.name) for index, run in enumerate(runs)]
     groups: dict[str, list[int]] = {}
     for index, label in enumerate(labels):

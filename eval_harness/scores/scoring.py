@@ -17,7 +17,7 @@ from fashionedit.metrics import registry as metrics
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.registry import checked_scores
 
-from .measures import Asked, Change, Measured, Pictures, measure, measures_of
+from .measures import Asked, Measured, Pictures, measure, measures_of
 from .result_models import Metric
 from .stored_scores import Pair, StoredScores
 
@@ -28,12 +28,7 @@ _AT_ONCE = 48  # pairs, or changes: their pictures are still remembered for the 
 
 
 class DamagedImageError(InvalidImageError):
-    """An image of the run can't be read, or is another one than its record names.
-
-    Args:
-        message: Which, and what to do.
-        digest: Of the image that the record names.
-    """
+    """An image of the run can't be read, or is another one than its record names by this digest."""
 
     def __init__(self, message: str, digest: str) -> None:
         super().__init__(message)
@@ -90,10 +85,7 @@ def score(
     first, so that one that fails costs no encoding.
 
     Args:
-        columns: The metrics, in the order of the columns.
-        embedder: For the measures; None leaves them out.
-        changes: What is to be measured besides, of the same outcomes.
-        progress: Called with the pairs and changes done, and with those that there are in all, while there are any.
+        embedder: For the measures of `changes`; None leaves them out.
 
     Raises:
         DamagedImageError: An image of the run can't be read or has other pixels than its record says.
@@ -111,18 +103,19 @@ def score(
     todo: dict[str, _Todo] = {}  # by original, so that its results come one after the other
     pictures = Pictures()
     for outcome in outcomes:
-        digests = source.digests(outcome.sample)
-        pictures.name(digests.original, partial(_original, source, outcome.sample))
-        pictures.name(digests.draft, partial(_draft, source, outcome.sample))
+        id, digests = outcome.sample, source.digests(outcome.sample)
+        pictures.name(digests.original, partial(_picture, source, id, "original"))
+        pictures.name(digests.draft, partial(_picture, source, id, "draft"))
         pictures.name(outcome.current.digest, partial(_verified, outcome))
         for image in (digests.draft, outcome.current.digest):
             pair = (image, digests.original)
             if any(pair not in store for _, store in scorers):
                 todo.setdefault(digests.original, _Todo()).pairs.setdefault(pair)
     for asked in changes:
-        pictures.name(asked.change.reference, partial(_reference, source, asked.change))
+        change = asked.change
+        pictures.name(change.reference, partial(_picture, source, change.sample, "reference", change.round))
         if measured is not None and not measured.has(asked):
-            todo.setdefault(asked.change.original, _Todo()).changes.setdefault(asked)
+            todo.setdefault(change.original, _Todo()).changes.setdefault(asked)
     done, total = 0, sum(len(one.pairs) + len(one.changes) for one in todo.values())
     for block in _blocks(todo.values()):
         for scorer, store in scorers:
@@ -160,31 +153,23 @@ def _blocks(todo: Iterable[_Todo]) -> Iterator[_Todo]:
         yield block
 
 
-def _original(source: SampleSource, id: str) -> Image.Image:
-    return source.sample(id).original
-
-
-def _reference(source: SampleSource, change: Change) -> Image.Image:
-    return source.sample(change.sample).differences[change.round - 1].reference
-
-
-def _draft(source: SampleSource, id: str) -> Image.Image:
-    return source.sample(id).draft
-
-
-def _verified(outcome: RoundOutcome) -> Image.Image:
-    try:
-        image = outcome.current.open()
-    except InvalidImageError as error:
-        raise DamagedImageError(f"{_place(outcome)} can't be read: {error}", outcome.current.digest) from error
-    if pixel_digest(image) != outcome.current.digest:
-        raise DamagedImageError(
-            f"{_place(outcome)} has other pixels than its record names (digest {outcome.current.digest[:12]}…): the "
-            "file was altered; delete it and run again",
-            outcome.current.digest,
-        )
+def _picture(source: SampleSource, id: str, name: str, round: int = 0) -> Image.Image:
+    sample = source.sample(id)
+    image: Image.Image = getattr(sample.differences[round - 1] if round else sample, name)
     return image
 
 
-def _place(outcome: RoundOutcome) -> str:
-    return f"the image of sample {outcome.sample}, {outcome.protocol} round {outcome.round},"
+def _verified(outcome: RoundOutcome) -> Image.Image:
+    digest = outcome.current.digest
+    place = f"the image of sample {outcome.sample}, {outcome.protocol} round {outcome.round},"
+    try:
+        image = outcome.current.open()
+    except InvalidImageError as error:
+        raise DamagedImageError(f"{place} can't be read: {error}", digest) from error
+    if pixel_digest(image) != digest:
+        raise DamagedImageError(
+            f"{place} has other pixels than its record names (digest {digest[:12]}…): the file was altered; delete it "
+            "and run again",
+            digest,
+        )
+    return image

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fashionedit.errors import InvalidDataError
 from fashionedit.files import append_line, read_json_lines
 from fashionedit.metrics.encoder import fingerprint_hash
 
 Pair = tuple[str, str]
 """The pixel digests of a result and of its original; for a measure the digest of all that the result is held to."""
-
 
 _MOST_BYTES = 512 * 2**20
 _LARGEST = 1e6  # far above any score
@@ -35,7 +32,10 @@ class StoredScores:
     def __init__(self, folder: Path, metric: str, fingerprint: Mapping[str, str]) -> None:
         self.path = folder / f"{metric}-{fingerprint_hash(fingerprint)}.jsonl"
         self._header = {"schema_version": 1, "metric": metric, "fingerprint": dict(fingerprint)}
-        self._values = dict(self._stored())
+        self._values: dict[Pair, float] = {}
+        for found in map(_pair_of, read_json_lines(self.path, _MOST_BYTES, folder=folder.parent)):
+            if found is not None:
+                self._values.setdefault(*found)
 
     def __contains__(self, pair: Pair) -> bool:
         return pair in self._values
@@ -51,30 +51,13 @@ class StoredScores:
         return len(self._values)
 
     def add(self, pair: Pair, value: float) -> None:
-        """Stores the value of a pair at once.
-
-        Raises:
-            InvalidDataError: The value is not finite.
-        """
-        if not math.isfinite(value):
-            raise InvalidDataError(
-                f"the {self._header['metric']} of image {pair[0][:12]} with original {pair[1][:12]} is {value}; a "
-                "score is a finite number, so look at the encoder's weights and precision"
-            )
+        """Stores the value of a pair at once; one that is known stays."""
         if pair in self._values:
             return
         if not self.path.exists():
             append_line(self.path, json.dumps(self._header, sort_keys=True))
         append_line(self.path, json.dumps({"image": pair[0], "original": pair[1], "value": value}))
         self._values[pair] = value
-
-    def _stored(self) -> Iterator[tuple[Pair, float]]:
-        seen: set[Pair] = set()
-        for entry in read_json_lines(self.path, _MOST_BYTES, folder=self.path.parent.parent):
-            found = _pair_of(entry)
-            if found and found[0] not in seen:
-                seen.add(found[0])
-                yield found
 
 
 def _pair_of(entry: Mapping[str, Any]) -> tuple[Pair, float] | None:

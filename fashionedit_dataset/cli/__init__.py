@@ -13,7 +13,7 @@ import click
 from fashionedit import __version__
 from fashionedit.runtime.secrets import masked_arguments
 
-from . import building, comparing, data, editors, exporting, leaderboard, publishing, results, runs
+from . import building, data, editors, leaderboard, publishing, results, runs
 from .printing import errors_as_sentences
 
 __all__ = ["cli", "main"]
@@ -57,11 +57,11 @@ for verb in (
     runs.import_,
     results.score,
     results.show,
-    comparing.compare,
+    results.compare,
     results.report,
     leaderboard.submit,
     leaderboard.verify,
-    exporting.export,
+    results.export,
     leaderboard.leaderboard,
 ):
     cli.add_command(verb)

@@ -284,17 +284,17 @@ def print_table(results: Results, details: Sequence[Path] | None = None) -> None
     Args:
         details: The run folders, where all that is known is to be printed below it.
     """
-    from fashionedit.eval_harness.scores.details import details_text, gain_section, sections
-    from fashionedit.eval_harness.scores.table import to_console
+    from fashionedit.eval_harness.scores.details import gain_section, sections
+    from fashionedit.eval_harness.scores.table import sections_text, to_console
     from fashionedit.eval_harness.scores.timing import read_timing
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     echo(to_console(results, width))
     if details is None:
-        text = details_text([gain_section(results)]).rstrip("\n")
+        text = sections_text([gain_section(results)]).rstrip("\n")
         if width is not None and max(map(len, text.splitlines()), default=0) > width:
             text = "Gains over the draft need a wider terminal, or: fashionedit show RUN --details | less -S"
     else:
         timings = {run: read_timing(path / "timing.json") for run, path in enumerate(details)}
-        text = details_text(sections(results, timings)).rstrip("\n")
+        text = sections_text(sections(results, timings)).rstrip("\n")
     echo(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,9 @@ from .options import (
     scoring_options,
 )
 from .printing import echo
+
+if TYPE_CHECKING:
+    from fashionedit.eval_harness.scores.result_models import Results
 
 
 @click.command(short_help="Run a small example from start to end, offline.")
@@ -84,9 +87,9 @@ def score(
 @details_option
 def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
     """Print the table of scored runs; several runs stand side by side."""
-    from fashionedit.eval_harness.scores.details import details_text, gain_section, sections
+    from fashionedit.eval_harness.scores.details import gain_section, sections
     from fashionedit.eval_harness.scores.results import merge, read_results, to_json
-    from fashionedit.eval_harness.scores.table import to_markdown
+    from fashionedit.eval_harness.scores.table import sections_text, to_markdown
     from fashionedit.eval_harness.scores.timing import read_timing
 
     results = merge([read_results(path / "results.json") for path in runs])
@@ -96,9 +99,48 @@ def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
         timings = {run: read_timing(path / "timing.json") for run, path in enumerate(runs)}
         found = sections(results, timings) if details else [gain_section(results)]
         echo(to_markdown(results))
-        echo(details_text(found, markdown=True).rstrip("\n"))
+        echo(sections_text(found, markdown=True).rstrip("\n"))
     else:
         print_table(results, runs if details else None)
+
+
+@click.command(short_help="Say which run is better.")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(["gender", "category", "view"]),
+    metavar="KIND",
+    help="Also show the last round by gender, category or view. Repeatable.",
+)
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown tables.")
+@click.option("--json", "form", flag_value="json", help="Print everything as JSON.")
+def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> None:
+    """Compare scored RUNs in pairs, sample by sample: differences, 95 % intervals, p-values, deciding samples.
+
+    A RUN can also be the name of a baseline row: draft, flat-grey, faded-draft, return-reference, paste-reference or
+    oracle. The p-values of the last rounds are corrected together (Holm); those of earlier rounds and breakdowns are
+    not corrected. Runs of another dataset, protocol version or metric fingerprint are refused.
+    """
+    from fashionedit.eval_harness.scores.comparison import BASELINES
+    from fashionedit.eval_harness.scores.comparison import compare as compare_results
+    from fashionedit.eval_harness.scores.comparison_text import comparison_json, comparison_text
+    from fashionedit.eval_harness.scores.results import merge, read_results
+
+    scored: list[Results] = []
+    systems: list[int | str] = []
+    for path in runs:
+        if str(path) in BASELINES and not path.exists():
+            systems.append(str(path))
+        else:
+            systems.append(len(scored))
+            scored.append(read_results(path / "results.json"))
+    results = merge(scored)
+    comparison = compare_results(results, systems)
+    if form == "json":
+        echo(comparison_json(comparison), nl=False)
+    else:
+        echo(comparison_text(comparison, results, by, markdown=form == "markdown"), nl=False)
 
 
 @click.command(short_help="Write one page for several runs.")
@@ -150,3 +192,33 @@ def report(
             progress=bar.at,
         )
     echo(str(page))
+
+
+@click.command(short_help="Write a scored run as Inspect logs.")
+@click.argument("run", type=PATH)
+@click.option(
+    "--out",
+    type=PATH,
+    required=True,
+    metavar="DIR",
+    help="Folder for the logs; replaces earlier logs of the same name.",
+)
+def export(run: Path, out: Path) -> None:
+    """Write the scored RUN as an Inspect log per protocol: every sample after its last round.
+
+    Inspect's viewer and load_dataset("eval", data_files=...) read the logs. They hold no picture and no caption.
+    """
+    from fashionedit.errors import InvalidDataError
+    from fashionedit.eval_harness.scores.inspect_log import inspect_logs, is_log
+    from fashionedit.eval_harness.scores.results import read_results
+    from fashionedit.eval_harness.scores.timing import begun
+    from fashionedit.files import write_all
+
+    logs = inspect_logs(read_results(run / "results.json"), begun(run))
+    files = {out / name: log for name, log in logs.items()}
+    for path in files:
+        if path.exists() and not is_log(path):
+            raise InvalidDataError(f"{path} exists and is no log of fashionedit; choose another folder, or remove it")
+    write_all(files)
+    for path in files:
+        echo(str(path))

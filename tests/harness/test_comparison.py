@@ -22,9 +22,9 @@ from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.scores.comparison import Comparison, Contrast, compare
-from fashionedit.eval_harness.scores.comparison_text import comparison_json, comparison_markdown, comparison_text
+from fashionedit.eval_harness.scores.comparison_text import comparison_json, comparison_text
 from fashionedit.eval_harness.scores.intervals import paired_difference
-from fashionedit.eval_harness.scores.primary_scores import breakdown, row_primary_scores
+from fashionedit.eval_harness.scores.primary_scores import breakdown
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results, merge, write_results
 from fashionedit.folder import open_folder
@@ -61,14 +61,6 @@ def merged(source: ScoredSource, tmp_path: Path) -> Results:
 def the(contrasts: tuple[Contrast, ...], **fields: Any) -> Contrast:
     (found,) = [one for one in contrasts if all(getattr(one, name) == value for name, value in fields.items())]
     return found
-
-
-def test_stored_scores_give_the_primary_scores_again(merged: Results) -> None:
-    for index, row in enumerate(merged.rows):
-        for metric in merged.metrics:
-            assert np.mean(row_primary_scores(merged, index, metric)) == pytest.approx(
-                row.scores[metric.id].mean, abs=1e-5
-            )
 
 
 def test_a_contrast_is_the_paired_difference_of_its_rows(merged: Results) -> None:
@@ -225,7 +217,7 @@ def test_who_failed_often_is_ranked_by_the_starred_metric_alone(merged: Results)
 
 def test_text_markdown_and_json_say_the_same(merged: Results) -> None:
     found = compare(merged, [0, 1])
-    text, markdown = comparison_text(found, merged, ["category"]), comparison_markdown(found, merged, ["category"])
+    text, markdown = (comparison_text(found, merged, ["category"], markdown=one) for one in (False, True))
     stored = json.loads(comparison_json(found))
     one = the(found.last, protocol="bug", metric="psnr")
     difference = f"{one.difference.mean:+.2f}"
@@ -288,9 +280,7 @@ def test_the_control_set_is_ordered_rightly(command: Callable[..., str]) -> None
 
 
 @pytest.mark.slow
-def test_identity_against_identity_is_a_tie(command: Callable[..., str]) -> None:
-    found = json.loads(command("identity", "identity", "--json"))
-    assert {one["verdict"] for one in found["last"]} == {"tie"}
+def test_identity_against_the_draft_is_a_tie(command: Callable[..., str]) -> None:
     against_draft = json.loads(command("identity", "draft", "--json"))
     assert {one["verdict"] for one in against_draft["last"]} == {"tie"}
     assert against_draft["systems"] == ["identity", "Draft (do nothing)"]

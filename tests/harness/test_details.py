@@ -17,10 +17,11 @@ from fashionedit.cli import cli
 from fashionedit.cli.options import print_table
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
-from fashionedit.eval_harness.scores.details import Section, details_text, gain_section, sections
+from fashionedit.eval_harness.scores.details import gain_section, sections
 from fashionedit.eval_harness.scores.primary_scores import row_primary_scores
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results, write_results
+from fashionedit.eval_harness.scores.table import Section, sections_text
 from fashionedit.eval_harness.scores.timing import read_timing, timing, write_timing
 
 
@@ -119,12 +120,12 @@ def test_a_times_file_that_is_gone_or_torn_says_nothing(results: Results, tmp_pa
 
 
 def test_text_and_markdown_hold_the_same_sections(results: Results) -> None:
-    text, markdown = (details_text(sections(results), markdown=one) for one in (False, True))
+    text, markdown = (sections_text(sections(results), markdown=one) for one in (False, True))
     for one in sections(results):
         assert (one.title in text) == bool(one.rows)
     assert markdown.count("### ") == sum(bool(one.rows) for one in sections(results))
     assert "Time and cost" not in text
-    assert details_text([]) == ""
+    assert sections_text([]) == ""
 
 
 def test_the_command_shows_gains_always_and_the_rest_where_asked(

@@ -22,9 +22,9 @@ from fashionedit.eval_harness.leaderboard.bundle import package_sets
 from fashionedit.eval_harness.leaderboard.hub import find_bundles
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.run_folder import RunFolder
-from fashionedit.eval_harness.scores.details import details_text, sections
+from fashionedit.eval_harness.scores.details import sections
 from fashionedit.eval_harness.scores.results import build_results, read_results
-from fashionedit.eval_harness.scores.table import to_markdown
+from fashionedit.eval_harness.scores.table import sections_text, to_markdown
 from fashionedit.eval_harness.scores.timing import begun, read_timing, write_timing
 from fashionedit.folder import FashionEditFolder
 
@@ -222,7 +222,7 @@ def test_records_failures_and_times_that_are_no_files_of_ours_are_passed_over(
 def test_times_of_another_kind_say_nothing(run: Path, text: str) -> None:
     (run / "timing.json").write_text(text)
     assert read_timing(run / "timing.json") == {}
-    assert details_text(sections(read_results(run / "results.json"), {0: read_timing(run / "timing.json")}))
+    assert sections_text(sections(read_results(run / "results.json"), {0: read_timing(run / "timing.json")}))
 
 
 def test_lines_of_another_kind_are_passed_over(run: Path, source: FashionEditFolder) -> None:
@@ -327,7 +327,7 @@ def _doors(run: Path, source: FashionEditFolder) -> Iterator[Callable[[], Any]]:
     def results() -> Any:
         found = read_results(run / "results.json")
         to_markdown(found)
-        return details_text(sections(found, {0: read_timing(run / "timing.json")}))
+        return sections_text(sections(found, {0: read_timing(run / "timing.json")}))
 
     yield results
     yield lambda: list(RunFolder.open(run).outcomes(source))

@@ -7,10 +7,10 @@ from scored_toys import DrawnRun, MeanColours, ScoredSource, drawn_baselines, dr
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.page.sections import gain_cells, score_cells
 from fashionedit.eval_harness.running.records import EditorIdentity
-from fashionedit.eval_harness.scores.details import details_text, sections
+from fashionedit.eval_harness.scores.details import sections
 from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import build_results
-from fashionedit.eval_harness.scores.table import to_console, to_markdown
+from fashionedit.eval_harness.scores.table import sections_text, to_console, to_markdown
 
 
 def results(tmp_path: Path, *, clip: bool = True, control_set: bool = False, **options: object) -> Results:
@@ -143,7 +143,7 @@ def test_no_number_is_minus_zero(tmp_path: Path) -> None:
     altered = found.model_copy(update={"rows": rows})
     for text in (
         to_console(altered),
-        details_text(sections(altered)),
+        sections_text(sections(altered)),
         *(str(cells(row, altered)) for row in rows for cells in (gain_cells, score_cells)),
     ):
         assert not re.search(r"[-−]0\.00(?!\d)", text)

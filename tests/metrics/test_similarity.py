@@ -21,24 +21,13 @@ def test_psnr_is_within_1e_9_db_of_opencv_on_200_size_pairs() -> None:
         second = random.integers(0, 256, (high, wide, 3), dtype=np.uint8)
         expected = cv2.PSNR(cv2.resize(first, (256, 256)), cv2.resize(second, (256, 256)))
         assert abs(peak_signal_noise_ratio(first, second) - expected) <= 1e-9
-
-
-def test_psnr_of_equal_pictures_is_opencvs_epsilon_not_infinity() -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (70, 50, 3), dtype=np.uint8)
-    found = peak_signal_noise_ratio(pixels, pixels)
-    assert found == cv2.PSNR(pixels, pixels)
-    assert round(found, 1) == 361.2
+        assert peak_signal_noise_ratio(first[..., ::-1], second[..., ::-1]) == peak_signal_noise_ratio(first, second)
+    assert peak_signal_noise_ratio(first, first) == cv2.PSNR(first, first)  # 361.2, not infinity
 
 
 def test_psnr_of_black_against_white_is_zero() -> None:
     black, white = np.zeros((8, 8, 3), dtype=np.uint8), np.full((9, 5, 3), 255, dtype=np.uint8)
     assert peak_signal_noise_ratio(black, white) == pytest.approx(0.0, abs=1e-12)
-
-
-def test_psnr_does_not_mind_the_order_of_channels() -> None:
-    random = np.random.default_rng(2)
-    first, second = (random.integers(0, 256, (99, 77, 3), dtype=np.uint8) for _ in range(2))
-    assert peak_signal_noise_ratio(first, second) == peak_signal_noise_ratio(first[..., ::-1], second[..., ::-1])
 
 
 def test_psnr_takes_resized_pixels_of_a_reference_again() -> None:
@@ -64,9 +53,6 @@ def test_cosine_equals_scipys() -> None:
 def test_cosine_of_equal_vectors_is_exactly_one() -> None:
     vectors = np.random.default_rng(5).normal(size=(500, 768)).astype(np.float32)
     assert (cosine_similarity(vectors, vectors) == 1.0).all()
-
-
-def test_cosine_of_opposites_and_orthogonals() -> None:
     assert float(cosine_similarity([1.0, 2.0], [-2.0, -4.0])) == -1.0
     assert float(cosine_similarity([1.0, 0.0], [0.0, 3.0])) == 0.0
 
