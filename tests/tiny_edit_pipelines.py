@@ -5,30 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tiny_pipelines import SIZE, _clip_config, _clip_tokenizer, _feature_extractor, _safety_checker, _save, _t5, _vae
+from tiny_pipelines import _clip_config, _clip_tokenizer, _save, _unet, _vae, write_stable_diffusion, write_tiny_flux
 
 
 def write_tiny_pix2pix(folder: Path, *, unsafe: str | None = None) -> Path:
     """Returns the folder, which holds an InstructPix2Pix now, with a safety checker as `write_tiny_sd2` has it."""
-    import torch
     from diffusers import DDIMScheduler, StableDiffusionInstructPix2PixPipeline
-    from transformers import CLIPTextModel
 
-    torch.manual_seed(0)
-    tokenizer = _clip_tokenizer()
-    return _save(
-        StableDiffusionInstructPix2PixPipeline(
-            unet=_unet(cross_attention_dim=32),
-            scheduler=DDIMScheduler(),
-            vae=_vae(),
-            text_encoder=CLIPTextModel(_clip_config(tokenizer)),
-            tokenizer=tokenizer,
-            safety_checker=None if unsafe is None else _safety_checker(unsafe == "all"),
-            feature_extractor=None if unsafe is None else _feature_extractor(),
-            requires_safety_checker=unsafe is not None,
-        ),
-        folder,
-    )
+    kind, scheduler = StableDiffusionInstructPix2PixPipeline, DDIMScheduler()
+    return write_stable_diffusion(kind, folder, scheduler, in_channels=8, unsafe=unsafe)
 
 
 def write_tiny_pix2pix_xl(folder: Path) -> Path:
@@ -42,6 +27,7 @@ def write_tiny_pix2pix_xl(folder: Path) -> Path:
     return _save(
         StableDiffusionXLInstructPix2PixPipeline(
             unet=_unet(
+                in_channels=8,
                 cross_attention_dim=64,
                 addition_embed_type="text_time",
                 addition_time_embed_dim=8,
@@ -61,36 +47,7 @@ def write_tiny_pix2pix_xl(folder: Path) -> Path:
 
 def write_tiny_kontext(folder: Path) -> Path:
     """Returns the folder, which holds a FLUX.1 Kontext now."""
-    import torch
-    from diffusers import FlowMatchEulerDiscreteScheduler, FluxKontextPipeline, FluxTransformer2DModel
-    from transformers import CLIPTextModel
-
-    torch.manual_seed(0)
-    tokenizer = _clip_tokenizer()
-    encoder, t5_tokenizer = _t5()
-    return _save(
-        FluxKontextPipeline(
-            transformer=FluxTransformer2DModel(
-                patch_size=1,
-                in_channels=16,
-                num_layers=1,
-                num_single_layers=1,
-                attention_head_dim=16,
-                num_attention_heads=2,
-                joint_attention_dim=32,
-                pooled_projection_dim=32,
-                axes_dims_rope=(4, 4, 8),
-                guidance_embeds=True,
-            ),
-            scheduler=FlowMatchEulerDiscreteScheduler(),
-            vae=_vae(shift_factor=0.06, scaling_factor=1.5),
-            text_encoder=CLIPTextModel(_clip_config(tokenizer)),
-            tokenizer=tokenizer,
-            text_encoder_2=encoder,
-            tokenizer_2=t5_tokenizer,
-        ),
-        folder,
-    )
+    return write_tiny_flux(folder, "FluxKontextPipeline")
 
 
 def write_tiny_klein(folder: Path) -> Path:
@@ -277,20 +234,3 @@ def write_tiny_lora(folder: Path, pipeline: Any, *, name: str = "look.safetensor
     weights = {name: 30 * weight for name, weight in get_peft_model_state_dict(pipeline.unet).items()}
     type(pipeline).save_lora_weights(folder, unet_lora_layers=weights, weight_name=name)
     return folder / name
-
-
-def _unet(**settings: Any) -> Any:
-    from diffusers import UNet2DConditionModel
-
-    return UNet2DConditionModel(
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        sample_size=SIZE // 8,
-        in_channels=8,
-        out_channels=4,
-        attention_head_dim=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        norm_num_groups=4,
-        **settings,
-    )

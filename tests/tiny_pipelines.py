@@ -55,29 +55,23 @@ def write_tiny_sd2(folder: Path, *, unsafe: str | None = None) -> Path:
         folder: Where to.
         unsafe: `all` gives it a safety checker that takes every picture for unsafe, `none` one that takes none.
     """
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    scheduler = DDIMScheduler(prediction_type="v_prediction", clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+    return write_stable_diffusion(StableDiffusionPipeline, folder, scheduler, in_channels=4, unsafe=unsafe)
+
+
+def write_stable_diffusion(kind: Any, folder: Path, scheduler: Any, *, in_channels: int, unsafe: str | None) -> Path:
+    """Returns the folder, which holds a pipeline of the class now; `unsafe` as for `write_tiny_sd2`."""
     import torch
-    from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextModel
 
     torch.manual_seed(0)
     tokenizer = _clip_tokenizer()
     return _save(
-        StableDiffusionPipeline(
-            unet=UNet2DConditionModel(
-                block_out_channels=(8, 16),
-                layers_per_block=1,
-                sample_size=SIZE // 8,
-                in_channels=4,
-                out_channels=4,
-                attention_head_dim=4,
-                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-                up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-                cross_attention_dim=32,
-                norm_num_groups=4,
-            ),
-            scheduler=DDIMScheduler(
-                prediction_type="v_prediction", clip_sample=False, set_alpha_to_one=False, steps_offset=1
-            ),
+        kind(
+            unet=_unet(in_channels=in_channels, cross_attention_dim=32),
+            scheduler=scheduler,
             vae=_vae(),
             text_encoder=CLIPTextModel(_clip_config(tokenizer)),
             tokenizer=tokenizer,
@@ -89,18 +83,34 @@ def write_tiny_sd2(folder: Path, *, unsafe: str | None = None) -> Path:
     )
 
 
-def write_tiny_flux(folder: Path) -> Path:
-    """Returns the folder, which holds a FLUX.1 with CLIP and T5 now."""
+def _unet(**settings: Any) -> Any:
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        sample_size=SIZE // 8,
+        out_channels=4,
+        attention_head_dim=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        norm_num_groups=4,
+        **settings,
+    )
+
+
+def write_tiny_flux(folder: Path, kind: str = "FluxPipeline") -> Path:
+    """Returns the folder, which holds a FLUX.1 pipeline of this class of diffusers now, with CLIP and T5."""
+    import diffusers
     import torch
-    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
     from transformers import CLIPTextModel
 
     torch.manual_seed(0)
     tokenizer = _clip_tokenizer()
     encoder, t5_tokenizer = _t5()
     return _save(
-        FluxPipeline(
-            transformer=FluxTransformer2DModel(
+        getattr(diffusers, kind)(
+            transformer=diffusers.FluxTransformer2DModel(
                 patch_size=1,
                 in_channels=16,
                 num_layers=1,
@@ -112,7 +122,7 @@ def write_tiny_flux(folder: Path) -> Path:
                 axes_dims_rope=(4, 4, 8),
                 guidance_embeds=True,
             ),
-            scheduler=FlowMatchEulerDiscreteScheduler(),
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
             vae=_vae(shift_factor=0.06, scaling_factor=1.5),
             text_encoder=CLIPTextModel(_clip_config(tokenizer)),
             tokenizer=tokenizer,
