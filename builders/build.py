@@ -37,7 +37,7 @@ from .preflight import Outstanding, check_places, check_room, check_split, outst
 from .provenance import is_deepfashion, made_with, provenance_of
 from .split import SplitList, assign
 from .stage_items import Analysed, Pair, Photo
-from .stage_store import Funnel, FunnelStep, Progress, StageRecord, check_reasons, spent
+from .stage_store import Funnel, FunnelStep, PaidOptions, Progress, StageRecord, check_reasons, spent
 from .work_folder import WorkFolder, check_settings, keep_settings, stored_settings
 from .write_dataset import write_dataset
 
@@ -226,11 +226,7 @@ class Build:
                     store,
                     base_seed=self.options.base_seed,
                     digest_of=lambda photo: self._digests[photo.id],
-                    budget=self.budget,
-                    retry=self.options.retry,
-                    keep_going=self.options.keep_going,
-                    progress=self._paid(bar),
-                    tell=self._tell,
+                    **self._paid(bar),
                 )
         self._step("drafts", photos, pairs, store.records())
         return self._need(pairs, "drafts")
@@ -300,16 +296,7 @@ class Build:
             for part, before in ((asked[:first], len(ready)), (asked[first:], len(ready) + first)):
                 if not part:
                     continue
-                items += analyse(
-                    part,
-                    analyst,
-                    store,
-                    budget=self.budget,
-                    retry=self.options.retry,
-                    keep_going=self.options.keep_going,
-                    progress=self._paid(bar, before, len(pairs)),
-                    tell=self._tell,
-                )
+                items += analyse(part, analyst, store, **self._paid(bar, before, len(pairs)))
                 self._keep_sheet(items)
         return sorted(items, key=_id)
 
@@ -324,15 +311,21 @@ class Build:
             )
         return [(item, record) for item in items if (record := records[_id(item)]).status == "kept"]
 
-    def _paid(self, bar: Bar, before: int = 0, of: int | None = None) -> Progress:
-        """Returns what moves the bar of a paid stage, `before` items on, and shows what all stages have cost."""
+    def _paid(self, bar: Bar, before: int = 0, of: int | None = None) -> PaidOptions:
+        """Returns the options of a stage that costs money; its bar moves `before` items on, and shows all costs."""
 
         def at(done: int, total: int) -> None:
             bar.at(before + done, of or total)
             if self.budget.spent:
                 bar.spend(self.budget.spent)
 
-        return at
+        return {
+            "budget": self.budget,
+            "retry": self.options.retry,
+            "keep_going": self.options.keep_going,
+            "progress": at,
+            "tell": self._tell,
+        }
 
     def _keep_sheet(self, items: Sequence[Analysed]) -> None:
         """Writes the sheet of the first samples, once, so that a person can look before the rest is paid for."""

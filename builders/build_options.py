@@ -166,7 +166,7 @@ def share_of(text: str | None) -> tuple[int, int] | None:
     """Returns (k, n) of a text like `3/8`; None without a text.
 
     Raises:
-        InvalidDataError: It is none.
+        InvalidDataError: It is of another form.
 
     >>> share_of("3/8")
     (3, 8)
@@ -175,5 +175,5 @@ def share_of(text: str | None) -> tuple[int, int] | None:
         return None
     part, slash, parts = text.partition("/")
     if not slash or not (part.isdecimal() and parts.isdecimal()) or not 1 <= int(part) <= int(parts):
-        raise InvalidDataError(f"the share {text!r} is none; write K/N with K from 1 to N, such as 3/8")
+        raise InvalidDataError(f"invalid --share {text!r}: expected K/N with K from 1 to N, for example 3/8")
     return int(part), int(parts)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -216,25 +216,31 @@ def stage_key(stage: str, **parts: Any) -> str:
 T = TypeVar("T", bound=Task)
 
 
-class PaidStage(Stage[T]):
-    """What the two stages share that ask a model or a service: records, a budget, progress and the worker pool.
+class PaidOptions(TypedDict, total=False):
+    """What the two stages are told that ask a model or a service.
 
-    Args:
-        store: The stage's records.
-        budget: Asked before each call, and told what it has cost; without a limit by default.
-        retry: Reasons, as `is_named` takes them, for which photographs were dropped and are asked about anew.
-        progress: Called with the photographs done and the photographs in all.
+    `budget` is asked before each call, and told what it has cost. `retry` has reasons, as `is_named` takes them, for
+    which photographs were dropped and are asked about anew. `progress` is told the photographs done and those in all.
+    `keep_going` and `tell` are those of `WorkerPool`.
     """
 
-    def __init__(
-        self, store: StageStore, budget: CostTracker | None, retry: Sequence[str], progress: Progress | None
-    ) -> None:
+    budget: CostTracker | None
+    retry: Sequence[str]
+    keep_going: bool
+    progress: Progress | None
+    tell: Callable[[str], None] | None
+
+
+class PaidStage(Stage[T]):
+    """What these stages share: records, a budget, progress and the worker pool."""
+
+    def __init__(self, store: StageStore, options: PaidOptions) -> None:
         self.store = store
-        self.budget = budget or CostTracker()
-        self.retry = retry
+        self.budget = options.get("budget") or CostTracker()
+        self.retry = options.get("retry", ())
         self.total = 0
         self._done = 0
-        self._progress = progress
+        self._options = options
         self._counting = Lock()
 
     def spent(self) -> float | None:
@@ -245,29 +251,21 @@ class PaidStage(Stage[T]):
         """Counts one more photograph as done."""
         with self._counting:
             self._done += 1
-            if self._progress is not None:
-                self._progress(self._done, self.total)
+            if (progress := self._options.get("progress")) is not None:
+                progress(self._done, self.total)
 
-    def run(
-        self,
-        tasks: Sequence[T],
-        *,
-        concurrency: int,
-        retries: int,
-        keep_going: bool,
-        tell: Callable[[str], None] | None,
-        images: int = 0,
-    ) -> None:
-        """Does the tasks, once it is sure that their records and so many images can be written.
-
-        Args:
-            tasks: What is left to do.
-            concurrency, retries, keep_going, tell: As in `WorkerPool`.
-            images: How many images are written at once.
-        """
+    def run(self, tasks: Sequence[T], *, concurrency: int, retries: int, images: int = 0) -> None:
+        """Does the tasks in a worker pool, once it is sure that their records and so many images can be written."""
         if tasks:
             self.store.check_writable(images)
-        WorkerPool(self, concurrency=concurrency, retries=retries, keep_going=keep_going, tell=tell).run(tasks)
+        pool = WorkerPool(
+            self,
+            concurrency=concurrency,
+            retries=retries,
+            keep_going=self._options.get("keep_going", False),
+            tell=self._options.get("tell"),
+        )
+        pool.run(tasks)
 
 
 FUNNEL_FILE = "funnel.json"

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from fashionedit.builders.answers import read_answer
 from fashionedit.builders.stage_items import Analysed, Pair
-from fashionedit.builders.stage_store import PaidStage, Progress, StageRecord, StageStore, is_named, stage_key
+from fashionedit.builders.stage_store import (
+    PaidOptions,
+    PaidStage,
+    Progress,
+    StageRecord,
+    StageStore,
+    is_named,
+    stage_key,
+)
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.images import upright_size
 from fashionedit.runtime import openai_client
@@ -30,12 +38,7 @@ def analyse(
     pairs: Iterable[Pair],
     analyst: Analyst,
     store: StageStore,
-    *,
-    budget: CostTracker | None = None,
-    retry: Sequence[str] = (),
-    keep_going: bool = False,
-    progress: Progress | None = None,
-    tell: Callable[[str], None] | None = None,
+    **options: Unpack[PaidOptions],
 ) -> list[Analysed]:
     """Returns the pairs with what was found to differ, in the order of the pairs.
 
@@ -45,7 +48,6 @@ def analyse(
     `max_retries` leaves its pair `failed`, and the next run tries again.
 
     When it stops (an error, Ctrl-C or SIGTERM) no further call is made; those under way are waited for and committed.
-    The other arguments are those of `PaidStage`.
 
     Raises:
         ServiceError: The service won't work at all: no key, no quota, no such model, or down.
@@ -53,16 +55,10 @@ def analyse(
         InvalidDataError: A budget is given but no price of the model is known, or a record is damaged.
         MissingExtraError: The client is not installed.
     """
-    check_price(analyst, budget)
-    stage, todo = _Analysis(analyst, store, budget, retry, progress), list(pairs)
+    check_price(analyst, options.get("budget"))
+    stage, todo = _Analysis(analyst, store, options), list(pairs)
     try:
-        stage.run(
-            stage.open(todo),
-            concurrency=analyst.concurrency,
-            retries=analyst.max_retries,
-            keep_going=keep_going,
-            tell=tell,
-        )
+        stage.run(stage.open(todo), concurrency=analyst.concurrency, retries=analyst.max_retries)
     finally:
         stage.close()
     records = ((pair, store.find(pair.photo.id, analyst.key(pair))) for pair in todo)
@@ -93,15 +89,8 @@ class _Analysis(PaidStage[_PairTask]):
 
     noun = "pairs"
 
-    def __init__(
-        self,
-        analyst: Analyst,
-        store: StageStore,
-        budget: CostTracker | None,
-        retry: Sequence[str],
-        progress: Progress | None,
-    ) -> None:
-        super().__init__(store, budget, retry, progress)
+    def __init__(self, analyst: Analyst, store: StageStore, options: PaidOptions) -> None:
+        super().__init__(store, options)
         self.analyst = analyst
         self._promises = Promises(analyst)
         self._opening = Lock()

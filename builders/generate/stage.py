@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from pydantic import TypeAdapter, ValidationError
 
 from fashionedit.builders.photos.stage import blank_reason
 from fashionedit.builders.stage_items import Pair, Photo
-from fashionedit.builders.stage_store import PaidStage, Progress, StageRecord, StageStore, is_named, stage_key
+from fashionedit.builders.stage_store import PaidOptions, PaidStage, StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.files import write_atomically
 from fashionedit.images import pixel_digest, read_image, to_rgb
@@ -73,11 +73,7 @@ def generate(
     *,
     base_seed: int = 0,
     digest_of: Callable[[Photo], str] | None = None,
-    budget: CostTracker | None = None,
-    retry: Sequence[str] = (),
-    keep_going: bool = False,
-    progress: Progress | None = None,
-    tell: Callable[[str], None] | None = None,
+    **options: Unpack[PaidOptions],
 ) -> list[Pair]:
     """Returns each photograph with its draft, in the order of the photographs; without those that have none.
 
@@ -102,8 +98,7 @@ def generate(
         store: The stage's own.
         base_seed: Gives each photograph its seed, together with its id.
         digest_of: The pixel digest of a photograph, where another stage knows it; decoded by default.
-        budget, retry, progress: As in `PaidStage`.
-        keep_going, tell: As in `WorkerPool`.
+        options: As in `PaidOptions`.
 
     Raises:
         ServiceError: The maker can't go on at all; what it had finished is committed.
@@ -112,15 +107,13 @@ def generate(
     """
     finish_batches(store)
     concurrency = int(getattr(maker, "concurrency", 1))
-    stage = _Generation(maker, store, base_seed, digest_of or _decoded_digest, budget, retry, progress)
+    stage = _Generation(maker, store, base_seed, digest_of or _decoded_digest, options)
     drafts = stage.open(list(photos))
     try:
         stage.run(
             [draft for draft in drafts if draft.request is not None],
             concurrency=concurrency,
             retries=getattr(maker, "max_retries", 0),
-            keep_going=keep_going,
-            tell=tell,
             images=0 if isinstance(maker, DraftFinder) else concurrency * stage.batch,
         )
     finally:
@@ -185,11 +178,9 @@ class _Generation(PaidStage[_Draft]):
         store: StageStore,
         base_seed: int,
         digest_of: Callable[[Photo], str],
-        budget: CostTracker | None,
-        retry: Sequence[str],
-        progress: Progress | None,
+        options: PaidOptions,
     ) -> None:
-        super().__init__(store, budget, retry, progress)
+        super().__init__(store, options)
         self._maker = maker
         self._base_seed = base_seed
         self._digest_of = digest_of
