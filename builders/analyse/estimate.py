@@ -30,24 +30,17 @@ Size = tuple[int, int]
 
 _PATCH = 32
 _CAP = 1536
-_PATCHES: tuple[tuple[str, float, int | None], ...] = (  # name, multiplier, cap; the first that fits counts
-    ("gpt-4.1-mini", 1.62, _CAP),
-    ("gpt-4.1-nano", 2.46, _CAP),
-    ("o4-mini", 1.72, _CAP),
-    ("gpt-5-mini", 1.62, _CAP),
-    ("gpt-5-nano", 2.46, _CAP),
-    ("gpt-5.4-mini", 1.62, _CAP),
-    ("gpt-5.4-nano", 2.46, _CAP),
-)
-_TILES: tuple[tuple[str, int, int], ...] = (  # name, base, each tile
-    ("gpt-4o-mini", 2833, 5667),
-    ("gpt-4o", 85, 170),
-    ("gpt-4.1", 85, 170),
-    ("gpt-5.1", 70, 140),
-    ("gpt-5-", 70, 140),
-    ("o3", 75, 150),
-    ("o1", 75, 150),
-)
+_PATCHES = {  # multiplier: how the names of its models begin
+    1.62: ("gpt-4.1-mini", "gpt-5-mini", "gpt-5.4-mini"),
+    1.72: ("o4-mini",),
+    2.46: ("gpt-4.1-nano", "gpt-5-nano", "gpt-5.4-nano"),
+}
+_TILES = {  # base and each tile; looked up after the patches, the first that fits counts
+    (2833, 5667): ("gpt-4o-mini",),
+    (85, 170): ("gpt-4o", "gpt-4.1"),
+    (70, 140): ("gpt-5.1", "gpt-5-"),
+    (75, 150): ("o3", "o1"),
+}
 _OTHERS = 2.46
 _LEAST_MARGIN = 1.25  # between an estimate and what is promised for it
 _UNLIMITED_OUTPUT = 16_384  # promised where no limit is sent
@@ -87,11 +80,12 @@ def image_tokens(model: str, width: int, height: int) -> int:
     >>> image_tokens("gpt-4o", 1024, 1024), image_tokens("gpt-4.1-mini", 1024, 1024)
     (765, 1659)
     """
-    for name, multiplier, cap in _PATCHES:
-        if model.startswith(name):
-            return math.ceil(_patches(width, height, cap) * multiplier)
-    for name, base, tile in _TILES:
-        if model.startswith(name) or model == name.rstrip("-"):
+    name = f"{model}-"
+    for multiplier, names in _PATCHES.items():
+        if name.startswith(names):
+            return math.ceil(_patches(width, height, _CAP) * multiplier)
+    for (base, tile), names in _TILES.items():
+        if name.startswith(names):
             return base + tile * _tiles(width, height)
     return math.ceil(_patches(width, height, None) * _OTHERS)
 

@@ -26,6 +26,8 @@ class Request(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.service.get(self)
 
+    do_HEAD = do_GET
+
     def send(self, status: int, content: Any, headers: Mapping[str, str] | None = None, *, cut: bool = False) -> None:
         """Answers with bytes as they are, or with anything else as JSON; `cut` leaves half of it out."""
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -80,7 +82,7 @@ class LoopbackServer:
         raise NotImplementedError
 
     def get(self, request: Request) -> None:
-        """Answers a GET."""
+        """Answers a GET or a HEAD."""
         raise NotImplementedError
 
     @property

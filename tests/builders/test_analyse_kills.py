@@ -20,16 +20,12 @@ from fashionedit.runtime.costs import CostTracker
 HERE = Path(__file__).parent
 PAIRS = 12
 CONCURRENCY = 4
+pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> list[Pair]:
     return make_pairs(tmp_path / "pairs", PAIRS)
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-toy-0123456789abcdef")
 
 
 def drive(tmp_path: Path, url: str, *rest: str) -> subprocess.CompletedProcess[str]:

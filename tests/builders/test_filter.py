@@ -44,15 +44,12 @@ class ToneEncoder:
 
 def _pair(folder: Path, identity: str, level: int) -> Pair:
     """A black photograph and a grey draft: their score is 100 cos(level / 255 · 90°)."""
-    files = {"photo": (0, f"{identity}.png"), "draft": (level, f"{identity}-draft.png")}
-    digests = {}
-    for kind, (tone, name) in files.items():
-        # every file differs in its size, so that each is a picture of its own
-        image = Image.new("RGB", (4 + sum(identity.encode()), 3 + len(files)), (tone, tone, tone))
-        image.save(folder / name)
-        digests[kind] = pixel_digest(image)
-    photo = Photo(identity, folder / files["photo"][1], caption="a shirt")
-    return Pair(photo, folder / files["draft"][1], digests["photo"], digests["draft"])
+    paths, digests = [folder / f"{identity}.png", folder / f"{identity}-draft.png"], []
+    for path, tone in zip(paths, (0, level), strict=True):
+        image = Image.new("RGB", (4 + sum(identity.encode()), 5), (tone, tone, tone))  # each id has a size of its own
+        image.save(path)
+        digests.append(pixel_digest(image))
+    return Pair(Photo(identity, paths[0], caption="a shirt"), paths[1], *digests)
 
 
 def _score(level: int) -> float:
@@ -67,11 +64,6 @@ LEVELS = {"a": 60, "b": 100, "c": 20, "d": 95, "e": 20, "f": 0, "g": 30}
 def pairs(tmp_path: Path) -> list[Pair]:
     (tmp_path / "images").mkdir()
     return [_pair(tmp_path / "images", identity, level) for identity, level in LEVELS.items()]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> StageStore:
-    return StageStore(tmp_path / "filter")
 
 
 def _kept(pairs: Any, store: StageStore, encoder: ToneEncoder | None = None, **limits: Any) -> str:
@@ -102,7 +94,7 @@ def test_scores_are_kept_for_all_and_low_ones_are_dropped(pairs: list[Pair], sto
 
 
 def test_the_limit_itself_passes(pairs: list[Pair], store: StageStore) -> None:
-    _kept(pairs, store)
+    assert {pair.clip_score for pair in filter_pairs(pairs, Embedder(ToneEncoder()), store)} == {None}  # it is no CLIP
     exact = stored_scores(store, Embedder(ToneEncoder()))["d"]
     assert _kept(pairs, store, min_similarity=exact) == "acdefg"
     assert _kept(pairs, store, min_similarity=np.nextafter(exact, 100)) == "acefg"
@@ -220,10 +212,6 @@ def test_a_picture_that_is_bad_fails_alone_and_is_tried_again(pairs: list[Pair],
     assert encoder.encoded == 2  # both of b; those of c and d never get so far, the good pairs are known
 
 
-def test_only_the_scores_of_clip_get_its_name(pairs: list[Pair], store: StageStore) -> None:
-    assert {pair.clip_score for pair in filter_pairs(pairs, Embedder(ToneEncoder()), store)} == {None}
-
-
 def test_progress_counts_the_pairs(pairs: list[Pair], store: StageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fashionedit.builders.filter._PAIRS_AT_ONCE", 3)
     seen: list[tuple[int, int]] = []
@@ -295,26 +283,17 @@ def test_after_kills_nothing_that_was_committed_is_encoded_again(pairs: list[Pai
     assert list(store.records()) == list(fresh.records())
 
 
-def test_a_real_clip_gives_the_score_of_the_plain_computation(tmp_path: Path) -> None:
+def test_a_real_clip_gives_the_score_of_the_plain_computation(tiny_clip: Path, tmp_path: Path) -> None:
     import torch
-    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
+    from transformers import CLIPImageProcessorPil, CLIPModel
 
-    torch.manual_seed(0)
-    layers = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2}
-    config = CLIPConfig(
-        vision_config={**layers, "patch_size": 32, "image_size": 224},
-        text_config={**layers, "vocab_size": 99, "bos_token_id": 1, "eos_token_id": 2},
-        projection_dim=24,
-    )
-    model, processor = CLIPModel(config).eval(), CLIPImageProcessorPil()
-    model.save_pretrained(tmp_path / "clip")
-    processor.save_pretrained(tmp_path / "clip")
+    model, processor = CLIPModel.from_pretrained(tiny_clip).eval(), CLIPImageProcessorPil.from_pretrained(tiny_clip)
     chance = np.random.default_rng(0)
     images = [Image.fromarray(chance.integers(0, 256, (70, 50, 3), dtype=np.uint8)) for _ in range(2)]
     for number, image in enumerate(images):
         image.save(tmp_path / f"{number}.png")
     pair = Pair(Photo("p", tmp_path / "0.png"), tmp_path / "1.png", *map(pixel_digest, images))
-    embedder = Embedder(load_encoder(f"clip:{tmp_path / 'clip'}", device="cpu"))
+    embedder = Embedder(load_encoder(f"clip:{tiny_clip}", device="cpu"))
     (kept,) = filter_pairs([pair], embedder, StageStore(tmp_path / "filter"), min_similarity=None)
     with torch.inference_mode():
         features = model.get_image_features(**processor(images=images, return_tensors="pt"))
@@ -322,4 +301,4 @@ def test_a_real_clip_gives_the_score_of_the_plain_computation(tmp_path: Path) ->
         wanted = 100 * torch.nn.functional.cosine_similarity(features[0], features[1], dim=0)
     assert kept.clip_score == pytest.approx(float(wanted), abs=1e-3)
     (record,) = StageStore(tmp_path / "filter").records()
-    assert record.data["encoder"] == "CLIP (clip)"
+    assert record.data["encoder"] == "CLIP (tiny-clip)"

@@ -17,6 +17,8 @@ from PIL import Image
 from tiny_pipelines import write_tiny_sd3
 from toy_drafts import ToyDrafts, painted, write_photos
 
+from fashionedit.builders import answers, build_options, filter, stage_store
+from fashionedit.builders.analyse import estimate
 from fashionedit.builders.generate import (
     DiffusersDrafts,
     DraftRequest,
@@ -42,11 +44,6 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def photos(tmp_path: Path) -> list[Photo]:
     return write_photos(tmp_path / "photos", 10)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> StageStore:
-    return StageStore(tmp_path / "generate")
 
 
 def told(store: StageStore) -> dict[str, tuple[str, str | None]]:
@@ -313,7 +310,7 @@ def test_a_result_is_one_of_three_things() -> None:
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    for module in (stage, drafting):
+    for module in (answers, build_options, drafting, estimate, filter, stage, stage_store):
         assert doctest.testmod(module).failed == 0
         assert doctest.testmod(module).attempted >= 1
 

@@ -18,13 +18,7 @@ from fashionedit.images import pixel_digest
 from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import CommonFailureError
 
-KEY = "sk-test-0123456789"
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 def one(server: ImagesServer, caption: str = "a dress", **settings: Any) -> DraftResult:
@@ -107,16 +101,16 @@ def test_the_seed_is_sent_where_it_is_wanted() -> None:
 
 
 @pytest.mark.parametrize("fault", ["429", "429 soon", "500", "reset"])
-def test_the_stage_asks_again_after(fault: str, tmp_path: Path) -> None:
+def test_the_stage_asks_again_after(fault: str, store: StageStore) -> None:
     with ImagesServer(script={"b": [fault, fault, "ok"]}) as server:
-        assert len(run(server, ["a", "b"], StageStore(tmp_path), concurrency=1)) == 2
+        assert len(run(server, ["a", "b"], store, concurrency=1)) == 2
         assert server.calls == {"a": 1, "b": 3}
 
 
-def test_a_server_that_says_when_is_not_asked_before(tmp_path: Path) -> None:
+def test_a_server_that_says_when_is_not_asked_before(store: StageStore) -> None:
     with ImagesServer(default=("429 soon", "ok")) as server:
         start = time.monotonic()
-        assert len(run(server, ["a dress"], StageStore(tmp_path))) == 1
+        assert len(run(server, ["a dress"], store)) == 1
         assert time.monotonic() - start >= 0.2
 
 
@@ -146,8 +140,7 @@ def test_a_paid_answer_without_a_picture_is_settled(way: str) -> None:
     assert (result.reason, result.retry, result.again) == ("draft not readable", False, False)
 
 
-def test_a_draft_whose_link_cannot_be_opened_is_paid_again_with_consent_only(tmp_path: Path) -> None:
-    store = StageStore(tmp_path)
+def test_a_draft_whose_link_cannot_be_opened_is_paid_again_with_consent_only(store: StageStore) -> None:
     with ImagesServer(default=("dead link",)) as server:
         for _ in range(2):
             assert run(server, ["a dress"], store) == []
@@ -197,8 +190,7 @@ def test_a_refusal_is_a_result(fault: str, reason: str) -> None:
         ("error 402 in a 200", "no quota left"),
     ],
 )
-def test_what_no_further_call_can_mend_stops_the_stage(fault: str, sentence: str, tmp_path: Path) -> None:
-    store = StageStore(tmp_path)
+def test_what_no_further_call_can_mend_stops_the_stage(fault: str, sentence: str, store: StageStore) -> None:
     with ImagesServer(script={"b": [fault]}) as server:
         with pytest.raises(ServiceError, match=sentence):
             run(server, ["a", "b", "c", "d", "e"], store, max_retries=0, concurrency=3)
@@ -210,12 +202,11 @@ def test_what_no_further_call_can_mend_stops_the_stage(fault: str, sentence: str
         assert server.calls == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 1}
 
 
-def test_the_key_is_written_nowhere(tmp_path: Path) -> None:
-    store = StageStore(tmp_path)
+def test_the_key_is_written_nowhere(openai_key: str, store: StageStore) -> None:
     with ImagesServer(script={"b": ["echo"]}) as server, pytest.raises(ServiceError, match=r"who is \[key\]") as caught:
         run(server, ["a", "b"], store, concurrency=1)
-    assert KEY not in str(caught.value)
-    assert all(KEY.encode() not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert openai_key not in str(caught.value)
+    assert all(openai_key.encode() not in path.read_bytes() for path in store.folder.rglob("*") if path.is_file())
 
 
 def test_without_a_key_openai_is_not_asked_and_another_service_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,15 +217,14 @@ def test_without_a_key_openai_is_not_asked_and_another_service_is(monkeypatch: p
         OpenAIDrafts("toy-image").make([DraftRequest("a", "a", 1)])
 
 
-def test_calls_run_side_by_side_and_no_more_than_allowed(tmp_path: Path) -> None:
+def test_calls_run_side_by_side_and_no_more_than_allowed(store: StageStore) -> None:
     with ImagesServer(pause=0.05) as server:
-        pairs = run(server, [f"caption {number}" for number in range(12)], StageStore(tmp_path), concurrency=4)
+        pairs = run(server, [f"caption {number}" for number in range(12)], store, concurrency=4)
     assert [pair.photo.id for pair in pairs] == [f"p{number:02}" for number in range(12)]
     assert server.most_at_once == 4
 
 
-def test_records_say_what_was_asked_and_what_it_cost(tmp_path: Path) -> None:
-    store = StageStore(tmp_path)
+def test_records_say_what_was_asked_and_what_it_cost(store: StageStore) -> None:
     budget = CostTracker()
     with ImagesServer(script={"b": ["moderated"], "c": ["black"], "d": ["500"]}) as server:
         run(server, ["a", "b", "c", "d"], store, cost_of=lambda usage: 0.25, budget=budget, max_retries=0)
@@ -253,8 +243,8 @@ def test_records_say_what_was_asked_and_what_it_cost(tmp_path: Path) -> None:
     assert data["seconds"] > 0
 
 
-def test_a_budget_is_never_exceeded_and_the_same_command_continues(tmp_path: Path) -> None:
-    store, captions = StageStore(tmp_path), [f"caption {number}" for number in range(10)]
+def test_a_budget_is_never_exceeded_and_the_same_command_continues(store: StageStore) -> None:
+    captions = [f"caption {number}" for number in range(10)]
     priced = {"cost_of": lambda usage: 0.2, "highest_cost": 0.3, "concurrency": 4}
     budget = CostTracker(limit=1.0)
     with ImagesServer() as server:
@@ -268,8 +258,7 @@ def test_a_budget_is_never_exceeded_and_the_same_command_continues(tmp_path: Pat
         assert rest.spent == pytest.approx(2.0)
 
 
-def test_money_of_failed_tries_is_not_forgotten(tmp_path: Path) -> None:
-    store = StageStore(tmp_path)
+def test_money_of_failed_tries_is_not_forgotten(store: StageStore) -> None:
     with ImagesServer(default=("empty", "empty", "ok")) as server:
         for _ in range(3):
             pairs = run(server, ["a"], store, cost_of=lambda usage: 0.25)
@@ -277,16 +266,16 @@ def test_money_of_failed_tries_is_not_forgotten(tmp_path: Path) -> None:
     assert spent(store) == 0.75
 
 
-def test_a_limited_budget_wants_to_know_the_price(tmp_path: Path) -> None:
+def test_a_limited_budget_wants_to_know_the_price(store: StageStore) -> None:
     with ImagesServer() as server, pytest.raises(InvalidDataError, match="what a draft may cost is not known"):
-        run(server, ["a"], StageStore(tmp_path), budget=CostTracker(limit=1.0))
+        run(server, ["a"], store, budget=CostTracker(limit=1.0))
     assert not server.calls
 
 
-def test_an_unknown_price_counts_as_the_highest(tmp_path: Path) -> None:
+def test_an_unknown_price_counts_as_the_highest(store: StageStore) -> None:
     budget = CostTracker(limit=1.0)
     with ImagesServer() as server:
-        run(server, ["a"], StageStore(tmp_path), budget=budget, highest_cost=0.3, cost_of=lambda usage: None)
+        run(server, ["a"], store, budget=budget, highest_cost=0.3, cost_of=lambda usage: None)
     assert budget.spent == pytest.approx(0.3)
 
 
@@ -326,11 +315,11 @@ def test_drafts_that_were_made_before_a_price_was_stated_count_at_it(tmp_path: P
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_a_dead_service_ends_after_twenty_drafts(tmp_path: Path, concurrency: int) -> None:
+def test_a_dead_service_ends_after_twenty_drafts(store: StageStore, concurrency: int) -> None:
     with ImagesServer(script={"first": ["ok"]}, default=("500",)) as server:
         captions = ["first", *(f"caption {number}" for number in range(60))]
         with pytest.raises(ServiceError, match=r"20 drafts in a row had no answer.*500"):
-            run(server, captions, StageStore(tmp_path), max_retries=0, concurrency=concurrency)
+            run(server, captions, store, max_retries=0, concurrency=concurrency)
         assert 21 <= server.calls.total() <= 21 + 2 * concurrency
 
 
