@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from toy_samples import RECTANGLES, ToySource
 
-from fashionedit.errors import EditorError, RunMismatchError, UnknownNameError
+from fashionedit.errors import EditorError, InvalidDataError, RunMismatchError, UnknownNameError
 from fashionedit.eval_harness.editing import Editor, EditRequest, EditResult, RequestImage, Status
-from fashionedit.eval_harness.editors import EDITORS, resolve_editor
+from fashionedit.eval_harness.editors import EDITORS, EditorSettings, resolve_editor
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.images import pixel_digest
@@ -369,6 +369,27 @@ def test_a_declared_version_stands_for_the_source(tmp_path: Path) -> None:
     first = resolve_editor(f"{written(tmp_path, text)}:edit").describe()
     second = resolve_editor(f"{written(tmp_path, text + '  # changed')}:edit").describe()
     assert first.fingerprint == second.fingerprint == "mine:edit version 3"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "fingerprint"),
+    [("edit", "mine:edit version 7"), ("Mine", "mine 1 version 7"), ("Called", "mine:Called version 7")],
+)
+def test_the_version_of_the_command_line_is_part_of_the_identity(
+    tmp_path: Path, attribute: str, fingerprint: str
+) -> None:
+    text = f"PRIVILEGED = False{CLASS}\ndef edit(image, instruction): return image\nedit.version = '3'"
+    for end in ("", "  # changed"):
+        editor = resolve_editor(f"{written(tmp_path, text + end)}:{attribute}", EditorSettings(version="7"))
+        assert editor.describe().fingerprint == fingerprint
+
+
+def test_a_version_is_refused_where_something_else_tells_it(tmp_path: Path) -> None:
+    path = written(tmp_path, f"PRIVILEGED = False{CLASS}")
+    with pytest.raises(EditorError, match=r"mine:mine is made already and tells its version in describe\(\)"):
+        resolve_editor(f"{path}:mine", EditorSettings(version="7"))
+    with pytest.raises(InvalidDataError, match="identity has a version of its own; leave --version out"):
+        resolve_editor("identity", EditorSettings(version="7"))
 
 
 def test_a_function_from_elsewhere_is_known_by_the_file_that_defines_it(tmp_path: Path) -> None:
