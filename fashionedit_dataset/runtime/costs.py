@@ -21,7 +21,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -33,7 +33,7 @@ from fashionedit.errors import BudgetSpentError, InvalidDataError
 from fashionedit.files import append_text, locked_file
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-_OPTIONS = {"input": "input", "cached": "cached", "output": "output", "image": "image"}
+_KINDS = ("input", "output", "cached", "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Price:
     as_of: str | None = None
 
     def __post_init__(self) -> None:
-        for name in _OPTIONS:
+        for name in _KINDS:
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1e6:
                 raise InvalidDataError(f"the price of {name} is {value}; give USD per million tokens, from 0 on")
@@ -73,13 +73,7 @@ class Price:
         cached_tokens: int = 0,
         image_tokens: int = 0,
     ) -> float:
-        """Returns what the tokens cost, USD.
-
-        Args:
-            input_tokens: All that was sent.
-            output_tokens: All that came back, reasoning included.
-            cached_tokens: How many of the input tokens came from the service's cache.
-            image_tokens: How many of the input tokens are of images; counts only where they cost other than text.
+        """Returns what the tokens cost, USD; those of the cache and of images are among the input tokens.
 
         >>> Price(input=0.4, cached=0.1, output=1.6).cost(input_tokens=10**6, cached_tokens=500_000, output_tokens=0)
         0.25
@@ -122,9 +116,7 @@ PRICES: Mapping[str, Price] = MappingProxyType(
 def price_of(model: str, prices: Mapping[str, Price] | None = None) -> Price | None:
     """Returns the price of the model, or of the model that it is a dated snapshot of; None where no price is known.
 
-    Args:
-        model: As it is called with.
-        prices: Looked into first; the name `*` stands for every model.
+    The user's `prices` come first, where the name `*` stands for every model.
 
     >>> price_of("gpt-4.1-mini-2025-04-14") == PRICES["gpt-4.1-mini"]
     True
@@ -150,7 +142,7 @@ def parse_price(text: str) -> Price:
     for part in text.split(","):
         name, _, value = (piece.strip() for piece in part.partition("="))
         try:
-            if name not in _OPTIONS or name in values:
+            if name not in _KINDS or name in values:
                 raise ValueError
             values[name] = float(value)
         except ValueError:
@@ -163,18 +155,7 @@ def parse_price(text: str) -> Price:
     return Price(values["input"], values["output"], cached=values.get("cached"), image=values.get("image"))
 
 
-class _WrittenPrice(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached: float | None = Field(None, ge=0)
-    image: float | None = Field(None, ge=0)
-    source: str = "the user"
-    as_of: str | None = None
-
-
-_WRITTEN = TypeAdapter(dict[str, _WrittenPrice])
+_WRITTEN = TypeAdapter(dict[str, Price], config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 
 
 def read_prices(path: Path) -> dict[str, Price]:
@@ -184,18 +165,16 @@ def read_prices(path: Path) -> dict[str, Price]:
         InvalidDataError: The file can't be read, or is not of this form; the message names the field.
     """
     try:
-        found = _WRITTEN.validate_json(path.read_bytes())
+        return _WRITTEN.validate_json(path.read_bytes())
     except OSError as error:
         raise InvalidDataError(f"{path} can't be read ({error.strerror}); check the path") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidDataError(
-            f"{path}{f', {where}' if where else ''}: {first['msg']}; write "
+            f"{path}{f', {where}' if where else ''}: {first['msg'].removeprefix('Value error, ')}; write "
             '{"MODEL": {"input": USD, "output": USD}}, per million tokens'
         ) from error
-    names = [field.name for field in fields(Price)]
-    return {model: Price(**{name: getattr(written, name) for name in names}) for model, written in found.items()}
 
 
 LEDGER_FILE = "ledger.jsonl"
@@ -255,17 +234,10 @@ class CostTracker:
         with self._lock:
             return self._total() - self._reserved()
 
-    @property
-    def under_way(self) -> int:
-        """How many calls of this process are reserved and not charged."""
-        return len(self._own)
-
     def reserve(self, highest: float | None, purpose: str = "") -> str:
-        """Enters what a call may cost at most, USD, and returns the entry's id, to be given to `charge`.
+        """Enters the most that a call may cost, USD, and returns the entry's id, to be given to `charge`.
 
-        Args:
-            highest: 0 for a call that is free, which gets no entry; None where nobody knows.
-            purpose: What is paid for. A call without a price counts as the dearest one with the same purpose.
+        A free call (0) gets no entry. One without a price (None) counts as the dearest one with the same purpose.
 
         Raises:
             BudgetSpentError: With what is spent and reserved already, it could exceed the limit.
@@ -302,9 +274,7 @@ class CostTracker:
     def charge(self, name: str, cost: float | None) -> float:
         """Puts what the call has cost in the place of its reservation, and returns it, USD.
 
-        Args:
-            name: What `reserve` returned.
-            cost: None where nobody says: it counts as the most that it could.
+        A cost of None is unknown and counts as the most that it could be.
         """
         with self._lock:
             reserved, unpriced = self._amounts.get(name, 0.0) if name in self._own else 0.0, name in self._unpriced

@@ -118,10 +118,7 @@ _LONGEST = 300
 def failure_of(status: int, code: str | int | None = None, message: str = "") -> Failure:
     """Returns what a service's status, code and sentence mean. A code decides before the status, both before words.
 
-    Args:
-        status: Of HTTP; one below 400 belongs to an answer that holds an error in the place of a result.
-        code: The service's word for the error, such as `moderation_blocked`, or a status in its place.
-        message: The service's sentence.
+    A status below 400 belongs to an answer that holds an error in the place of a result; a code may be a status.
 
     >>> failure_of(429).transient, failure_of(429, "insufficient_quota").final, failure_of(400, "moderation_blocked")
     (True, True, <Failure.REFUSED: 'refused'>)
@@ -228,12 +225,7 @@ class Problem:
 
 
 def problem_of(status: int, body: bytes) -> Problem:
-    """Returns what an answer with a status from 400 on means.
-
-    Args:
-        status: Of HTTP.
-        body: JSON of whichever form, text, or a page.
-    """
+    """Returns what an answer with a status from 400 on means; its body is JSON of any form, text, or a page."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -242,11 +234,9 @@ def problem_of(status: int, body: bytes) -> Problem:
 
 
 def problem_in(answer: Any, status: int = 200) -> Problem | None:
-    """Returns the error that an answer holds in the place of a result, None where it holds none.
+    """Returns the error that decoded JSON holds in the place of a result, None where it holds none.
 
-    Args:
-        answer: Decoded JSON. `{"error": …}` with a code, a sentence or both, and the forms of other frameworks.
-        status: Of HTTP.
+    The forms are `{"error": …}` with a code, a sentence or both, and those of other frameworks.
     """
     if not isinstance(answer, dict):
         return None

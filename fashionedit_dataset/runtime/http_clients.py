@@ -68,13 +68,7 @@ def client_options(url: str, *, seconds: float | None = None) -> dict[str, Any]:
 
 
 def open_client(client_class: Any, url: str, *, seconds: float | None = None, **options: Any) -> Any:
-    """Returns a client that keeps the rules, to be closed.
-
-    Args:
-        client_class: `Client` of `httpx` or `httpx2`, or a subclass.
-        url: Where the service is.
-        seconds: As for `client_options`.
-        options: Further arguments of the class, which win.
+    """Returns a client that keeps the rules, to be closed; `options` are further arguments of its class, which win.
 
     Raises:
         ServiceError: A proxy of the environment can't be used.
@@ -90,12 +84,7 @@ def open_client(client_class: Any, url: str, *, seconds: float | None = None, **
 
 
 def auth_hook(package: str, url: str) -> Any:
-    """Returns an `auth` for functions such as `httpx.get` that takes no hooks, so that they keep the rules as well.
-
-    Args:
-        package: `httpx` or `httpx2`.
-        url: Where the service is.
-    """
+    """Returns an `auth` for functions such as `httpx.get` that takes no hooks, so that they keep the rules as well."""
     base: Any = import_module(package).Auth
     rules = _hooks(url, None)
 
@@ -140,11 +129,7 @@ def _origin(response: Any) -> str:
 def _bound(response: Any, limit: int, seconds: float | None, *, strict: bool) -> None:
     """Has the answer's body read in pieces up to a limit, unpacked by us: the libraries unpack without one.
 
-    Args:
-        response: Of httpx or httpx2, its body not read yet.
-        limit: Bytes after unpacking.
-        seconds: How long that may take.
-        strict: Whether a longer body is an error; otherwise it is cut.
+    Where it is `strict`, a longer body is an error; otherwise it is cut.
     """
     package = type(response).__module__.partition(".")[0]
     chunks = iter(response.stream)
@@ -234,11 +219,6 @@ def connection_failure(error: BaseException, url: str) -> str:
 def call_problem(error: Exception, *, url: str, timeout: float) -> Problem | None:
     """Returns what an exception of httpx, httpx2 or a client that is built on them means; None for any other.
 
-    Args:
-        error: What the call raised.
-        url: Where the service is.
-        timeout: Of one try, s.
-
     Raises:
         ServiceError: The answer points elsewhere.
     """
@@ -273,14 +253,10 @@ def place_of(url: str) -> str:
 
 
 def check_url(url: str, name: str) -> None:
-    """Returns if the text is the address of a service.
-
-    Args:
-        url: `http://HOST[:PORT][/PATH]`, or with https.
-        name: What the address is, for the message.
+    """Returns if the text is the address of a service: `http://HOST[:PORT][/PATH]`, or with https.
 
     Raises:
-        InvalidDataError: It is none; the message says what is wrong with it.
+        InvalidDataError: It is none; the message calls it by `name` and says what is wrong.
     """
     try:
         parts = urlsplit(url)
@@ -302,11 +278,7 @@ def check_url(url: str, name: str) -> None:
 
 
 def check_address(url: str, *, service: str) -> None:
-    """Returns if a link may be opened: http(s), and a public address or one of this service's own.
-
-    Args:
-        url: The link.
-        service: Where the service is that gave it.
+    """Returns if a link that a service gave may be opened: http(s), a public address or one of the service's own.
 
     Raises:
         InvalidImageError: It may not.
@@ -344,12 +316,13 @@ def _may_be_opened(address: _Address, home: str) -> bool:
 def fetch(url: str, *, service: str, seconds: float) -> bytes:
     """Returns the file behind a link that an answer gives in the place of a picture.
 
-    Nothing but the link is sent: no key, no cookies. Redirects are followed under the same rules.
+    Nothing but the link is sent: no key, no cookies. Redirects are followed under the same rules. A server that is busy
+    is asked three times.
 
     Args:
         url: Absolute, or relative to `service`.
         service: Where the service is that gave the link.
-        seconds: For each try; a server that is busy is asked three times.
+        seconds: For each try.
 
     Raises:
         InvalidImageError: The link may not be opened, or nothing of that size can be had behind it.
@@ -468,10 +441,7 @@ def picture_text(item: Any) -> str | None:
 def picture_bytes(text: str, *, service: str, seconds: float) -> bytes:
     """Returns the picture file that a text of an answer stands for.
 
-    Args:
-        text: base64, with line breaks or url-safe or without padding too; a `data:` URL; or a link, which is fetched.
-        service: Where the service is that answered.
-        seconds: That a link may take.
+    The text is base64 (with line breaks, url-safe or without padding too), a `data:` URL, or a link, which is fetched.
 
     Raises:
         InvalidImageError: It is none of these, too long, or a link that may not be opened.
@@ -504,11 +474,8 @@ def _too_large() -> InvalidImageError:
 def token_counts(usage: Any) -> dict[str, int]:
     """Returns the token counts of an answer; what a service leaves out or fills with null is left out.
 
-    Args:
-        usage: As the answer has it: `input_tokens` and `output_tokens`, or `prompt_tokens` and `completion_tokens`.
-
-    Returns:
-        `input_tokens`, `output_tokens`, and of these `cached_tokens`, `input_image_tokens`, `output_image_tokens`.
+    `usage` has `input_tokens` and `output_tokens`, or `prompt_tokens` and `completion_tokens`. The counts are these
+    two, `cached_tokens`, `input_image_tokens` and `output_image_tokens`.
     """
     if not isinstance(usage, dict):
         return {}

@@ -25,9 +25,8 @@ _NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "U
 def open_client(*, base_url: str | None, timeout: float) -> OpenAI:
     """Returns the client, to be closed, which retries nothing. The key is read from `OPENAI_API_KEY`.
 
-    Args:
-        base_url: Where the service is; `OPENAI_BASE_URL`, else OpenAI. Without a key, one is sent that means nothing.
-        timeout: Of one try, s.
+    Without a base URL it is `OPENAI_BASE_URL`, else OpenAI. A service of the user's own without a key is sent one that
+    means nothing.
 
     Raises:
         MissingExtraError: The client is not installed.
@@ -57,13 +56,8 @@ def open_client(*, base_url: str | None, timeout: float) -> OpenAI:
 def check_service(service: Service, *, base_url: str | None, timeout: float, reach: bool = True) -> None:
     """Returns unless it is certain that no call can succeed; costs nothing, as only the model's name is looked up.
 
-    A service that answers otherwise than with this key's or this model's refusal may work, so that it passes.
-
-    Args:
-        service: Who would be called, with the model.
-        base_url: Where it is; `OPENAI_BASE_URL`, else OpenAI.
-        timeout: Seconds to wait for the answer; 10 at most.
-        reach: Whether a service that can't be reached is an error.
+    A service that answers otherwise than with this key's or this model's refusal may work, so that it passes. It is
+    waited for 10 seconds at most. Without `reach`, one that can't be reached passes too.
 
     Raises:
         MissingExtraError: The client is not installed.
@@ -83,11 +77,6 @@ def check_service(service: Service, *, base_url: str | None, timeout: float, rea
 
 def call_problem(error: Exception, *, url: str, timeout: float) -> Problem:
     """Returns what an exception of the client means; the one reading for edits, drafts and analyses.
-
-    Args:
-        error: What the call raised.
-        url: Where the service is.
-        timeout: Of one try, s.
 
     Raises:
         ServiceError: The address given points elsewhere.

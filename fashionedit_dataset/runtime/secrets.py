@@ -32,8 +32,6 @@ KEY = "[key]"
 _HIDDEN = "***"  # in the place of a value whose name stays
 _SHORTEST = 6  # characters; a shorter value would be found in any text
 
-# --- names ---
-
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _ALWAYS = {"secret", "secrets", "password", "passwords", "passwd", "passphrase", "pwd", "credential", "credentials"}
 _ALWAYS |= {"apikey", "apikeys", "authorization", "bearer", "cookie"}
@@ -64,8 +62,6 @@ def is_secret_name(name: str) -> bool:
         return True
     return bool(parts) and parts[-1] == "auth"
 
-
-# --- values ---
 
 _PLACEHOLDERS = {
     "empty",
@@ -110,7 +106,12 @@ def _is_secret_value(value: str) -> bool:
 
 
 def _is_file(value: str) -> bool:
-    return value.startswith(("/", "~", ".")) and os.path.exists(os.path.expanduser(value))  # noqa: PTH110, PTH111
+    return value.startswith(("/", "~", ".")) and _exists(os.path.expanduser(value))  # noqa: PTH111  # see `_exists`
+
+
+def _exists(path: str) -> bool:
+    # Path.exists raises for what can be no path (a null byte, a name that is too long) and so for many a secret
+    return os.path.exists(path)  # noqa: PTH110  # never raises
 
 
 def _secret_values() -> Iterator[str]:
@@ -124,8 +125,6 @@ def _secret_values() -> Iterator[str]:
             yield quote_plus(text, errors="replace")
             yield html.escape(text)
 
-
-# --- looks ---
 
 _LOOKS = re.compile(
     r"""
@@ -156,15 +155,14 @@ _HEADER = re.compile(
 def masked(value: Json, *, names: bool = True) -> Json:
     """Returns a text without its secrets, or JSON without the secrets in its texts and under the names of secrets.
 
-    Args:
-        value: A text or JSON.
-        names: Whether a value is hidden for the name it stands under.
+    Without `names`, a value under the name of a secret stays.
 
     >>> masked({"note": "key sk-abc123456", "api_key": "abc", "max_tokens": 5})
     {'note': 'key [key]', 'api_key': '***', 'max_tokens': 5}
     """
     secrets = sorted(set(_secret_values()), key=len, reverse=True)
-    return _masked(value, secrets, names)  # type: ignore[no-any-return]
+    shown: Json = _masked(value, secrets, names)
+    return shown
 
 
 def _masked(value: Any, secrets: Sequence[str], names: bool) -> Any:
@@ -196,16 +194,11 @@ def _masked_text(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         if secret in text:
             text = text.replace(secret, KEY)
-    text = _without_looks(text)
+    text = _LOOKS.sub(KEY, without_queries(text))
     if "=" in text or ":" in text:
         text = _NAMED.sub(_named, text)
         text = _HEADER.sub(lambda found: f"{found['name']}{found['sign']}{KEY}", text)
     return text
-
-
-def _without_looks(text: str) -> str:
-    """Returns the text without what looks like a secret wherever it stands: the same in every environment."""
-    return _LOOKS.sub(KEY, without_queries(text))
 
 
 def without_queries(text: str) -> str:
@@ -249,10 +242,17 @@ _RANDOM = re.compile(
 
 def remember_address(url: str) -> None:
     """Has whatever may be a secret in the address of a service masked from now on, in its path too."""
-    _remember_address(url.partition("://")[2])
+    place, _, query = url.partition("://")[2].partition("?")
+    user, at, _ = place.partition("/")[0].rpartition("@")
+    for part in user.split(":") if at else ():
+        remember_secret(unquote(part))
+    for part in place.split("/")[1:]:
+        if _RANDOM.search(unquote(part)):
+            remember_secret(unquote(part))
+    for name, _, value in (pair.partition("=") for pair in query.split("&")):
+        if is_secret_name(name) or len(value) >= 12 or re.search(r"[A-Z].*\d|\d.*[A-Z]", value):
+            remember_secret(unquote(value))
 
-
-# --- command lines ---
 
 _FLAG = re.compile(r"--?[A-Za-z][\w.-]*")
 _PLACE = re.compile(r"\{\w+\}")
@@ -301,7 +301,7 @@ def _argument(argument: str) -> str:
             return f"command:{_HIDDEN}"
         return " ".join([words[0], *(_word(word, before) for before, word in pairwise(words))]) if words else argument
     for url in _URL.finditer(argument):
-        _remember_address(url["rest"])
+        remember_address(url[0])
     name, equals, value = argument.partition("=")
     if not equals or "://" in name:
         return argument
@@ -320,7 +320,7 @@ def _argument(argument: str) -> str:
 
 def _word(word: str, before: str) -> str:
     """Returns one argument of a program, hidden unless it can be no secret."""
-    if word == _PLACE.sub("", word) and not os.path.exists(word):  # noqa: PTH110
+    if word == _PLACE.sub("", word) and not _exists(word):
         name, equals, value = word.partition("=")
         if _FLAG.fullmatch(word):
             return word
@@ -342,28 +342,11 @@ def _remember_named(value: Any) -> None:
             _remember_named(item)
 
 
-def _remember_address(rest: str) -> None:
-    place, _, query = rest.partition("?")
-    user, at, _ = place.partition("/")[0].rpartition("@")
-    for part in user.split(":") if at else ():
-        remember_secret(unquote(part))
-    for part in place.split("/")[1:]:
-        if _RANDOM.search(unquote(part)):
-            remember_secret(unquote(part))
-    for name, _, value in (pair.partition("=") for pair in query.split("&")):
-        if is_secret_name(name) or len(value) >= 12 or re.search(r"[A-Z].*\d|\d.*[A-Z]", value):
-            remember_secret(unquote(value))
-
-
 def refuse_secrets(values: Mapping[str, Any], kind: str) -> None:
     """Returns if neither a name nor a value, at any depth, is a secret's.
 
-    Args:
-        values: Params or options.
-        kind: What they are, in the singular.
-
     Raises:
-        InvalidDataError: One is; its value is masked from now on.
+        InvalidDataError: One is; its value is masked from now on. The message calls it by `kind`, such as `param`.
     """
     for name, item in values.items():
         if masked({name: item}) != {name: item}:
@@ -373,8 +356,6 @@ def refuse_secrets(values: Mapping[str, Any], kind: str) -> None:
                 "variable"
             )
 
-
-# --- foreign text ---
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")
 _HALF = re.compile("[\ud800-\udfff]")
@@ -390,23 +371,24 @@ def clean(value: Json) -> Json:
     >>> clean("<object at 0x7f00aa11> said \x9b1m!")
     '<object> said  1m!'
     """
-    return _each_text(value, lambda text: _CONTROL.sub(" ", _HALF.sub("\ufffd", _ADDRESS.sub("", text))))
+    cleaned: Json = _each_text(value, lambda text: _CONTROL.sub(" ", _HALF.sub("\ufffd", _ADDRESS.sub("", text))))
+    return cleaned
 
 
 def whole(value: Json) -> Json:
     """Returns JSON whose texts hold no half character (a lone surrogate), which no file can hold."""
-    return _each_text(value, lambda text: _HALF.sub("\ufffd", text))
+    replaced: Json = _each_text(value, lambda text: _HALF.sub("\ufffd", text))
+    return replaced
 
 
-def _each_text(value: Json, change: Callable[[str], str]) -> Json:
-    changed: Any = value
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        changed = change(value)
-    elif isinstance(value, Mapping):
-        changed = {_each_text(name, change): _each_text(item, change) for name, item in value.items()}
-    elif isinstance(value, list | tuple):
-        changed = [_each_text(item, change) for item in value]
-    return changed  # type: ignore[no-any-return]
+        return change(value)
+    if isinstance(value, Mapping):
+        return {_each_text(name, change): _each_text(item, change) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each_text(item, change) for item in value]
+    return value
 
 
 def printable(text: str) -> str:

@@ -265,7 +265,7 @@ def test_a_file_of_prices(tmp_path: Path) -> None:
         ("[]", "write"),
         ('{"mine": {"input": 1}}', r"mine\.output: Field required"),
         ('{"mine": {"input": "1", "output": 2}}', r"mine\.input"),
-        ('{"mine": {"input": -1, "output": 2}}', r"mine\.input"),
+        ('{"mine": {"input": -1, "output": 2}}', "mine: the price of input is -1"),
         ('{"mine": {"input": 1, "output": 2, "tax": 3}}', r"mine\.tax"),
         ('{"mine": {"input": 1e9, "output": 2}}', "from 0 on"),
     ],
