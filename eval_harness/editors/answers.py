@@ -64,12 +64,8 @@ class EditAnswer(BaseModel):
     ) -> EditResult:
         """Returns the answer as a result.
 
-        Args:
-            picture: The image file, where it does not come inside the JSON.
-            carried: Whether the state is handed on.
-            reply: What HTTP said.
-            service: Where the service is; without one, no link is opened.
-            seconds: That a link may take.
+        `picture` is the image file where it does not come inside the JSON; `carried` hands the state on. A link is
+        opened only where `service` says where the service is, and may take so many `seconds`.
         """
         details: dict[str, Any] = {
             "params": self.params,
@@ -90,12 +86,7 @@ class EditAnswer(BaseModel):
 
 
 def request_json(request: EditRequest, *, carried: bool, with_images: bool) -> dict[str, Any]:
-    """Returns the request as JSON.
-
-    Args:
-        carried: Whether the last round's state goes with it.
-        with_images: Whether the images are inside, as PNG in base64.
-    """
+    """Returns the request as JSON: with the last round's state if `carried`, `with_images` as PNG in base64."""
     written: dict[str, Any] = {
         "request_id": request.request_id,
         "protocol": request.protocol,
@@ -160,11 +151,8 @@ def decoded(data: bytes) -> Image.Image:
 def picture_result(data: bytes | str, *, service: str = "", seconds: float = 60.0, **details: Any) -> EditResult:
     """Returns the result that an answer's picture makes: `ok`, or `invalid_image` with the reason.
 
-    Args:
-        data: The file, or the text that stands for it in an answer: base64, a `data:` URL, a link.
-        service: Where the service is that answered.
-        seconds: That a link may take.
-        details: Further fields of the result.
+    `data` is the file, or the text that stands for it: base64, a `data:` URL, or a link, which may take so many
+    `seconds`. `details` are further fields of the result.
     """
     try:
         file = picture_bytes(data, service=service, seconds=seconds) if isinstance(data, str) else data
@@ -174,14 +162,7 @@ def picture_result(data: bytes | str, *, service: str = "", seconds: float = 60.
 
 
 def failed_call(error: Exception, service: Service, *, url: str, timeout: float, **details: Any) -> EditResult | None:
-    """Returns the result of a call that raised, None where it is no error of HTTP.
-
-    Args:
-        error: What the client raised.
-        service: Who was called.
-        url: Where the service is.
-        timeout: Of the call, s.
-        details: Further fields of the result.
+    """Returns the result of a call that raised an error of HTTP, None for any other error.
 
     Raises:
         ServiceError: No further call is worth making.
@@ -193,12 +174,7 @@ def failed_call(error: Exception, service: Service, *, url: str, timeout: float,
 
 
 def failed_result(problem: Problem, service: Service, **details: Any) -> EditResult:
-    """Returns the result that a service's failure makes.
-
-    Args:
-        problem: What the service said, or that it said nothing.
-        service: Who was called.
-        details: Further fields of the result.
+    """Returns the result that a service's failure makes; `details` are its further fields.
 
     Raises:
         ServiceError: No further call is worth making.

@@ -141,12 +141,9 @@ _NO_VALUES = ("_embeds", "callback", "_mask", "ip_adapter", "latents", "prior_to
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The pictures of one request, ready for the pipeline.
+    """The pictures of one request, ready for the pipeline; `base` has the size in which it is shown.
 
-    Args:
-        images: Base and references, or the one picture that has both.
-        base: The base, in the size in which it is shown.
-        stitched: Whether it is one picture of both.
+    Where it is `stitched`, there is one picture of base and reference.
     """
 
     images: tuple[Image.Image, ...]
@@ -159,12 +156,7 @@ class Shown:
         return self.images[0].size
 
     def edited(self, output: Image.Image, *, squeezed: bool = False) -> Image.Image:
-        """Returns what the pipeline made of the base.
-
-        Args:
-            output: What it made of all that it was shown.
-            squeezed: Whether that has another shape, which is drawn out to the base's at the same number of pixels.
-        """
+        """Returns what the pipeline made of the base; a `squeezed` output is drawn out to the base's shape again."""
         image = unstitch(output, self.base) if self.stitched else output
         if not squeezed:
             return image
@@ -177,16 +169,9 @@ def show(
 ) -> Shown:
     """Returns the pictures of a request.
 
-    The base is brought to the nearest multiples of `unit` (bicubic), so that no pipeline crops it; after the first
-    round it has that size and is left alone.
-
-    Args:
-        request: What is to be edited.
-        kind: The pipeline's class.
-        unit: Pixels of which both sides must be multiples.
-        native: Whether references are pictures of their own; else they are stitched to the base.
-        max_pixels: What the first picture may have at most.
-        size: `width` and `height` that the user asks for, or nothing.
+    The base is brought to the nearest multiples of `unit` pixels (bicubic), so that no pipeline crops it; after the
+    first round it has that size and is left alone. Unless references are `native`, they are stitched to the base.
+    `size` is the width and height that the user asks for, or nothing.
     """
     base = request.base
     if size:

@@ -307,13 +307,7 @@ def kind_of(item: Mapping[str, Any]) -> str:
 
 
 def ranges_of(config: Mapping[str, Any], api_name: str, endpoint: Endpoint) -> dict[str, tuple[float, float, float]]:
-    """Returns minimum, maximum and step of the number inputs that have them, by their names.
-
-    Args:
-        config: What the Space says of its components.
-        api_name: Of the endpoint, with a slash.
-        endpoint: Its inputs.
-    """
+    """Returns minimum, maximum and step of the number inputs that have them, by their names."""
     components = {item.get("id"): item for item in config.get("components", ())}
     named = [item for item in config.get("dependencies", ()) if f"/{item.get('api_name')}" == api_name]
     inputs = [components.get(identity, {}) for item in named[:1] for identity in item.get("inputs", ())]
@@ -353,12 +347,7 @@ def listed(endpoint: Endpoint) -> str:
 
 
 def checked_mapping(given: Any, endpoint: Endpoint, space: str) -> dict[str, Any]:
-    """Returns the user's mapping by the inputs' names.
-
-    Args:
-        given: A dict by name, a list in the order of the inputs, or either as JSON.
-        endpoint: Of the Space.
-        space: For messages.
+    """Returns the user's mapping by the inputs' names; it may be a dict, a list in their order, or either as JSON.
 
     Raises:
         InvalidDataError: It is neither, names what is not there, leaves out what is needed, or shows no image.
@@ -421,12 +410,9 @@ def places_in(value: Any) -> set[str]:
 
 
 def filled(value: Any, places: Mapping[str, Any], file: Callable[[str], Any]) -> Any:
-    """Returns a mapping with its places filled.
+    """Returns a mapping, or a part of it, with its places filled.
 
-    Args:
-        value: The mapping or a part of it; a list inside it loses what is only the missing reference.
-        places: The paths of `base` and `reference` (None without one), `instruction` and `seed`.
-        file: Makes a path into what the client uploads.
+    A list loses what is only the missing reference (None). `file` makes a path into what the client uploads.
     """
     if isinstance(value, dict):
         return {name: filled(item, places, file) for name, item in value.items()}

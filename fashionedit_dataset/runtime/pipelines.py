@@ -226,10 +226,6 @@ def dropped_tokens(pipeline: Any, text: str) -> dict[str, int]:
     """Returns `tokens_dropped`, how many tokens at the end of the text no text encoder reads; empty where all are read.
 
     CLIP's text encoders read 77 tokens and pass over the rest; a pipeline that has T5 or a language model too reads on.
-
-    Args:
-        pipeline: A pipeline of diffusers, loaded.
-        text: The prompt.
     """
     beyond = []
     for name, part in getattr(pipeline, "components", {}).items():
@@ -279,13 +275,13 @@ def load_pipeline(
 
     Args:
         facts: Which one.
-        dtype: `fp32`, `bf16` or `fp16`.
+        dtype: One of `DTYPES`.
         device: Where it computes.
         offload: What waits in main memory; nothing by default.
-        device_map: `balanced`, say: how accelerate spreads the parts over several GPUs, in the place of `device`.
+        device_map: How accelerate spreads the parts over several GPUs, such as `balanced`; in the place of `device`.
         variant: Which weight files, where there are several sets, such as `fp16`.
         t5: Whether a T5 text encoder is loaded where there is one.
-        prepare: What is done to the pipeline before it is placed, such as adding a LoRA; its own errors pass through.
+        prepare: Changes the pipeline before it is placed, such as by a LoRA; its own errors pass through.
 
     Raises:
         ServiceError: It can't be fetched, loaded or held in memory.
@@ -317,8 +313,14 @@ def load_pipeline(
             )
         if prepare is not None:
             prepare(pipeline)
-        if device_map is None:
-            _place(pipeline, device, offload)
+        if device_map is not None:
+            pass  # accelerate has placed it
+        elif offload == "model":
+            pipeline.enable_model_cpu_offload(device=device)
+        elif offload == "sequential":
+            pipeline.enable_sequential_cpu_offload(device=device)
+        else:
+            pipeline.to(device)
     except FashionEditError:
         raise
     except Exception as error:
@@ -351,15 +353,6 @@ def parts_without_t5(facts: PipelineFacts) -> tuple[str, ...]:
     if facts.t5 and not facts.class_name.startswith("StableDiffusion3"):
         raise UnknownNameError(f"{facts.name} ({facts.class_name}) can't do without T5; leave that option away")
     return facts.t5
-
-
-def _place(pipeline: Any, device: torch.device, offload: Offload | None) -> None:
-    if offload == "model":
-        pipeline.enable_model_cpu_offload(device=device)
-    elif offload == "sequential":
-        pipeline.enable_sequential_cpu_offload(device=device)
-    else:
-        pipeline.to(device)
 
 
 @contextmanager

@@ -26,14 +26,14 @@ from .costs import usd
 from .limiter import Limiter, ServiceReply
 
 FAILURES_IN_A_ROW = 20
-"""So many tasks without a single answer between them, and the service is taken to be down."""
+"""After this many tasks in a row without an answer, the service counts as down."""
 
 FIRST_OUTCOMES = 8
-"""So many outcomes of a session, or as many as calls may be under way if that is more, are looked at for a reason that
-all of them share."""
+"""If all of the first outcomes of a session failed for one reason, the pool stops before it pays for more. It looks at
+this many outcomes, or at `concurrency` of them if that is more."""
 
 LONGEST_BACKOFF = 60.0
-"""Seconds that a retry is put off at most; a pause that the service asks for comes on top."""
+"""The longest wait before a retry, s; a pause that the service asks for comes on top."""
 
 _CLOCK = 0.1  # seconds between two looks at the clock, of the thread that waits for the workers
 _COMMITTING = 10.0  # seconds that answers which are being written have, after a second Ctrl-C
@@ -138,9 +138,8 @@ class Stage(ABC, Generic[T]):
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM ended the stage.
 
-    Args:
-        at_once: Whether it came a second time, so that calls under way were not waited for.
-        under_way: Calls that were under way then; they may have been paid for.
+    `at_once` says that it came a second time, so that the calls `under_way` were not waited for; they may have been
+    paid for.
     """
 
     def __init__(self, *, at_once: bool = False, under_way: int = 0) -> None:
@@ -459,26 +458,20 @@ class WorkerPool(Generic[T]):
                     f"{FAILURES_IN_A_ROW} {self._stage.noun} in a row had no answer, the last one because of: "
                     f"{' '.join(outcome.message.split())}; look at the service, and the same command continues"
                 )
+            alike = not self._proven and self._reasons.total() >= self._first
+            shared = next(iter(self._reasons.items())) if alike else None
+        if error is None and shared is not None:
+            error = self._common_failure(*shared)
         if error is not None:
             self._end(error)
-            return
-        try:
-            self._refuse_a_common_reason()
-        except CommonFailureError as common:
-            self._end(common)
 
-    def _refuse_a_common_reason(self) -> None:
-        with self._changed:
-            if self._proven or self._reasons.total() < self._first:
-                return
-            ((reason, count),) = self._reasons.items()
+    def _common_failure(self, reason: str, count: int) -> CommonFailureError:
         spent = self._stage.spent()
         example = f" (the last one: {' '.join(self._example.split())})" if self._example else ""
         money = "" if spent is None else f"; {usd(spent)} is spent so far"
-        again = (
-            "or start anew in another folder" if self._kept else f"with --retry {_word(reason)} to ask for these again"
-        )
-        raise CommonFailureError(
+        word = f"'{reason}'" if " " in reason else reason
+        again = "or start anew in another folder" if self._kept else f"with --retry {word} to ask for these again"
+        return CommonFailureError(
             f"the first {count} {self._stage.noun} all ended the same way: {reason}{example}{money}; look at the "
             f"prompt, the model and its settings, then give --keep-going to go on, {again}"
         )
@@ -532,15 +525,7 @@ class Schedule(Generic[T]):
             heapq.heappush(self._later, (at, self._count, task))
 
     def take(self, most: int, now: float) -> list[T]:
-        """Returns the next ready task, and with it as many of the same kind as may go into one call.
-
-        Args:
-            most: Tasks at once, from 1 on.
-            now: The time.
-
-        Returns:
-            No task where none is ready.
-        """
+        """Returns the next ready task, and with it as many of the same kind as fit into one call of `most`."""
         while self._later and self._later[0][0] <= now:
             self.add(heapq.heappop(self._later)[2])
         if not self._ready:
@@ -592,8 +577,3 @@ def _hanging(count: int, message: str) -> ServiceError:
         f"{calls} back ({message}), as many as may be under way at once; look at the editor or the service, or give a "
         "longer timeout, and the same command continues"
     )
-
-
-def _word(reason: str | None) -> str:
-    text = str(reason)
-    return f"'{text}'" if " " in text else text
