@@ -157,12 +157,8 @@ def function_editor(
 ) -> CallableEditor:
     """Returns the editor that a function or callable object makes, an `async` one as such.
 
-    Args:
-        function: What is called.
-        name: How tables call it.
-        module: Where it was found; its source is part of the fingerprint.
-        options: What the function was given already; part of the fingerprint.
-        version: Takes the place of the source.
+    Its fingerprint is the version, else the source of the function and of the module where it was found, and the
+    options that the function was given already.
 
     Raises:
         EditorError: The function takes neither a request nor an image and an instruction.
@@ -197,11 +193,7 @@ class CallableEditor:
         return self._info
 
     def edit(self, request: EditRequest) -> EditResult:
-        """Returns what the function made, as a result.
-
-        Raises:
-            EditorError: The function can't be given the params, or needs more than it is offered.
-        """
+        """Returns what the function made, as a result."""
         return self._result(self._asked(request))
 
     def _asked(self, request: EditRequest) -> Any:
@@ -218,20 +210,12 @@ class CallableEditor:
             return EditResult.failed(Status.INVALID_IMAGE, f"{self._name} returned {error}; {_RETURN}")
 
     def check_params(self, params: Mapping[str, Any]) -> None:
-        """Returns if every edit can be given these params.
-
-        Raises:
-            EditorError: The function does not take one.
-        """
+        """Refuses a param that the function does not take."""
         if not self._takes_request:
             self._params(params)
 
     def check_option(self, name: str) -> None:
-        """Returns if the function can be given this option.
-
-        Raises:
-            EditorError: It takes no argument of this name, or the harness sets it.
-        """
+        """Refuses an option that the function does not take, or that the harness sets."""
         parameters = self._signature.parameters
         ours = {*_OFFERED, *list(parameters)[: 1 if self._takes_request else 2]}
         if name in ours or not self._takes(name):
@@ -278,11 +262,7 @@ class AsyncCallableEditor(CallableEditor):
         return replace(self._info, at_once=_AT_ONCE)
 
     async def edit_async(self, request: EditRequest) -> EditResult:
-        """Returns what the function made, as a result.
-
-        Raises:
-            EditorError: The function can't be given the params, or needs more than it is offered.
-        """
+        """Returns what the function made, as a result."""
         return self._result(await self._asked(request))
 
     def edit(self, request: EditRequest) -> EditResult:

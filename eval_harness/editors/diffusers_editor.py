@@ -103,11 +103,7 @@ class DiffusersEditor:
         return EditorInfo(name, " ".join(parts), stitched=not self._native, most_at_once=1)
 
     def check_params(self, params: Mapping[str, Any]) -> None:
-        """Returns if the pipeline takes these params.
-
-        Raises:
-            EditorError: It does not take one, or would ignore it.
-        """
+        """Refuses a param that the pipeline does not take, or would ignore."""
         arguments(self._facts, self._kind, params)
 
     def edit(self, request: EditRequest) -> EditResult:

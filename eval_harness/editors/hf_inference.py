@@ -113,22 +113,13 @@ class HfInferenceEditor:
         )
 
     def check_params(self, params: Mapping[str, Any]) -> None:
-        """Returns if these params are free.
-
-        Raises:
-            EditorError: One is set for each round.
-        """
+        """Refuses a param that the harness sets for each round."""
         for name in params:
             if name in _OURS:
                 raise EditorError(f"param {name!r} is set by the harness for each round; leave it out")
 
     def edit(self, request: EditRequest) -> EditResult:
-        """Returns the provider's picture.
-
-        Raises:
-            EditorError: A param is one that the harness sets.
-            ServiceError: No further call is worth making: no key, no quota, no such model.
-        """
+        """Returns the provider's picture, or why there is none; a `ServiceError` ends the run."""
         from huggingface_hub import constants
 
         stitched = bool(request.references) and not self._native
@@ -223,7 +214,7 @@ def _keep(response: Any) -> None:
 
 
 def _guard_the_hubs_client(url: str) -> None:
-    """Has the Hub's client keep an editor's rules during its calls, and only then: it is one for the whole process.
+    """Has the Hub's client, which is one for the whole process, keep an editor's rules during its calls and only then.
 
     Raises:
         ServiceError: A proxy of the environment can't be used.

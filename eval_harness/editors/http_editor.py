@@ -98,11 +98,7 @@ class HttpEditor:
         return self._info
 
     def edit(self, request: EditRequest) -> EditResult:
-        """Returns what the server answered.
-
-        Raises:
-            ServiceError: It takes no further request: no key, no quota, no such address.
-        """
+        """Returns what the server answered; a `ServiceError` ends the run."""
         import httpx2
 
         body = json.dumps(request_json(request, carried=self._carried, with_images=True)).encode()

@@ -111,11 +111,7 @@ class OpenAIEditor(ABC):
         """Returns the result that an answer's JSON makes."""
 
     def check_params(self, params: Mapping[str, Any]) -> None:
-        """Returns if these params can be sent.
-
-        Raises:
-            EditorError: One is not known to the service.
-        """
+        """Refuses a param that the service does not know."""
         for name in params:
             if name not in _PARAMS:
                 raise EditorError(f"{self._name} takes no param {name!r}; it takes {', '.join(_PARAMS)}")

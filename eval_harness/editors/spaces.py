@@ -90,23 +90,14 @@ class SpaceEditor:
         )
 
     def check_params(self, params: Mapping[str, Any]) -> None:
-        """Returns if these params set inputs that are free.
-
-        Raises:
-            EditorError: One does not.
-        """
+        """Refuses a param that is no free input of the Space."""
         names = {item["parameter_name"] for item in self._endpoint["parameters"]}
         for name in params:
             if name not in names or places_in(self._inputs.get(name)):
                 raise EditorError(f"param {name!r} is no free input of {self._place}; it has {listed(self._endpoint)}")
 
     def edit(self, request: EditRequest) -> EditResult:
-        """Returns the Space's picture.
-
-        Raises:
-            EditorError: A param is no input of the Space.
-            ServiceError: No further call is worth making.
-        """
+        """Returns the Space's picture, or why there is none; a `ServiceError` ends the run."""
         from gradio_client import handle_file
 
         params = plain_json(dict(request.params), name="params")
@@ -279,11 +270,7 @@ Endpoint = Mapping[str, Any]
 
 
 def endpoint_of(endpoints: Mapping[str, Endpoint], name: str | None, space: str) -> tuple[str, Endpoint]:
-    """Returns the endpoint of this name, or the only one that takes and gives a picture.
-
-    Raises:
-        InvalidDataError: There is none, or more than one.
-    """
+    """Returns the endpoint of this name, or the only one that takes and gives a picture."""
     if name is not None:
         name = f"/{name.lstrip('/')}"
         if name not in endpoints:

@@ -6,18 +6,16 @@ import base64
 import gzip
 import io
 import textwrap
-import threading
-import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import httpx2
 import pytest
+from json_service import Asked, Reply, json_service
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
@@ -37,51 +35,24 @@ from fashionedit.runtime.http_clients import (
 )
 
 PICTURE = png_bytes(Image.effect_noise((40, 30), 60).convert("RGB"))
-Reply = tuple[int, Mapping[str, str], bytes]
-Answer = Callable[[str, str], Reply]
+Answer = Callable[[str, str], tuple[int, Mapping[str, str], bytes]]
 OPENAI = "https://api.openai.com/v1"
 
 
 @contextmanager
-def served(answer: Answer, drip: float = 0.0) -> Iterator[tuple[str, list[tuple[str, str, dict[str, str]]]]]:
-    """Yields a server's address and what it was asked: method, path, headers in lower case."""
-    asked: list[tuple[str, str, dict[str, str]]] = []
+def served(answer: Answer, drip: float = 0.0) -> Iterator[tuple[str, list[Asked]]]:
+    """Yields a server's address and what it was asked; `answer` is given method and path."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def reply(asked: Asked) -> Reply:
+        status, headers, body = answer(asked.method, asked.path)
+        return Reply(status, body, headers)
 
-        def _take(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
-            status, headers, body = answer(self.command, self.path)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            for start in range(0, len(body), 10 if drip else max(len(body), 1)):
-                self.wfile.write(body[start : start + 10] if drip else body)
-                self.wfile.flush()
-                time.sleep(drip)
+    with json_service(reply, drip=drip) as service:
+        yield service.url, service.asked
 
-        do_GET = do_POST = _take
 
-        def log_message(self, *ignored: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *ignored: Any) -> None:
-            pass  # a client that had read enough
-
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
+def lowered(asked: Asked) -> dict[str, str]:
+    return {name.lower(): value for name, value in asked.headers.items()}
 
 
 def _by_httpx2(url: str, path: str = "/") -> Any:
@@ -101,7 +72,7 @@ POSTS = [pytest.param(_by_httpx2, id="httpx2 client"), pytest.param(_by_function
 def test_pictures_are_not_sent_to_where_a_redirect_points(post: Callable[..., Any], status: int) -> None:
     with served(lambda method, path: (200, {}, b"{}")) as (elsewhere, stolen):
 
-        def away(method: str, path: str) -> Reply:
+        def away(method: str, path: str) -> Any:
             return status, {"Location": f"{elsewhere}/steal?key=abc"}, b""
 
         with served(away) as (url, _), pytest.raises(ServiceError) as caught:
@@ -148,13 +119,13 @@ def test_packed_answers_are_read_whole(post: Callable[..., Any]) -> None:
     members = gzip.compress(text[:1000]) + gzip.compress(text[1000:])
     packed = {"/gzip": ("gzip", members), "/deflate": ("deflate", zlib.compress(text)), "/plain": ("identity", text)}
 
-    def answer(method: str, path: str) -> Reply:
+    def answer(method: str, path: str) -> Any:
         encoding, body = packed[path]
         return 200, {"Content-Encoding": encoding}, body
 
     with served(answer) as (url, asked):
         assert all(post(url, path).content == text for path in packed)
-    assert {headers["accept-encoding"] for _, _, headers in asked} == {"gzip, deflate"}
+    assert {headers["accept-encoding"] for headers in map(lowered, asked)} == {"gzip, deflate"}
 
 
 @pytest.mark.parametrize(
@@ -209,7 +180,7 @@ def test_other_hosts_are_reached_through_the_proxy_and_a_failure_names_it(monkey
     with served(lambda method, path: (200, {}, b"{}")) as (proxy, through):
         _with_proxy(monkeypatch, proxy.replace("http://", "http://me:my-word@"))
         assert _by_httpx2("http://service.example").status_code == 200
-        assert through[0][1] == "http://service.example/"
+        assert through[0].path == "http://service.example/"
     with pytest.raises(httpx2.ConnectError) as caught:
         _by_httpx2("http://service.example")
     said = connection_failure(caught.value, "http://service.example/v1")
@@ -271,7 +242,7 @@ def test_a_link_is_fetched_without_keys_and_within_bounds(monkeypatch: pytest.Mo
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
     busy = [503, 200]
 
-    def answer(method: str, path: str) -> Reply:
+    def answer(method: str, path: str) -> Any:
         if path == "/moved":
             return 302, {"Location": "/a.png"}, b""
         if path == "/to-a-file":
@@ -296,7 +267,7 @@ def test_a_link_is_fetched_without_keys_and_within_bounds(monkeypatch: pytest.Mo
         monkeypatch.setattr(http_clients, "MOST_PICTURE_BYTES", 4000)
         with pytest.raises(InvalidImageError, match="is above"):
             fetch(url + "/large", service=url, seconds=5)
-    assert not any("authorization" in headers or "cookie" in headers for _, _, headers in asked)
+    assert not any({"authorization", "cookie"} & lowered(one).keys() for one in asked)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

@@ -33,21 +33,6 @@ from PIL import Image, ImageChops
 
 from fashionedit.images import png_bytes
 
-FAULTS = (
-    "429",
-    "429 with Retry-After",
-    "500",
-    "503",
-    "hang",
-    "reset",
-    "truncated",
-    "html",
-    "size",
-    "alpha",
-    "refused",
-    "empty",
-    "quota",
-)
 USAGE = {
     "input_tokens": 1050,
     "input_tokens_details": {"image_tokens": 1000, "text_tokens": 50},
@@ -210,14 +195,7 @@ class ImageService:
 
     def _answer(self, call: Call, fault: str | None) -> dict[str, Any]:
         image = edited(call)
-        if fault == "size":
-            image = image.resize((image.width + 8, image.height // 2))
-        if fault == "alpha":
-            image.putalpha(Image.linear_gradient("L").resize(image.size))
-        data = _png(image)
-        if fault == "truncated":
-            data = data[: len(data) // 2]
-        picture = None if fault == "empty" else base64.b64encode(data).decode()
+        picture = None if fault == "empty" else base64.b64encode(png_bytes(image)).decode()
         if call.path == "/v1/images/edits":
             return {
                 "created": 1,
@@ -238,7 +216,7 @@ class ImageService:
             {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [said]}
         ]
         if picture is not None:
-            self._remembered[name] = image.convert("RGB")
+            self._remembered[name] = image
             output.insert(
                 0,
                 {
@@ -286,14 +264,6 @@ class ImageService:
             request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             request.connection.close()
             request.close_connection = True
-
-
-def _png(image: Image.Image) -> bytes:
-    if image.mode == "RGB":
-        return png_bytes(image)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 def _picture(text: str) -> Image.Image:

@@ -1,20 +1,25 @@
-"""A server on loopback whose every answer a test decides."""
+"""A server on loopback whose every answer a test decides, and what an editor makes of each fault."""
 
 from __future__ import annotations
 
 import base64
+import io
 import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from PIL import Image
 
+from fashionedit.errors import ServiceError
+from fashionedit.eval_harness.editing import EditResult, Status
 from fashionedit.images import png_bytes
 
 PICTURE = Image.new("RGB", (20, 30), (10, 120, 200))
@@ -62,8 +67,11 @@ def as_base64(image: Image.Image | bytes) -> str:
 
 
 @contextmanager
-def json_service(answer: Callable[[Asked], Reply]) -> Iterator[JsonService]:
-    """Yields a server that answers as told; `answer` is called in the server's threads."""
+def json_service(answer: Callable[[Asked], Reply], *, drip: float = 0.0) -> Iterator[JsonService]:
+    """Yields a server that answers as told; `answer` is called in the server's threads.
+
+    With `drip`, ten bytes of a body are sent at a time, so many seconds apart.
+    """
     over = threading.Event()
     asked: list[Asked] = []
 
@@ -91,7 +99,10 @@ def json_service(answer: Callable[[Asked], Reply]) -> Iterator[JsonService]:
                 self.connection.close()
                 self.close_connection = True
                 return
-            self.wfile.write(reply.body)
+            for start in range(0, len(reply.body), 10 if drip else max(len(reply.body), 1)):
+                self.wfile.write(reply.body[start : start + 10] if drip else reply.body)
+                self.wfile.flush()
+                time.sleep(drip)
 
         do_GET = do_POST = _take
 
@@ -116,13 +127,14 @@ def json_service(answer: Callable[[Asked], Reply]) -> Iterator[JsonService]:
 
 
 def faults(ok: Callable[[bytes], Reply]) -> dict[str, Reply]:
-    """Returns the twelve faults by name.
+    """Returns the faults of `FAULTS` by name.
 
     Args:
         ok: How the service wraps a picture's bytes in a good answer.
     """
     whole = png_bytes(PICTURE)
-    alpha = Image.new("RGBA", (20, 30), (255, 0, 0, 0))
+    buffer = io.BytesIO()
+    Image.new("RGBA", (20, 30), (255, 0, 0, 0)).save(buffer, "PNG")
     return {
         "429 with Retry-After": as_json({"message": "slow down"}, 429, Retry_After="7"),
         "429": as_json({"message": "slow down"}, 429),
@@ -133,16 +145,48 @@ def faults(ok: Callable[[bytes], Reply]) -> dict[str, Reply]:
         "truncated": ok(whole[:60]),
         "html": Reply(200, b"<html>hello</html>", {"Content-Type": "text/html"}),
         "other size": ok(png_bytes(PICTURE.resize((7, 9)))),
-        "alpha": ok(_png(alpha)),
+        "alpha": ok(buffer.getvalue()),
         "refusal": as_json({"code": "moderation_blocked", "message": "blocked by our safety system"}, 400),
         "empty": ok(b""),
         "quota": as_json({"code": "insufficient_quota", "message": "no money left"}, 429),
     }
 
 
-def _png(image: Image.Image) -> bytes:
-    import io
+FAULTS: Mapping[str, tuple[Status, bool, str]] = {
+    "429 with Retry-After": (Status.ERROR, True, "answered 429"),
+    "429": (Status.ERROR, True, "answered 429"),
+    "500": (Status.ERROR, True, "answered 500"),
+    "503": (Status.ERROR, True, "answered 503"),
+    "hang": (Status.TIMEOUT, True, "no answer within 0.5 s"),
+    "reset": (Status.ERROR, True, "connection"),
+    "truncated": (Status.INVALID_IMAGE, False, "image"),
+    "html": (Status.ERROR, True, "the answer of"),
+    "other size": (Status.OK, False, ""),
+    "alpha": (Status.OK, False, ""),
+    "refusal": (Status.REFUSED, False, "blocked by our safety system"),
+    "empty": (Status.NO_IMAGE, False, ""),
+    "quota": (Status.ERROR, False, ""),
+}
+"""Fault → the status that an edit ends in, whether it is asked again, and words of its message."""
 
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
+
+def assert_fault(fault: str, edit: Callable[[], EditResult], service: JsonService) -> None:
+    """Checks that an edit by a service with this fault ends as `FAULTS` says, after one call."""
+    if fault == "quota":
+        with pytest.raises(ServiceError, match="no money left"):
+            edit()
+        return
+    result = edit()
+    assert len(service.posts()) == 1  # no client asks twice by itself
+    status, retry, words = FAULTS[fault]
+    assert (result.status, result.retry) == (status, retry), result.message
+    assert words in result.message
+    if fault.startswith("429"):
+        assert result.reply is not None
+        assert result.reply.status == 429
+        assert result.reply.headers.get("retry-after") == ("7" if "Retry-After" in fault else None)
+    if fault == "other size":
+        assert result.size == (7, 9)
+    if fault == "alpha":
+        assert result.image is not None
+        assert (result.image.mode, result.image.getpixel((0, 0))) == ("RGB", (255, 255, 255))

@@ -42,12 +42,6 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "kontext": write_tiny_kontext,
     "klein": write_tiny_klein,
 }
-FEW: dict[str, dict[str, Any]] = {
-    "pix2pix": {"steps": 1},
-    "pix2pix-xl": {"steps": 1},
-    "kontext": {"steps": 1},
-    "klein": {"steps": 1},
-}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -155,13 +149,13 @@ def test_every_editing_class_of_diffusers_is_in_the_table_or_known_to_do_other_w
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_each_conforms(name: str, folders: dict[str, Path]) -> None:
-    assert_conforms(editor_of(folders[name]), repeatable=True, params=FEW[name])
+    assert_conforms(editor_of(folders[name]), repeatable=True, params={"steps": 1})
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_three_rounds_of_both_protocols(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
     editor, source = editor_of(folders[name]), ToySource(2, draft_size=(48, 64))
-    summary = run(editor, source, tmp_path / "run", params=FEW[name])
+    summary = run(editor, source, tmp_path / "run", params={"steps": 1})
     assert summary.statuses == {Status.OK: 12}
     outcomes = list(RunFolder.open(tmp_path / "run").outcomes(source))
     assert len({(outcome.protocol, outcome.current.digest) for outcome in outcomes if outcome.own}) == 12
@@ -236,11 +230,11 @@ def test_references_of_any_size_are_shown(size: tuple[int, int], folders: dict[s
 def test_one_image_classes_are_shown_both_side_by_side(name: str, folders: dict[str, Path]) -> None:
     editor = editor_of(folders[name])
     assert editor.describe().stitched
-    edited = editor.edit(request(picture(48, 64), picture(30, 20, 1), **FEW[name]))
+    edited = editor.edit(request(picture(48, 64), picture(30, 20, 1)))
     assert edited.size == (48, 64)
     assert edited.params["stitched"] is True
     assert edited.params["shown_size"] == [112, 64]
-    plain = editor.edit(request(picture(48, 64), **FEW[name]))
+    plain = editor.edit(request(picture(48, 64)))
     assert "stitched" not in plain.params
     assert plain.size == (48, 64)
 

@@ -13,7 +13,18 @@ import huggingface_hub
 import pytest
 from huggingface_hub.hf_api import InferenceProviderMapping
 from huggingface_hub.inference._providers import _common, wavespeed
-from json_service import PICTURE, Asked, JsonService, Reply, as_base64, as_json, faults, json_service
+from json_service import (
+    FAULTS,
+    PICTURE,
+    Asked,
+    JsonService,
+    Reply,
+    as_base64,
+    as_json,
+    assert_fault,
+    faults,
+    json_service,
+)
 from PIL import Image
 from toy_samples import ToySource
 
@@ -157,42 +168,14 @@ def test_a_model_that_takes_one_image_is_stitched_at_a_provider_that_takes_sever
     assert picture_of(body["image_url"]).size == (56, 30)
 
 
-@pytest.mark.parametrize(
-    ("fault", "status", "retry"),
-    [
-        ("429 with Retry-After", Status.ERROR, True),
-        ("429", Status.ERROR, True),
-        ("500", Status.ERROR, True),
-        ("503", Status.ERROR, True),
-        ("hang", Status.TIMEOUT, True),
-        ("reset", Status.ERROR, True),
-        ("truncated", Status.INVALID_IMAGE, False),
-        ("html", Status.ERROR, True),
-        ("other size", Status.OK, False),
-        ("alpha", Status.OK, False),
-        ("refusal", Status.REFUSED, False),
-        ("empty", Status.NO_IMAGE, False),
-    ],
-)
-def test_each_fault_ends_in_its_status(
-    fault: str, status: Status, retry: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_ends_in_its_status(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def good(data: bytes) -> Reply:
         return as_json({"data": [{"b64_json": as_base64(data)}] if data else []})
 
     with provider("together", monkeypatch, fault=faults(good)[fault]) as service:
         editor = resolve_editor(f"hf:together/{MODEL}", EditorSettings(timeout=0.5 if fault == "hang" else 60))
-        result = editor.edit(REQUEST)
-        assert len(service.posts()) == 1
-    assert (result.status, result.retry) == (status, retry), result.message
-    if fault == "429 with Retry-After":
-        assert result.reply is not None
-        assert (result.reply.status, result.reply.headers["retry-after"]) == (429, "7")
-    if fault == "other size":
-        assert result.size == (7, 9)
-    if fault == "alpha":
-        assert result.image is not None
-        assert result.image.getpixel((0, 0)) == (255, 255, 255)
+        assert_fault(fault, lambda: editor.edit(REQUEST), service)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,18 @@ from typing import Any
 import huggingface_hub
 import pytest
 from huggingface_hub import constants
-from json_service import PICTURE, Asked, JsonService, Reply, as_base64, as_json, json_service
+from json_service import (
+    FAULTS,
+    PICTURE,
+    Asked,
+    JsonService,
+    Reply,
+    as_base64,
+    as_json,
+    assert_fault,
+    faults,
+    json_service,
+)
 
 from fashionedit.errors import ServiceError
 from fashionedit.eval_harness import Status
@@ -52,15 +63,25 @@ def service_of(reply: Callable[[Asked], Reply]) -> Iterator[JsonService]:
         yield service
 
 
-def edited(name: str, service: JsonService) -> EditResult:
+def edited(name: str, service: JsonService, timeout: float = 20) -> EditResult:
     spec, has_base = EDITORS[name]
-    settings = EditorSettings(timeout=20, base_url=f"{service.url}/v1" if has_base else None)
+    settings = EditorSettings(timeout=timeout, base_url=f"{service.url}/v1" if has_base else None)
     editor = resolve_editor(spec.format(url=service.url), settings)
     try:
         result: EditResult = editor.edit(REQUEST)  # type: ignore[call-arg]  # none of them is privileged
         return result
     finally:
         getattr(editor, "close", lambda: None)()
+
+
+@pytest.mark.parametrize("name", ["openai", "responses", "own server"])  # a provider's are in test_hf_inference.py
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_ends_in_its_status(name: str, fault: str) -> None:
+    def good(data: bytes) -> Reply:
+        return as_json(WRAPPED[name](as_base64(data)) if data else {})
+
+    with service_of(lambda asked: faults(good)[fault]) as service:
+        assert_fault(fault, lambda: edited(name, service, 0.5 if fault == "hang" else 20), service)
 
 
 @pytest.mark.parametrize("name", EDITORS)

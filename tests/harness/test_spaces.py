@@ -6,7 +6,9 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -19,7 +21,7 @@ from fashionedit.eval_harness import Status, run
 from fashionedit.eval_harness.editing import UNDECLARED, EditRequest, RequestImage
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 
-APP = Path(__file__).with_name("gradio_app.py")
+Open = Callable[..., Any]
 BASE = Image.new("RGB", (20, 30), (200, 20, 20))
 BASE.paste((20, 200, 20), (0, 0, 10, 30))
 SHOWN = (RequestImage("base", BASE), RequestImage("reference", PICTURE))
@@ -29,21 +31,26 @@ def asked(instruction: str = "Change it.", **further: object) -> EditRequest:
     return EditRequest("an-id", "bug", 1, instruction, SHOWN, 5, **further)
 
 
-def opened(app: str, timeout: float = 120, **options: object):
-    return resolve_editor(f"space:{app}", EditorSettings(timeout=timeout, options={"api_name": "edit", **options}))
+@pytest.fixture
+def space(app: str, opened: Open) -> Open:
+    """Opens the app as an editor, or another address."""
+
+    def open_space(*, at: str = app, timeout: float = 120, version: str | None = None, **options: object) -> Any:
+        options = {"api_name": "edit", **options}
+        return opened(f"space:{at}", EditorSettings(timeout=timeout, version=version, options=options))
+
+    return open_space
 
 
-def test_a_space_edits_three_rounds_of_both_protocols(app: str, tmp_path: Path) -> None:
-    editor = opened(app)
+def test_a_space_edits_three_rounds_of_both_protocols(space: Open, tmp_path: Path) -> None:
+    editor = space()
     summary = run(editor, ToySource(1), tmp_path / "run")
-    editor.close()
     assert summary.statuses == {Status.OK: 6}, summary.examples
 
 
-def test_the_guess_is_recorded(app: str) -> None:
-    editor = opened(app)
+def test_the_guess_is_recorded(space: Open) -> None:
+    editor = space()
     result = editor.edit(asked())
-    editor.close()
     assert result.status is Status.OK, result.message
     assert result.image is not None
     assert result.image.tobytes() == ImageOps.mirror(BASE).tobytes()
@@ -60,20 +67,19 @@ def test_the_guess_is_recorded(app: str) -> None:
         {"image": "{base}", "prompt": "Do: {instruction}", "reference": None, "seed": 7},
     ],
 )
-def test_a_mapping_is_by_name_or_by_place(app: str, inputs: object) -> None:
-    editor = opened(app, inputs=inputs)
+def test_a_mapping_is_by_name_or_by_place(space: Open, inputs: object) -> None:
+    editor = space(inputs=inputs)
     result = editor.edit(asked(params={"steps": 9}))
-    editor.close()
     assert result.status is Status.OK, result.message
     assert result.params == {"steps": 9}
     assert editor.describe().takes_reference is not isinstance(inputs, dict)
 
 
-def test_what_the_app_is_told_is_what_the_mapping_says(app: str) -> None:
+def test_what_the_app_is_told_is_what_the_mapping_says(space: Open) -> None:
     from gradio_client import Client
 
-    editor = opened(
-        app, inputs='{"image": "{base}", "prompt": "Do: {instruction}", "reference": "{reference}", "seed": "{seed}"}'
+    editor = space(
+        inputs='{"image": "{base}", "prompt": "Do: {instruction}", "reference": "{reference}", "seed": "{seed}"}'
     )
     told: list[object] = []
     submit = Client.submit
@@ -87,27 +93,24 @@ def test_what_the_app_is_told_is_what_the_mapping_says(app: str) -> None:
         patch.setattr(Client, "submit", noting)
         editor.edit(asked(params={"steps": 9}))
         editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))
-    editor.close()
     assert [job.result()[1] for job in told] == ["Do: Change it. True 5 9", "Do: Alone. False 5 3"]
 
 
-def test_a_gallery_takes_both_and_gives_its_first(app: str) -> None:
+def test_a_gallery_takes_both_and_gives_its_first(space: Open) -> None:
     inputs = {"param_0": [{"image": "{base}", "caption": None}, {"image": "{reference}", "caption": None}]}
-    endpoint = opened(app)._client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/gallery"]
+    endpoint = space()._client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/gallery"]
     names = [item["parameter_name"] for item in endpoint["parameters"]]
-    editor = opened(app, api_name="/gallery", inputs={names[0]: inputs["param_0"], names[1]: "{instruction}"})
+    editor = space(api_name="/gallery", inputs={names[0]: inputs["param_0"], names[1]: "{instruction}"})
     results = [editor.edit(asked()), editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))]
-    editor.close()
     for result in results:
         assert result.status is Status.OK, result.message
         assert result.image is not None
         assert result.image.tobytes() == ImageOps.mirror(BASE).tobytes()
 
 
-def test_a_space_with_one_image_takes_part_in_vanilla_alone(app: str) -> None:
-    editor = opened(app, api_name="alone")
+def test_a_space_with_one_image_takes_part_in_vanilla_alone(space: Open) -> None:
+    editor = space(api_name="alone")
     result = editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))
-    editor.close()
     assert editor.describe().takes_reference is False
     assert result.status is Status.OK, result.message
 
@@ -123,10 +126,9 @@ def test_a_space_with_one_image_takes_part_in_vanilla_alone(app: str) -> None:
         ("alpha", Status.OK, ""),
     ],
 )
-def test_each_answer_of_the_app_ends_in_its_status(app: str, instruction: str, status: Status, words: str) -> None:
-    editor = opened(app)
+def test_each_answer_of_the_app_ends_in_its_status(space: Open, instruction: str, status: Status, words: str) -> None:
+    editor = space()
     result = editor.edit(asked(instruction))
-    editor.close()
     assert result.status is status, result.message
     assert words in result.message
     if instruction == "other size":
@@ -136,11 +138,10 @@ def test_each_answer_of_the_app_ends_in_its_status(app: str, instruction: str, s
         assert result.image.getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_spent_quota_ends_the_run(app: str) -> None:
-    editor = opened(app)
+def test_spent_quota_ends_the_run(space: Open) -> None:
+    editor = space()
     with pytest.raises(ServiceError, match="exceeded your GPU quota"):
         editor.edit(asked("quota"))
-    editor.close()
 
 
 @pytest.mark.parametrize(
@@ -158,18 +159,16 @@ def test_spent_quota_ends_the_run(app: str) -> None:
         "downloadbutton",
     ],
 )
-def test_the_edited_picture_is_taken_from_each_output_component_of_gradio(app: str, component: str) -> None:
-    editor = opened(app, api_name=f"out-{component}")
+def test_the_edited_picture_is_taken_from_each_output_component_of_gradio(space: Open, component: str) -> None:
+    editor = space(api_name=f"out-{component}")
     result = editor.edit(EditRequest("an-id", "vanilla", 1, "Invert it.", SHOWN[:1], 5))
-    editor.close()
     assert result.image is not None, result.message
     assert result.image.tobytes() == ImageOps.invert(BASE).tobytes()
 
 
-def test_layers_and_texts_with_files_are_inputs_too(app: str) -> None:
-    editor = opened(app, api_name="layers")
+def test_layers_and_texts_with_files_are_inputs_too(space: Open) -> None:
+    editor = space(api_name="layers")
     result = editor.edit(EditRequest("an-id", "vanilla", 1, "Invert it.", SHOWN[:1], 5))
-    editor.close()
     assert result.image is not None, result.message
     assert result.image.tobytes() == ImageOps.invert(BASE).tobytes()
 
@@ -177,15 +176,14 @@ def test_layers_and_texts_with_files_are_inputs_too(app: str) -> None:
 @pytest.mark.parametrize(
     ("name", "given", "sent"), [("small", 17, 20), ("small", 25, 25), ("wide", 2**31 - 1, 2**31 - 1)]
 )
-def test_a_seed_goes_into_the_range_that_its_input_allows(app: str, name: str, given: int, sent: int) -> None:
-    editor = opened(app, api_name=f"seed-{name}")
+def test_a_seed_goes_into_the_range_that_its_input_allows(space: Open, name: str, given: int, sent: int) -> None:
+    editor = space(api_name=f"seed-{name}")
     result = editor.edit(EditRequest("an-id", "vanilla", 1, "Go.", SHOWN[:1], given))
-    editor.close()
     assert result.status is Status.OK, result.message
     assert result.params.get("seed", given) == (given if sent is None else sent)
 
 
-def test_a_redirect_ends_the_run_and_no_picture_is_sent_on(app: str) -> None:
+def test_a_redirect_ends_the_run_and_no_picture_is_sent_on(app: str, space: Open) -> None:
     with json_service(lambda asked: as_json(["stolen.png"])) as elsewhere:
 
         def forwarded(asked: Asked) -> Reply:
@@ -195,17 +193,15 @@ def test_a_redirect_ends_the_run_and_no_picture_is_sent_on(app: str) -> None:
                 return Reply(answer.status, answer.read(), {"Content-Type": answer.headers["Content-Type"]})
 
         with json_service(forwarded) as service:
-            editor = opened(service.url)
+            editor = space(at=service.url)
             with pytest.raises(ServiceError, match="it points to"):
                 editor.edit(asked())
-            editor.close()
         assert not elsewhere.asked
 
 
-def test_a_hang_is_a_timeout(app: str) -> None:
-    editor = opened(app, timeout=4)
+def test_a_hang_is_a_timeout(space: Open) -> None:
+    editor = space(timeout=4)
     result = editor.edit(asked("hang"))
-    editor.close()
     assert (result.status, result.retry) == (Status.TIMEOUT, True)
 
 
@@ -221,7 +217,7 @@ def test_a_hang_is_a_timeout(app: str) -> None:
     ],
     ids=["429 with Retry-After", "429", "500", "503", "html", "reset"],
 )
-def test_each_fault_on_the_way_is_an_error_that_may_pass(app: str, reply: Reply, retry: bool) -> None:
+def test_each_fault_on_the_way_is_an_error_that_may_pass(app: str, space: Open, reply: Reply, retry: bool) -> None:
     def forwarded(asked: Asked) -> Reply:
         if asked.path.endswith("/queue/join"):
             return reply
@@ -237,9 +233,8 @@ def test_each_fault_on_the_way_is_an_error_that_may_pass(app: str, reply: Reply,
                 return Reply(error.code, error.read())
 
     with json_service(forwarded) as service:
-        editor = opened(service.url)
+        editor = space(at=service.url)
         result = editor.edit(asked())
-        editor.close()
         assert sum(one.path.endswith("/queue/join") for one in service.asked) == 1
     assert (result.status, result.retry) == (Status.ERROR, retry), result.message
     if "Retry-After" in reply.headers:
@@ -263,27 +258,24 @@ def test_each_fault_on_the_way_is_an_error_that_may_pass(app: str, reply: Reply,
         ({"seed": 3}, "no option 'seed'"),
     ],
 )
-def test_a_mapping_that_does_not_fit_is_one_sentence(app: str, options: dict[str, object], words: str) -> None:
+def test_a_mapping_that_does_not_fit_is_one_sentence(space: Open, options: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidDataError, match=words):
-        opened(app, **options)
+        space(**options)
 
 
-def test_a_param_that_is_no_free_input_ends_the_run(app: str) -> None:
-    editor = opened(app)
+def test_a_param_that_is_no_free_input_ends_the_run(space: Open) -> None:
+    editor = space()
     for name in ("guidance", "prompt"):
         with pytest.raises(EditorError, match=r"is no free input of .* steps: Slider"):
             editor.edit(asked(params={name: 3}))
-    editor.close()
 
 
-def test_a_url_declares_its_version(app: str) -> None:
-    editor = opened(app)
+def test_a_url_declares_its_version(app: str, space: Open) -> None:
+    editor = space()
     assert editor.describe().fingerprint.startswith(UNDECLARED)
-    editor.close()
-    declared = resolve_editor(f"space:{app}", EditorSettings(version="3", options={"api_name": "edit"}))
+    declared = space(version="3")
     assert json.dumps("{base}") in declared.describe().fingerprint
     assert declared.describe() == declared.describe()
-    declared.close()
 
 
 def test_an_address_without_an_app_is_one_sentence() -> None:
@@ -327,7 +319,6 @@ def test_a_space_on_the_hub_is_known_by_its_revision_and_given_the_token(
         editor = resolve_editor("space:owner/name", EditorSettings(options={"api_name": "edit"}))
         info = editor.describe()
         result = editor.edit(asked())
-        editor.close()
         huggingface_hub.close_session()
         assert "Bearer hf_forthistest" in [one.headers.get("authorization") for one in service.asked]
     assert info.name == "space owner/name"
