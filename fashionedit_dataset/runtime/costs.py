@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -212,11 +212,10 @@ class CostTracker:
             raise InvalidDataError(f"the budget is {limit}; give an amount in USD from 0 on")
         self.limit = limit
         self._path = path
-        self._lock = Lock()
+        self._lock = RLock()
         self._read_to = 0  # bytes of the ledger
         self._before: float | None = None
-        self._amounts: dict[str, float] = {}  # of calls that are not charged yet
-        self._unpriced: dict[str, str] = {}  # the kinds of calls that nobody knows the cost of
+        self._reserved: dict[str, tuple[float | None, str]] = {}  # the most a call not yet charged costs, and its kind
         self._dearest: dict[str, float] = {}  # by kind, the most that a call may cost
         self._charged = 0.0
         self._own: set[str] = set()  # under way in this process
@@ -232,7 +231,7 @@ class CostTracker:
     def spent(self) -> float:
         """USD spent by all runs, without what is reserved for this process's calls under way."""
         with self._lock:
-            return self._total() - self._reserved()
+            return self._settled()
 
     def reserve(self, highest: float | None, purpose: str = "") -> str:
         """Enters the most that a call may cost, USD, and returns the entry's id, to be given to `charge`.
@@ -251,11 +250,10 @@ class CostTracker:
         with self._lock, self._open() as file:
             if file is not None:
                 self._read(file)
-            self._price(purpose, highest)
+            self.price(purpose, highest)
             if self.limit is not None and self._total() + (highest or 0.0) > self.limit + _ROUNDING:
-                spent = self._total() - self._reserved()
                 raise BudgetSpentError(
-                    f"{usd(spent)} of the budget of {usd(self.limit)} is spent, and the next call may cost "
+                    f"{usd(self._settled())} of the budget of {usd(self.limit)} is spent, and the next call may cost "
                     f"{usd(highest or 0.0)}; give a higher --budget, and the same command continues"
                 )
             time = datetime.now(UTC).isoformat(timespec="seconds")
@@ -266,10 +264,7 @@ class CostTracker:
     def price(self, purpose: str, highest: float | None) -> None:
         """Takes note of what a call may cost at most, USD, so that earlier ones without a price count as much."""
         with self._lock:
-            self._price(purpose, highest)
-
-    def _price(self, purpose: str, highest: float | None) -> None:
-        self._dearest[purpose] = max(self._dearest.get(purpose, 0.0), highest or 0.0)
+            self._dearest[purpose] = max(self._dearest.get(purpose, 0.0), highest or 0.0)
 
     def charge(self, name: str, cost: float | None) -> float:
         """Puts what the call has cost in the place of its reservation, and returns it, USD.
@@ -277,26 +272,25 @@ class CostTracker:
         A cost of None is unknown and counts as the most that it could be.
         """
         with self._lock:
-            reserved, unpriced = self._amounts.get(name, 0.0) if name in self._own else 0.0, name in self._unpriced
+            highest, _ = self._reserved.get(name, (0.0, ""))
+            reserved = highest or 0.0 if name in self._own else 0.0
             told = cost is not None and math.isfinite(cost)
             amount = max(0.0, cost) if told and cost is not None else reserved
-            if amount or reserved or (unpriced and told):
+            if amount or reserved or (highest is None and told):
                 with self._open() as file:
                     self._write(file, {"id": name, "charge": amount})
             self._own.discard(name)
             return amount
 
     def _total(self) -> float:
-        unpriced = sum(map(self._amount, self._unpriced))
-        return (self._before or 0.0) + self._charged + sum(self._amounts.values()) + unpriced
+        return (self._before or 0.0) + self._charged + sum(map(self._amount, self._reserved))
 
-    def _reserved(self) -> float:
-        return sum(map(self._amount, self._own))
+    def _settled(self) -> float:
+        return self._total() - sum(map(self._amount, self._own))
 
     def _amount(self, name: str) -> float:
-        if name in self._unpriced:
-            return self._dearest.get(self._unpriced[name], 0.0)
-        return self._amounts.get(name, 0.0)
+        highest, kind = self._reserved.get(name, (0.0, ""))
+        return self._dearest.get(kind, 0.0) if highest is None else highest
 
     def _open(self) -> AbstractContextManager[int | None]:
         """Opens the ledger for this process alone."""
@@ -332,14 +326,11 @@ class CostTracker:
             self._before = entry.before
         if entry.id is None:
             return
-        if entry.reserve is not None:
-            self._amounts[entry.id] = entry.reserve
-            self._price(entry.kind or "", entry.reserve)
-        elif entry.charge is None:
-            self._unpriced[entry.id] = entry.kind or ""
+        if entry.charge is None or entry.reserve is not None:
+            self._reserved[entry.id] = entry.reserve, entry.kind or ""
+            self.price(entry.kind or "", entry.reserve)
         else:
-            self._amounts.pop(entry.id, None)
-            self._unpriced.pop(entry.id, None)
+            self._reserved.pop(entry.id, None)
             self._charged += entry.charge
 
 
