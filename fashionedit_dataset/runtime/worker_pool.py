@@ -204,7 +204,6 @@ class WorkerPool(Generic[T]):
         self._changed = threading.Condition()  # its lock holds for all that follows; nothing is written under it
         self._calls: list[_Call[T]] = []
         self._workers = 0
-        self._started = 0
         self._given_up = 0
         self._failures = 0
         self._settled = 0
@@ -294,8 +293,7 @@ class WorkerPool(Generic[T]):
 
     def _start_worker(self) -> None:
         self._workers += 1
-        self._started += 1
-        threading.Thread(target=self._worker, name=f"{self._stage.noun}-{self._started}", daemon=True).start()
+        threading.Thread(target=self._worker, name=self._stage.noun, daemon=True).start()
 
     def _worker(self) -> None:
         goes_on = True
@@ -495,9 +493,7 @@ class WorkerPool(Generic[T]):
             self._given_up += 1
             outcomes = self._stage.expired(call.tasks, now - call.began)
             if self._given_up >= self._concurrency and not self._ended:
-                self._ended = True
-                self._error = self._error or _hanging(self._given_up, outcomes[0].message)
-                self._limiter.stop(_EndedError())
+                self._end(_hanging(self._given_up, outcomes[0].message))
             self._workers -= 1
             if not self._ended:
                 self._start_worker()
