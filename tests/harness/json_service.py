@@ -19,10 +19,19 @@ import pytest
 from PIL import Image
 
 from fashionedit.errors import ServiceError
-from fashionedit.eval_harness.editing import EditResult, Status
+from fashionedit.eval_harness.editing import EditRequest, EditResult, RequestImage, Status
 from fashionedit.images import png_bytes
 
 PICTURE = Image.new("RGB", (20, 30), (10, 120, 200))
+
+
+def edit_request(
+    *, base: Image.Image = PICTURE, reference: Image.Image | None = PICTURE, round: int = 1, **further: Any
+) -> EditRequest:
+    """Returns a request of `bug`, or without a reference one of `vanilla`."""
+    images = [RequestImage("base", base), *([RequestImage("reference", reference)] if reference else [])]
+    further = {"instruction": "Change it.", "seed": 5} | further
+    return EditRequest("an-id", "bug" if reference else "vanilla", round, images=tuple(images), **further)
 
 
 @dataclass

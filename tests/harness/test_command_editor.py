@@ -10,25 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
-from json_service import PICTURE
+from json_service import PICTURE, edit_request
 from PIL import ImageOps
 from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.eval_harness import Status, run
-from fashionedit.eval_harness.editing import UNDECLARED, EditRequest, RequestImage
+from fashionedit.eval_harness.editing import UNDECLARED
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 
-REQUEST = EditRequest(
-    "an-id",
-    "bug",
-    2,
-    "Change 'it' to {out}; $HOME",
-    (RequestImage("base", PICTURE), RequestImage("reference", PICTURE)),
-    5,
-    params={"steps": 4},
-    state={"turn": 1},
-)
+REQUEST = edit_request(round=2, instruction="Change 'it' to {out}; $HOME", params={"steps": 4}, state={"turn": 1})
 
 
 def program(folder: Path, source: str, arguments: str = "", **settings):

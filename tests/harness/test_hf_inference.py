@@ -22,6 +22,7 @@ from json_service import (
     as_base64,
     as_json,
     assert_fault,
+    edit_request,
     faults,
     json_service,
 )
@@ -30,15 +31,13 @@ from toy_samples import ToySource
 
 from fashionedit.errors import EditorError, InvalidDataError, ServiceError
 from fashionedit.eval_harness import Status, run
-from fashionedit.eval_harness.editing import UNDECLARED, EditRequest, RequestImage
+from fashionedit.eval_harness.editing import UNDECLARED
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 from fashionedit.images import png_bytes
 
 BASE = Image.new("RGB", (20, 30), (200, 20, 20))
 REFERENCE = Image.new("RGB", (10, 10), (20, 20, 200))
-REQUEST = EditRequest(
-    "an-id", "bug", 1, "Change it.", (RequestImage("base", BASE), RequestImage("reference", REFERENCE)), 5
-)
+REQUEST = edit_request(base=BASE, reference=REFERENCE)
 MODEL = "org/editor"
 PROVIDERS = ("fal-ai", "replicate", "together", "wavespeed")
 
@@ -99,9 +98,7 @@ def sent_images(name: str, body: dict[str, Any]) -> list[list[str]]:
 def test_base_and_reference_travel_in_the_providers_own_field(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with provider(name, monkeypatch) as service:
         editor = resolve_editor(f"hf:{name}/{MODEL}")
-        result = editor.edit(
-            EditRequest("an-id", "bug", 1, "Change it.", REQUEST.images, 5, params={"guidance_scale": 3})
-        )
+        result = editor.edit(edit_request(base=BASE, reference=REFERENCE, params={"guidance_scale": 3}))
         asked = service.posts()[0]
     assert result.status is Status.OK, result.message
     assert result.image is not None
@@ -225,7 +222,7 @@ def test_a_param_that_the_harness_sets_ends_the_run(monkeypatch: pytest.MonkeyPa
     with provider("together", monkeypatch):
         editor = resolve_editor(f"hf:together/{MODEL}")
         with pytest.raises(EditorError, match="'seed' is set by the harness"):
-            editor.edit(EditRequest("an-id", "bug", 1, "Change it.", REQUEST.images, 5, params={"seed": 3}))
+            editor.edit(edit_request(params={"seed": 3}))
 
 
 def test_without_a_token_the_run_does_not_begin() -> None:

@@ -11,19 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from json_service import PICTURE, Asked, JsonService, Reply, as_base64, as_json, json_service
+from json_service import PICTURE, Asked, JsonService, Reply, as_base64, as_json, edit_request, json_service
 from PIL import Image, ImageOps
 from toy_samples import ToySource
 
 from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.eval_harness import Status, run
-from fashionedit.eval_harness.editing import UNDECLARED, EditRequest, EditResult, RequestImage
+from fashionedit.eval_harness.editing import UNDECLARED, EditRequest, EditResult
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "edit_server.py"
-REQUEST = EditRequest(
-    "an-id", "bug", 1, "Change it.", (RequestImage("base", PICTURE), RequestImage("reference", PICTURE)), 5
-)
+REQUEST = edit_request()
 
 
 def edited(service: JsonService, request: EditRequest = REQUEST) -> EditResult:
@@ -47,8 +45,7 @@ def test_the_example_server_edits_three_rounds_of_both_protocols(tmp_path: Path)
         source = ToySource(2)
         summary = run(editor, source, tmp_path / "run")
         first = source.sample("toy-00")
-        request = EditRequest("an-id", "vanilla", 1, "Change it.", (RequestImage("base", first.draft),), 5)
-        result = editor.edit(request)
+        result = editor.edit(edit_request(base=first.draft, reference=None))
     finally:
         server.kill()
         server.wait()
@@ -65,10 +62,7 @@ def test_the_request_holds_all_that_the_contract_promises(monkeypatch: pytest.Mo
     answer = {"image": as_base64(PICTURE), "params": {"steps": 4}, "model_version": "m2", "usage": {"images": 1}}
     with json_service(described(as_json({**answer, "cost_usd": 0.25, "state": {"turn": 2}}))) as service:
         editor = resolve_editor(f"http:{service.url}/edit?size=2", EditorSettings(state="conversation"))
-        request = EditRequest(
-            "an-id", "bug", 2, "Change it.", REQUEST.images, 5, params={"steps": 4}, state={"turn": 1}
-        )
-        result = editor.edit(request)
+        result = editor.edit(edit_request(round=2, params={"steps": 4}, state={"turn": 1}))
         asked = service.posts()[0]
         editor.close()
     assert asked.path == "/edit?size=2"
@@ -89,7 +83,7 @@ def test_the_request_holds_all_that_the_contract_promises(monkeypatch: pytest.Mo
 
 def test_state_is_carried_only_where_the_run_is_a_conversation() -> None:
     with json_service(described(as_json({"image": as_base64(PICTURE), "state": 1}))) as service:
-        result = edited(service, EditRequest("an-id", "bug", 2, "Change it.", REQUEST.images, 5, state=1))
+        result = edited(service, edit_request(round=2, state=1))
         assert service.posts()[0].json()["state"] is None
     assert result.state is None
 

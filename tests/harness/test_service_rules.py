@@ -22,17 +22,18 @@ from json_service import (
     as_base64,
     as_json,
     assert_fault,
+    edit_request,
     faults,
     json_service,
 )
 
 from fashionedit.errors import ServiceError
 from fashionedit.eval_harness import Status
-from fashionedit.eval_harness.editing import EditRequest, EditResult, RequestImage
+from fashionedit.eval_harness.editing import EditResult
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 from fashionedit.runtime import http_clients
 
-REQUEST = EditRequest("an-id", "vanilla", 1, "Change it.", (RequestImage("base", PICTURE),), 5)
+REQUEST = edit_request(reference=None)
 EDITORS: dict[str, tuple[str, bool]] = {
     "openai": ("openai:toy", True),
     "responses": ("openai-responses:toy", True),

@@ -12,23 +12,22 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from json_service import PICTURE, Asked, Reply, as_json, json_service
+from json_service import Asked, Reply, as_json, edit_request, json_service
 from PIL import Image, ImageOps
 from toy_samples import ToySource
 
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.eval_harness import Status, run
-from fashionedit.eval_harness.editing import UNDECLARED, EditRequest, RequestImage
+from fashionedit.eval_harness.editing import UNDECLARED, EditRequest
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 
 Open = Callable[..., Any]
 BASE = Image.new("RGB", (20, 30), (200, 20, 20))
 BASE.paste((20, 200, 20), (0, 0, 10, 30))
-SHOWN = (RequestImage("base", BASE), RequestImage("reference", PICTURE))
 
 
-def asked(instruction: str = "Change it.", **further: object) -> EditRequest:
-    return EditRequest("an-id", "bug", 1, instruction, SHOWN, 5, **further)
+def asked(instruction: str = "Change it.", **further: Any) -> EditRequest:
+    return edit_request(base=BASE, instruction=instruction, **further)
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def test_what_the_app_is_told_is_what_the_mapping_says(space: Open) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Client, "submit", noting)
         editor.edit(asked(params={"steps": 9}))
-        editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))
+        editor.edit(asked("Alone.", reference=None))
     assert [job.result()[1] for job in told] == ["Do: Change it. True 5 9", "Do: Alone. False 5 3"]
 
 
@@ -101,7 +100,7 @@ def test_a_gallery_takes_both_and_gives_its_first(space: Open) -> None:
     endpoint = space()._client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/gallery"]
     names = [item["parameter_name"] for item in endpoint["parameters"]]
     editor = space(api_name="/gallery", inputs={names[0]: inputs["param_0"], names[1]: "{instruction}"})
-    results = [editor.edit(asked()), editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))]
+    results = [editor.edit(asked()), editor.edit(asked("Alone.", reference=None))]
     for result in results:
         assert result.status is Status.OK, result.message
         assert result.image is not None
@@ -110,7 +109,7 @@ def test_a_gallery_takes_both_and_gives_its_first(space: Open) -> None:
 
 def test_a_space_with_one_image_takes_part_in_vanilla_alone(space: Open) -> None:
     editor = space(api_name="alone")
-    result = editor.edit(EditRequest("an-id", "vanilla", 1, "Alone.", SHOWN[:1], 5))
+    result = editor.edit(asked("Alone.", reference=None))
     assert editor.describe().takes_reference is False
     assert result.status is Status.OK, result.message
 
@@ -161,14 +160,14 @@ def test_spent_quota_ends_the_run(space: Open) -> None:
 )
 def test_the_edited_picture_is_taken_from_each_output_component_of_gradio(space: Open, component: str) -> None:
     editor = space(api_name=f"out-{component}")
-    result = editor.edit(EditRequest("an-id", "vanilla", 1, "Invert it.", SHOWN[:1], 5))
+    result = editor.edit(asked("Invert it.", reference=None))
     assert result.image is not None, result.message
     assert result.image.tobytes() == ImageOps.invert(BASE).tobytes()
 
 
 def test_layers_and_texts_with_files_are_inputs_too(space: Open) -> None:
     editor = space(api_name="layers")
-    result = editor.edit(EditRequest("an-id", "vanilla", 1, "Invert it.", SHOWN[:1], 5))
+    result = editor.edit(asked("Invert it.", reference=None))
     assert result.image is not None, result.message
     assert result.image.tobytes() == ImageOps.invert(BASE).tobytes()
 
@@ -178,7 +177,7 @@ def test_layers_and_texts_with_files_are_inputs_too(space: Open) -> None:
 )
 def test_a_seed_goes_into_the_range_that_its_input_allows(space: Open, name: str, given: int, sent: int) -> None:
     editor = space(api_name=f"seed-{name}")
-    result = editor.edit(EditRequest("an-id", "vanilla", 1, "Go.", SHOWN[:1], given))
+    result = editor.edit(asked("Go.", reference=None, seed=given))
     assert result.status is Status.OK, result.message
     assert result.params.get("seed", given) == (given if sent is None else sent)
 
