@@ -170,7 +170,9 @@ class HfInferenceEditor:
 
     def _failed(self, error: Exception) -> EditResult:
         who, said = self._service.host, one_line(str(error)) or type(error).__name__
-        result = failed_call(error, self._service, url=self._url, timeout=self._settings.timeout)
+        result = None
+        if not isinstance(error, InvalidImageError):  # a picture that can't be read may be one in another form
+            result = failed_call(error, self._service, url=self._url, timeout=self._settings.timeout)
         if result is not None or (result := self._read_again()) is not None:
             return result
         if isinstance(error, InvalidImageError | OSError | SyntaxError | Image.DecompressionBombError):

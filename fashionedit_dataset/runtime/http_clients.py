@@ -225,7 +225,7 @@ def call_problem(error: Exception, *, url: str, timeout: float) -> Problem | Non
     for raised in (error, error.__cause__):  # what our rules raise, as it is or wrapped, by the client's version
         if isinstance(raised, ServiceError):
             raise raised
-        if isinstance(raised, InvalidDataError) and not isinstance(raised, InvalidImageError):
+        if isinstance(raised, InvalidDataError):
             return Problem(Failure.TOO_LARGE, message=one_line(str(raised)))
     response = getattr(error, "response", None)
     if response is not None and not response.is_success:

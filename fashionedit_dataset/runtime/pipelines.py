@@ -313,13 +313,11 @@ def load_pipeline(
             )
         if prepare is not None:
             prepare(pipeline)
-        if device_map is not None:
-            pass  # accelerate has placed it
-        elif offload == "model":
+        if offload == "model":
             pipeline.enable_model_cpu_offload(device=device)
         elif offload == "sequential":
             pipeline.enable_sequential_cpu_offload(device=device)
-        else:
+        elif device_map is None:  # else accelerate has placed it
             pipeline.to(device)
     except FashionEditError:
         raise
