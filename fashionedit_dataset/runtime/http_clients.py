@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from PIL import UnidentifiedImageError
+
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
 
 from .failures import Failure, Problem, one_line, problem_of
@@ -230,13 +232,14 @@ def call_problem(error: Exception, *, url: str, timeout: float) -> Problem | Non
     response = getattr(error, "response", None)
     if response is not None and not response.is_success:
         return problem_of(response.status_code, response.content if response.is_stream_consumed else b"")
-    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+    kind = type(error).__name__
+    if isinstance(error, TimeoutError) or "Timeout" in kind:
         proxy = proxy_of(url)
         through = f", through the proxy {proxy}" if proxy else ""
         return Problem(Failure.TIMEOUT, message=f"within {timeout:g} s{through}")
     package = type(error).__module__.partition(".")[0]
-    system = isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno is not None)
-    if system or package in _PACKAGES or type(error).__name__ == "APIConnectionError":
+    of_system = isinstance(error, OSError) and not isinstance(error, UnidentifiedImageError)
+    if of_system or package in _PACKAGES or kind == "APIConnectionError":
         return Problem(Failure.NO_CONNECTION, message=connection_failure(error, url))
     return None
 
