@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,20 +28,15 @@ def is_deepfashion(source: PhotoSource) -> bool:
 def made_with(
     parts: BuildParts, options: BuildOptions, split: SplitList, provenance: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Returns what made each part, by the part's name.
-
-    Args:
-        parts: What did the work.
-        options: What the stages were told.
-        split: Which samples are in which split.
-        provenance: What `provenance_of` returned.
-    """
-    limits = [
-        *([f"similarity ≥ {options.min_similarity:g}"] if options.min_similarity is not None else []),
-        *([f"the {options.top_k:,} most similar"] if options.top_k is not None else []),
-    ]
+    """Returns what made each part, by the part's name, in a line each; `provenance` is that of `provenance_of`."""
+    limits = []
     if options.selection is not None:
-        limits = [f"a given list of {len(options.selection):,}"]
+        limits.append(f"a given list of {len(options.selection):,}")
+    else:
+        if options.min_similarity is not None:
+            limits.append(f"similarity ≥ {options.min_similarity:g}")
+        if options.top_k is not None:
+            limits.append(f"the {options.top_k:,} most similar")
     made = {"photographs and captions": _plain(parts.source.describe())}
     if drafts := provenance["drafts"]:
         made["drafts"] = _plain(provenance["draft_settings"])
@@ -93,7 +89,7 @@ def provenance_of(
                 {
                     "asked": record.data["asked"]["model"],
                     "answered": record.data.get("model") or "a model without a name",
-                    "host": _without_port(record.data["asked"].get("host")),
+                    "host": urlsplit(f"//{record.data['asked'].get('host') or ''}").hostname,  # older ones have a port
                     "prompt": record.data["asked"]["prompt"],
                     "prompt_sha256": prompt,
                 },
@@ -105,16 +101,11 @@ def provenance_of(
     }
 
 
-def _without_port(host: str | None) -> str | None:
-    """Returns the host alone; records of earlier versions have its port too."""
-    return host and urlsplit(f"//{host}").hostname
-
-
 def _groups(items: Iterable[tuple[dict[str, Any], StageRecord]]) -> list[dict[str, Any]]:
     """Returns each group of equal facts once, with the number of samples and the first and the last date."""
-    groups: dict[str, list[str | None]] = {}
+    groups: dict[str, list[str | None]] = defaultdict(list)
     for facts, record in items:
-        groups.setdefault(json.dumps(facts, sort_keys=True), []).append(record.data.get("date"))
+        groups[json.dumps(facts, sort_keys=True)].append(record.data.get("date"))
     found = []
     for text, dates in sorted(groups.items()):
         days = sorted(day for day in dates if day is not None)
@@ -124,10 +115,10 @@ def _groups(items: Iterable[tuple[dict[str, Any], StageRecord]]) -> list[dict[st
 
 def _counted(groups: Iterable[Mapping[str, Any]], name: str) -> str:
     """Returns the values with their numbers of samples: `gpt-4.1-mini-2025-04-14 (24), other (3)`."""
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for group in groups:
-        counts[str(group[name])] = counts.get(str(group[name]), 0) + group["samples"]
-    return ", ".join(f"{value} ({count:,})" for value, count in sorted(counts.items(), key=lambda item: -item[1]))
+        counts[str(group[name])] += group["samples"]
+    return ", ".join(f"{value} ({count:,})" for value, count in counts.most_common())
 
 
 def _plain(values: Mapping[str, Any]) -> str:

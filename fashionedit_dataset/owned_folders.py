@@ -16,6 +16,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Literal
 
@@ -58,8 +59,7 @@ class FolderMark(BaseModel):
     """The content of `.fashionedit.json`.
 
     Args:
-        kind: What the folder is.
-        files: What was written into it, by its path relative to the folder. None in a work folder, which grows.
+        files: What was written, by its path relative to the folder. None in a work folder, which grows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,15 +68,6 @@ class FolderMark(BaseModel):
     format_version: Literal[1]
     kind: FolderKind
     files: dict[str, OwnedFile] = {}
-
-    @classmethod
-    def of(cls, kind: FolderKind, files: Mapping[str, OwnedFile] | None = None) -> FolderMark:
-        """Returns the mark that this version of the package writes."""
-        return cls(written_by="fashionedit", format_version=1, kind=kind, files=dict(files or {}))
-
-    def to_json(self) -> bytes:
-        """Returns the file's content, the same for the same files."""
-        return (self.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
 
     def is_unchanged(self, path: Path, name: str) -> bool:
         """Returns whether the file is one that was written into the folder, and still as it was written."""
@@ -93,12 +84,7 @@ def read_mark(folder: Path) -> FolderMark | None:
 
 
 def check_replaceable(out: Path, kind: FolderKind, *, replace: bool) -> None:
-    """Checks that a folder may be written at `out`: it is missing, empty, or ours and of this kind.
-
-    Args:
-        out: Where the folder is to be.
-        kind: What it is going to be.
-        replace: Whether an earlier folder of the same kind gives way.
+    """Checks that a folder may be written at `out`: it is missing, empty, or ours, of this kind and to be replaced.
 
     Raises:
         InvalidDataError: Something else is there, or `out` lies inside a folder that this package wrote.
@@ -106,12 +92,10 @@ def check_replaceable(out: Path, kind: FolderKind, *, replace: bool) -> None:
     out = out.absolute()
     if out.is_symlink():
         raise InvalidDataError(f"{out} is a link; give the folder that it leads to")
-    if out.exists() and not out.is_dir():
+    if out.exists() and not (out.is_dir() and (replace or not any(out.iterdir()))):
         raise InvalidDataError(f"{out} exists and is not an empty folder; choose another one or remove it")
     if out.is_dir() and any(out.iterdir()):
         mark = read_mark(out)
-        if not replace:
-            raise InvalidDataError(f"{out} exists and is not an empty folder; choose another one or remove it")
         if mark is None:
             raise InvalidDataError(
                 f"{out} is not an empty folder, and not {_CALLED[kind]}; choose another one or remove it"
@@ -134,26 +118,17 @@ def check_not_inside_ours(place: Path) -> None:
 
 
 def check_apart(places: Mapping[str, Path]) -> None:
-    """Checks that no folder is another one or lies inside it, links followed.
-
-    Args:
-        places: The folders by what messages call them; they need not exist.
+    """Checks that no folder, given by what messages call it, is another one or lies inside it, links followed.
 
     Raises:
         InvalidDataError: Two of them overlap.
     """
-    names = list(places)
-    for first in names:
-        for second in names[names.index(first) + 1 :]:
-            inner, outer = places[first], places[second]
-            if _is_inside(inner, outer) and _is_inside(outer, inner):
-                raise InvalidDataError(f"{first} and {second} are both {inner}; choose two folders that lie apart")
-            for name, place, other in ((first, inner, outer), (second, outer, inner)):
-                if _is_inside(place, other):
-                    around = second if name == first else first
-                    raise InvalidDataError(
-                        f"{name} {place} lies inside {around} {other}; choose folders that lie apart"
-                    )
+    for (first, one), (second, other) in combinations(places.items(), 2):
+        if _is_inside(one, other) and _is_inside(other, one):
+            raise InvalidDataError(f"{first} and {second} are both {one}; choose two folders that lie apart")
+        for (name, inner), (around, outer) in permutations(((first, one), (second, other))):
+            if _is_inside(inner, outer):
+                raise InvalidDataError(f"{name} {inner} lies inside {around} {outer}; choose folders that lie apart")
 
 
 def _is_inside(inner: Path, outer: Path) -> bool:
@@ -168,9 +143,15 @@ def _is_inside(inner: Path, outer: Path) -> bool:
     return False
 
 
-def mark_folder(folder: Path, kind: FolderKind) -> None:
-    """Marks an existing folder that is filled over time as ours."""
-    write_atomically(folder / MARK_FILE, FolderMark.of(kind).to_json())
+def mark_folder(folder: Path, kind: FolderKind, files: Mapping[str, OwnedFile] | None = None) -> None:
+    """Marks an existing folder as ours."""
+    write_atomically(folder / MARK_FILE, _mark(kind, files))
+
+
+def _mark(kind: FolderKind, files: Mapping[str, OwnedFile] | None = None) -> bytes:
+    """Returns the content of the mark, the same for the same files."""
+    mark = FolderMark(written_by="fashionedit", format_version=1, kind=kind, files=dict(files or {}))
+    return (mark.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
 
 
 @contextmanager
@@ -195,10 +176,10 @@ def new_folder(out: Path, kind: FolderKind, *, replace: bool = False) -> Iterato
     with made_folder(out.parent), named_errors(out):
         temporary, lock = _locked_folder(out)
         try:
-            (temporary / MARK_FILE).write_bytes(FolderMark.of(kind).to_json())
+            (temporary / MARK_FILE).write_bytes(_mark(kind))
             yield temporary
-            mark = FolderMark.of(kind, dict(_files(temporary)))
-            write_atomically(temporary / MARK_FILE, mark.to_json())
+            paths = (path for path in sorted(temporary.rglob("*")) if path.is_file() and path.name != MARK_FILE)
+            mark_folder(temporary, kind, {path.relative_to(temporary).as_posix(): OwnedFile.of(path) for path in paths})
             check_replaceable(out, kind, replace=replace)
             _put(temporary, out)
         except BaseException:
@@ -313,12 +294,6 @@ def _free(target: Path) -> Path:
         free = target.with_name(f"{target.name}.old{number if number > 1 else ''}")
         number += 1
     return free
-
-
-def _files(folder: Path) -> Iterator[tuple[str, OwnedFile]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != MARK_FILE:
-            yield path.relative_to(folder).as_posix(), OwnedFile.of(path)
 
 
 def _remove(folder: Path) -> None:

@@ -61,11 +61,12 @@ class PhotoIndex:
                 f"{folder} holds no photographs ({', '.join(SUFFIXES)}); give the folder that you unpacked them into"
             )
         self.captions_file = Path(captions) if captions is not None else _first(found, self.folder)
-        self._rows: list[tuple[list[Path], list[str]]] = []  # the files that a row names, and all that it says
-        self._rows_of: dict[str, list[int]] = {}
-        self._tables = {path for path in (*found, self.captions_file) if path is not None and path.suffix != ".json"}
-        for table in sorted(self._tables):
-            self._read_table(table)
+        self._rows: dict[str, list[tuple[list[Path], list[str]]]] = {}  # by id, the files and all texts of each row
+        tables = {path for path in found if path.suffix != ".json"}
+        self._sources = sorted(tables | ({self.captions_file} if self.captions_file is not None else set()))
+        for table in self._sources:
+            if table.suffix != ".json":
+                self._read_table(table)
         texts = {}
         try:
             texts = read_captions(self.captions_file)
@@ -74,20 +75,11 @@ class PhotoIndex:
                 raise  # otherwise its columns have names of their own
         self._captions = {safe_id(name): text for name, text in texts.items()}
 
-    def __len__(self) -> int:
-        return sum(map(len, self._files.values()))
-
     def files(self, key: str) -> tuple[Path, ...]:
         """Returns the files that may be the photograph with this id, JPEG before PNG before WebP."""
-        return tuple(
-            sorted(
-                {
-                    *self._files.get(key, ()),
-                    *(path for row in self._rows_of.get(key, ()) for path in self._rows[row][0]),
-                },
-                key=lambda path: (SUFFIXES.index(path.suffix.lower()), len(path.parts), path.as_posix()),
-            )
-        )
+        paths = {*self._files.get(key, ()), *(path for paths, _ in self._rows.get(key, ()) for path in paths)}
+        order = {path: (SUFFIXES.index(path.suffix.lower()), len(path.parts), path.as_posix()) for path in paths}
+        return tuple(sorted(paths, key=order.__getitem__))
 
     def all_files(self) -> Iterator[Path]:
         """Yields every photograph."""
@@ -104,8 +96,8 @@ class PhotoIndex:
         It is what `caption` returns, each text in its rows, and the text file beside it.
         """
         yield self.caption(key)
-        for row in self._rows_of.get(key, ()):
-            yield from self._rows[row][1]
+        for _, texts in self._rows.get(key, ()):
+            yield from texts
         for path in self.files(key):
             with suppress(OSError, UnicodeDecodeError):
                 yield path.with_suffix(".txt").read_text("utf-8-sig")
@@ -118,18 +110,13 @@ class PhotoIndex:
                 names = [text for text in texts if len(text) <= _LONGEST_NAME]
                 paths = [path for name in names for path in self._files.get(safe_id(stem_of(name)), ())]
                 if paths:
-                    for key in {key for name in names for key in (safe_id(name), safe_id(stem_of(name)))}:
-                        self._rows_of.setdefault(key, []).append(len(self._rows))
-                    self._rows.append((paths, texts))
+                    for key in {safe_id(spelling) for name in names for spelling in (name, stem_of(name))}:
+                        self._rows.setdefault(key, []).append((paths, texts))
 
     def fingerprint(self, keys: Iterable[str]) -> str:
         """Returns what changes when one of these photographs or the captions do: a name, a size or a time."""
         digest = hashlib.sha256()
-        paths = [path for key in sorted(keys) for path in self.files(key)]
-        for path in [
-            *paths,
-            *sorted({*self._tables, *([self.captions_file] if self.captions_file is not None else [])}),
-        ]:
+        for path in (*(path for key in sorted(keys) for path in self.files(key)), *self._sources):
             state = path.stat()
             digest.update(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:16]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +173,7 @@ def build(
     from fashionedit.builders.preflight import check_places
     from fashionedit.builders.work_folder import WorkFolder
 
-    folder = WorkFolder(work if work is not None else out.with_name(f"{out.name}.build"))
+    folder = WorkFolder(work or out.with_name(f"{out.name}.build"))
     photos = open_source(
         source,
         work=folder.path,
@@ -237,33 +238,32 @@ def _told(report: BuildReport) -> str:
 
 def _parts(source: PhotoSource, given: dict[str, Any]) -> BuildParts:
     from fashionedit.builders.build_options import BuildParts
+    from fashionedit.runtime.costs import parse_price, read_prices
 
-    prices = _prices(given["price"], given["model"])
+    text: str | None = given["price"]
+    prices: dict[str, Price] = {}
+    if text is not None:
+        prices = {given["model"]: parse_price(text)} if "=" in text else read_prices(Path(text))
     return BuildParts(
         source,
-        drafts=_drafts(given, prices),
-        embedder=_embedder(given),
+        drafts=partial(_drafts, given, parameters(given["draft_options"], "--draft"), prices),
+        embedder=partial(_embedder, given["encoder"], given["device"]),
         analyst=_analyst(given, prices),
-        find_encoder=_find_encoder(given),
+        find_encoder=partial(_find_encoder, given["encoder"], given["device"]),
         encoder_name=given["encoder"],
         draft_kind=given["drafts"].partition(":")[0] if ":" in given["drafts"] else "diffusers",
     )
 
 
-def _drafts(given: dict[str, Any], prices: dict[str, Price]) -> Callable[[], DraftMaker]:
-    spec, options = given["drafts"], parameters(given["draft_options"], "--draft")
+def _drafts(given: dict[str, Any], options: dict[str, Any], prices: dict[str, Price]) -> DraftMaker:
+    from fashionedit.builders.generate import make_drafts
 
-    def make() -> DraftMaker:
-        from fashionedit.builders.generate import make_drafts
-
-        known = dict(options)
-        if spec.startswith("openai:"):
-            known = _image_price(spec.removeprefix("openai:"), prices) | known
-        elif not spec.startswith("folder:"):
-            known.setdefault("device", given["device"])
-        return make_drafts(spec, **known)
-
-    return make
+    spec = given["drafts"]
+    if spec.startswith("openai:"):
+        options = _image_price(spec.removeprefix("openai:"), prices) | options
+    elif not spec.startswith("folder:"):
+        options = {"device": given["device"], **options}
+    return make_drafts(spec, **options)
 
 
 _PROMPT_TOKENS = 8_000  # the longest prompt that image services take
@@ -291,27 +291,20 @@ def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
     return {"cost_of": cost, "highest_cost": highest}
 
 
-def _find_encoder(given: dict[str, Any]) -> Callable[[bool], object]:
-    def find(fetch: bool) -> object:
-        from fashionedit.metrics.loading import check_encoder, find_files, load_encoder
+def _find_encoder(spec: str, device: str, fetch: bool) -> object:
+    from fashionedit.metrics.loading import check_encoder, find_files, load_encoder
 
-        spec, device = given["encoder"], given["device"]
-        check_encoder(spec)
-        if spec == "offline":
-            return load_encoder(spec, device=device)
-        return find_files(spec, device, "fp32") if fetch or Path(spec.removeprefix("clip:")).is_dir() else None
-
-    return find
+    check_encoder(spec)
+    if spec == "offline":
+        return load_encoder(spec, device=device)
+    return find_files(spec, device, "fp32") if fetch or Path(spec.removeprefix("clip:")).is_dir() else None
 
 
-def _embedder(given: dict[str, Any]) -> Callable[[], Embedder]:
-    def make() -> Embedder:
-        from fashionedit.metrics import EmbeddingCache, load_encoder
-        from fashionedit.metrics.embedder import Embedder
+def _embedder(spec: str, device: str) -> Embedder:
+    from fashionedit.metrics import EmbeddingCache, load_encoder
+    from fashionedit.metrics.embedder import Embedder
 
-        return Embedder(load_encoder(given["encoder"], device=given["device"]), EmbeddingCache())
-
-    return make
+    return Embedder(load_encoder(spec, device=device), EmbeddingCache())
 
 
 def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
@@ -341,14 +334,6 @@ def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
     )
 
 
-def _prices(text: str | None, model: str) -> dict[str, Price]:
-    from fashionedit.runtime.costs import parse_price, read_prices
-
-    if text is None:
-        return {}
-    return {model: parse_price(text)} if "=" in text else read_prices(Path(text))
-
-
 def _options(source: PhotoSource, given: dict[str, Any], share: tuple[int, int] | None) -> BuildOptions:
     from fashionedit.builders.build_options import BuildOptions
     from fashionedit.builders.filter import MIN_SIMILARITY
@@ -357,33 +342,22 @@ def _options(source: PhotoSource, given: dict[str, Any], share: tuple[int, int] 
 
     text, split = given["min_similarity"], given["split"]
     ready = source.describe()["kind"] == "release"  # it was filtered by its authors
-    usual = None if ready or given["selection"] else MIN_SIMILARITY
+    least = None if ready or given["selection"] else MIN_SIMILARITY
+    if text is not None:
+        try:
+            least = None if text == "none" else float(text)
+        except ValueError:
+            raise InvalidDataError(f"--min-similarity is {text!r}; give a cosine × 100, such as 85, or none") from None
+    by_rule = split in ("garment", "random")
+    same = ["limit", "top_k", "sketches", "examples", "split_seed", "validation", "name", "licence"]
+    same += ["leave_failed", "retry", "keep_going"]
     return BuildOptions(
         base_seed=given["seed"],
-        limit=given["limit"],
         share=share,
-        min_similarity=usual if text is None else _number(text),
-        top_k=given["top_k"],
+        min_similarity=least,
         selection=read_selection(given["selection"]) if given["selection"] else None,
-        sketches=given["sketches"],
-        examples=given["examples"],
-        split_rule=split if split in ("garment", "random") else "file",
-        split_seed=given["split_seed"],
-        validation=given["validation"],
-        listed=None if split in ("garment", "random") else read_split_file(Path(split)),
-        name=given["name"],
-        licence=given["licence"],
+        split_rule=split if by_rule else "file",
+        listed=None if by_rule else read_split_file(Path(split)),
         again=[stage.strip() for stage in (given["again"] or "").split(",") if stage.strip()],
-        leave_failed=given["leave_failed"],
-        retry=given["retry"],
-        keep_going=given["keep_going"],
+        **{name: given[name] for name in same},
     )
-
-
-def _number(text: str) -> float | None:
-    if text == "none":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidDataError(f"--min-similarity is {text!r}; give a cosine × 100, such as 85, or none") from None
