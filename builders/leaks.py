@@ -158,15 +158,10 @@ def compare_splits(
 def find_leaks(
     images: Mapping[str, SplitImage], embeddings: NDArray[np.float32], *, threshold: float, encoder: str, named: int
 ) -> LeakReport:
-    """Returns what is in train and in validation.
+    """Returns what is in train and in validation; row i of the embeddings is that of the i-th image, of length 1.
 
     All pairs of images across the splits are compared, 2,048 by 2,048 at a time, so memory does not grow with their
     number.
-
-    Args:
-        images: By id.
-        embeddings: (N, D), row i that of the i-th image, each of length 1.
-        threshold, encoder, named: As in the report.
     """
     counts = {split: Counter(item.garment for item in images.values() if item.split == split) for split in SPLITS}
     train, validation = counts["train"], counts["validation"]

@@ -44,10 +44,6 @@ def read_image_folder(source: Path) -> dict[str, list[_Entry]]:
     """Returns the entries of each split: of `metadata.jsonl` as `validation`, or of one in each split's folder.
 
     Only the texts are read, and the originals' headers for their size; images are seen to be files inside `source`.
-
-    Raises:
-        DatasetNotFoundError: There is no such folder, or no metadata in it.
-        InvalidDataError: A line is not what it must be; the message names file, line and field.
     """
     if not source.is_dir():
         raise DatasetNotFoundError(

@@ -31,14 +31,10 @@ class SplitList(BaseModel):
     """What has which split, for good.
 
     Args:
-        format_version: Of this file.
         rule: How it was chosen.
         seed: What the order depended on; of no meaning for a file.
         wanted: How many images were to be in validation.
         train, validation: Garments under the rule `garment`, ids under the others; each once, sorted.
-
-    Raises:
-        ValueError: Something stands in both.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -53,11 +53,7 @@ class Photo:
 class Pair:
     """A photograph and the draft that was generated from its caption.
 
-    Args:
-        photo: The photograph.
-        draft: The draft's file.
-        original_digest, draft_digest: Of the decoded pixels (`images.pixel_digest`).
-        clip_score: Cosine similarity × 100 of the two, once the filter has measured it.
+    The digests are of the decoded pixels; `clip_score` is the cosine similarity × 100 of the two, once it was measured.
     """
 
     photo: Photo

@@ -47,18 +47,8 @@ def write_dataset(
 ) -> dict[str, SplitSize]:
     """Writes Parquet, card, manifest, split list, funnel, leak report and `eval.yaml`; all of it or nothing.
 
-    A folder that an earlier build has written gives way; no other does.
-
-    Args:
-        out: The dataset's folder.
-        cuts: The samples.
-        split: Which is in which split.
-        photos: All photographs; what is no sample may still be an example.
-        digests: Of the photographs' pixels, by id.
-        funnel, leaks, made_with, provenance: Kept beside the data, or told in the card.
-        deepfashion: Whether the photographs are DeepFashion-MultiModal's, whose terms the card then tells.
-        options: Name, licence, examples, workers.
-        progress: Called with the samples written and the samples in all.
+    A folder that an earlier build has written gives way; no other does. Of all photographs, one that is no sample may
+    still be an example. The card tells DeepFashion's terms where the photographs are DeepFashion-MultiModal's.
 
     Raises:
         InvalidDataError: `out` holds something else.
@@ -147,18 +137,12 @@ def find_examples(
     splits: Mapping[str, str],
     limit: int = 3,
 ) -> dict[str, tuple[Photo, ...]]:
-    """Returns for each photograph the best other photographs of its garment; it is left out where there are none.
+    """Returns for each photograph the best other photographs of its garment, at most `limit`.
 
     The same colourway goes before another one, as colour is the first thing that is copied from a reference; then the
     views in the order of `VIEWS`, then the ids. A photograph is never its own example, nor is one with the same
-    pixels, and no two examples of one photograph have the same pixels.
-
-    Args:
-        photos: All that may be shown, whether they become samples or not. One without a garment id has no examples.
-        digests: The pixel digest of each photograph, by id, where it is known.
-        splits: The split of each sample, by id. A photograph of another split is never an example: what is compared
-            with in validation must not be seen in training. A photograph of no split may be shown in each.
-        limit: How many at most.
+    pixels (`digests`), and no two examples of one photograph have the same pixels. A photograph of another split is
+    none either: what is compared with in validation must not be seen in training. One of no split may be shown in each.
     """
     garments: dict[str, list[Photo]] = defaultdict(list)
     for photo in photos:

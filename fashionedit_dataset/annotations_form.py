@@ -108,12 +108,6 @@ def write_annotations(
     Rows are taken one at a time. Drafts keep their pixels and lose the metadata of their files. `eval.yaml` comes
     along; of the card only the sections on how the set was made, its splits, what is unclear and the citation do.
 
-    Args:
-        folder: A FashionEdit folder, the full set.
-        out: Must not exist, or be empty.
-        workers: Threads that read and hash; as many as there are processors by default.
-        progress: Called with the samples done and the samples in all.
-
     Raises:
         DatasetNotFoundError: There is no such folder, or it holds no FashionEdit files.
         InvalidDataError: The folder is the annotations form already, a row is not what it must be, or `out` is taken.

@@ -169,10 +169,6 @@ def hydrate(
 def check_hydration(annotations: Path, full: Path) -> None:
     """Checks that the annotations form can be filled in from the photographs and captions of the full set.
 
-    Args:
-        annotations: A folder in the annotations form.
-        full: The full set that it was made from.
-
     Raises:
         InvalidDataError: A sample would not come out as it is in the full set; the message names it.
     """
@@ -200,11 +196,7 @@ def check_hydration(annotations: Path, full: Path) -> None:
 def hydrated_folder(annotations: Path, photographs: PhotoIndex) -> Path:
     """Returns the full set in the cache folder, filled in now unless it was before.
 
-    It is kept under the hash of the annotations' manifest and the names, sizes and times of the photographs. Processes
-    that ask for the same one at once wait for the one that makes it.
-
-    Raises:
-        InvalidDataError: A sample can't be filled in, or the annotations form is not what it must be.
+    It is kept under the hash of the annotations' manifest and the names, sizes and times of the photographs.
     """
     return cached_folder(
         "hydrated",

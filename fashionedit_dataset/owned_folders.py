@@ -158,13 +158,9 @@ def _mark(kind: FolderKind, files: Mapping[str, OwnedFile] | None = None) -> byt
 def new_folder(out: Path, kind: FolderKind, *, replace: bool = False) -> Iterator[Path]:
     """Gives a temporary folder beside `out` that becomes `out` when the block ends well, and vanishes otherwise.
 
-    Files in an earlier folder that this package did not write, or that somebody changed since, are moved into the new
-    one; where it has a file of the same name, the old one is called `NAME.old`.
-
-    Args:
-        out: Where the folder is to be.
-        kind: What it is.
-        replace: Whether an earlier folder of the same kind gives way.
+    With `replace`, an earlier folder of the same kind gives way. Files in it that this package did not write, or that
+    somebody changed since, are moved into the new one; where it has a file of the same name, the old one is called
+    `NAME.old`.
 
     Raises:
         InvalidDataError: `out` is neither free nor a folder that may be replaced, before or after.

@@ -39,12 +39,7 @@ _FAINT = 0.1  # of the mean variance: where there is less to be seen nothing is 
 
 
 class FingerprintIndex:
-    """The fingerprints of pictures that must not be found elsewhere.
-
-    Args:
-        names: What messages call the pictures.
-        prints: Their fingerprints.
-    """
+    """The fingerprints of pictures that must not be found elsewhere, and what messages call these."""
 
     def __init__(self, names: Sequence[str], prints: Iterable[NDArray[np.uint8]]) -> None:
         known = list(prints)

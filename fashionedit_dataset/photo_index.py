@@ -30,12 +30,8 @@ class PhotoIndex:
 
     Only names and tables are read: a photograph is opened when it is asked for. Files may lie at any depth; several
     with one name (as `segm/<id>.png` beside `images/<id>.jpg`) are all offered, and so are those that a row of a table
-    names beside the id. Whoever asks compares hashes, so that no column has to be called as somebody expects.
-
-    Args:
-        folder: Where they are.
-        captions: The file with the captions; by default `captions.json`, `metadata.jsonl` or a CSV file, the one that
-            lies highest.
+    names beside the id. Whoever asks compares hashes, so that no column has to be called as somebody expects. Without a
+    file of captions the `captions.json`, `metadata.jsonl` or CSV file that lies highest counts.
 
     Raises:
         DatasetNotFoundError: There is no such folder, or no photograph in it.
@@ -197,11 +193,7 @@ def stem_of(name: str) -> str:
 
 
 class NamedFiles:
-    """Finds the files that a table names, whatever system wrote the table and unpacked the files.
-
-    Args:
-        root: The folder that every file must lie in, links followed.
-    """
+    """Finds the files in `root` that a table names, whatever system wrote the table and unpacked the files."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -209,18 +201,13 @@ class NamedFiles:
         self._entries: dict[Path, dict[str, Path]] = {}
 
     def find(self, base: Path, name: Any, where: str) -> Path:
-        """Returns the path that a table means, which may not exist.
+        """Returns the path that a table in the folder `base` means, which may not exist; messages call it `where`.
 
         Tried are the name as it is, a name that is equal once letters are composed (NFC), and both with backslashes
         as slashes.
 
-        Args:
-            base: The table's folder.
-            name: The path from there.
-            where: How messages call the place in the table.
-
         Raises:
-            InvalidDataError: It is no relative path, leads out of the folder, or can't be looked up.
+            InvalidDataError: It is no relative path, leads out of the folder (links followed), or can't be looked up.
         """
         if not isinstance(name, str) or not name.strip() or "\0" in name or Path(name).is_absolute():
             raise InvalidDataError(f"{where}: {name!r} is no relative path; write the path from the table's folder")

@@ -45,9 +45,6 @@ def read_labels(paths: Iterable[Path]) -> dict[str, dict[str, str]]:
 
     What is not visible in the photograph is left out.
 
-    Args:
-        paths: Files called `shape_anno_all.txt`, `fabric_ann.txt` or `pattern_ann.txt`.
-
     Raises:
         InvalidDataError: A line has not the numbers it must have.
     """
@@ -78,11 +75,7 @@ class DeepFashionFolder:
     """A folder with `images/`, `captions.json` and `labels/`, at any depth.
 
     A photograph is an image whose name is in DeepFashion's form, or that lies in a folder `images`; what lies in
-    `segm`, `densepose`, `keypoints` or `labels` is none.
-
-    Args:
-        tree: The folder.
-        captions: The file with the captions, {name: caption}; by default the `captions.json` that lies highest.
+    `segm`, `densepose`, `keypoints` or `labels` is none. The `captions.json` that lies highest counts by default.
     """
 
     def __init__(self, tree: FileTree, captions: Path | None = None) -> None:

@@ -39,14 +39,9 @@ def find_tables(tree: FileTree) -> tuple[Path, ...]:
 class PhotoFolder:
     """A folder of photographs.
 
-    With a table, its rows are the photographs: a column with the path from the table's folder, and further ones that
-    `columns` names or that have usual names. Without one, every image is, and `<stem>.txt` beside it is its caption.
-
-    Args:
-        tree: The folder.
-        tables: The tables; none means text files.
-        captions: A file with captions by file name, for photographs that have none in the table.
-        columns: Field and column, such as `caption` → `text_en`.
+    With tables, their rows are the photographs: a column with the path from the table's folder, and further ones that
+    `columns` names or that have usual names. Without, every image is, and `<stem>.txt` beside it is its caption. A file
+    with captions fills in what is missing.
     """
 
     def __init__(
@@ -70,12 +65,7 @@ class PhotoFolder:
         }
 
     def photos(self, fetching: Progress | None = None) -> list[Photo | Unusable]:
-        """Returns a photograph for each row, or for each image.
-
-        Raises:
-            DatasetNotFoundError: There is none.
-            InvalidDataError: A table can't be understood, a path leads out of the folder, or an id stands there twice.
-        """
+        """Returns a photograph for each row, or for each image."""
         captions = read_captions(self._captions)
         found = self._of_rows(captions) if self._tables else self._of_texts(captions)
         if not found:

@@ -46,10 +46,10 @@ class _Row(BaseModel):
 
 
 class HubDataset:
-    """A dataset whose rows have an image and a caption.
+    """A dataset whose rows have an image and a caption: on the Hub, or a folder with Parquet or other data files.
 
     Args:
-        place: `org/name` on the Hub, or a folder with Parquet or other data files.
+        place: `org/name`, or the folder.
         work: Where its images are kept.
         captions: A file with captions by photograph, for rows without one.
         columns: Field and column, such as `caption` → `text`; the others have usual names.
@@ -77,24 +77,12 @@ class HubDataset:
         self._state: dict[str, Any] = {}
 
     def describe(self) -> dict[str, Any]:
-        """Returns the repository with its commit, or the folder with the hash of its file list, and what was asked for.
-
-        Raises:
-            DatasetNotFoundError: There is no such repository.
-            InvalidDataError: The work folder holds the photographs of another dataset.
-            ServiceError: The Hub can't be reached, and was not before.
-        """
+        """Returns repository and commit, or the folder and the hash of its file list, and what was asked for."""
         identity = {key: value for key, value in self._started().items() if key != "rows"}
         return {**identity, "captions": self._captions.name if self._captions else None}
 
     def photos(self, fetching: Progress | None = None) -> list[Photo | Unusable]:
-        """Returns a photograph for each row, once all rows are on this machine.
-
-        Raises:
-            DatasetNotFoundError: There is no such dataset, or no row in it.
-            InvalidDataError: A column is not there, or two rows have one id.
-            ServiceError: The Hub can't be reached; what was fetched is kept.
-        """
+        """Returns a photograph for each row, once all rows are here; what was fetched is kept on an error."""
         rows = self._fetched(fetching)
         captions = read_captions(self._captions)
         items: list[Photo | Unusable] = []
@@ -236,14 +224,7 @@ def _file_list(folder: Path) -> str:
 
 
 class _OpenedSplit:
-    """One split of a dataset, of which nothing but the schema was read: its name, its columns and its rows.
-
-    Raises:
-        DatasetNotFoundError: There is no such dataset, or it is closed to us.
-        ServiceError: The Hub can't be reached.
-        UnknownNameError: There is no such split, or several and none was named.
-        InvalidDataError: `datasets` can't open it.
-    """
+    """One split of a dataset, of which nothing but the schema was read: its name, its columns and its rows."""
 
     def __init__(self, place: str, config: str | None, split: str | None, revision: str | None) -> None:
         from datasets import Image, load_dataset
@@ -282,11 +263,7 @@ class _OpenedSplit:
 
 
 def read_image_cell(place: str, value: Any) -> bytes | None:
-    """Returns the encoded bytes of an image of a row, as they are stored; None where the row has none.
-
-    Args:
-        place: The dataset: a repository on the Hub, or a folder.
-        value: What the row has: `{"bytes", "path"}`.
+    """Returns the encoded bytes of `{"bytes", "path"}` as a row has it; None where the row has no image.
 
     Raises:
         InvalidDataError: The row names a file outside the dataset, or one that is too large.

@@ -107,14 +107,6 @@ def fetch_photographs(
     """Returns the folder with a user's photographs; those of a dataset on the Hub, or in Parquet, are fetched first.
 
     What was fetched stays in the cache folder, and the same call again fetches what is missing.
-
-    Args:
-        spec: A folder, or a dataset as in `open_source`.
-        columns, config, split: As in `open_source`.
-        fetching: Called with the photographs that are on this machine and those in all.
-
-    Raises:
-        FashionEditError: What `open_source` and the source raise.
     """
     path = Path(spec)
     asked = {"columns": columns, "config": config, "split": split}

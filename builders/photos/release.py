@@ -61,12 +61,10 @@ class SelectionReport:
 def read_selection(path: Path) -> dict[str, float]:
     """Returns the score of each selected photograph by its id, in the order of the ids.
 
-    Args:
-        path: A JSON object {name: score}. Names may have folders, with either slash, and an ending; scores may be
-            quoted.
+    The file is a JSON object {name: score}. Names may have folders, with either slash, and an ending; scores may be quoted.
 
     Raises:
-        InvalidDataError: The file is none of these, a score is no finite number, or a photograph is named twice.
+        InvalidDataError: The file is no such object, a score is no finite number, or a photograph is named twice.
     """
     try:
         values = parse_json(read_regular(path), name=str(path))
@@ -106,13 +104,7 @@ def _score(path: Path, name: str, value: Any) -> float:
 def compare_selections(
     ready: Mapping[str, float], computed: Mapping[str, float], *, kept_computed: Collection[str]
 ) -> SelectionReport:
-    """Returns how a ready selection differs from a computed one.
-
-    Args:
-        ready: Scores of the ready one by id.
-        computed: Scores of ours by id, of those not kept too.
-        kept_computed: What ours selects.
-    """
+    """Returns how a ready selection differs from ours, which has scores (`computed`) of more than it keeps."""
     theirs, ours = set(ready), set(kept_computed)
     differences = {key: computed[key] - ready[key] for key in sorted(ready.keys() & computed.keys())}
     largest = max(differences, key=lambda key: abs(differences[key]), default=None)
@@ -139,10 +131,6 @@ class ReleaseFolder:
     """A folder with `resize_orig/`, `resize_gen/` and `diff.json`, at any depth; `captions_top.json` where it is there.
 
     Its photographs need no caption; without the captions of DeepFashion they have an empty one.
-
-    Args:
-        tree: The folder.
-        captions: The file with the captions of DeepFashion, {name: caption}; by default a `captions.json` here.
 
     Raises:
         DatasetNotFoundError: One of the three is missing.

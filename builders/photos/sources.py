@@ -24,13 +24,7 @@ Progress = Callable[[int, int], None]
 class Unusable:
     """Something that the source names but that is no photograph to build from.
 
-    Args:
-        id: Safe as a file name.
-        reason: Why not, in few words that can be counted.
-        detail: Why not, in a sentence about this one.
-
-    Raises:
-        InvalidDataError: The id is not path-safe.
+    `reason` says why not in few words that can be counted, `detail` in a sentence about this one.
     """
 
     id: str
@@ -165,17 +159,11 @@ _LONGEST_ATTRIBUTE = 500
 
 
 def match_columns(names: Sequence[str], given: Mapping[str, str], *, where: str) -> dict[str, str]:
-    """Returns the column of each field that has one.
-
-    Args:
-        names: The columns that are there.
-        given: Field and column, where a user names them; the others are looked for under their usual names, whatever
-            their case.
-        where: How messages call the table.
+    """Returns the column of each field that has one: the one that a user gives, else the first of a usual name.
 
     Raises:
-        UnknownNameError: A field or column that was named is not there.
-        InvalidDataError: No column holds the image.
+        UnknownNameError: A field or column that was given is not there.
+        InvalidDataError: No column holds the image; `where` is what messages call the table.
     """
     columns = ", ".join(names)
     for field, column in given.items():
@@ -201,12 +189,7 @@ def photo_facts(
 ) -> dict[str, Any]:
     """Returns caption, attributes and facts of a photograph, as arguments of `Photo`.
 
-    What the row does not tell, DeepFashion's form of file name may. Other columns with plain values become attributes.
-
-    Args:
-        name: The photograph's file name or id.
-        row: The values by column, where a table has them.
-        columns: Of `match_columns`.
+    What the row does not tell, DeepFashion's form of the file name may. Other columns become attributes.
     """
     row, columns = row or {}, columns or {}
     facts: dict[str, Any] = parse_file_name(name)

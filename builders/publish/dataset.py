@@ -53,15 +53,11 @@ def publish_dataset(
         leaderboard: Whether `eval.yaml` is sent too. The Hub shows a leaderboard for it once it knows `fashionedit` as
             an evaluation framework; until then it may find fault with the file.
         dry_run: Whether everything is prepared and looked at, and nothing is sent; needs no network.
-        branch: To send to; the main one by default.
-        message: Of the commit.
+        branch, message: Of the commit; the main branch by default.
         progress: Called with the steps done and the steps in all, several for each sample, while they are prepared.
 
     Raises:
-        DatasetNotFoundError: The folder is not there, or no FashionEdit folder.
-        InvalidDataError: Leave is missing, the repository's name is none, the folder is the annotations form, or
-            something must not be sent.
-        ServiceError: The token, the repository or the network; the message says which.
+        InvalidDataError: Leave is missing, or something must not be sent.
         RunBusyError: The same folder is being published by another process.
     """
     folder = Path(folder)

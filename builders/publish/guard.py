@@ -43,14 +43,11 @@ _SIGN = re.compile(f"[{_UNSPACED}]")
 
 
 class CaptionSearch:
-    """Knows captions by their words.
+    """Knows captions, by `image_id`, by their words.
 
     A caption is found where its words stand in a row, whatever is between them; of one with more than `LONGEST_RUN`
     words any run of that length is enough. The work grows with the text that is searched, not with the captions. Two
     signs of a script without spaces, such as Chinese, count as a word.
-
-    Args:
-        captions: By `image_id`.
     """
 
     def __init__(self, captions: Mapping[str, str]) -> None:
@@ -122,12 +119,8 @@ def check_files(staged: Path, full: Path, *, progress: Callable[[int, int], None
 
     Checked are: the files' names, the columns, every text and the Parquet metadata for captions (`CaptionSearch`) and
     for encoded files, every picture for being the draft of its own row, for metadata, and for likeness to an original,
-    crop, sketch or example of any row (not in a control set, whose drafts are drawn like its originals).
-
-    Args:
-        staged: What is going to be sent.
-        full: The folder it was made from.
-        progress: Called with the samples done and the samples in all: each is looked at twice.
+    crop, sketch or example of any row (not in a control set, whose drafts are drawn like its originals). Each sample
+    counts twice in the progress.
 
     Raises:
         InvalidDataError: Something must not be sent; the message says where and what.

@@ -14,15 +14,7 @@ from fashionedit.runtime.hub import hub_client, hub_failures, repository_name
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What was sent, or would be.
-
-    Args:
-        repository: `org/name`.
-        files: The bytes of every file, by its path in the repository.
-        url: The page of the repository; None where nothing was sent.
-        commit: The commit that holds what was sent.
-        public: Whether everybody can see it.
-    """
+    """What was sent, or would be: the size of every file by its path, and once sent, where it is and who sees it."""
 
     repository: str
     files: Mapping[str, int]
@@ -79,15 +71,9 @@ class HubRepository:
         public: bool,
         branch: str | None = None,
     ) -> Publication:
-        """Sends these files of the folder; what the repository holds already is not sent again.
+        """Sends files of the folder, those of `files`; what the repository holds already is not sent again.
 
-        Args:
-            folder: Where they are.
-            files: By their paths in the folder, which are those in the repository.
-            message: Of the commit.
-            replaces: Patterns of files in the repository that go where they are not among `files`.
-            public: Whether everybody is to see the repository from now on.
-            branch: Created where it does not exist; the main one by default.
+        Files there that match `replaces` and are not sent go. The branch is created where it does not exist.
         """
         if branch is not None:
             with self._sentences("change"):

@@ -56,17 +56,9 @@ if __name__ == "__main__":
 def publish_metrics(
     where: str, *, private: bool | None = None, dry_run: bool = False, message: str | None = None
 ) -> list[Publication]:
-    """Returns what was sent: a Space for each metric.
+    """Returns what was sent: a Space for each metric, `org/psnr` for `org` and `org/prefix-psnr` for `org/prefix-`.
 
-    Args:
-        where: `org` for `org/psnr` and so on, or `org/prefix-` for `org/prefix-psnr`.
-        private: Whether only its owners see a Space: True by default for a new one.
-        dry_run: Whether nothing is sent; needs no network.
-        message: Of the commits.
-
-    Raises:
-        InvalidDataError: `where` is no name of an owner.
-        ServiceError: The token, a repository or the network; the message says which.
+    As in `publish_dataset`, a new Space is private unless `private` is False.
     """
     owner, _, prefix = where.partition("/")
     if not owner or "/" in prefix:
@@ -89,12 +81,9 @@ def publish_metrics(
 
 
 def write_space(folder: Path, metric: str, *, name: str) -> list[str]:
-    """Writes a metric's Space into an existing folder; returns the files, relative to it and sorted.
+    """Writes a metric's Space into an empty folder; returns the files, relative to it and sorted.
 
-    Args:
-        folder: An empty folder.
-        metric: `clip_similarity`, `clip_star` or `psnr`.
-        name: The Space's name without its owner, by which `evaluate` looks for the script.
+    `name` is the Space's without its owner, by which `evaluate` looks for the script.
     """
     import yaml
 

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from lmm_server import SHAPES, differences_of
 from PIL import Image
-from whole_build import pictures
+from whole_build import images
 
 import fashionedit
 from fashionedit.builders.stage_store import FUNNEL_FILE
 from fashionedit.cli import main
-from fashionedit.images import read_image
 
 UNUSABLE: Mapping[str, Callable[[list[dict[str, Any]]], str]] = {
     "two only": lambda found: str(found[:2]),
@@ -32,11 +31,10 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     originals.mkdir(parents=True)
     drafts.mkdir()
     shapes = {**SHAPES, **UNUSABLE}
-    found = pictures(len(shapes) + 1)
+    found = images(len(shapes) + 1)
     answers, scores = {}, {}
-    for number, picture in enumerate(found):
+    for number, image in enumerate(found):
         stem = f"WOMEN-Dresses-id_{number // 2 + 1:08d}-01_{number % 2 + 1}_front"
-        image = read_image(picture) if isinstance(picture, bytes) else picture
         image.save(originals / f"{stem}.png")
         if number == len(shapes):
             continue  # the last one has no draft and no answer

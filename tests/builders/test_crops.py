@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
+from whole_build import images
 
 import fashionedit.builders.crops as crops_module
 from fashionedit.builders.crops import cut_crops, is_blank, sketch
@@ -14,7 +15,6 @@ from fashionedit.builders.stage_items import Analysed, Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError
 from fashionedit.images import crop, pixel_digest, read_image
-from fashionedit.synthetic import synthetic_sample
 from fashionedit.types import Box
 
 BOXES = (Box(0, 0, 200, 300), Box(300, 100, 500, 900), Box(600, 0, 1000, 1000))
@@ -75,9 +75,6 @@ def test_a_pair_has_three_differences(pair: Pair) -> None:
         analysed(pair, BOXES[:2])
 
 
-SHARED_PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "clothing_photos"
-
-
 def _halves(size: tuple[int, int], left: tuple[int, int, int], right: tuple[int, int, int]) -> Image.Image:
     image = Image.new("RGB", size, left)
     image.paste(right, (size[0] // 2, 0, *size))
@@ -90,12 +87,9 @@ def _ink(drawing: Image.Image) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 @pytest.fixture(scope="module")
 def crops() -> list[Image.Image]:
-    """Crops of real photographs where they are at hand, else of drawn garments."""
-    paths = sorted(SHARED_PHOTOS.glob("*.jpg"))[:5] if SHARED_PHOTOS.is_dir() else []
-    pictures = [read_image(path) for path in paths] or [synthetic_sample(number).original for number in range(5)]
     return [
-        picture.crop((picture.width // 4, picture.height // 5, picture.width * 3 // 4, picture.height * 3 // 5))
-        for picture in pictures
+        image.crop((image.width // 4, image.height // 5, image.width * 3 // 4, image.height * 3 // 5))
+        for image in images(5)
     ]
 
 

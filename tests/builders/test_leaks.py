@@ -1,20 +1,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import whole_build
 from PIL import Image, ImageOps
 
 from fashionedit.builders import leaks
 from fashionedit.builders.leaks import LeakReport, SplitImage, find_leaks, near_threshold
-from fashionedit.images import read_image
 from fashionedit.metrics import Embedder, load_encoder
-from fashionedit.synthetic import synthetic_sample
-
-SHARED_PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "clothing_photos"
 
 
 def _set(seed: int, count: int = 120, centres: int = 25) -> tuple[dict[str, SplitImage], np.ndarray[Any, Any]]:
@@ -122,8 +118,7 @@ def test_clip_needs_a_higher_threshold_than_other_encoders() -> None:
 
 
 def test_copies_of_real_pictures_are_near_and_others_are_not() -> None:
-    paths = sorted(SHARED_PHOTOS.glob("*.jpg"))[:12] if SHARED_PHOTOS.is_dir() else []
-    pictures = [read_image(path) for path in paths] or [synthetic_sample(number).original for number in range(12)]
+    real, pictures = isinstance(whole_build.pictures(12)[0], bytes), whole_build.images(12)
     copies = [ImageOps.mirror(pictures[0]), pictures[1].resize((pictures[1].width // 2, pictures[1].height // 2))]
     encoder = load_encoder("offline", device="cpu")
     everything: list[Image.Image] = [*pictures, *copies]
@@ -133,5 +128,5 @@ def test_copies_of_real_pictures_are_near_and_others_are_not() -> None:
     report = find_leaks(items, rows, threshold=near_threshold(encoder), encoder=encoder.label, named=0)
     found = {(pair.validation, pair.train) for pair in report.near}
     assert {("copy0", "p0"), ("copy1", "p1")} <= found
-    if paths:  # pictures that are drawn by one hand are nearer to each other than photographs are
+    if real:  # pictures that are drawn by one hand are nearer to each other than photographs are
         assert len(found) == 2

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from publishing_toys import encode
+from whole_build import pictures
 
 from fashionedit.builders.pack import MetadataLine, pack
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
@@ -19,7 +21,6 @@ from fashionedit.folder import open_folder
 from fashionedit.images import crop, read_image
 from fashionedit.types import safe_id
 
-SHARED_PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "clothing_photos"
 BOXES = ([100, 100, 300.5, 400], [400, 50, 600, 300], [700, 500, 950, 1000])
 
 
@@ -395,12 +396,11 @@ def test_after_a_kill_the_same_command_works(source: Path, tmp_path: Path) -> No
 
 
 def test_real_photographs_go_through_unchanged(tmp_path: Path) -> None:
-    photos = sorted(SHARED_PHOTOS.glob("*.jpg"))[:4] if SHARED_PHOTOS.is_dir() else []
     source = tmp_path / "source"
-    photos = photos or [_photograph(tmp_path / f"own/{number}.jpg", number, (400, 533)) for number in range(4)]
-    for photo in photos:
-        (source / "p").mkdir(parents=True, exist_ok=True)
-        (source / "p" / photo.name).write_bytes(photo.read_bytes())
+    (source / "p").mkdir(parents=True)
+    photos = [source / "p" / f"{number}.jpg" for number in range(4)]
+    for path, picture in zip(photos, pictures(4), strict=True):
+        path.write_bytes(picture if isinstance(picture, bytes) else encode(picture))
     _metadata(
         source,
         *(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
+from photo_toys import photos
 from PIL import Image, ImageDraw
 
 from fashionedit.builders.photos import open_source
 from fashionedit.builders.photos.deepfashion import read_labels
 from fashionedit.builders.photos.sources import parse_file_name
-from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.photo_index import stem_of
 
@@ -25,12 +25,6 @@ def picture(number: int, size: tuple[int, int] = (75, 110)) -> Image.Image:
 @pytest.fixture
 def tree(tmp_path: Path) -> DeepFashionTree:
     return write_deepfashion_tree(tmp_path / "deepfashion", [picture(number) for number in range(16)])
-
-
-def photos(root: Path, work: Path, **options: object) -> dict[str, Photo]:
-    found = open_source(root, work=work, **options).photos()  # type: ignore[arg-type]
-    assert [item.id for item in found] == sorted(item.id for item in found)
-    return {item.id: item for item in found if isinstance(item, Photo)}
 
 
 def test_photographs_captions_and_labels_are_found_in_a_nested_folder(tree: DeepFashionTree, tmp_path: Path) -> None:

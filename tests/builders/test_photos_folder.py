@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from photo_toys import items, photos, unusable
 from PIL import Image
 
-from fashionedit.builders.photos import Unusable, open_source
-from fashionedit.builders.stage_items import Photo
+from fashionedit.builders.photos import open_source
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 
 
@@ -20,14 +20,6 @@ def root(tmp_path: Path) -> Path:
     for name in ("b.jpg", "a.png", "c d.webp"):
         Image.new("RGB", (80, 90), "teal").save(folder / "p" / name)
     return folder
-
-
-def items(root: Path | str, **options: object) -> list[Photo | Unusable]:
-    return open_source(root, work=Path("nowhere"), **options).photos()  # type: ignore[arg-type]
-
-
-def photos(root: Path | str, **options: object) -> dict[str, Photo]:
-    return {item.id: item for item in items(root, **options) if isinstance(item, Photo)}
 
 
 def lines(path: Path, *rows: object) -> None:
@@ -46,9 +38,7 @@ def test_rows_of_json_lines_are_photographs_in_the_order_of_their_ids(root: Path
         "",
         {"file_name": "p/a.png", "text": " ", "image_id": "z1", "view": "front", "tags": ["x"], "price": 2.5},
     )
-    first, second = items(root)
-    assert isinstance(first, Photo)
-    assert isinstance(second, Photo)
+    first, second = photos(root).values()
     assert (first.id, first.caption, first.garment_id) == ("b", "a blue coat", "17")
     assert first.attributes == {"season": "winter", "lined": "yes"}
     assert (second.id, second.caption, second.view) == ("z1", None, "front")
@@ -100,12 +90,10 @@ def test_a_draft_may_be_ready(root: Path) -> None:
         {"original": "p/none.png", "draft": "p/a.png"},
         {"original": "p\\c d.webp", "draft": None, "id": 4},
     )
-    found = {item.id: item for item in items(root)}
-    assert isinstance(found["a"], Photo)
+    found = photos(root)
     assert (found["a"].draft, found["a"].caption) == (root / "p" / "b.jpg", None)
-    assert isinstance(found["4"], Photo)
-    reasons = {item.id: (item.reason, item.detail) for item in found.values() if isinstance(item, Unusable)}
-    assert reasons == {
+    assert found["4"].draft is None
+    assert {key: (item.reason, item.detail) for key, item in unusable(root).items()} == {
         "b": ("no draft", "metadata.jsonl, line 2: there is no file p/none.png"),
         "none": ("no image file", "metadata.jsonl, line 3: there is no file p/none.png"),
     }
@@ -265,9 +253,5 @@ def test_pictures_in_formats_that_are_not_read_are_counted(root: Path) -> None:
     (folder / "a.txt").write_text("a coat")
     for name in ("b.HEIC", "c.avif", "notes.pdf"):
         (folder / name).write_bytes(b"?")
-    found = {item.id: item for item in items(folder)}
-    assert sorted(found) == ["a", "b", "c"]
-    assert isinstance(found["a"], Photo)
-    for name in ("b", "c"):
-        assert isinstance(found[name], Unusable)
-        assert found[name].reason == "format not read"
+    assert list(photos(folder)) == ["a"]
+    assert {key: item.reason for key, item in unusable(folder).items()} == dict.fromkeys("bc", "format not read")

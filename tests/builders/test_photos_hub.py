@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hub_server import HubServer
+from photo_toys import items, photos, unusable
 from PIL import Image
+from publishing_toys import python
 
 from fashionedit.annotations_form import write_annotations
 from fashionedit.builders.pack import pack
-from fashionedit.builders.photos import Unusable, check_photos, open_source
+from fashionedit.builders.photos import check_photos, open_source
 from fashionedit.builders.photos.hub import read_image_cell
-from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 
@@ -71,16 +72,6 @@ def write(folder: Path, rows: Sequence[dict[str, Any]], split: str = "data", sha
         path = folder / "data" / f"{split}-{shard:05d}-of-{shards:05d}.parquet"
         pq.write_table(pa.Table.from_pylist([{n: row.get(n) for n in names} for row in part], schema), path)
     return folder
-
-
-def items(place: Path | str, work: Path, **options: Any) -> dict[str, Photo | Unusable]:
-    found = open_source(place, work=work, **options).photos()
-    assert [item.id for item in found] == sorted(item.id for item in found)
-    return {item.id: item for item in found}
-
-
-def photos(place: Path | str, work: Path, **options: Any) -> dict[str, Photo]:
-    return {name: item for name, item in items(place, work, **options).items() if isinstance(item, Photo)}
 
 
 def test_signatures_of_urls_are_not_kept(tmp_path: Path) -> None:
@@ -207,10 +198,9 @@ def test_columns_splits_drafts_and_labels(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="has no split 'validation'; it has test, train"):
         items(place, tmp_path / "none", split="validation")
     columns = {"image": "picture", "caption": "words", "draft": "sd3", "category": "label"}
-    found = items(place, tmp_path / "work", split="train", columns=columns)
-    (missing,) = (item for item in found.values() if isinstance(item, Unusable))
+    (missing,) = unusable(place, tmp_path / "work", split="train", columns=columns).values()
     assert (missing.id, missing.reason) == ("train-000000", "no image")
-    kept = [item for item in found.values() if isinstance(item, Photo)]
+    kept = photos(place, tmp_path / "work", split="train", columns=columns).values()
     assert sorted((photo.caption, photo.category) for photo in kept) == [
         ("thing 1", "dress"),
         ("thing 2", "coat"),
@@ -357,22 +347,13 @@ def test_a_dataset_on_the_hub_is_fetched_once_and_at_one_commit(tmp_path: Path) 
         assert sentence.startswith("tester/nothing can't be opened as a dataset (")
 
 
-HYDRATE = """
-import sys
-from fashionedit.cli import main
-
-main(sys.argv[1:])
-"""
-
-
 @pytest.mark.slow
 def test_the_annotations_form_is_filled_in_from_the_dataset_that_the_set_was_built_from(tmp_path: Path) -> None:
     rows = marqo_rows(4)
     built = tmp_path / "built"
-    photographs = open_source(write(tmp_path / "set", rows), work=tmp_path / "work").photos()
+    photographs = list(photos(write(tmp_path / "set", rows), tmp_path / "work").values())
+    (built / "photos").mkdir(parents=True)
     for photo in photographs:
-        assert isinstance(photo, Photo)
-        (built / "photos").mkdir(parents=True, exist_ok=True)
         (built / "photos" / photo.path.name).write_bytes(photo.path.read_bytes())
     lines = [
         {
@@ -385,7 +366,6 @@ def test_the_annotations_form_is_filled_in_from_the_dataset_that_the_set_was_bui
             ],
         }
         for number, photo in enumerate(photographs)
-        if isinstance(photo, Photo)
     ]
     (built / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     pack(built, tmp_path / "full")
@@ -394,10 +374,8 @@ def test_the_annotations_form_is_filled_in_from_the_dataset_that_the_set_was_bui
         repository = hub.create("datasets", "tester/photos")
         files = {f"data/{path.name}": path.read_bytes() for path in (tmp_path / "set" / "data").glob("*.parquet")}
         repository.commit("main", files, message="photographs")
-        environment = {**os.environ, **hub.environment(), "HF_HOME": str(tmp_path / "hf")}
         for place in ("tester/photos", str(tmp_path / "set")):
-            out = tmp_path / place.replace("/", "-")
-            command = [sys.executable, "-c", HYDRATE, "hydrate", str(tmp_path / "annotations"), place, str(out)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+            arguments = ("hydrate", str(tmp_path / "annotations"), place, str(tmp_path / place.replace("/", "-")))
+            done = python(*arguments, environment=hub.environment(), home=tmp_path)
             assert done.returncode == 0, done.stdout + done.stderr
             assert "the set is the published one" in done.stdout

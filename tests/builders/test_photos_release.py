@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from photo_toys import items, photos, unusable
 from PIL import Image
 
 from fashionedit.builders.answers import parse_answer
-from fashionedit.builders.photos import Unusable, open_source
+from fashionedit.builders.photos import open_source
 from fashionedit.builders.photos.release import compare_selections, read_selection
 from fashionedit.builders.photos.sources import parse_file_name
-from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.types import safe_id
 
@@ -41,36 +41,27 @@ def release(tmp_path: Path) -> Path:
     return root
 
 
-def items(root: Path, work: Path, **options: object) -> dict[str, Photo | Unusable]:
-    found = open_source(root, work=work, **options).photos()  # type: ignore[arg-type]
-    assert [item.id for item in found] == sorted(item.id for item in found)
-    return {item.id: item for item in found}
-
-
 def test_photographs_come_with_drafts_and_answers(release: Path, tmp_path: Path) -> None:
-    found = items(release, tmp_path)
+    found = photos(release, tmp_path)
     photo = found[NAMES[0]]
-    assert isinstance(photo, Photo)
     assert photo.path == release / "resize_orig" / f"{NAMES[0]}.png"
     assert photo.draft == release / "resize_gen" / f"{NAMES[0]}.png"
     assert (photo.caption, photo.garment, photo.view) == ("", "WOMEN-Dresses-00000001", "front")
     assert photo.attributes == {"colourway": "01", "selection score": "90.44541931152344"}
     for name in NAMES[:3]:
-        item = found[name]
-        assert isinstance(item, Photo)
-        assert [words for words, _ in parse_answer(item.answer or "")] == [each["description"] for each in ITEMS]
+        assert [words for words, _ in parse_answer(found[name].answer or "")] == [each["description"] for each in ITEMS]
 
 
 def test_what_lacks_a_partner_is_counted_with_its_reason(release: Path, tmp_path: Path) -> None:
-    reasons = {name: item.reason for name, item in items(release, tmp_path).items() if isinstance(item, Unusable)}
+    reasons = {name: item.reason for name, item in unusable(release, tmp_path).items()}
     assert reasons == {NAMES[3]: "no draft", NAMES[4]: "no answer", NAMES[5]: "no original"}
 
 
 def test_the_captions_of_deepfashion_are_joined_in(release: Path, tmp_path: Path) -> None:
     captions = tmp_path / "captions.json"
     captions.write_text(json.dumps({f"{NAMES[0]}.jpg": "A dress."}))
-    found = items(release, tmp_path, captions=captions)
-    assert [item.caption for item in found.values() if isinstance(item, Photo)] == ["A dress.", "", ""]
+    found = photos(release, tmp_path, captions=captions)
+    assert [photo.caption for photo in found.values()] == ["A dress.", "", ""]
 
 
 def test_archives_that_nest_once_more_are_read_too(release: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
 from PIL import Image, ImageDraw
+from whole_build import pictures
 
 from fashionedit.builders.photos import Unusable, check_photos, open_source
 from fashionedit.builders.stage_items import Photo
@@ -18,20 +19,10 @@ from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest, read_image
 
-SHARED_PHOTOS = Path(__file__).parents[2].parent / "shared" / "data" / "clothing_photos"
-
-
-def _drawn(number: int) -> Image.Image:
-    image = Image.new("RGB", (90, 132), (number * 37 % 256, number * 91 % 256, number * 53 % 256))
-    ImageDraw.Draw(image).ellipse((5 + number, 9, 70, 90), fill=(255 - number, number, 90))
-    return image
-
 
 @pytest.fixture
 def tree(tmp_path: Path) -> DeepFashionTree:
-    """Real photographs where they are at hand, else drawn ones."""
-    real = [path.read_bytes() for path in sorted(SHARED_PHOTOS.glob("*.jpg"))]
-    return write_deepfashion_tree(tmp_path / "tree", real or [_drawn(number) for number in range(20)])
+    return write_deepfashion_tree(tmp_path / "tree", pictures(20))
 
 
 def _photo(folder: Path, name: str, size: tuple[int, int] = (80, 90), color: str = "red", **facts: Any) -> Photo:

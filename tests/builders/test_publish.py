@@ -32,6 +32,7 @@ from publishing_toys import (
     write_photographs,
 )
 
+from fashionedit.annotations_form import write_annotations
 from fashionedit.builders.publish.dataset import publish_dataset
 from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
@@ -55,9 +56,8 @@ def full(tmp_path_factory):
     return write_full(tmp_path_factory.mktemp("full") / "toys", files={"eval.yaml": b"name: toys\n"})
 
 
-def publish(hub, home, *arguments, token="hf_tester", **environment):
-    settings = {**hub.environment(token), **environment}
-    return python("publish", *map(str, arguments), "--quiet", environment=settings, home=home)
+def publish(hub, home, *arguments):
+    return python("publish", *map(str, arguments), "--quiet", environment=hub.environment(), home=home)
 
 
 @pytest.fixture
@@ -65,20 +65,14 @@ def here(hub, tmp_path, monkeypatch):
     """Gives the command in this process, with the real client turned to the Hub on loopback."""
     from huggingface_hub import constants
 
-    for name, value in {"HF_HUB_OFFLINE": False, "ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": True}.items():
-        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("FASHIONEDIT_CACHE", str(tmp_path / "cache"))
-    runner = CliRunner()
 
     def run(*arguments, token="hf_tester", endpoint=hub.url, offline=False):
         monkeypatch.setattr(constants, "ENDPOINT", endpoint)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-        with monkeypatch.context() as patch:
-            if token is None:
-                patch.delenv("HF_TOKEN", raising=False)
-            else:
-                patch.setenv("HF_TOKEN", token)
-            done = runner.invoke(main_command, ["publish", *map(str, arguments), "--quiet"])
+        environment = {"HF_TOKEN": token}  # None takes it away
+        done = CliRunner(env=environment).invoke(main_command, ["publish", *map(str, arguments), "--quiet"])
         return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
     return run
@@ -173,8 +167,7 @@ def test_published_loaded_and_filled_in_again(hub, full, tmp_path):
 
     again = publish(hub, tmp_path, full, "--repo", NAME, "--leaderboard")
     assert again.returncode == 0, again.stderr
-    assert len([request for request in hub.requests if "/commit/" in request.path]) == 1
-    assert len([request for request in hub.requests if "/_large/" in request.path]) == 2
+    assert [sum(part in request.path for request in hub.requests) for part in ("/commit/", "/_large/")] == [1, 2]
 
     photos = write_photographs(tmp_path / "photos")
     code = f"""
@@ -295,8 +288,8 @@ def test_with_permission_the_full_set_goes_and_nothing_beside_it(hub, here, full
     assert len(repository.files("v2")) == 5
 
 
-def test_a_dry_run_lists_every_file_and_sends_nothing(hub, full, tmp_path):
-    done = publish(hub, tmp_path, full, "--repo", NAME, "--dry-run", "--metrics", "some-org", HF_HUB_OFFLINE="1")
+def test_a_dry_run_lists_every_file_and_sends_nothing(hub, here, full, tmp_path):
+    done = here(full, "--repo", NAME, "--dry-run", "--metrics", "some-org", offline=True)
     assert not hub.requests
     lines = [line.split() for line in done.stdout.splitlines()]
     listed = {line[1]: int(line[0].replace(",", "")) for line in lines if len(line) == 2}
@@ -312,10 +305,8 @@ def test_what_the_hub_refuses_is_one_sentence(hub, here, full, tmp_path):
     assert "does not know the token" in sentence(here(full, "--repo", NAME, token="wrong"))
     readers = sentence(here(full, "--repo", NAME, token="hf_reader"))
     assert f"may not create the dataset repository {NAME}; give one with write access to some-org" in readers
-    nowhere = {"endpoint": "http://127.0.0.1:9"}
-    assert "can't be reached" in sentence(here(full, "--repo", NAME, **nowhere))
-    offline = {"offline": True}
-    assert "switched off" in sentence(here(full, "--repo", NAME, **offline))
+    assert "can't be reached" in sentence(here(full, "--repo", NAME, endpoint="http://127.0.0.1:9"))
+    assert "switched off" in sentence(here(full, "--repo", NAME, offline=True))
     assert not left_behind(tmp_path)
 
 
@@ -338,8 +329,6 @@ def test_a_name_that_is_none_is_one_sentence(full, name):
 
 
 def test_folders_that_can_not_be_published_are_one_sentence(full, tmp_path):
-    from fashionedit.annotations_form import write_annotations
-
     write_annotations(full, tmp_path / "annotations")
     with pytest.raises(InvalidDataError, match="publish the full folder"):
         publish_dataset(tmp_path / "annotations", NAME, dry_run=True)

@@ -9,6 +9,8 @@ from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
 from PIL import Image
 from tiny_pipelines import write_tiny_sd3
 
+from fashionedit.images import read_image
+
 _PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "clothing_photos"
 
 
@@ -42,6 +44,11 @@ def pictures(count: int) -> list[Image.Image | bytes]:
 
     drawn = open_folder(synthetic_folder(count, ("validation",)))
     return [drawn.original(key) for key in drawn.ids]
+
+
+def images(count: int) -> list[Image.Image]:
+    """Returns `pictures`, decoded."""
+    return [read_image(picture) if isinstance(picture, bytes) else picture for picture in pictures(count)]
 
 
 def prepare(folder: Path, count: int) -> BuildGround:
