@@ -61,7 +61,8 @@ class SelectionReport:
 def read_selection(path: Path) -> dict[str, float]:
     """Returns the score of each selected photograph by its id, in the order of the ids.
 
-    The file is a JSON object {name: score}. Names may have folders, with either slash, and an ending; scores may be quoted.
+    The file is a JSON object {name: score}. Names may have folders, with either slash, and an ending; scores may be
+    quoted.
 
     Raises:
         InvalidDataError: The file is no such object, a score is no finite number, or a photograph is named twice.
