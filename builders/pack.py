@@ -268,7 +268,7 @@ def pack(
     name: str | None = None,
     licence: str | None = None,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PackSummary:
     """Returns what was written into the new folder `out`.
 
@@ -302,8 +302,7 @@ def pack(
         for sample in map_in_order(_encode, entries, workers=workers):
             yield sample
             done += 1
-            if progress is not None:
-                progress(done, total)
+            progress(done, total)
 
     figures = box_figures(entry.facts.boxes for entries in splits.values() for entry in entries)
     sizes = write_folder(

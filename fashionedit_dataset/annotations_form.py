@@ -101,7 +101,7 @@ def write_annotations(
     out: Path | str,
     *,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, SplitSize]:
     """Writes the annotations form of a full folder into the new folder `out`; returns the size of each split.
 
@@ -127,8 +127,7 @@ def write_annotations(
             hashes[row.facts.id] = found
             seen[split].append((row.facts, pixels))
             yield row
-            if progress is not None:
-                progress(len(hashes), total)
+            progress(len(hashes), total)
         if len(hashes) == total:
             identities.update(manifest_hashes(seen))
 

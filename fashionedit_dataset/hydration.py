@@ -50,7 +50,7 @@ def hydrate(
     partial: bool = False,
     sketch: Callable[[Image.Image], Image.Image] | None = None,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
     report: Callable[[HydrationReport], None] | None = None,
 ) -> HydrationReport:
     """Writes the full set into the new folder `out`; returns what was found.
@@ -91,8 +91,7 @@ def hydrate(
     def step() -> None:
         nonlocal done
         done += 1
-        if progress is not None:
-            progress(done, 2 * len(ids))
+        progress(done, 2 * len(ids))
 
     findings: dict[str, _Finding] = {}
     looks = map_in_order(lambda key: _look(key, manifest.samples[key], photos), ids, workers=workers)

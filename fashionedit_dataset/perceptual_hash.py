@@ -42,10 +42,9 @@ class FingerprintIndex:
     """The fingerprints of pictures that must not be found elsewhere, and what messages call these."""
 
     def __init__(self, names: Sequence[str], prints: Iterable[NDArray[np.uint8]]) -> None:
-        known = list(prints)
-        self._levels = np.stack(known) if known else np.empty((0, SIDE * SIDE * 3), np.uint8)
-        seen = np.flatnonzero(self._levels.std(axis=1) >= _FLAT) if known else np.empty(0, np.int64)
-        self._levels = self._levels[seen]
+        levels = np.array(list(prints), np.uint8).reshape(-1, SIDE * SIDE * 3)
+        seen = np.flatnonzero(levels.std(axis=1) >= _FLAT)
+        self._levels = levels[seen]
         self._names = [names[int(index)] for index in seen]
 
     def find(self, prints: Sequence[NDArray[np.uint8]]) -> list[str | None]:

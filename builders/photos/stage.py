@@ -26,7 +26,7 @@ def check_photos(
     store: StageStore,
     *,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> tuple[list[Photo], list[StageRecord]]:
     """Returns the photographs that can be built from, and the record of each item, in the order of their ids.
 
@@ -58,8 +58,7 @@ def check_photos(
         records.append(record)
         if record.status == "kept" and isinstance(item, Photo):
             kept.append(item)
-        if progress is not None:
-            progress(len(records), len(items))
+        progress(len(records), len(items))
     return kept, records
 
 

@@ -70,20 +70,11 @@ def test_the_full_set_comes_back(full, annotations, photos, tmp_path):
     assert "Do not pass this folder on" in (tmp_path / "out" / "README.md").read_text()
 
 
-def test_a_missing_photograph_stops_everything(annotations, photos, tmp_path):
-    photograph(photos, 2).unlink()
-    reports = []
-    message = refused(annotations, photos, tmp_path / "out", report=reports.append)
-    assert "1 of 6 samples can't be filled in" in message
-    assert f"photograph missing: 1 ({identity(2)})" in message
-    assert "--partial" in message
-    assert not (tmp_path / "out").exists()
-    assert json.loads(reports[0].to_json())["problems"] == {"missing": [identity(2)]}
-
-
 def test_everything_that_can_be_wrong_is_counted_at_once(annotations, photos, tmp_path):
     photograph(photos, 0).unlink()
-    photograph(photos, 1).write_bytes(encode(picture(77), quality=92))
+    with Image.open(photograph(photos, 1)) as image:
+        lossy = encode(image, quality=60)
+    photograph(photos, 1).write_bytes(lossy)
     photograph(photos, 2).write_bytes(b"no picture")
     texts = json.loads((photos / "captions.json").read_text())
     texts[f"{identity(3)}.jpg"] = "Something else."
@@ -111,13 +102,6 @@ def test_a_photograph_re_encoded_without_loss_is_the_same(full, annotations, pho
     assert report.identical
     assert report.re_encoded == (identity(1),)
     assert open_folder(tmp_path / "out", BOTH).manifest_hash == open_folder(full, BOTH).manifest_hash
-
-
-def test_a_photograph_re_encoded_with_loss_is_different(annotations, photos, tmp_path):
-    with Image.open(photograph(photos, 1)) as image:
-        data = encode(image, quality=60)
-    photograph(photos, 1).write_bytes(data)
-    assert f"photograph different: 1 ({identity(1)})" in refused(annotations, photos, tmp_path / "out")
 
 
 def test_the_right_one_of_several_files_of_one_name_is_taken(annotations, photos, tmp_path):
@@ -308,4 +292,7 @@ def test_the_command_prints_what_was_found(annotations, photos, tmp_path, capsys
         main(["hydrate", str(annotations), str(photos), str(tmp_path / "third"), "--json", "--quiet"])
     told = capsys.readouterr()
     assert json.loads(told.out)["problems"] == {"missing": [identity(2)]}
-    assert told.err.startswith("fashionedit: 1 of 6 samples")
+    assert told.err.startswith("fashionedit: 1 of 6 samples can't be filled in: ")
+    assert f"photograph missing: 1 ({identity(2)})" in told.err
+    assert "--partial" in told.err
+    assert not (tmp_path / "third").exists()
