@@ -133,8 +133,7 @@ class Sleeve:
         toward = 65 if self.side > 0 else 115
         folds = radiating(*self._armpit, toward - 50, toward + 20, 4, 80, *name, height=3.2 * strength)
         folds += falling(self.panel, 2, 0.12, longest, *name, width=16, height=2.4 * strength)
-        if longest > 0.7:
-            folds += bending(self.panel, 0.47, 4, *name, height=3.2 * strength)
+        folds += bending(self.panel, 0.47, 4, *name, height=3.2 * strength)
         outer, inner = self.panel.along(0, 0, length), self.panel.along(1, 0, length)
         return self.scene.cloth(
             joined(outer, self.line(length, bulge), inner[::-1], self._root),

@@ -75,6 +75,7 @@ def _photograph(canvas: Field) -> Pixels:
     return pixels
 
 
+@lru_cache(maxsize=1)  # `render_with` asks for one sample's pair several times
 def _plan(index: int, seed: int, split: str) -> Pair:
     """Returns the pair at an index: the same whatever was rendered before, and in whatever process.
 

@@ -136,8 +136,8 @@ def test_a_sample_is_complete() -> None:
 
 
 def test_seeds_are_different_sets() -> None:
-    assert fingerprint(synthetic_sample(0, seed=7)) != fingerprint(sample(0))
-    assert synthetic_sample(0, seed=7).id == "synthetic-7-validation-00000"
+    assert fingerprint(sample(0, seed=7)) != fingerprint(sample(0))
+    assert sample(0, seed=7).id == "synthetic-7-validation-00000"
 
 
 def test_the_first_seven_show_every_garment() -> None:
