@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,8 +170,10 @@ def _find_images(
     known = set(source.ids)
     images: dict[tuple[str, int, str], Path] = {}
     extra: list[str] = []
-    for path in _files(folder):
+    for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
+        if not path.is_file() or any(part.startswith(".") for part in relative.parts):
+            continue
         place = _place(relative.parts[:-1])
         if place not in wanted or path.suffix.lower() not in SUFFIXES or path.stem not in known:
             extra.append(relative.as_posix())
@@ -189,12 +191,6 @@ def _find_images(
             f"bug/1/{source.ids[0]}.png or draft/{source.ids[0]}.png"
         )
     return images, extra
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
 
 
 def _place(folders: tuple[str, ...]) -> tuple[str, int] | None:

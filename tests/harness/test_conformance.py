@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -333,10 +332,3 @@ def test_what_is_no_editor_is_refused() -> None:
         check_editor(ToyEditor)  # type: ignore[arg-type]  # the mistake
     with pytest.raises(EditorError, match="takes no image and instruction"):
         check_editor(lambda: None)
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    yield
-    for editor, _, _ in BREAKERS.values():
-        editor.requests.clear()
