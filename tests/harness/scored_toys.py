@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
+from toy_samples import ScoredSource as ScoredSource
 
 from fashionedit.eval_harness.editing import EditorInfo, Status
 from fashionedit.eval_harness.running.records import EditorIdentity, ImageRef, RoundOutcome, RunIdentity
-from fashionedit.folder import SampleDigests
 from fashionedit.images import crop, pixel_digest
 from fashionedit.metrics import Embedder
-from fashionedit.rows import SampleFacts
 from fashionedit.types import Box, Difference, Sample
 
 BOXES = (Box(100, 100, 300, 450), Box(400, 550, 600, 900), Box(700, 200, 850, 800))
-
-
-class ScoredSource:
-    """Drawn samples with all that results and pages tell of one."""
-
-    def __init__(self, samples: Iterable[Sample], *, name: str = "drawn", control_set: bool = True) -> None:
-        self.name, self.split, self.control_set = name, "validation", control_set
-        self._samples = {sample.id: sample for sample in samples}
-        self.ids = tuple(self._samples)
-        self._digests = {
-            id: SampleDigests(
-                pixel_digest(sample.original),
-                pixel_digest(sample.draft),
-                tuple(pixel_digest(one.reference) for one in sample.differences),
-                sample.original.size,
-                sample.draft.size,
-            )
-            for id, sample in self._samples.items()
-        }
-        self.manifest_hash = f"manifest of {len(self.ids)} {name}"
-        self.decoded: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def sample(self, id: str) -> Sample:
-        self.decoded.append(id)
-        return self._samples[id]
-
-    def digests(self, id: str) -> SampleDigests:
-        return self._digests[id]
-
-    def facts(self, id: str) -> SampleFacts:
-        return SampleFacts.of_sample(self._samples[id])
 
 
 def drawn_sample(number: int, *, size: tuple[int, int] = (60, 80), garment: str | None = None, **texts: str) -> Sample:

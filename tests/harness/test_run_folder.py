@@ -128,12 +128,12 @@ def test_outcomes_come_by_protocol_sample_and_round(tmp_path: Path) -> None:
 def test_outcomes_decode_nothing(tmp_path: Path) -> None:
     source = ToySource(2)
     run(ToyEditor(), source, tmp_path / "run")
-    source.opened = 0
+    source.decoded.clear()
     for path in (tmp_path / "run" / "images").glob("*/*.png"):
         path.write_bytes(b"\x89PNG" + path.read_bytes()[-8:])  # an end alone: it can't be decoded
     found = list(RunFolder.open(tmp_path / "run").outcomes(source))
     assert {o.status for o in found} == {Status.OK}
-    assert source.opened == 0
+    assert source.decoded == []
     with pytest.raises(InvalidImageError, match="delete it and give the run command again"):
         found[0].current.open()
 

@@ -507,10 +507,10 @@ def test_progress_counts_every_round_once_across_sessions(tmp_path: Path) -> Non
 def test_reading_the_dataset_is_left_out_where_nothing_of_it_is_shown(tmp_path: Path) -> None:
     source = ToySource(2)
     run(ToyEditor(), source, tmp_path / "run", protocols=["vanilla"])
-    assert source.opened == 2  # the draft in round 1, nothing in rounds 2 and 3
-    source.opened = 0
+    assert len(source.decoded) == 2  # the draft in round 1, nothing in rounds 2 and 3
+    source.decoded.clear()
     run(ToyEditor(), source, tmp_path / "run", protocols=["vanilla"])
-    assert source.opened == 0
+    assert source.decoded == []
 
 
 def test_summary_tells_failures_by_status_with_an_example(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -16,26 +17,22 @@ WIDTH, HEIGHT = 32, 48
 RECTANGLES = ((2, 2, 14, 12), (16, 14, 30, 26), (4, 30, 20, 44))  # left, top, right, bottom; disjoint
 
 
-class ToySource:
-    """Samples whose draft differs from the original inside three boxes alone."""
+class ScoredSource:
+    """Drawn samples with all that results and pages tell of one; `decoded` has the ids of those that were opened."""
 
-    def __init__(
-        self, count: int = 3, *, seed: int = 0, draft_size: tuple[int, int] | None = None, name: str = "toy"
-    ) -> None:
-        self.name = name
-        self.split = "validation"
-        self.control_set = draft_size is None
-        self.opened = 0
-        self._samples = {f"toy-{index:02d}": _draw(index, seed, draft_size) for index in range(count)}
+    def __init__(self, samples: Iterable[Sample], *, name: str = "drawn", control_set: bool = True) -> None:
+        self.name, self.split, self.control_set = name, "validation", control_set
+        self._samples = {sample.id: sample for sample in samples}
         self.ids = tuple(self._samples)
         self._digests = {id: _digests(sample) for id, sample in self._samples.items()}
-        self.manifest_hash = hashlib.sha256(repr(self._digests).encode()).hexdigest()
+        self.manifest_hash = f"manifest of {len(self.ids)} {name}"
+        self.decoded: list[str] = []
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def sample(self, id: str) -> Sample:
-        self.opened += 1
+        self.decoded.append(id)
         return self._samples[id]
 
     def digests(self, id: str) -> SampleDigests:
@@ -43,6 +40,17 @@ class ToySource:
 
     def facts(self, id: str) -> SampleFacts:
         return SampleFacts.of_sample(self._samples[id])
+
+
+class ToySource(ScoredSource):
+    """Samples whose draft differs from the original inside three boxes alone."""
+
+    def __init__(
+        self, count: int = 3, *, seed: int = 0, draft_size: tuple[int, int] | None = None, name: str = "toy"
+    ) -> None:
+        samples = [_draw(index, seed, draft_size) for index in range(count)]
+        super().__init__(samples, name=name, control_set=draft_size is None)
+        self.manifest_hash = hashlib.sha256(repr(self._digests).encode()).hexdigest()
 
 
 def _draw(index: int, seed: int, draft_size: tuple[int, int] | None) -> Sample:
