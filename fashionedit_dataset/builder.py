@@ -31,19 +31,12 @@ CODE_HASH = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() 
 
 @dataclass
 class FashionEditConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets has no types
-    """What `load_dataset` may be given beside its own arguments.
+    """What `load_dataset` may be given beside its own arguments, and the fingerprint of the data."""
 
-    Args:
-        samples: Of each split of the synthetic set.
-        seed: Of the synthetic set.
-        revision: Of a Hub repository.
-        source: The fingerprint of the data, set by the builder, so that the copy in the cache is never a stale one.
-    """
-
-    samples: int = DEFAULT_SAMPLES
+    samples: int = DEFAULT_SAMPLES  # of each split of the synthetic set
     seed: int = 0
-    revision: str | None = None
-    source: str | None = None
+    revision: str | None = None  # of a Hub repository
+    source: str | None = None  # set by the builder, so that the copy in the cache is never a stale one
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Writes the whole file or nothing: a temporary file in the same folder, fsync, rename.
 
     Missing folders are made. Two writers of one path end with the whole file of one of them. What killed writers left
-    in the folder is removed when this process first writes there.
-
-    Raises:
-        OSError: It can't be written; the error names the file.
+    in the folder is removed when this process first writes there. An OSError names the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(path, data) as temporary:
@@ -168,7 +165,7 @@ def append_text(descriptor: int, text: str, path: Path) -> None:
     """Appends text to a locked file with a single write.
 
     A last line that a killed writer left without its newline is closed first; without the lock, a line that another
-    process is just writing would look like one.
+    process is just writing would look like one. An OSError names `path`.
     """
     size = os.fstat(descriptor).st_size
     torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -197,10 +194,8 @@ def lock_folder(folder: Path, name: str = ".lock") -> int:
 def open_regular(path: Path, *, folder: Path | None = None) -> BinaryIO:
     """Returns the regular file, open for reading; never waits for a named pipe or a device.
 
-    Args:
-        path: The file.
-        folder: Where somebody else's files lie: a link that leads out of it is refused. The Hub's cache, in which each
-            file of a snapshot is a link to its content, counts as one folder.
+    With `folder`, where somebody else's files lie, a link that leads out of it is refused. The Hub's cache, in which
+    each file of a snapshot is a link to its content, counts as one folder.
 
     Raises:
         InvalidDataError: It is no regular file, a link out of the folder, or the name holds a NUL.

@@ -34,10 +34,7 @@ _GROUPS_KEPT = 2  # in memory: the one in use, and the last one, for several thr
 
 @dataclass(frozen=True, slots=True)
 class SampleDigests:
-    """The pixel digests of a sample's images, and the sizes (width, height) of the two large ones.
-
-    `references` are those of the crops; `sketches` and `examples` are empty where the sample has none.
-    """
+    """The pixel digests of a sample's images, and the sizes (width, height) of the two large ones."""
 
     original: str
     draft: str
@@ -51,15 +48,6 @@ class SampleDigests:
     def pixels(self) -> RowImages[str]:
         """The digests alone."""
         return RowImages(self.original, self.draft, self.references, self.sketches, self.examples)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a row is."""
-
-    file: int
-    group: int
-    row: int
 
 
 class FashionEditFolder(Sequence[Sample]):
@@ -98,7 +86,7 @@ class FashionEditFolder(Sequence[Sample]):
                 raise UnknownNameError(f"{self.path} has no split {part}; it has {' and '.join(available)}")
         self._names = [name for part in parts for name in available[part]]
         self._files: list[ParquetReader] = []
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, tuple[int, int, int]] = {}  # of each row: file, group, row in it
         self._facts: dict[str, SampleFacts] = {}
         self._lock = threading.Lock()
         self._groups: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
@@ -130,7 +118,7 @@ class FashionEditFolder(Sequence[Sample]):
                 if facts.id in self._facts:
                     raise InvalidDataError(f"{name}, row {seen}: image_id {facts.id} appears twice; ids are unique")
                 self._facts[facts.id] = facts
-                self._places[facts.id] = _Place(number, group, offset)
+                self._places[facts.id] = (number, group, offset)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -159,7 +147,7 @@ class FashionEditFolder(Sequence[Sample]):
             KeyError: There is none.
             InvalidImageError: An image can't be decoded.
         """
-        return sample_of_row(self._row(key), self._facts[key])
+        return sample_of_row(self.row(key), self._facts[key])
 
     def facts(self, key: str) -> SampleFacts:
         """Returns all of the sample but its images, without touching them.
@@ -183,7 +171,17 @@ class FashionEditFolder(Sequence[Sample]):
         Raises:
             KeyError: There is no such sample.
         """
-        return self._row(key)
+        file, number, offset = self._places[key]
+        with self._lock:
+            group = self._groups.pop((file, number), None)
+            if group is None:
+                group = self._files[file].read(number, COLUMNS)
+            self._groups[file, number] = group
+            while len(self._groups) > _GROUPS_KEPT:
+                self._groups.popitem(last=False)
+        name = f"{self._name(key)}, sample {key},"
+        row: dict[str, Any] = conform(group.slice(offset, 1), COLUMNS, name=name).to_pylist()[0]
+        return row
 
     def digests(self, key: str) -> SampleDigests:
         """Returns the pixel digests of the sample's images.
@@ -206,8 +204,8 @@ class FashionEditFolder(Sequence[Sample]):
             parts = self.split.split("+")
             return self._manifest.manifest_hashes["+".join(split for split in SPLITS if split in parts)]
         missing = [key for key in self.ids if key not in self._digests]
-        found = map_in_order(self._digest, ((key, self._images(key)) for key in missing))
-        self._digests.update(zip(missing, found, strict=True))
+        digests = map_in_order(self._digest, ((key, self._images(key)) for key in missing))
+        self._digests.update(zip(missing, digests, strict=True))
         return manifest_hash((self._facts[key], found.pixels) for key, found in self._digests.items())
 
     def _digest(self, item: tuple[str, RowImages[bytes]]) -> SampleDigests:
@@ -223,40 +221,27 @@ class FashionEditFolder(Sequence[Sample]):
         images = encoded.map(stored)
         pixels = images.map(lambda _, image: image.pixels)
         return SampleDigests(
-            original=pixels.original,
-            draft=pixels.draft,
-            references=pixels.crops,
-            original_size=images.original.size,
-            draft_size=images.draft.size,
-            sketches=pixels.sketches,
-            examples=pixels.examples,
+            pixels.original,
+            pixels.draft,
+            pixels.crops,
+            images.original.size,
+            images.draft.size,
+            pixels.sketches,
+            pixels.examples,
         )
 
     def _images(self, key: str) -> RowImages[bytes]:
-        row = self._row(key)
+        row = self.row(key)
         try:
             return image_bytes(row)
         except InvalidDataError as error:
             raise InvalidDataError(f"{self._name(key)}, sample {key}: {error}") from error
 
-    def _row(self, key: str) -> dict[str, Any]:
-        place = self._places[key]
-        name = self._name(key)
-        with self._lock:
-            group = self._groups.pop((place.file, place.group), None)
-            if group is None:
-                group = self._files[place.file].read(place.group, COLUMNS)
-            self._groups[place.file, place.group] = group
-            while len(self._groups) > _GROUPS_KEPT:
-                self._groups.popitem(last=False)
-        row: dict[str, Any] = conform(group.slice(place.row, 1), COLUMNS, name=f"{name}, sample {key},").to_pylist()[0]
-        return row
-
     def _picture_name(self, name: str, key: str) -> str:
         return f"the {name} of sample {key} in {self._name(key)}"
 
     def _name(self, key: str) -> str:
-        return str(self.path / self._names[self._places[key].file])
+        return str(self.path / self._names[self._places[key][0]])
 
 
 def split_files(path: Path) -> dict[str, list[str]]:
@@ -264,7 +249,6 @@ def split_files(path: Path) -> dict[str, list[str]]:
 
     Raises:
         DatasetNotFoundError: There is no such folder, or it holds no FashionEdit files.
-        InvalidDataError: Its card can't be read.
     """
     if not path.is_dir():
         raise DatasetNotFoundError(f"{path} {'is no folder' if path.exists() else 'does not exist'}; check the path")
@@ -396,14 +380,10 @@ def _encoded(sample: Sample | StoredRow) -> StoredRow:
 
 
 def cached_folder(kind: str, name: str, write: Callable[[Path], object]) -> Path:
-    """Returns a FashionEdit folder in the cache, written now unless it was before.
+    """Returns the FashionEdit folder `name` in the cache, written now by `write` unless it was before.
 
-    Processes that ask for the same one at once wait for the one that writes it.
-
-    Args:
-        kind: Of the folders that lie together, such as `synthetic`.
-        name: Says all that the content depends on.
-        write: Writes the new folder that it is given.
+    Processes that ask for the same one at once wait for the one that writes it. `kind` is the folder that such ones lie
+    in, as `synthetic`; `name` says all that the content depends on.
     """
     home = cache_folder() / kind
     folder = home / name

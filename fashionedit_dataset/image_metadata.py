@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
@@ -38,23 +39,29 @@ def picture_alone(data: bytes) -> bytes | None:
 def _bare_png(data: bytes) -> bytes | None:
     kept = [_PNG]
     pixels = zlib.decompressobj()
-    place, kind = len(_PNG), b""
-    while kind != b"IEND":
-        length, kind = struct.unpack(">I4s", data[place : place + 8])
-        end = place + 12 + length
-        if end > len(data) or (kind == b"IEND" and length):
+    for kind, chunk in _png_chunks(data):
+        if len(chunk) != 12 + int.from_bytes(chunk[:4]):
             return None
         if kind in _PNG_KEPT:
-            kept.append(data[place:end])
+            kept.append(chunk)
         if kind == b"IDAT":
-            packed = data[place + 8 : end - 4]
+            packed = chunk[8:-4]
             while packed and not pixels.eof:  # in pieces: nothing of it is needed but where it ends
                 pixels.decompress(packed, 1 << 20)
                 packed = pixels.unconsumed_tail
-        place = end
-    if not pixels.eof or pixels.unused_data:  # something behind the compressed pixels
-        return None
-    return b"".join(kept)
+        if kind == b"IEND":
+            behind_the_pixels = not pixels.eof or pixels.unused_data or len(chunk) > 12
+            return None if behind_the_pixels else b"".join(kept)
+    return None
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the kind of each chunk and the chunk, of which the last may be cut off."""
+    place = len(_PNG)
+    while place + 12 <= len(data):
+        length, kind = struct.unpack(">I4s", data[place : place + 8])
+        yield kind, data[place : place + 12 + length]
+        place += 12 + length
 
 
 def _bare_jpeg(data: bytes) -> bytes | None:
@@ -124,14 +131,10 @@ def without_damage(data: bytes, *, keep_exif: bool) -> bytes | None:
 def _png_without_damage(data: bytes, keep_exif: bool) -> bytes:
     kept = [_PNG]
     wanted = {*_PNG_KEPT, b"tRNS", *([b"eXIf"] if keep_exif else [])}
-    place = len(_PNG)
-    while place + 12 <= len(data):
-        length, kind = struct.unpack(">I4s", data[place : place + 8])
-        chunk = data[place : place + 12 + length]
+    for kind, chunk in _png_chunks(data):
         whole = chunk[-4:] == struct.pack(">I", zlib.crc32(chunk[4:-4]))
         if kind in _PNG_KEPT or (kind in wanted and whole):
             kept.append(chunk)
-        place += 12 + length
     return b"".join(kept)
 
 

@@ -342,13 +342,7 @@ _SIGNATURES = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """One image of a row, ready to be written.
-
-    Args:
-        data: The encoded file.
-        digest: SHA-256 of the decoded RGB pixels and their size (`images.pixel_digest`).
-        size: Width and height, pixels.
-    """
+    """One image of a row, ready to be written: the file, its `pixel_digest`, and width and height in pixels."""
 
     data: bytes = field(repr=False)
     digest: str

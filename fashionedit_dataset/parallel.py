@@ -17,13 +17,9 @@ def map_in_order(
 ) -> Iterator[Result]:
     """Yields `function(item)` for each item, in the order of the items; an error is raised at its item's turn.
 
-    At most two items a worker are under way or waiting, so memory does not grow with the number of items.
-
-    Args:
-        function: Safe to call from several threads; worth it where the work releases the interpreter lock, as decoding,
-            encoding and hashing of images do.
-        items: Taken from one thread, no faster than they are used.
-        workers: Threads; as many as there are processors by default.
+    Items are taken from one thread, at most two a worker ahead of their use, so memory does not grow with their number.
+    Threads (by default one per processor) are worth it where the work releases the interpreter lock, as decoding,
+    encoding and hashing of images do.
     """
     workers = workers or os.cpu_count() or 1
     if workers == 1:

@@ -10,7 +10,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,10 @@ MOST_ROWS = 1_000_000
 _DICTIONARY_PAGE = 2  # kind of page, in the numbers of the format
 _FRONT_CODED = 7  # encoding DELTA_BYTE_ARRAY
 _DEEPEST = 8  # structs in a page's header; there are three
+
+_TEXTS = (pa.string(), pa.large_string())
+_BYTES = (pa.binary(), pa.large_binary())
+_REQUIRED = [column for column in COLUMNS if column not in (*OPTIONAL_COLUMNS, *REFERENCE_COLUMNS)]
 
 _FOOTER_BYTES = 1_000_000  # what a shard may still need after its last row group
 
@@ -151,7 +155,7 @@ class _Sink(io.RawIOBase):
 
 
 def _writer_options(schema: pa.Schema) -> dict[str, Any]:
-    leaves = list(_leaves(schema))
+    leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
     texts = [leaf for leaf in leaves if leaf.split(".")[0] not in IMAGE_COLUMNS]
     options: dict[str, Any] = {
         "compression": {leaf: "snappy" if leaf in texts else "none" for leaf in leaves},
@@ -164,32 +168,23 @@ def _writer_options(schema: pa.Schema) -> dict[str, Any]:
     return options
 
 
-def _leaves(schema: pa.Schema) -> Iterable[str]:
-    """Yields the column paths as Parquet names them."""
-
-    def walk(path: str, kind: pa.DataType) -> Iterable[str]:
-        if pa.types.is_struct(kind):
-            for field in kind:
-                yield from walk(f"{path}.{field.name}", field.type)
-        elif pa.types.is_list(kind):
-            yield from walk(f"{path}.list.element", kind.value_type)
-        else:
-            yield path
-
-    for field in schema:
-        yield from walk(field.name, field.type)
+def _leaves(path: str, kind: pa.DataType) -> Iterable[str]:
+    """Yields the paths of the columns below this one, as Parquet names them."""
+    if pa.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    elif pa.types.is_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    else:
+        yield path
 
 
 class ParquetReader:
-    """A Parquet file from anywhere, read one row group at a time and in bounded memory.
+    """A Parquet file, by its path or open for reading, read one row group at a time and in bounded memory.
 
     A few kilobytes can say the same long value a million times. So the sizes of a row group's pages are read before the
-    pages are, and what would take more than `MOST_BYTES` and four times the bytes in the file is refused.
-
-    Args:
-        source: Its path, or the file itself, open for reading.
-        name: How messages call the file.
-        folder: Where the file of somebody else lies: a link that leads out of it is refused.
+    pages are, and what would take more than `MOST_BYTES` and four times the bytes in the file is refused. A link that
+    leads out of `folder` is refused too; messages call the file `name`.
 
     Raises:
         InvalidDataError: It is no regular file, no Parquet file, or has more than `MOST_ROWS` rows.
@@ -199,17 +194,14 @@ class ParquetReader:
         self.name = name
         self._source = source
         with self._sentence("can't be read as Parquet", "replace the file"):
-            if isinstance(
-                source, os.PathLike
-            ):  # not `Path`, of which `datasets` before 4 makes a class of its own here
+            # not `Path`, of which `datasets` before 4 makes a class of its own here
+            if isinstance(source, os.PathLike):
                 open_regular(source, folder=folder).close()
             # by its path where it has one: Arrow reads that without Python's lock
             self._file = pq.ParquetFile(source, memory_map=False)
             self.schema: pa.Schema = self._file.schema_arrow
-        if self._file.metadata.num_rows > MOST_ROWS:
-            raise InvalidDataError(
-                f"{name} has {self._file.metadata.num_rows:,} rows; at most {MOST_ROWS:,} are read: split the file"
-            )
+        if self.rows > MOST_ROWS:
+            raise InvalidDataError(f"{name} has {self.rows:,} rows; at most {MOST_ROWS:,} are read: split the file")
 
     def __enter__(self) -> ParquetReader:
         return self
@@ -409,7 +401,7 @@ def _repeated_bytes(array: pa.Array | pa.ChunkedArray) -> int:
         return sum(map(_repeated_bytes, array.chunks))
     kind = array.type
     if pa.types.is_dictionary(kind):
-        if not (_is_text(kind.value_type)):
+        if kind.value_type not in (*_TEXTS, *_BYTES):
             return 0
         lengths = pc.fill_null(pc.binary_length(array.dictionary), 0)
         return int(pc.sum(pc.take(lengths, array.indices).cast(pa.int64())).as_py() or 0)
@@ -443,13 +435,14 @@ def conform(table: pa.Table, columns: Iterable[str], *, name: str) -> pa.Table:
     arrays = []
     for field in chosen:
         if field.name not in table.column_names:
-            if field.name in _required():
-                raise InvalidDataError(f"{name} has no column {field.name}; FashionEdit needs {', '.join(_required())}")
+            if field.name in _REQUIRED:
+                raise InvalidDataError(f"{name} has no column {field.name}; FashionEdit needs {', '.join(_REQUIRED)}")
             arrays.append(pa.nulls(len(table), field.type))
             continue
         found = table.column(field.name)
         try:
-            arrays.append(_fit(_whole(found), field.type))
+            whole = found.chunk(0) if found.num_chunks == 1 else found.combine_chunks()
+            arrays.append(_fit(whole, field.type))
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise InvalidDataError(
                 f"{name} has {found.type} in column {field.name}; FashionEdit has {field.type} there"
@@ -467,16 +460,6 @@ def _names_files(images: pa.Array) -> bool:
     cells = images.flatten() if pa.types.is_list(images.type) else images
     data, path = (pc.struct_field(cells, part) for part in ("bytes", "path"))
     return bool(pc.any(pc.and_(pc.is_null(data), pc.is_valid(path))).as_py())
-
-
-def _required() -> Sequence[str]:
-    return [column for column in COLUMNS if column not in (*OPTIONAL_COLUMNS, *REFERENCE_COLUMNS)]
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _fit(array: pa.Array, wanted: pa.DataType) -> pa.Array:
@@ -509,18 +492,9 @@ def _is_any_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return any(
-        test(kind)
-        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    )
-
-
 def _same_kind(found: pa.DataType, wanted: pa.DataType) -> bool:
     if pa.types.is_dictionary(found):
         found = found.value_type
     if pa.types.is_floating(wanted):
         return bool(pa.types.is_floating(found) or pa.types.is_integer(found))
-    if pa.types.is_string(wanted):
-        return bool(pa.types.is_string(found) or pa.types.is_large_string(found))
-    return bool(pa.types.is_binary(found) or pa.types.is_large_binary(found))
+    return found in (_TEXTS if wanted in _TEXTS else _BYTES)
