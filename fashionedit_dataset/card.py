@@ -177,10 +177,7 @@ def _size_category(rows: int) -> str:
 def data_files(card: str | None, names: Iterable[str], *, place: str) -> dict[str, list[str]]:
     """Returns the Parquet files of each split, by the card's `configs`, else by their usual names.
 
-    Args:
-        card: The text of the README, if there is one.
-        names: The files there are, relative to the folder, with `/`.
-        place: How messages call the folder or repository.
+    The `names` are relative to the folder or repository that messages call `place`, with `/`.
 
     Raises:
         InvalidDataError: The card's YAML can't be read, or it names files that are not there.
@@ -272,11 +269,7 @@ LEADERBOARD_METRICS = ("clip_star", "clip", "psnr")
 
 
 def task_id(protocol: str, metric: str) -> str:
-    """Returns the task's name.
-
-    >>> task_id("bug", "clip_star")
-    'bug_clip_star'
-    """
+    """Returns the task's name, such as `bug_clip_star`."""
     return f"{protocol}_{metric}"
 
 

@@ -235,11 +235,11 @@ def read_regular(path: Path, limit: int = JSON_BYTES, *, folder: Path | None = N
 
 
 def parse_json(data: bytes | str, *, name: str) -> Any:
-    """Returns the value of a JSON text, whoever wrote it.
+    """Returns the value of a JSON text, whoever wrote it; messages call it `name`.
 
     Raises:
         InvalidDataError: It is no JSON, no UTF-8, nested too deeply, or holds NaN, infinity, a number beyond 1e30 or
-            half of a character; messages call it `name`.
+            half of a character.
     """
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
@@ -254,11 +254,7 @@ def parse_json(data: bytes | str, *, name: str) -> Any:
 
 
 def parse_model(model: type[Model], data: bytes | str, *, name: str) -> Model:
-    """Returns the value of a JSON text as this kind of model, whoever wrote it.
-
-    Raises:
-        InvalidDataError: What `parse_json` refuses, or the text says something else; messages call it `name`.
-    """
+    """Returns the value of a JSON text as this kind of model, whoever wrote it; messages call the text `name`."""
     from pydantic import ValidationError
 
     parse_json(data, name=name)  # models tell what was read from what was made, so they read the text themselves

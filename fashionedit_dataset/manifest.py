@@ -114,13 +114,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def manifest_hash(rows: Iterable[tuple[SampleFacts, RowImages[str]]]) -> str:
-    """Returns the SHA-256 of what the rows say and show, 64 hex digits.
+    """Returns the SHA-256 of what the rows say and show (the pixel digests of their images), 64 hex digits.
 
     It covers id, annotation, descriptions, boxes and the pixel digests of all images, in the order of the ids. How the
     rows are ordered, cut into files or encoded as images makes no difference; any other change does.
-
-    Args:
-        rows: With each row the pixel digests of its images.
     """
     digest = hashlib.sha256()
     for facts, pixels in sorted(rows, key=lambda row: row[0].id):

@@ -219,11 +219,6 @@ class ParquetReader:
         """How many row groups there are."""
         return int(self._file.num_row_groups)
 
-    @property
-    def metadata(self) -> dict[bytes, bytes]:
-        """What stands in the file beside its rows, by key."""
-        return {**(self._file.metadata.metadata or {}), **(self.schema.metadata or {})}
-
     def read(self, group: int, columns: Iterable[str]) -> pa.Table:
         """Returns these columns of a row group; those that the file lacks are left out.
 
@@ -280,19 +275,12 @@ class ParquetReader:
 
 @dataclass(frozen=True, slots=True)
 class _ChunkSize:
-    """What the pages of a column chunk unpack to.
+    """What the pages of a column chunk unpack to."""
 
-    Args:
-        pages: Bytes of all pages.
-        dictionary: Bytes of the values that the pages name by number.
-        values: How many values there are.
-        fronts: Whether a value may be written as the beginning of the one before it.
-    """
-
-    pages: int
-    dictionary: int
-    values: int
-    fronts: bool
+    pages: int  # bytes of all pages
+    dictionary: int  # bytes of the values that the pages name by number
+    values: int  # how many
+    fronts: bool  # whether a value may be written as the beginning of the one before it
 
     @property
     def most(self) -> int:

@@ -19,11 +19,7 @@ Other = TypeVar("Other")
 
 
 def stored_box(values: Iterable[float]) -> Box:
-    """Returns the box as it is stored: the edges rounded to 32-bit floats.
-
-    Raises:
-        InvalidBoxError: The edges make no box, as given or once rounded.
-    """
+    """Returns the box as it is stored: edges rounded to 32-bit floats, which may leave it empty (InvalidBoxError)."""
     box = Box.from_box_2d(values)
     return Box.from_box_2d(struct.unpack("<4f", struct.pack("<4f", *box.box_2d)))
 
@@ -73,11 +69,7 @@ class SampleFacts:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> SampleFacts:
-        """Returns the facts of a row that was read, with or without its image columns.
-
-        Raises:
-            InvalidDataError: A value is missing or breaks a rule of the schema.
-        """
+        """Returns the facts of a row that was read, with or without its image columns."""
         for name in ("image_id", "annotation", "differences"):
             if row[name] is None:
                 raise InvalidDataError(f"{name} is empty; every row has one")
@@ -232,11 +224,7 @@ def image_bytes(row: Mapping[str, Any]) -> RowImages[bytes]:
 
 
 def image_cell(name: str, cell: Mapping[str, Any] | None) -> bytes:
-    """Returns the encoded image in a cell of a row, which messages call `name`.
-
-    Raises:
-        InvalidDataError: There is none, or only the path of one.
-    """
+    """Returns the encoded image in a cell of a row, which messages call `name`; a path without bytes is refused."""
     if not cell or not cell["bytes"]:
         raise InvalidDataError(f"the {name} holds no bytes; every image is embedded in the file")
     data: bytes = cell["bytes"]

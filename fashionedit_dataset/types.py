@@ -172,11 +172,7 @@ class Sample:
 
 
 def check_id(value: str) -> None:
-    """Returns if the id is safe as a file name.
-
-    Raises:
-        InvalidDataError: It is not.
-    """
+    """Raises InvalidDataError unless the id is safe as a file name."""
     if not _ID.fullmatch(value) or value.endswith("."):
         raise InvalidDataError(
             f"image_id {value!r} is no safe file name; use letters, digits, '.', '_' and '-', at most 200"
@@ -184,14 +180,7 @@ def check_id(value: str) -> None:
 
 
 def check_references(where: str, *, sketches: int, examples: int) -> None:
-    """Returns if a sample may have so many sketches and examples.
-
-    Args:
-        where: How the message calls the sample.
-
-    Raises:
-        InvalidDataError: It may not.
-    """
+    """Raises InvalidDataError unless a sample, which the message calls `where`, may have so many of each."""
     if sketches not in (0, DIFFERENCES_PER_SAMPLE):
         raise InvalidDataError(
             f"{where} has {sketches} sketch{'es' if sketches > 1 else ''}; a sample has one for each of its "
@@ -225,9 +214,6 @@ def safe_id(name: str) -> str:
 def split_name(name: str) -> str:
     """Returns the split's name in the dataset: `val` and `validation` are one split.
 
-    Raises:
-        UnknownNameError: No split has this name.
-
     >>> split_name("val")
     'validation'
     """
@@ -239,9 +225,6 @@ def split_name(name: str) -> str:
 
 def split_names(text: str) -> tuple[str, ...]:
     """Returns the splits that a text like `train+validation` names, each once, in the dataset's order.
-
-    Raises:
-        UnknownNameError: No split has one of the names.
 
     >>> split_names("val+train")
     ('train', 'validation')

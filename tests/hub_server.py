@@ -48,31 +48,24 @@ class User:
 USERS = {"hf_tester": User("tester", ("some-org",)), "hf_reader": User("reader", role="read")}
 
 
-@dataclass(frozen=True)
-class Commit:
-    files: Mapping[str, bytes]
-    parent: str | None
-    message: str
-
-
 @dataclass
 class PullRequest:
     number: int
     title: str
     author: str
     status: str = "open"
-    comments: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Repository:
-    """One repository: commits by their hash, and where each branch and pull request is."""
+    """One repository: the files of each commit by its hash, and where each branch and pull request is."""
 
     kind: str
     id: str
     private: bool
     sdk: str | None = None
-    commits: dict[str, Commit] = field(default_factory=dict)
+    commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     pull_requests: list[PullRequest] = field(default_factory=list)
 
@@ -80,27 +73,25 @@ class Repository:
     def owner(self) -> str:
         return self.id.partition("/")[0]
 
-    def find(self, revision: str) -> str | None:
-        if revision in self.refs:
-            return self.refs[revision]
-        return revision if revision in self.commits else None
+    def find(self, revision: str) -> str:
+        commit = self.refs.get(revision, revision)
+        if commit not in self.commits:
+            raise _RefusedError(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+        return commit
 
     def files(self, revision: str = "main") -> Mapping[str, bytes]:
-        """Returns what a revision holds, by path."""
-        commit = self.find(revision)
-        return self.commits[commit].files if commit else {}
+        """Returns what a revision holds, by path; nothing where there is none."""
+        return self.commits.get(self.refs.get(revision, revision), {})
 
-    def commit(
-        self, ref: str, added: Mapping[str, bytes], deleted: tuple[str, ...] = (), message: str = "", base: str = "main"
-    ) -> str:
-        parent = self.refs.get(ref) or self.refs.get(base)
+    def commit(self, ref: str, added: Mapping[str, bytes], deleted: tuple[str, ...] = (), message: str = "") -> str:
         kept = {
             path: data
-            for path, data in (self.commits[parent].files if parent else {}).items()
+            for path, data in self.files(ref if ref in self.refs else "main").items()
             if not any(path == gone or (gone.endswith("/") and path.startswith(gone)) for gone in deleted)
         }
-        name = hashlib.sha1(f"{self.id} {ref} {len(self.commits)} {message}".encode()).hexdigest()
-        self.commits[name] = Commit({**kept, **added}, parent, message)
+        name = hashlib.sha1(f"{self.id} {ref} {len(self.commits)}".encode()).hexdigest()
+        self.commits[name] = {**kept, **added}
+        self.messages[name] = message
         self.refs[ref] = name
         return name
 
@@ -129,6 +120,11 @@ class Answer:
         return cls.json(
             {"error": message or code}, status, **{"X-Error-Code": code, "X-Error-Message": message or code}
         )
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.answer = Answer.error(status, code, message)
 
 
 @dataclass
@@ -189,7 +185,7 @@ class HubServer:
     def create(self, kind: str, id: str, *, private: bool = False, sdk: str | None = None) -> Repository:
         """Returns a new repository; `kind` is `models`, `datasets` or `spaces`."""
         found = self.repositories[kind, id] = Repository(kind, id, private, sdk)
-        found.commit("main", {".gitattributes": b""}, message="initial commit")
+        found.commit("main", {".gitattributes": b""})
         return found
 
     def repository(self, kind: str, id: str) -> Repository:
@@ -231,7 +227,10 @@ class HubServer:
             time.sleep(failure.hang)
             return Answer.error(failure.status, "Broken", "this server was told to fail")
         with self.lock:
-            return _Route(self, request, headers).answer()
+            try:
+                return _Route(self, request, headers).answer()
+            except _RefusedError as error:
+                return error.answer
 
     def _due(self, request: Received) -> _Failure | None:
         for failure in self._failures:
@@ -303,10 +302,7 @@ class _Route:
             return self._resolve(kind or "models", name, unquote(revision), unquote(file))
         if match := re.fullmatch(r"/api/(models|datasets|spaces)/([^/]+/[^/]+)(?:/([^/]+)(?:/(.*))?)?", self.path):
             kind, name, what, rest = match.groups()
-            found = self._visible(kind, name)
-            if isinstance(found, Answer):
-                return found
-            return self._about(found, what or "revision", unquote(rest or ""))
+            return self._about(self._visible(kind, name), what or "revision", unquote(rest or ""))
         return Answer.error(404, "NotFound", self.path)
 
     def _json(self) -> Any:
@@ -340,28 +336,24 @@ class _Route:
         self.hub.create(kind, name, private=private, sdk=asked.get("sdk"))
         return Answer.json({"url": url, "name": name, "id": "0"})
 
-    def _visible(self, kind: str, name: str) -> Repository | Answer:
+    def _visible(self, kind: str, name: str) -> Repository:
         found = self.hub.repositories.get((kind, name))
         if self.token_given and self.user is None:
-            return Answer.error(401, "Unauthorized", "Invalid credentials in Authorization header")
+            raise _RefusedError(401, "Unauthorized", "Invalid credentials in Authorization header")
         members = (self.user.name, *self.user.organizations) if self.user else ()
         if found is None or (found.private and found.owner not in members):
-            return Answer.error(404 if self.user else 401, "RepoNotFound", "Repository not found")
+            raise _RefusedError(404 if self.user else 401, "RepoNotFound", "Repository not found")
         return found
 
-    def _writable(self, found: Repository) -> Answer | None:
+    def _check_writable(self, found: Repository) -> None:
         if self.user is None:
-            return Answer.error(401, "RepoNotFound", "Repository not found")
+            raise _RefusedError(401, "RepoNotFound", "Repository not found")
         if not self.user.may_write(found.owner):
-            return Answer.error(403, "Forbidden", "you have no write access")
-        return None
+            raise _RefusedError(403, "Forbidden", "you have no write access")
 
     def _large_files(self, kind: str, name: str) -> Answer:
         found = self._visible(kind, name)
-        if isinstance(found, Answer):
-            return found
-        if refused := self._writable(found):
-            return refused
+        self._check_writable(found)
         objects = []
         for one in self._json()["objects"]:
             known = one["oid"] in self.hub.large
@@ -376,8 +368,6 @@ class _Route:
             "paths-info": self._paths,
             "preupload": self._preupload,
             "commit": self._commit,
-            "commits": self._commits,
-            "refs": self._refs,
             "branch": self._branch,
             "settings": self._settings,
             "discussions": self._discussions,
@@ -388,9 +378,7 @@ class _Route:
 
     def _info(self, found: Repository, revision: str) -> Answer:
         commit = found.find(revision or "main")
-        if commit is None:
-            return Answer.error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-        files = found.commits[commit].files
+        files = found.commits[commit]
         about: dict[str, Any] = {
             "_id": "0" * 24,
             "id": found.id,
@@ -402,8 +390,6 @@ class _Route:
             "private": found.private,
             "gated": False,
             "disabled": False,
-            "downloads": 0,
-            "likes": 0,
             "tags": [],
             "sdk": found.sdk,
             "cardData": _front_matter(files),
@@ -418,10 +404,8 @@ class _Route:
     def _tree(self, found: Repository, rest: str) -> Answer:
         revision, _, folder = rest.partition("/")
         commit = found.find(revision)
-        if commit is None:
-            return Answer.error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         start = f"{folder}/" if folder else ""
-        inside = {path: data for path, data in found.commits[commit].files.items() if path.startswith(start)}
+        inside = {path: data for path, data in found.commits[commit].items() if path.startswith(start)}
         if folder and not inside:
             return Answer.error(404, "EntryNotFound", f"{folder} does not exist")
         deep = self.query.get("recursive", [""])[0].lower() in ("1", "true")
@@ -437,19 +421,17 @@ class _Route:
 
     def _paths(self, found: Repository, revision: str) -> Answer:
         commit = found.find(revision)
-        if commit is None:
-            return Answer.error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         form = "json" not in (self.headers.get("Content-Type") or "")
         asked = parse_qs(self.request.body.decode()).get("paths", []) if form else self._json().get("paths", [])
-        files = found.commits[commit].files
+        files = found.commits[commit]
         known = [_file_entry(path, files[path]) for path in asked if path in files]
         folders = [path for path in asked if path not in files and any(f.startswith(f"{path}/") for f in files)]
         return Answer.json(known + [_folder_entry(path) for path in folders])
 
     def _preupload(self, found: Repository, revision: str) -> Answer:
         as_request = self.query.get("create_pr") == ["1"] or revision.startswith("refs/pr/")
-        if not as_request and (refused := self._writable(found)):
-            return refused
+        if not as_request:
+            self._check_writable(found)
         files = found.files(revision)
         answers = []
         for file in self._json()["files"]:
@@ -466,8 +448,8 @@ class _Route:
         if self.user is None:
             return Answer.error(401, "RepoNotFound", "Repository not found")
         as_request = self.query.get("create_pr") == ["1"]
-        if not as_request and not ref.startswith("refs/pr/") and (refused := self._writable(found)):
-            return refused
+        if not as_request and not ref.startswith("refs/pr/"):
+            self._check_writable(found)
         header: dict[str, Any] = {}
         added: dict[str, bytes] = {}
         deleted: list[str] = []
@@ -484,7 +466,7 @@ class _Route:
                 added[value["path"]] = self.hub.large[value["oid"]]
             elif entry["key"] in ("deletedFile", "deletedFolder"):
                 deleted.append(value["path"])
-        if header.get("parentCommit") and header["parentCommit"] != found.find(ref):
+        if header.get("parentCommit") and header["parentCommit"] != found.refs.get(ref):
             return Answer.error(412, "PreconditionFailed", "A commit has happened since. Please refresh and try again.")
         page = self._page(found.kind, found.id)
         request_url = None
@@ -497,41 +479,15 @@ class _Route:
         done = {"success": True, "commitOid": commit, "commitUrl": url, "hookOutput": ""}
         return Answer.json({**done, "pullRequestUrl": request_url})
 
-    def _commits(self, found: Repository, revision: str) -> Answer:
-        listed = []
-        commit = found.find(revision or "main")
-        while commit is not None:
-            this = found.commits[commit]
-            listed.append({"id": commit, "title": this.message, "message": "", "authors": [], "date": NOW})
-            commit = this.parent
-        return Answer.json(listed)
-
-    def _refs(self, found: Repository, _: str) -> Answer:
-        branches = [
-            {"name": name, "ref": f"refs/heads/{name}", "targetCommit": commit}
-            for name, commit in found.refs.items()
-            if not name.startswith("refs/")
-        ]
-        answer: dict[str, Any] = {"branches": branches, "tags": [], "converts": []}
-        if self.query.get("include_prs"):
-            answer["pullRequests"] = [
-                {"name": name, "ref": name, "targetCommit": commit}
-                for name, commit in found.refs.items()
-                if name.startswith("refs/pr/")
-            ]
-        return Answer.json(answer)
-
     def _branch(self, found: Repository, name: str) -> Answer:
-        if refused := self._writable(found):
-            return refused
+        self._check_writable(found)
         if name in found.refs:
             return Answer.error(409, "Conflict", f"Reference already exists: {name}")
         found.refs[name] = found.refs["main"]
         return Answer.json({})
 
     def _settings(self, found: Repository, _: str) -> Answer:
-        if refused := self._writable(found):
-            return refused
+        self._check_writable(found)
         asked = self._json()
         if "visibility" in asked or "private" in asked:
             found.private = asked.get("visibility") == "private" or bool(asked.get("private"))
@@ -541,28 +497,14 @@ class _Route:
         if not rest:
             listed = [self._discussion(found, one) for one in found.pull_requests]
             return Answer.json({"discussions": listed, "count": len(listed), "start": 0})
-        match = re.fullmatch(r"(\d+)(?:/(merge|status|comment))?", rest)
+        match = re.fullmatch(r"(\d+)/merge", rest)
         if match is None or not 1 <= int(match[1]) <= len(found.pull_requests):
             return Answer.error(404, "NotFound", rest)
+        self._check_writable(found)
         one = found.pull_requests[int(match[1]) - 1]
-        if match[2] is None:
-            return Answer.json(self._discussion(found, one))
-        if match[2] == "merge":
-            if refused := self._writable(found):
-                return refused
-            found.commit("main", found.files(f"refs/pr/{one.number}"), message=one.title)
-            one.status = "merged"
-            return Answer.json({})
-        if match[2] == "comment":
-            one.comments.append(self._json()["comment"])
-            event = {"type": "comment", "data": {"edited": False, "hidden": False, "latest": {"raw": one.comments[-1]}}}
-            return Answer.json({"newMessage": self._event(event)})
-        one.status = self._json()["status"]
-        return Answer.json({"newStatus": self._event({"type": "status-change", "data": {"status": one.status}})})
-
-    def _event(self, event: dict[str, Any]) -> dict[str, Any]:
-        author = self.user.name if self.user else "nobody"
-        return {"id": "0", "createdAt": NOW, "author": {"name": author}, **event}
+        found.commit("main", found.files(f"refs/pr/{one.number}"))
+        one.status = "merged"
+        return Answer.json({})
 
     def _discussion(self, found: Repository, one: PullRequest) -> dict[str, Any]:
         return {
@@ -596,12 +538,8 @@ class _Route:
 
     def _resolve(self, kind: str, name: str, revision: str, file: str) -> Answer:
         found = self._visible(kind, name)
-        if isinstance(found, Answer):
-            return found
         commit = found.find(revision)
-        if commit is None:
-            return Answer.error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-        data = found.commits[commit].files.get(file)
+        data = found.commits[commit].get(file)
         if data is None:
             return Answer.error(404, "EntryNotFound", "Entry not found")
         headers = {

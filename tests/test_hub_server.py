@@ -76,5 +76,4 @@ def test_a_commit_on_an_old_state_is_refused(hub: HubServer) -> None:
     assert [one.path for one in owner.get_paths_info("some-org/set", ["a/b.txt", "no"], repo_type="dataset")] == [
         "a/b.txt"
     ]
-    assert [branch.name for branch in owner.list_repo_refs("some-org/set", repo_type="dataset").branches] == ["main"]
-    assert len(owner.list_repo_commits("some-org/set", repo_type="dataset")) == 2
+    assert len(repository.commits) == 2

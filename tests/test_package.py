@@ -7,6 +7,7 @@ import configparser
 import importlib
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -242,8 +243,6 @@ def test_nothing_shadows_the_package() -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy so that the checkout stays clean."""
-    import shutil
-
     source = tmp_path_factory.mktemp("source")
     for room in ROOMS:
         shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
@@ -274,38 +273,20 @@ def test_wheel_holds_every_file_and_nothing_else(wheel: Path) -> None:
     assert shipped == expected
 
 
-def test_installed_wheel_imports_fast_and_light(wheel: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
-    code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); t = time.perf_counter(); import fashionedit; "
-        "t = time.perf_counter() - t; print(t, fashionedit.__file__, "
-        "sorted({'torch', 'datasets', 'evaluate', 'transformers', 'pyarrow', 'pandas'} & set(sys.modules)))"
-    )
-    runs = []
-    for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "site")],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        seconds, file, heavy = done.stdout.split(maxsplit=2)
-        assert Path(file).is_relative_to(tmp_path / "site")
-        assert heavy.strip() == "[]"
-        runs.append(float(seconds))
-    assert min(runs) < 0.3
-
-
 def test_wheel_runs_the_command(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from fashionedit.cli import main; main(['--version'])"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "site")], cwd=tmp_path, capture_output=True, text=True, check=True
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from fashionedit import cli; "
+        "print(cli.__file__, flush=True); cli.main(['--version'])"
     )
-    assert done.stdout.startswith("fashionedit")
+    site = tmp_path / "site"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(site)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    file, version = done.stdout.splitlines()
+    assert Path(file).is_relative_to(site)
+    assert version.startswith("fashionedit")
 
 
 def test_the_constraints_name_public_versions_only() -> None:

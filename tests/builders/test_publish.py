@@ -153,7 +153,7 @@ def test_published_loaded_and_filled_in_again(hub, full, tmp_path):
     assert url == f"{hub.url}/datasets/{NAME} (private): the annotations form, commit {repository.refs['main']}"
     assert line == f'load_dataset("{NAME}")'
     assert repository.private
-    assert repository.commits[repository.refs["main"]].message == "the first"
+    assert repository.messages[repository.refs["main"]] == "the first"
     assert sorted(repository.files()) == [
         ".gitattributes",
         "README.md",

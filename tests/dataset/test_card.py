@@ -106,7 +106,9 @@ def test_a_card_that_does_not_fit_is_named(card, message):
         data_files(card, ["data/train-0.parquet"], place="it")
 
 
-@pytest.mark.parametrize("head", ["configs: 3", "- a", "configs: []", "license: mit", "", "configs: [3]"])
+@pytest.mark.parametrize(
+    "head", ["configs: 3", "5", "- a", "configs: []", "license: mit", "", "configs: [3, [6]]", "d: 2001-99-99", "n: 0x"]
+)
 def test_a_card_without_configurations_is_as_none(head):
     assert data_files(f"---\n{head}\n---\n", ["data/train-0.parquet"], place="it") == {
         "train": ["data/train-0.parquet"]
@@ -137,13 +139,6 @@ _LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 def test_a_hostile_head_is_one_sentence(head):
     with pytest.raises(InvalidDataError, match=r"set/README\.md"):
         data_files(f"---\n{head}\n---\n", ["data/train-0.parquet"], place="set")
-
-
-@pytest.mark.parametrize("head", ["configs: 5", "5", "configs: [5, [6]]", "- a", "date: 2001-99-99", "n: 0x"])
-def test_a_head_without_data_files_means_the_usual_names(head):
-    assert data_files(f"---\n{head}\n---\n", ["data/train-0.parquet"], place="set") == {
-        "train": ["data/train-0.parquet"]
-    }
 
 
 def test_a_card_is_read_in_bounds(tmp_path):

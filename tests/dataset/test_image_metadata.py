@@ -2,25 +2,16 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 
 import pytest
 from PIL import Image, PngImagePlugin
-from publishing_toys import encode, picture
+from publishing_toys import chunk, encode, picture
 
 from fashionedit.image_metadata import has_metadata
 from fashionedit.images import EncodedImage, pixel_digest, read_image, without_metadata
 
-DECODING = {
-    "jfif",
-    "jfif_version",
-    "jfif_unit",
-    "jfif_density",
-    "progressive",
-    "progression",
-    "adobe",
-    "adobe_transform",
-}
+JFIF = {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+DECODING = JFIF | {"progressive", "progression", "adobe", "adobe_transform"}
 SECRET = "her dress has long sleeves and a secret"
 
 
@@ -38,17 +29,13 @@ def _text() -> PngImagePlugin.PngInfo:
     return info
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def _behind_the_pixels() -> bytes:
     """A PNG whose compressed pixels are followed by something else in the same chunk."""
     data = encode(picture(0, 60, 60), "PNG")
     start = data.index(b"IDAT") - 4
     length = struct.unpack(">I", data[start : start + 4])[0]
     packed = data[start + 8 : start + 8 + length]
-    return data[:start] + _chunk(b"IDAT", packed + SECRET.encode()) + data[start + 12 + length :]
+    return data[:start] + chunk(b"IDAT", packed + SECRET.encode()) + data[start + 12 + length :]
 
 
 FILES = {

@@ -1,4 +1,4 @@
-"""None"""
+"""Reading, naming, cutting and writing of pictures, whatever stands in their files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from random import Random
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from publishing_toys import chunk, encode
 
 from fashionedit.errors import InvalidImageError
 from fashionedit.images import (
@@ -33,20 +34,10 @@ def picture(width: int = 30, height: int = 20) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM"])
 def test_the_digest_is_of_pixels_whatever_the_file(kind: str) -> None:
     image = picture()
-    assert pixel_digest(read_image(encoded(image, kind))) == pixel_digest(image)
+    assert pixel_digest(read_image(encode(image, kind))) == pixel_digest(image)
 
 
 def test_the_digest_tells_a_turned_picture_and_a_changed_pixel_apart() -> None:
@@ -61,7 +52,7 @@ def test_orientation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     image = picture()
-    turned = read_image(encoded(image, "PNG", exif=exif))
+    turned = read_image(encode(image, "PNG", exif=exif))
     assert turned.tobytes() == image.transpose(Image.Transpose.ROTATE_270).tobytes()
 
 
@@ -79,14 +70,14 @@ def test_grey_and_palette_become_rgb() -> None:
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
 def test_sixteen_bits_are_scaled_to_eight(kind: str) -> None:
     deep = Image.fromarray(np.arange(0, 65_536, 257, dtype=np.uint16).reshape(16, 16))
-    grey = np.asarray(read_image(encoded(deep, kind)))
+    grey = np.asarray(read_image(encode(deep, kind)))
     assert np.array_equal(grey, np.repeat(np.arange(256).reshape(16, 16, 1), 3, axis=2))
 
 
 def test_values_of_an_unknown_range_are_refused() -> None:
     for values in (np.full((4, 4), 40_000, dtype=np.int32), np.full((4, 4), 0.5, dtype=np.float32)):
         with pytest.raises(InvalidImageError, match="unknown range"):
-            read_image(encoded(Image.fromarray(values), "TIFF"))
+            read_image(encode(Image.fromarray(values), "TIFF"))
 
 
 def png_with_colour_key(depth: int, colour_type: int, key: tuple[int, ...]) -> bytes:
@@ -152,7 +143,7 @@ def test_colours_of_a_wide_profile_become_srgb() -> None:
     wide = Image.new("RGB", (8, 8), (234, 51, 35))
     for kind in ("PNG", "JPEG", "WEBP", "TIFF"):
         options = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
-        red, green, blue = read_image(encoded(wide, kind, icc_profile=DISPLAY_P3, **options)).getpixel((3, 3))
+        red, green, blue = read_image(encode(wide, kind, icc_profile=DISPLAY_P3, **options)).getpixel((3, 3))
         assert red >= 253
         assert max(green, blue) <= 16
 
@@ -170,7 +161,7 @@ def test_an_object_has_the_same_pixels_as_its_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("profile", [ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), b"no profile"])
 def test_srgb_and_damaged_profiles_change_nothing(profile: bytes) -> None:
-    data = encoded(picture(), "PNG", icc_profile=profile)
+    data = encode(picture(), "PNG", icc_profile=profile)
     image, plain = decode_image(data, name="it")
     assert image.tobytes() == picture().tobytes()
     assert plain
@@ -178,13 +169,8 @@ def test_srgb_and_damaged_profiles_change_nothing(profile: bytes) -> None:
 
 def damaged_exif(tag: int, kind: int, payload: bytes, orientation: int = 6) -> bytes:
     entries = sorted([(0x112, 3, 1, struct.pack("<HH", orientation, 0)), (tag, kind, 1, struct.pack("<I", 38))])
-    return (
-        b"Exif\0\0II*\0"
-        + struct.pack("<IH", 8, 2)
-        + b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
-        + bytes(4)
-        + payload
-    )
+    table = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + table + bytes(4) + payload
 
 
 @pytest.mark.parametrize(
@@ -197,7 +183,7 @@ def damaged_exif(tag: int, kind: int, payload: bytes, orientation: int = 6) -> b
 )
 def test_a_damaged_tag_costs_neither_picture_nor_orientation(exif: bytes) -> None:
     for kind in ("JPEG", "WEBP", "PNG"):
-        data = encoded(picture(30, 20), kind, exif=exif)
+        data = encode(picture(30, 20), kind, exif=exif)
         image, plain = decode_image(data, name="it")
         assert image.size == (20, 30)
         assert not plain
@@ -206,7 +192,7 @@ def test_a_damaged_tag_costs_neither_picture_nor_orientation(exif: bytes) -> Non
 @pytest.mark.parametrize("damage", [b"II*\0", b"MM\0*" + b"\xff" * 40, b"II*\0\x08\0\0\0\xff\xff" + b"\x01" * 60])
 def test_a_damaged_block_of_exif_costs_no_picture(damage: bytes) -> None:
     for kind in ("JPEG", "WEBP", "PNG"):
-        assert read_image(encoded(picture(), kind, exif=b"Exif\0\0" + damage)).size in ((30, 20), (20, 30))
+        assert read_image(encode(picture(), kind, exif=b"Exif\0\0" + damage)).size in ((30, 20), (20, 30))
 
 
 def with_chunks(data: bytes, *chunks: bytes) -> bytes:
@@ -231,53 +217,41 @@ def test_no_chunk_beside_the_pixels_costs_a_picture(extra: bytes) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     image = picture()
-    turned = read_image(with_chunks(encoded(image, "PNG", exif=exif), extra))
+    turned = read_image(with_chunks(encode(image, "PNG", exif=exif), extra))
     assert turned.tobytes() == image.transpose(Image.Transpose.ROTATE_270).tobytes()
 
 
 def random_metadata(random: Random, kind: str) -> bytes:
     """The picture with random EXIF, text, profile or directory entries around it."""
-    exif = (
-        b"Exif\0\0" + random.choice([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"]) + random.randbytes(random.randrange(90))
-    )
-    data = encoded(picture(), kind, **({"exif": exif} if kind != "TIFF" else {}))
+    order = random.choice([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"])
+    exif = b"Exif\0\0" + order + random.randbytes(random.randrange(90))
+    data = encode(picture(), kind, **({"exif": exif} if kind != "TIFF" else {}))
     if kind == "PNG":
         names = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"pHYs", b"gAMA", b"acTL", b"fcTL", b"sRGB", b"tIME")
-        texts = (
-            random.randbytes(40),
-            b"k\0\0" + random.randbytes(9),
-            b"XML:com.adobe.xmp\0\0\0\0\0tiff:Orientation='x'",
-        )
+        xmp = b"XML:com.adobe.xmp\0\0\0\0\0tiff:Orientation='x'"
+        texts = (random.randbytes(40), b"k\0\0" + random.randbytes(9), xmp)
         return with_chunks(data, *(chunk(random.choice(names), random.choice(texts)) for _ in range(3)))
     if kind == "JPEG":
-        payload = random.choice(
-            [
-                b"ICC_PROFILE\0",
-                b"MPF\0II*\0",
-                b"Photoshop 3.0\0" + b"8BIM",
-                b"JFIF\0",
-                b"http://ns.adobe.com/xap/1.0/\0",
-            ]
+        names = (
+            b"ICC_PROFILE\0",
+            b"MPF\0II*\0",
+            b"Photoshop 3.0\0008BIM",
+            b"JFIF\0",
+            b"http://ns.adobe.com/xap/1.0/\0",
         )
-        payload += random.randbytes(random.randrange(60))
+        payload = random.choice(names) + random.randbytes(random.randrange(60))
         marker = bytes([0xFF, random.choice([0xE0, 0xE1, 0xE2, 0xED, 0xEF, 0xFE])])
         return data[:2] + marker + struct.pack(">H", len(payload) + 2) + payload + data[2:]
     if kind == "TIFF":
-        start, order = struct.unpack("<I", data[4:8])[0], "<"
+        start = struct.unpack("<I", data[4:8])[0]
         count = struct.unpack("<H", data[start : start + 2])[0]
         entries = [data[start + 2 + 12 * n : start + 14 + 12 * n] for n in range(count)]
         for tag in random.sample([270, 271, 274, 282, 283, 296, 305, 700, 34_665, 34_675, 34_853], 2):
             entry = struct.pack("<HHI", tag, random.randrange(14), random.choice([1, 2, 2**31])) + random.randbytes(4)
-            entries = [one for one in entries if struct.unpack(f"{order}H", one[:2])[0] != tag] + [entry]
+            entries = [one for one in entries if struct.unpack("<H", one[:2])[0] != tag] + [entry]
         entries.sort(key=lambda entry: struct.unpack("<H", entry[:2])[0])
-        return (
-            data[:4]
-            + struct.pack("<I", len(data))
-            + data[8:]
-            + struct.pack("<H", len(entries))
-            + b"".join(entries)
-            + bytes(4)
-        )
+        directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+        return data[:4] + struct.pack("<I", len(data)) + data[8:] + directory
     return data
 
 
@@ -290,7 +264,7 @@ def test_random_metadata_costs_no_picture(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM"])
 def test_a_damaged_file_raises_the_packages_own_error(kind: str) -> None:
-    random, data = Random(3), encoded(picture(), kind)
+    random, data = Random(3), encode(picture(), kind)
     for _ in range(60):
         damaged = bytearray(data)
         for _ in range(random.randint(1, 30)):
@@ -302,7 +276,7 @@ def test_a_damaged_file_raises_the_packages_own_error(kind: str) -> None:
 @pytest.mark.parametrize("size", [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1)])
 def test_a_side_has_a_limit_of_its_own(size: tuple[int, int]) -> None:
     with pytest.raises(InvalidImageError, match="on a side"):
-        read_image(encoded(Image.new("RGB", size), "PNG"))
+        read_image(encode(Image.new("RGB", size), "PNG"))
 
 
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
@@ -315,8 +289,8 @@ def test_a_folder_is_no_picture(tmp_path: Path) -> None:
     [
         (b"", "can't be read"),
         (b"<html>no image</html>", "can't be read"),
-        (encoded(picture(300, 200), "PNG")[:2000], "can't be read"),
-        (encoded(picture(300, 200), "JPEG")[:2000], "can't be read"),
+        (encode(picture(300, 200), "PNG")[:2000], "can't be read"),
+        (encode(picture(300, 200), "JPEG")[:2000], "can't be read"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "can't be read"),
     ],
     ids=["empty", "html", "cut png", "cut jpeg", "postscript"],

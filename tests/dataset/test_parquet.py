@@ -148,6 +148,7 @@ def test_a_missing_column_is_named(tmp_path, rows, column):
         ("differences", pa.list_(pa.struct([("description", pa.string()), ("box_2d", pa.list_(pa.string()))]))),
         ("clip_score", pa.string()),
         ("gender", pa.bool_()),
+        ("sketches", pa.string()),
     ],
 )
 def test_a_column_of_another_type_is_named(column, kind):
@@ -160,6 +161,9 @@ def test_what_is_no_parquet_is_named(tmp_path):
     (tmp_path / "it.parquet").write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(InvalidDataError, match="it can't be read as Parquet"):
         open_parquet(tmp_path / "it.parquet", name="it")
+
+
+SMALL_LIMIT = 2**24  # bytes, instead of `MOST_BYTES`, so that the files are small too
 
 
 def _same(value, count):
@@ -176,20 +180,21 @@ _BOMBS = {
         pa.ListArray.from_arrays(pa.array([0, 8_500], pa.int32()), _same("x" * 1_000_000, 8_500)),
         {},
     ),
-    "zeros": (pa.array([bytes(700_000_000)], pa.binary()), {"use_dictionary": False}),
+    "zeros": (pa.array([bytes(20_000_000)], pa.binary()), {"use_dictionary": False}),
     "texts that begin alike": (
-        pa.array(["y" * 1_000_000] * 600),
+        pa.array(["y" * 1_000_000] * 20),
         {"use_dictionary": False, "column_encoding": {"it": "DELTA_BYTE_ARRAY"}},
     ),
-    "a list of 100 million numbers": (
-        pa.ListArray.from_arrays(pa.array([0, 100_000_000], pa.int32()), pa.array(np.zeros(100_000_000, np.int8))),
+    "a list of 4 million numbers": (
+        pa.ListArray.from_arrays(pa.array([0, 4_000_000], pa.int32()), pa.array(np.zeros(4_000_000, np.int8))),
         {},
     ),
 }
 
 
 @pytest.mark.parametrize("kind", _BOMBS)
-def test_a_small_file_that_unpacks_to_gigabytes_is_refused(tmp_path, kind):
+def test_a_small_file_that_unpacks_to_more_than_the_limit_is_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("fashionedit.parquet.MOST_BYTES", SMALL_LIMIT)
     column, options = _BOMBS[kind]
     path = tmp_path / "it.parquet"
     pq.write_table(pa.table({"it": column}), path, compression="zstd", **options)
@@ -220,8 +225,9 @@ def test_repeated_texts_that_fit_are_read(tmp_path):
         assert file.read(0, ["it"]).column("it").to_pylist() == texts
 
 
-def test_sizes_that_the_end_of_the_file_states_are_not_believed(tmp_path):
-    pq.write_table(pa.table({"it": [bytes(700_000_000)]}), tmp_path / "it", compression="zstd", use_dictionary=False)
+def test_sizes_that_the_end_of_the_file_states_are_not_believed(tmp_path, monkeypatch):
+    monkeypatch.setattr("fashionedit.parquet.MOST_BYTES", SMALL_LIMIT)
+    pq.write_table(pa.table({"it": [bytes(20_000_000)]}), tmp_path / "it", compression="zstd", use_dictionary=False)
     data = (tmp_path / "it").read_bytes()
     stated = pq.ParquetFile(tmp_path / "it").metadata.row_group(0).column(0).total_uncompressed_size
     number = _varint(2 * stated)
