@@ -58,6 +58,12 @@ def merged(source: ScoredSource, tmp_path: Path) -> Results:
     return merge([build_results(run, source, toy_embedder(), baselines=drawn_baselines(source)) for run in runs])
 
 
+def index_of(results: Results, run: int, protocol: str) -> int:
+    """The index of a run's row after its last round."""
+    wanted = (run, protocol, 3)
+    return next(at for at, row in enumerate(results.rows) if (row.run, row.protocol, row.round) == wanted)
+
+
 def the(contrasts: tuple[Contrast, ...], **fields: Any) -> Contrast:
     (found,) = [one for one in contrasts if all(getattr(one, name) == value for name, value in fields.items())]
     return found
@@ -65,14 +71,7 @@ def the(contrasts: tuple[Contrast, ...], **fields: Any) -> Contrast:
 
 def test_a_contrast_is_the_paired_difference_of_its_rows(merged: Results) -> None:
     found = the(compare(merged, [0, 1]).last, protocol="vanilla", metric="psnr")
-    first, second = (
-        next(
-            merged.row_samples[index].values["psnr"]
-            for index, row in enumerate(merged.rows)
-            if (row.run, row.protocol, row.round) == (run, "vanilla", 3)
-        )
-        for run in (0, 1)
-    )
+    first, second = (merged.row_samples[index_of(merged, run, "vanilla")].values["psnr"] for run in (0, 1))
     expected = paired_difference(first, second, [sample.garment for sample in merged.samples])
     assert found.difference == expected
     assert (found.n, found.garments, found.wins, found.losses) == (24, 12, 24, 0)
@@ -105,20 +104,10 @@ def test_runs_of_different_lengths_meet_in_the_last_round_that_both_have(merged:
     assert ({one.round for one in found.last}, {one.round for one in found.rounds}) == ({2}, {1})
 
 
-def test_refusals_count_against_who_refuses(merged: Results) -> None:
+def test_refusals_count_against_who_refuses_and_the_furthest_apart_decide(merged: Results) -> None:
     star = the(compare(merged, [0, 2]).last, metric="cosine_star")
     assert (star.means, star.wins, star.losses) == ((100, pytest.approx(100 * 16 / 24)), 8, 0)
-    assert {one.sample for one in star.decisive} < {f"card-{number:02d}" for number in range(0, 24, 3)}
-
-
-def test_those_that_decide_a_star_lie_furthest_apart_behind_it(merged: Results) -> None:
-    star = the(compare(merged, [0, 2]).last, metric="cosine_star")
-    able, shy = (
-        merged.row_samples[index].values["cosine"]
-        for run in (0, 2)
-        for index, row in enumerate(merged.rows)
-        if (row.run, row.protocol, row.round) == (run, "bug", 3)
-    )
+    able, shy = (merged.row_samples[index_of(merged, run, "bug")].values["cosine"] for run in (0, 2))
     refused = [place for place in range(24) if place % 3 == 0]
     furthest = sorted(refused, key=lambda place: shy[place] - able[place])[:5]
     assert [one.sample for one in star.decisive] == [merged.samples[place].id for place in furthest]
@@ -130,10 +119,7 @@ def test_breakdowns_are_contrasts_of_their_samples(merged: Results) -> None:
     assert {(one.by, one.value) for one in found.breakdowns} == {("category", "Cards"), ("category", "Sheets")}
     cards = [place for place, sample in enumerate(merged.samples) if sample.category == "Cards"]
     one = the(found.breakdowns, value="Cards", protocol="bug", metric="psnr")
-    rows = [
-        next(index for index, row in enumerate(merged.rows) if (row.run, row.protocol, row.round) == (run, "bug", 3))
-        for run in (0, 1)
-    ]
+    rows = [index_of(merged, run, "bug") for run in (0, 1)]
     first, second = ([merged.row_samples[row].values["psnr"][place] for place in cards] for row in rows)
     assert one.difference == paired_difference(first, second, [merged.samples[place].garment for place in cards])
     (whole,) = [part for part in breakdown(merged, "category") if (part.row, part.value) == (rows[0], "Cards")]
@@ -182,18 +168,11 @@ def test_ties_between_neighbours_do_not_hide_what_differs(merged: Results) -> No
     found = compare(merged, [0, 1, 2])
     order = found.order["bug", "cosine_star"]
     assert order[0][0] == "able"
-    tied = [
-        contrast if {contrast.first, contrast.second} == {"able", "behind"} else _tie(contrast)
-        for contrast in found.last
-    ]
+    tied = [one if {one.first, one.second} == {"able", "behind"} else replace(one, corrected=1.0) for one in found.last]
     chained = Comparison(
         found.systems, found.family, tuple(tied), (), (), {("bug", "psnr"): (("able", "shy", "behind"),)}
     )
     assert "bug, PSNR: able = shy = behind (but able > behind)" in comparison_text(chained, merged)
-
-
-def _tie(contrast: Contrast) -> Contrast:
-    return replace(contrast, corrected=1.0)
 
 
 def test_who_failed_often_is_ranked_by_the_starred_metric_alone(merged: Results) -> None:
