@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from image_service import USAGE, Call, ImageService, edited
+from json_service import edit_request
 from PIL import Image
 from toy_samples import ToySource
 
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.eval_harness import RunFolder, run
-from fashionedit.eval_harness.editing import Editor, EditRequest, EditResult, RequestImage, Status
+from fashionedit.eval_harness.editing import Editor, EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.images import pixel_digest
@@ -38,11 +39,10 @@ def closed() -> Iterator[None]:
         EDITORS_OPEN.pop().close()
 
 
-def request(protocol: str = "bug", **details: object) -> EditRequest:
-    images = [RequestImage("base", Image.effect_noise((40, 60), 50).convert("RGB"))]
-    if protocol == "bug":
-        images.append(RequestImage("reference", Image.new("RGB", (12, 9), "red")))
-    return EditRequest("r", protocol, 1, "Make it blue.", tuple(images), seed=7, **details)  # type: ignore[arg-type]
+def request(protocol: str = "bug", **details: Any) -> EditRequest:
+    base = Image.effect_noise((40, 60), 50).convert("RGB")
+    reference = Image.new("RGB", (12, 9), "red") if protocol == "bug" else None
+    return edit_request(base=base, reference=reference, instruction="Make it blue.", seed=7, **details)
 
 
 def opened(spec: str, service: ImageService, **settings: object) -> Editor:
