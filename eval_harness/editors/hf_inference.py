@@ -83,7 +83,7 @@ class HfInferenceEditor:
         self._undeclared = undeclared()
         self._native = self._several(options)
         seed = options.get("seed", provider in _SEVERAL)
-        if seed not in (True, False, "true", "false"):
+        if not isinstance(seed, bool) and seed not in ("true", "false"):
             raise InvalidDataError(f"option seed is {seed!r}; choose true or false")
         self._seed = seed in (True, "true")
         if get_token() is None and provider != "hf-inference":

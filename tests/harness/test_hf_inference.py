@@ -238,6 +238,7 @@ def test_without_a_token_the_run_does_not_begin() -> None:
         (f"hf:fal-ai/{MODEL}", EditorSettings(options={"images": "both"}), "choose native or stitched"),
         (f"hf:auto/{MODEL}", EditorSettings(options={"images": "native"}), "no field for several images"),
         (f"hf:fal-ai/{MODEL}", EditorSettings(options={"seed": "maybe"}), "choose true or false"),
+        (f"hf:fal-ai/{MODEL}", EditorSettings(options={"seed": 1}), "choose true or false"),
         (f"hf:fal-ai/{MODEL}", EditorSettings(options={"sead": "true"}), "no option 'sead'"),
         (f"hf:fal-ai/{MODEL}", EditorSettings(state="conversation"), "no conversations"),
     ],
