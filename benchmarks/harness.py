@@ -67,7 +67,8 @@ def benchmark(folder: Path, samples: int, size: tuple[int, int]) -> FashionEditF
         row = {"original": f"original-{number}.png", "draft": f"draft-{number}.png", "annotation": "A coat."}
         lines.append(json.dumps({**row, "differences": differences}))
     (pictures / "metadata.jsonl").write_text("\n".join(lines))
-    return open_data(pack(pictures, folder / "packed", name="drawn", licence=None).path)
+    pack(pictures, folder / "packed", name="drawn", licence=None)
+    return open_data(folder / "packed")
 
 
 def serve(pause: float = 1.0) -> None:

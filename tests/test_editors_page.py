@@ -149,7 +149,8 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     differences = [{"description": f"Part {k}.", "box_2d": box} for k, box in enumerate(boxes)]
     row = {"original": "original.png", "draft": "draft.png", "annotation": "A coat.", "differences": differences}
     (folder / "metadata.jsonl").write_text(json.dumps(row))
-    return pack(folder, folder.with_name("packed"), name="mine", licence=None).path
+    pack(folder, folder.with_name("packed"), name="mine", licence=None)
+    return folder.with_name("packed")
 
 
 def test_every_block_of_the_page_is_run() -> None:

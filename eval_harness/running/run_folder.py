@@ -280,6 +280,11 @@ def _mismatch(folder: Path, differences: list[str]) -> str:
         advice = (
             "this editor's code can't be read, so it can't be told whether it is the same: let it declare a `version`"
         )
+    elif any(" source " in clause and " version " in clause for clause in differences):
+        advice = (
+            "a version (or --version) takes the place of the hash of the editor's source; give none where none was "
+            "given, or another folder for this run"
+        )
     elif any(clause.startswith("editor.fingerprint") and " source " in clause for clause in differences):
         advice = (
             "the editor's source has changed; give another folder for this run, and let the editor declare a `version` "

@@ -375,6 +375,13 @@ def test_the_version_of_the_command_line_is_part_of_the_identity(
         assert editor.describe().fingerprint == fingerprint
 
 
+def test_a_run_by_the_source_is_not_continued_with_a_version(tmp_path: Path) -> None:
+    spec = f"{written(tmp_path, 'def edit(image, instruction): return image')}:edit"
+    run(resolve_editor(spec), ToySource(1), tmp_path / "run", rounds=1)
+    with pytest.raises(RunMismatchError, match="give none where none was given"):
+        run(resolve_editor(spec, EditorSettings(version="7")), ToySource(1), tmp_path / "run", rounds=1)
+
+
 def test_a_version_is_refused_where_something_else_tells_it(tmp_path: Path) -> None:
     path = written(tmp_path, f"PRIVILEGED = False{CLASS}")
     with pytest.raises(EditorError, match=r"mine:mine is made already and tells its version in describe\(\)"):
