@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from photo_toys import items, photos, unusable
+from photo_toys import authors_selection, items, photos, unusable
 from PIL import Image
 
 from fashionedit.builders.answers import parse_answer
@@ -104,27 +103,8 @@ def test_answers_that_are_no_answers_are_named(release: Path, tmp_path: Path, te
         items(release, tmp_path)
 
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "captions_top.json"
-
-
-def _made_up(path: Path) -> Path:
-    """A selection of the same shape, where the real one is not at hand: 23 classes, 4,849 garments, 11,546 names."""
-    chance = random.Random(7)
-    views = ("1_front", "2_side", "3_back", "4_full", "7_additional", "6_flat")
-    classes = [f"{'MEN' if number < 9 else 'WOMEN'}-Class_{chr(65 + number)}" for number in range(23)]
-    names: set[str] = set()
-    for number in range(4849):
-        names.add(f"{classes[number % 23]}-id_{number:08d}-01_1_front.png")
-    while len(names) < 11_546:
-        number = chance.randrange(4849)
-        names.add(f"{classes[number % 23]}-id_{number:08d}-{chance.randrange(1, 9):02d}_{chance.choice(views)}.png")
-    scores = {name: str(85 + chance.random() * 10) for name in sorted(names)}
-    path.write_text(json.dumps(scores), "utf-8")
-    return path
-
-
 def test_the_authors_selection_is_read_and_its_names_parsed(tmp_path: Path) -> None:
-    path = SHARED if SHARED.is_file() else _made_up(tmp_path / "captions_top.json")
+    path = authors_selection(tmp_path)
     found = read_selection(path)
     assert len(found) == 11_546
     assert list(found) == sorted(found)
@@ -133,7 +113,7 @@ def test_the_authors_selection_is_read_and_its_names_parsed(tmp_path: Path) -> N
     assert all(parsed)
     assert len({(name["gender"], name["category"]) for name in parsed}) == 23
     assert len({(name["gender"], name["category"], name["garment_id"]) for name in parsed}) == 4849
-    if path == SHARED:
+    if path.parent != tmp_path:  # it is the real one
         assert min(found.values()) == pytest.approx(85.00013, abs=1e-5)
         assert sum(found.values()) / len(found) == pytest.approx(87.43, abs=0.005)
         assert sum(score > 90 for score in found.values()) / len(found) == pytest.approx(0.1045, abs=5e-5)

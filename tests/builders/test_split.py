@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from photo_toys import authors_selection
 
+from fashionedit.builders.photos.release import read_selection
+from fashionedit.builders.photos.sources import parse_file_name
 from fashionedit.builders.split import SplitList, assign, read_split_file
 from fashionedit.errors import InvalidDataError, UnknownNameError
-
-CAPTIONS_TOP = Path(__file__).parents[2].parent / "shared" / "data" / "captions_top.json"
-NAME = re.compile(r"(MEN|WOMEN)-([A-Za-z_]+)-id_(\d{8})-\d{2}_\d+_[a-z]+\.png")
 
 Items = list[tuple[str, str]]
 
@@ -179,13 +178,9 @@ def test_what_makes_no_sense_is_one_sentence() -> None:
         frozen.splits([("x", "x")])
 
 
-def test_the_papers_selection_splits_into_its_own_numbers() -> None:
-    if CAPTIONS_TOP.is_file():
-        names = [NAME.fullmatch(name) for name in json.loads(CAPTIONS_TOP.read_text("utf-8"))]
-        items = [(match[0].removesuffix(".png"), "-".join(match.groups())) for match in names if match]
-    else:
-        items = _items(8, 4849)
-        items += [(f"more{k}", f"g{k % 4849:04}") for k in range(11_546 - len(items))]
+def test_the_papers_selection_splits_into_its_own_numbers(tmp_path: Path) -> None:
+    names = {key: parse_file_name(key) for key in read_selection(authors_selection(tmp_path))}
+    items = [(key, f"{name['gender']}-{name['category']}-{name['garment_id']}") for key, name in names.items()]
     assert (len(items), len({garment for _, garment in items})) == (11_546, 4849)
     for seed in range(3):
         assert _sizes(assign(items, seed=seed), items) == {"train": 10_546, "validation": 1000}
