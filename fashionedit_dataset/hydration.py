@@ -49,7 +49,6 @@ def hydrate(
     captions: Path | str | None = None,
     partial: bool = False,
     sketch: Callable[[Image.Image], Image.Image] | None = None,
-    workers: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     report: Callable[[HydrationReport], None] | None = None,
 ) -> HydrationReport:
@@ -64,7 +63,6 @@ def hydrate(
         captions: The file with the captions; by default the one that lies with the photographs.
         partial: Whether samples that can't be filled in are left out.
         sketch: Draws a sketch of a crop, as the published ones were drawn; without it there are none.
-        workers: Threads that decode and hash; as many as there are processors by default.
         progress: Called with the steps done and the steps in all: two for each sample.
         report: Called with what was found also where nothing is written.
 
@@ -94,7 +92,7 @@ def hydrate(
         progress(done, 2 * len(ids))
 
     findings: dict[str, _Finding] = {}
-    looks = map_in_order(lambda key: _look(key, manifest.samples[key], photos), ids, workers=workers)
+    looks = map_in_order(lambda key: _look(key, manifest.samples[key], photos), ids)
     for key, finding in zip(ids, looks, strict=True):
         findings[key] = finding
         step()
@@ -129,7 +127,7 @@ def hydrate(
         wanted = [key for key in source.ids if findings[key].problem is None]
         for _ in range(len(source) - len(wanted)):
             step()
-        for key, filled in map_in_order(fill, wanted, workers=workers):
+        for key, filled in map_in_order(fill, wanted):
             step()
             if isinstance(filled, str):
                 findings[key] = replace(findings[key], problem=filled)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .opening import KINDS, fetch_photographs, open_source
+from .opening import fetch_photographs, open_source
 from .sources import PhotoSource, Unusable
-from .stage import MIN_SIDE, check_photos
+from .stage import check_photos
 
-__all__ = ["KINDS", "MIN_SIDE", "PhotoSource", "Unusable", "check_photos", "fetch_photographs", "open_source"]
+__all__ = ["PhotoSource", "Unusable", "check_photos", "fetch_photographs", "open_source"]

@@ -58,7 +58,7 @@ def refused(*arguments, **options):
 
 
 def test_the_full_set_comes_back(full, annotations, photos, tmp_path):
-    report = hydrate(annotations, photos, tmp_path / "out", workers=2)
+    report = hydrate(annotations, photos, tmp_path / "out")
     assert report.identical
     assert (report.wanted, report.filled, report.problems, report.re_encoded) == (6, 6, {}, ())
     for split in ("train", "validation", BOTH):
