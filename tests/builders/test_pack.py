@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from publishing_toys import encode
+from publishing_toys import encode, picture
 from whole_build import pictures
 
 from fashionedit.builders.pack import MetadataLine, pack
@@ -25,14 +25,8 @@ BOXES = ([100, 100, 300.5, 400], [400, 50, 600, 300], [700, 500, 950, 1000])
 
 
 def _photograph(path: Path, seed: int, size: tuple[int, int] = (60, 90)) -> Path:
-    """Draws something with the smooth gradients and the noise of a photograph."""
-    chance = np.random.default_rng(seed)
-    width, height = size
-    across, down = np.meshgrid(np.linspace(0, 3, width), np.linspace(0, 3, height))
-    waves = np.stack([128 + 90 * np.sin(across * chance.uniform(1, 3) + down + channel) for channel in range(3)], -1)
-    pixels = (waves + chance.normal(0, 6, waves.shape)).clip(0, 255).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    picture(seed, *size).save(path)
     return path
 
 
@@ -387,8 +381,8 @@ def test_real_photographs_go_through_unchanged(tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "p").mkdir(parents=True)
     photos = [source / "p" / f"{number}.jpg" for number in range(4)]
-    for path, picture in zip(photos, pictures(4), strict=True):
-        path.write_bytes(picture if isinstance(picture, bytes) else encode(picture))
+    for path, found in zip(photos, pictures(4), strict=True):
+        path.write_bytes(found if isinstance(found, bytes) else encode(found))
     _metadata(
         source,
         *(

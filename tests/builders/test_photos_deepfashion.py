@@ -7,19 +7,13 @@ from pathlib import Path
 import pytest
 from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
 from photo_toys import photos
-from PIL import Image, ImageDraw
+from publishing_toys import picture
 
 from fashionedit.builders.photos import open_source
 from fashionedit.builders.photos.deepfashion import read_labels
 from fashionedit.builders.photos.sources import parse_file_name
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.photo_index import stem_of
-
-
-def picture(number: int, size: tuple[int, int] = (75, 110)) -> Image.Image:
-    image = Image.new("RGB", size, (number * 37 % 256, number * 91 % 256, number * 53 % 256))
-    ImageDraw.Draw(image).ellipse((5 + number, 9, 60, 90), fill=(255 - number, number, 90))
-    return image
 
 
 @pytest.fixture
