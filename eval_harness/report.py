@@ -9,33 +9,12 @@ from typing import Any
 from fashionedit import __version__
 from fashionedit.errors import InvalidDataError, RunMismatchError
 
+from .page import sections
 from .page.charts import charts, forest, threshold_chart
 from .page.document import MOST_IN_A_FILE, Form, page_path, write_file, write_folder
-from .page.sections import (
-    breakdown_cells,
-    breakdown_tables,
-    counted,
-    gain_cells,
-    has_gains,
-    leads,
-    measure_cells,
-    provenance,
-    round_text,
-    score_cells,
-    seeds,
-    statuses,
-)
 from .page.storyboard import Storyboard, chosen_samples
 from .samples import SampleSource
-from .scores.labels import (
-    encoder_text,
-    failed_text,
-    footnotes,
-    method_name,
-    samples_left_out,
-    short_label,
-    table_rows,
-)
+from .scores import labels
 from .scores.result_models import Results
 from .scores.results import ScorableRun
 from .scores.scoring import Progress
@@ -113,27 +92,22 @@ def _check(results: Results, runs: Sequence[ScorableRun], source: SampleSource, 
 
 
 def _values(results: Results, shown: int, *, publishable: bool) -> dict[str, Any]:
-    rows = table_rows(results)
-    cells = (score_cells, gain_cells, measure_cells, breakdown_cells, seeds, statuses, round_text, has_gains, counted)
+    """Returns what the template is filled with; it makes the rows of its tables by the functions of two modules."""
+    rows = labels.table_rows(results)
     return {
-        **{function.__name__: function for function in (*cells, method_name, failed_text)},
+        "tables": sections,
+        "labels": labels,
         "results": results,
         "version": __version__,
         "shown": shown,
         "publishable": publishable,
-        "head": [(short_label(metric), metric.unit) for metric in results.metrics],
-        "share": short_label(results.share) if results.share else "",
+        "head": [(labels.short_label(metric), metric.unit) for metric in results.metrics],
+        "share": labels.short_label(results.share) if results.share else "",
         "rows": rows,
-        "gains": any(map(has_gains, rows)),
+        "gains": any(map(sections.has_gains, rows)),
         "measures": any(row.measures for row in rows),
         "failures": sorted({status for row in rows for status in row.failures}),
-        "breakdowns": breakdown_tables(results),
-        "left_out": samples_left_out(results),
-        "encoder": encoder_text(results),
-        "footnotes": footnotes(results),
+        "breakdowns": sections.breakdown_tables(results),
         "forest": forest(results),
-        "charts": charts(results),
-        "thresholds": threshold_chart(results),
-        "leads": list(leads(results)),
-        "provenance": provenance(results),
+        "charts": [*charts(results), *filter(None, [threshold_chart(results)])],
     }

@@ -30,14 +30,7 @@ RepositoryId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A
 
 
 class Benchmark(BaseModel):
-    """What was run: a split of a dataset repository at one commit.
-
-    Args:
-        repository: `org/name` on the Hub.
-        revision: The commit.
-        samples: How many the split has there.
-        manifest: The manifest hash of the split there.
-    """
+    """What was run: a split of a dataset repository at one commit, with its size and manifest hash there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

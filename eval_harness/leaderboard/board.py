@@ -45,12 +45,7 @@ class Value(_Stored):
 
 
 class Column(_Stored):
-    """A metric of the board; the fields are those of `Metric`.
-
-    Args:
-        label: Without the encoder.
-        is_share: Whether it counts samples; the rows are ranked by the first such metric.
-    """
+    """A metric of the board, its label without the encoder; the rows are ranked by the first that is a share."""
 
     id: str
     label: str
@@ -65,14 +60,7 @@ class Column(_Stored):
 
 
 class ClassScore(_Stored):
-    """The scores over one class of samples.
-
-    Args:
-        by: `category`, `gender` or `view`.
-        value: Which one; `–` where it is not known.
-        n, garments: How many samples and garments there are.
-        scores: By the metric's id.
-    """
+    """The scores over the samples of one value of `category`, `gender` or `view`, by the metric's id."""
 
     by: str
     value: str
@@ -87,14 +75,10 @@ class BoardRow(_Stored):
     Args:
         rank: By the first share, among those of the same protocol, reference and state protocol; None for the others.
         name: The model's repository, or what it is called.
-        model: Its repository, where it has one.
         protocol: `–` for floor and ceiling.
         reference: The kind of reference that the protocol shows; `–` where it shows none.
-        state: What a round hands to the next.
-        privileged: Whether it is told the answer.
-        stitched, supplied: As in the editor's identity; a protocol without reference stitches nothing.
+        stitched, supplied, state: As in the editor's identity; a protocol without reference stitches nothing.
         official: Whether the leaderboard's own encoder made the scores.
-        encoder: Which one did.
         evidence: None for the rows that every table has.
         hub: None where the Hub has no such number.
         place: The bundle's folder in the results repository.
@@ -145,8 +129,6 @@ class Board(_Stored):
     """A leaderboard.
 
     Args:
-        results_repository: Where the evidence is.
-        interval: How the 95 % intervals were made, in words.
         prompts: What each protocol of the leaderboard shows, in words; those with a reference first.
         columns: Shares first; those of the leaderboard's own encoder, and those of others, apart.
         rows: In the order of the table: floor, ranked, beside the ranking, trivial, leaks, ceiling.
@@ -206,10 +188,9 @@ def build_board(
 ) -> Board:
     """Returns the leaderboard of these bundles.
 
-    Every bundle is looked through as `verify` does without images; one with a problem stands on no board.
+    Every bundle is verified as far as that goes without images; one with a problem stands on no board.
 
     Args:
-        results_repository: Where they are, for the board to say.
         benchmark: The dataset as it is published; by default the one that most bundles are about.
         hub: What the Hub's own leaderboard has; None where it has none or was not asked.
 
@@ -436,10 +417,9 @@ def gather_board(repo: str | None, dataset_repo: str | None, *, token: str | Non
     """Returns the leaderboard.
 
     Args:
-        repo: The results repository, `org/name[@revision]`, or a folder with a copy of one; by default the benchmark's
-            name with `-results`.
+        repo: The results repository, `org/name[@revision]`, or a folder; by default the benchmark's with `-results`.
         dataset_repo: The benchmark, `org/name[@revision]`; `$FASHIONEDIT_REPO` by default. Where neither is set, the
-            Hub is not asked about the benchmark, and the board is about what most bundles are about.
+            Hub is not asked about it, and the board is about what most bundles are about.
 
     Raises:
         InvalidDataError: Neither was named, or no bundle can stand on a board.

@@ -370,15 +370,7 @@ def shape_problems(bundle: Bundle) -> Iterator[str]:
 def make_bundle(
     run: RunFolder, source: SampleSource, results: Results, benchmark: Benchmark, *, name: str, model: str | None
 ) -> Bundle:
-    """Returns the bundle of a scored run: always the same for the same records.
-
-    Args:
-        source: The dataset that the run was made on.
-        results: The run's own, as `score` wrote them.
-        benchmark: The dataset as it is published.
-        name: How tables call the model.
-        model: Its repository on the Hub, if it has one.
-    """
+    """Returns the bundle of a scored run: always the same for the same records."""
     pictures: list[dict[str, BundledPicture]] = [{} for _ in results.samples]
     rows = []
     for row, found in zip(results.rows, results.row_samples, strict=True):

@@ -24,7 +24,6 @@ def check_run(run: RunFolder, source: SampleSource, results: Results, *, any_enc
     """Returns if the run may be submitted, as far as that is known without the Hub.
 
     Args:
-        source: The dataset that the run was made on.
         results: What `score` wrote, the leaderboard's columns alone.
         any_encoder: Whether scores of another encoder may be sent, marked as such.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,12 +45,7 @@ class Proposal:
 
 
 class HubInbox:
-    """A repository to which others may send files for its owners to take.
-
-    Args:
-        id: `org/name`.
-        kind: `model` or `dataset`.
-        token: For the Hub; by default the one that this machine is logged in with. Reading it is enough of a right.
+    """A repository to which others may send files for its owners to take; a token that may read it is enough.
 
     Raises:
         InvalidDataError: The name can't be one of a repository.
@@ -285,24 +280,20 @@ def hub_entries(repository: str, *, token: str | None = None) -> list[HubEntry] 
             if error.response is not None and error.response.status_code in (400, 404):
                 return None
             raise
-        places: dict[tuple[str, int | None], list[Any]] = {}
+        # by model and pull request: each value, and whether it is verified
+        verified: dict[tuple[str, int | None], dict[float, bool]] = {}
         for one in listed:
-            places.setdefault((one.model_id, one.pull_request), []).append(one)
-        return [
-            entry for (model, number), marks in places.items() for entry in _of(api, repository, model, number, marks)
-        ]
-
-
-def _of(api: HfApi, repository: str, model: str, number: int | None, marks: list[Any]) -> Iterator[HubEntry]:
-    verified = {mark.value for mark in marks if mark.verified}
-    values = {mark.value for mark in marks}
-    for entry in _entries(api, model, number):
-        if entry.dataset_id != repository or entry.value not in values or not isinstance(entry.value, int | float):
-            continue
-        state: HubState = "merged" if number is None else "community"
-        if entry.value in verified:
-            state = "verified"
-        yield HubEntry(model, str(entry.task_id), float(entry.value), state)
+            values = verified.setdefault((one.model_id, one.pull_request), {})
+            values[one.value] = values.get(one.value, False) or bool(one.verified)
+        entries = []
+        for (model, number), values in verified.items():
+            unverified: HubState = "merged" if number is None else "community"
+            for entry in _entries(api, model, number):
+                value = entry.value
+                if entry.dataset_id == repository and value in values and isinstance(value, int | float):
+                    state = "verified" if values[value] else unverified
+                    entries.append(HubEntry(model, str(entry.task_id), float(value), state))
+        return entries
 
 
 def _entries(api: HfApi, model: str, number: int | None) -> list[EvalResultEntry]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,8 @@ def page(board: dict[str, Any]) -> Any:
     kinds = list(dict.fromkeys(one["by"] for row in board["rows"] for one in row["classes"]))
     shown, first = list(SHOWN), next(iter(prompts(board)))
 
+    show = partial(gr.Dataframe, datatype="str", interactive=False, wrap=True)
+
     def table(protocol: str, reference: str, shown: list[str], search: str) -> Any:
         return gr.Dataframe(value=main_table(board, protocol, reference, shown, search), headers=head(board))
 
@@ -176,13 +179,10 @@ def page(board: dict[str, Any]) -> Any:
         filters: list[Any] = [protocol, reference, marks, search]
         best = next((one["label"] for one in columns(board)), "")
         with gr.Tab("Table"):
-            ranked = gr.Dataframe(
-                value=main_table(board, first, default, shown, ""),
+            ranked = show(
+                main_table(board, first, default, shown, ""),
                 headers=head(board),
-                datatype="str",
                 column_count=len(head(board)),
-                interactive=False,
-                wrap=True,
                 label=f"After the third round, ranked by {best}",
             )
             gr.Markdown(EVIDENCE)
@@ -191,9 +191,7 @@ def page(board: dict[str, Any]) -> Any:
                 by = gr.Dropdown(kinds, value=kinds[0] if kinds else None, label="By")
                 metric = gr.Radio([one["label"] for one in columns(board)], value=best, label="Score")
             top, lines = class_table(board, first, default, shown, "", kinds[0] if kinds else "", best)
-            grouped = gr.Dataframe(
-                value=lines, headers=top, datatype="str", interactive=False, wrap=True, label="With 95 % intervals"
-            )
+            grouped = show(lines, headers=top, label="With 95 % intervals")
         with gr.Tab("Other encoders"):
             gr.Markdown("Scores of other encoders: not ranked, and not to be compared with the leaderboard's.")
             others = [
@@ -202,21 +200,10 @@ def page(board: dict[str, Any]) -> Any:
                 for one in references
                 for line in main_table(board, name, one, shown, "", official=False)
             ]
-            gr.Dataframe(
-                value=[line for place, line in enumerate(others) if line not in others[:place]],
-                headers=head(board, official=False),
-                datatype="str",
-                interactive=False,
-                wrap=True,
-            )
+            once = [line for place, line in enumerate(others) if line not in others[:place]]
+            show(once, headers=head(board, official=False))
         with gr.Tab("Left out"):
-            gr.Dataframe(
-                value=left_out(board),
-                headers=["what", "whose", "why"],
-                datatype="str",
-                interactive=False,
-                wrap=True,
-            )
+            show(left_out(board), headers=["what", "whose", "why"])
         gr.on([one.change for one in filters], table, filters, ranked, api_name="table")
         gr.on(
             [one.change for one in [*filters, by, metric]], classes, [*filters, by, metric], grouped, api_name="classes"

@@ -30,10 +30,6 @@ class Submission:
     """What is sent: the evidence to the results repository, and the numbers to the model's.
 
     There are no numbers for a model without repository, nor of another encoder than the leaderboard's.
-
-    Args:
-        bundle: What `bundle.json` says.
-        results_repository: Where the evidence goes.
     """
 
     bundle: Bundle
@@ -160,10 +156,6 @@ def task_entries(bundle: Bundle, *, source_url: str, user: str | None = None) ->
     """Returns one entry per task that the run has a number for; none where another encoder made the scores.
 
     The Hub ranks by each task, so a run that failed too often to be ranked by CLIP and PSNR has no entry for them.
-
-    Args:
-        source_url: Where the evidence is.
-        user: Who sends it, by the Hub's name.
     """
     from huggingface_hub import EvalResultEntry
 

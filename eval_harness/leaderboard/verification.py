@@ -76,8 +76,6 @@ class GroundTruth:
     """The split as a dataset has it, in its full or its annotations form.
 
     Args:
-        folder: The split; without photographs in the annotations form.
-        manifest: The manifest hash of the split.
         name: How messages call the dataset.
         revision: Its commit, where it came from the Hub.
         originals, drafts: Pixel digests by id, as far as they are known.
@@ -163,10 +161,8 @@ def verify_bundle(
     """Returns the verdict on a bundle, verified as far as images, dataset and encoder allow.
 
     Args:
-        images: A folder with the run's images.
         truth: The dataset; scores are computed again only with its full form.
         encoder: Gives the encoder in the precision of the scores, once it is needed.
-        bar: Makes a progress bar from a title and a unit.
 
     Raises:
         InvalidDataError: There is no bundle or no image, or the encoder is not the bundle's.

@@ -43,13 +43,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One method in one protocol over the rounds.
-
-    Args:
-        rows: In the order of the rounds.
-        colour: Numbers the methods from 0.
-        dashed: Whether the protocol shows the editor words alone.
-    """
+    """One method in one protocol over the rounds; `dashed` where the protocol shows the editor words alone."""
 
     rows: tuple[Row, ...]
     colour: int
@@ -414,11 +408,7 @@ class ForestCell:
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """The last round of all editors and baselines, editors first.
-
-    Args:
-        shows: Whether each thing is drawn that the legend explains, by its name there.
-    """
+    """The last round of all editors and baselines, editors first, and what of it the legend has to explain."""
 
     columns: tuple[ForestColumn, ...]
     rows: tuple[tuple[Series, tuple[ForestCell, ...]], ...]

@@ -21,7 +21,7 @@ from .storyboard import Storyboard
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STYLES = ("base.css", "tables.css", "charts.css", "sample.css", "viewer.css", "print.css")
-_SCRIPTS = ("store.js", "sample.js", "list.js", "viewer.js", "fig4.js", "figure.js", "keys.js")
+_SCRIPTS = ("store.js", "sample.js", "list.js", "viewer.js", "figure.js", "keys.js")
 _HIDDEN = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )
@@ -107,10 +107,6 @@ def page_path(out: Path, form: Form) -> Path:
 
 def write_file(board: Storyboard, details: Iterable[Any], out: Path, values: dict[str, Any]) -> None:
     """Writes everything into one file, whole or not at all.
-
-    Args:
-        details: Those of the board.
-        values: What the template shows beside the samples.
 
     Raises:
         InvalidDataError: A file of somebody else has that name.

@@ -53,10 +53,6 @@ class _Line:
         return self.rows[min(self.rows)]
 
     @property
-    def shows_reference(self) -> bool:
-        return PROTOCOLS[self.first.protocol].shows_reference
-
-    @property
     def kind(self) -> str:
         """The kind of reference in words; nothing where none is shown."""
         protocol, kind = PROTOCOLS[self.first.protocol], find_reference(reference_of(self.source))
@@ -123,7 +119,6 @@ class Storyboard:
         return {
             "method": method_name(first),
             "prompt": "" if first.prompt == _NO_PROMPT else first.prompt,
-            "protocol": first.protocol,
             "rounds": sorted(line.rows),
             "colour": colour,
             "reference": line.kind,
@@ -157,7 +152,7 @@ class Storyboard:
         found = {digests.original, digests.draft}
         for line in self._lines:
             found |= {outcome.current.digest for outcome in line.outcomes.get(id, {}).values()}
-            found |= set(line.source.digests(id).references) if line.shows_reference else set()
+            found |= set(line.source.digests(id).references) if line.kind else set()
         return found
 
     def _detail(self, id: str) -> dict[str, Any]:
@@ -225,7 +220,7 @@ class Storyboard:
         """Returns the references that the rows show, once for each kind."""
         found: dict[str, list[Picture]] = {}
         for line in self._lines:
-            if line.shows_reference and line.kind not in found and id in line.source.ids:
+            if line.kind and line.kind not in found and id in line.source.ids:
                 digests = line.source.digests(id).references
                 images = shown_references(sample, reference_of(line.source))
                 found[line.kind] = [

@@ -199,22 +199,21 @@ def leaderboard(repo: str | None, dataset_repo: str | None, form: str, space: Pa
     """
     from fashionedit.eval_harness.leaderboard import board_formats
     from fashionedit.eval_harness.leaderboard.board import gather_board
-    from fashionedit.eval_harness.leaderboard.board_formats import write_space
 
     board = gather_board(repo, dataset_repo)
     if space is not None:
-        for path in write_space(board, space):
+        for path in board_formats.write_space(board, space):
             echo(str(path), err=True)
     if form == "console":
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         echo(board_formats.board_to_console(board, width), nl=False)
     else:
-        made = {
+        formats = {
             "markdown": board_formats.board_to_markdown,
             "json": board_formats.board_to_json,
             "csv": board_formats.board_to_csv,
         }
-        echo(made[form](board), nl=False)
+        echo(formats[form](board), nl=False)
 
 
 def _encoder(bundle: Bundle, named: str | None, device: str) -> Callable[[Precision], ImageEncoder]:

@@ -9,12 +9,10 @@ import pytest
 from board_toys import (
     COUNT,
     REPOSITORY,
-    open_benchmark,
     read_toy_results,
     slight,
     toy_benchmark,
     toy_run,
-    write_benchmark,
     write_toy_bundle,
 )
 
@@ -24,24 +22,9 @@ from fashionedit.eval_harness.leaderboard.bundle import make_bundle, package_set
 PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return open_benchmark(write_benchmark(tmp_path_factory.mktemp("data") / "fashion"))
-
-
-@pytest.fixture(scope="module")
-def scored(source, tmp_path_factory):
-    return toy_run(tmp_path_factory.mktemp("runs") / "toy", source)
-
-
-@pytest.fixture(scope="module")
-def bundle(scored, source, tmp_path_factory):
-    return write_toy_bundle(tmp_path_factory.mktemp("bundles") / "toy", scored, source)
-
-
-def test_one_file_from_which_the_results_follow(bundle, scored, source):
-    found = read_bundle(bundle)
-    assert sorted(path.name for path in bundle.iterdir()) == [
+def test_one_file_from_which_the_results_follow(whole, scored, source):
+    found = read_bundle(whole)
+    assert sorted(path.name for path in whole.iterdir()) == [
         ".fashionedit.json",  # whose the folder is; it is not sent
         "bundle.json",
     ]
@@ -79,8 +62,8 @@ def test_measures_and_other_seeds_follow_too(source, tmp_path):
     assert any(row.measures and row.repeats for row in stated.rows)
 
 
-def test_no_picture_and_no_caption_is_in_it(bundle, source):
-    for path in bundle.iterdir():
+def test_no_picture_and_no_caption_is_in_it(whole, source):
+    for path in whole.iterdir():
         data = path.read_bytes()
         assert not [mark for mark in PICTURES if mark in data], path.name
         for sample in source:
@@ -88,24 +71,24 @@ def test_no_picture_and_no_caption_is_in_it(bundle, source):
             assert not [one for one in sample.differences if one.description.encode() in data]
 
 
-def test_nothing_of_the_machine_is_in_it(bundle, scored):
+def test_nothing_of_the_machine_is_in_it(whole, scored):
     told = json.loads((scored.path / "sessions.jsonl").read_text().splitlines()[0])
-    everything = b"".join(path.read_bytes() for path in bundle.iterdir())
+    everything = b"".join(path.read_bytes() for path in whole.iterdir())
     for name in (str(scored.path), told["data"], told["machine"]["system"], told["time"]):
         assert name.encode() not in everything
 
 
-def test_the_same_run_made_another_way_has_the_same_bytes(bundle, source, tmp_path):
+def test_the_same_run_made_another_way_has_the_same_bytes(whole, source, tmp_path):
     toy_run(tmp_path / "other", source, limit=3)
     other = toy_run(tmp_path / "other", source, concurrency=4)
     again = write_toy_bundle(tmp_path / "again", other, source)
     assert {path.name: path.read_bytes() for path in again.iterdir()} == {
-        path.name: path.read_bytes() for path in bundle.iterdir()
+        path.name: path.read_bytes() for path in whole.iterdir()
     }
 
 
-def test_a_file_that_is_missing_or_another_is_named(bundle, tmp_path):
-    copy = shutil.copytree(bundle, tmp_path / "copy")
+def test_a_file_that_is_missing_or_another_is_named(whole, tmp_path):
+    copy = shutil.copytree(whole, tmp_path / "copy")
     (copy / "bundle.json").write_text('{"schema_version": 2}')
     with pytest.raises(InvalidDataError, match=r"bundle\.json can't be read \(name: "):
         read_bundle(copy)

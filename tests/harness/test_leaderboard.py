@@ -34,11 +34,6 @@ from fashionedit.eval_harness.leaderboard.hub import HubEntry, find_bundles, mar
 HOSTILE = "=cmd|' /C calc'!A0 <img src=x onerror=alert(1)> | *bold*"
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return open_benchmark(write_benchmark(tmp_path_factory.mktemp("data") / "fashion"))
-
-
 def submitted(repository, run, source, **naming):
     """Puts the bundle of a run into its place, and returns the place."""
     bundle = write_toy_bundle(repository / "new", run, source, **naming)
@@ -135,13 +130,8 @@ def test_a_verified_mark_is_of_one_bundle_and_no_later_one(copy, runs, source):
     place = "submissions/some-org/good/detail-images"
     shutil.rmtree(copy / place)
     submitted(copy, runs["talking"], source, name="some-org/talks-2", model="some-org/talks-2")
-    later = replace_bundle(copy, place, runs["weak"], source)
-    assert later == place
+    assert submitted(copy, runs["weak"], source, name="some-org/good", model="some-org/good") == place
     assert {row.evidence for row in board_of(copy).rows if row.kind == "editor"} == {"community"}
-
-
-def replace_bundle(copy, place, run, source):
-    return submitted(copy, run, source, name=place.split("/", 1)[1].rpartition("/")[0], model="some-org/good")
 
 
 def test_classes_are_scored_like_the_whole(repository):

@@ -26,16 +26,6 @@ EVAL_RESULTS = ".eval_results/fashionedit.yaml"
 PLACE = f"submissions/{MODEL}/detail-images"
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return open_benchmark(write_benchmark(tmp_path_factory.mktemp("data") / "fashion"))
-
-
-@pytest.fixture(scope="module")
-def scored(source, tmp_path_factory):
-    return toy_run(tmp_path_factory.mktemp("runs") / "toy", source)
-
-
 @pytest.fixture
 def hub(source, tmp_path):
     with HubServer() as server:

@@ -2,7 +2,7 @@
 const marker = (row) => {
   const circle = svg("circle", { cx: 13, cy: 6, r: 4 });
   const line = svg("path", { class: "line", d: "M1 6L25 6" });
-  if (row.protocol === "vanilla") {
+  if (!row.reference) {
     circle.setAttribute("class", "hollow");
     line.setAttribute("class", "line dashed");
   }
