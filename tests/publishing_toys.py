@@ -131,6 +131,26 @@ def photograph(folder: Path, number: int) -> Path:
     return folder / "images" / "images" / f"{identity(number)}.jpg"
 
 
+def image_folder(folder: Path, count: int = 2, width: int = 48, height: int = 64) -> Path:
+    """Writes tiny samples as somebody would bring them."""
+    folder.mkdir()
+    lines = []
+    for index in range(count):
+        for kind in ("original", "draft"):
+            Image.effect_noise((width + index, height), 40 + index).convert("RGB").save(folder / f"{kind}{index}.png")
+        boxes = ([0, 0, 300, 300], [300, 300, 600, 600], [600, 600, 900, 900])
+        lines.append(
+            {
+                "original": f"original{index}.png",
+                "draft": f"draft{index}.png",
+                "annotation": "A garment.",
+                "differences": [{"description": f"Part {k}.", "box_2d": box} for k, box in enumerate(boxes)],
+            }
+        )
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
 def python(
     *arguments: str, environment: Mapping[str, str], home: Path, code: str | None = None
 ) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from publishing_toys import image_folder
 
 from fashionedit.cli import cli, main
 from fashionedit.eval_harness.scores.results import read_results
@@ -135,26 +136,6 @@ def test_a_mistaken_build_gets_one_sentence(
     assert says in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "x").exists()
-
-
-def image_folder(folder: Path) -> Path:
-    """Two tiny samples as somebody would bring them."""
-    folder.mkdir()
-    lines = []
-    for index in range(2):
-        for kind in ("original", "draft"):
-            Image.effect_noise((48 + index, 64), 40 + index).convert("RGB").save(folder / f"{kind}{index}.png")
-        boxes = ([0, 0, 300, 300], [300, 300, 600, 600], [600, 600, 900, 900])
-        lines.append(
-            {
-                "original": f"original{index}.png",
-                "draft": f"draft{index}.png",
-                "annotation": "A garment.",
-                "differences": [{"description": f"Part {k}.", "box_2d": box} for k, box in enumerate(boxes)],
-            }
-        )
-    (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return folder
 
 
 @pytest.mark.slow

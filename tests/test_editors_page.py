@@ -20,6 +20,7 @@ import pytest
 from image_service import ImageService
 from json_service import Asked, Reply, json_service
 from PIL import Image
+from publishing_toys import image_folder
 from tiny_edit_pipelines import write_tiny_klein, write_tiny_pix2pix
 
 from fashionedit.builders.pack import pack
@@ -142,15 +143,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The user's own folder: one small sample."""
-    folder = tmp_path_factory.mktemp("pictures")
-    for kind in ("original", "draft"):
-        Image.effect_noise((96, 128), 40).convert("RGB").save(folder / f"{kind}.png")
-    boxes = ([0, 0, 300, 300], [300, 300, 600, 600], [600, 600, 900, 900])
-    differences = [{"description": f"Part {k}.", "box_2d": box} for k, box in enumerate(boxes)]
-    row = {"original": "original.png", "draft": "draft.png", "annotation": "A coat.", "differences": differences}
-    (folder / "metadata.jsonl").write_text(json.dumps(row))
-    pack(folder, folder.with_name("packed"), name="mine", licence=None)
-    return folder.with_name("packed")
+    folder = tmp_path_factory.mktemp("mine")
+    pack(image_folder(folder / "pictures", 1, 96, 128), folder / "packed", name="mine", licence=None)
+    return folder / "packed"
 
 
 def test_every_block_of_the_page_is_run() -> None:
