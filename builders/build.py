@@ -26,8 +26,9 @@ from .analyse.stage import analyse, check_price, read_answers
 from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
 from .crops import Cut, cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
-from .generate import DraftFinder, DraftMaker, OpenAIDrafts, generate, throughput
-from .generate.stage import check_draft_price
+from .generate.drafting import DraftFinder, DraftMaker
+from .generate.openai_drafts import OpenAIDrafts
+from .generate.stage import check_draft_price, generate, throughput
 from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
 from .leaks import LeakReport, compare_splits
 from .photos import Unusable, check_photos
@@ -167,23 +168,26 @@ class Build:
 
     def _run(self, out: Path, stages: Sequence[str]) -> BuildReport:
         recover_folder(out)
-        last = STAGES.index(stages[-1])
+        last = stages[-1]
         photos = self.photos()
-        if last >= 1:
-            self.check_photos(photos, out, stages)
-            pairs = self.generate(photos, anew="generate" in stages)
-        if last >= 2:
-            pairs = self.filter(pairs, anew="filter" in stages)
-        if last >= 3:
-            items = self.analyse(pairs, anew="analyse" in stages)
-        if last < 4:
+        if last == "photos":
+            return self._report()
+        self.check_photos(photos, out, stages)
+        pairs = self.generate(photos, anew="generate" in stages)
+        if last == "generate":
+            return self._report()
+        pairs = self.filter(pairs, anew="filter" in stages)
+        if last == "filter":
+            return self._report()
+        items = self.analyse(pairs, anew="analyse" in stages)
+        if last == "analyse":
             return self._report()
         cuts = self.crop(items)
-        if last == 4:
+        if last == "crop":
             return self._report()
         splits = self.split(cuts, out)
         leaks = self.leaks(cuts, splits)
-        if last == 5:
+        if last == "split":
             return replace(self._report(), leaks=leaks)
         return self.shards(photos, cuts, splits, leaks, out)
 

@@ -12,7 +12,7 @@ from fashionedit.metrics.embedder import Embedder
 
 from .analyse.analyst import Analyst
 from .filter import MIN_SIMILARITY
-from .generate import DraftMaker
+from .generate.drafting import DraftMaker
 from .inspection import BoxFigures
 from .leaks import LeakReport
 from .photos import PhotoSource

@@ -13,7 +13,7 @@ from fashionedit.runtime.tables import aligned
 from .analyse.estimate import Size, estimate
 from .build import Build
 from .build_options import STAGES
-from .generate import throughput
+from .generate.stage import throughput
 from .preflight import Outstanding
 from .stage_items import Photo
 from .stage_store import StageRecord

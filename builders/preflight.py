@@ -13,8 +13,7 @@ from fashionedit.owned_folders import check_apart, check_replaceable
 
 from .analyse.analyst import Analyst
 from .build_options import BuildOptions
-from .generate import DraftFinder, DraftMaker
-from .generate.drafting import draft_key
+from .generate.drafting import DraftFinder, DraftMaker, draft_key
 from .photos import PhotoSource
 from .split import SplitList
 from .stage_items import Pair, Photo

@@ -287,7 +287,7 @@ class Analyst:
     def identity(self) -> dict[str, Any]:
         """Returns what an answer depends on besides the two images, as plain JSON.
 
-        Not in it: the address, because a model that moves house is the same model; `max_repairs`, because a larger one
+        Not in it: the address, because the same model elsewhere is the same model; `max_repairs`, because a larger one
         continues what a smaller one gave up; and all that concerns speed.
         """
         return {

@@ -17,7 +17,7 @@ from .printing import echo
 if TYPE_CHECKING:
     from fashionedit.builders.analyse.analyst import Analyst
     from fashionedit.builders.build_options import BuildOptions, BuildParts, BuildReport
-    from fashionedit.builders.generate import DraftMaker
+    from fashionedit.builders.generate.drafting import DraftMaker
     from fashionedit.builders.photos import PhotoSource
     from fashionedit.metrics.embedder import Embedder
     from fashionedit.runtime.costs import Price
@@ -256,7 +256,7 @@ def _parts(source: PhotoSource, given: dict[str, Any]) -> BuildParts:
 
 
 def _drafts(given: dict[str, Any], options: dict[str, Any], prices: dict[str, Price]) -> DraftMaker:
-    from fashionedit.builders.generate import make_drafts
+    from fashionedit.builders.generate.makers import make_drafts
 
     spec = given["drafts"]
     if spec.startswith("openai:"):

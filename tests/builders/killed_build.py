@@ -16,7 +16,7 @@ from typing import Any
 
 from fashionedit import folder
 from fashionedit.builders import work_folder
-from fashionedit.builders.generate import DiffusersDrafts
+from fashionedit.builders.generate.diffusers_drafts import DiffusersDrafts
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.cli import main
 from fashionedit.files import append_line

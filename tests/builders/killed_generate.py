@@ -12,7 +12,9 @@ from pathlib import Path
 from dying import Dying
 from toy_drafts import write_photos
 
-from fashionedit.builders.generate import DiffusersDrafts, DraftRequest, DraftResult, generate
+from fashionedit.builders.generate.diffusers_drafts import DiffusersDrafts
+from fashionedit.builders.generate.drafting import DraftRequest, DraftResult
+from fashionedit.builders.generate.stage import generate
 from fashionedit.builders.stage_items import Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.files import append_line

@@ -19,18 +19,12 @@ from toy_drafts import ToyDrafts, painted, write_photos
 
 from fashionedit.builders import answers, build_options, filter, stage_store
 from fashionedit.builders.analyse import estimate
-from fashionedit.builders.generate import (
-    DiffusersDrafts,
-    DraftRequest,
-    DraftResult,
-    FolderDrafts,
-    OpenAIDrafts,
-    draft_seed,
-    drafting,
-    generate,
-    make_drafts,
-    throughput,
-)
+from fashionedit.builders.generate import drafting
+from fashionedit.builders.generate.diffusers_drafts import DiffusersDrafts
+from fashionedit.builders.generate.drafting import DraftRequest, DraftResult, draft_seed
+from fashionedit.builders.generate.makers import FolderDrafts, make_drafts
+from fashionedit.builders.generate.openai_drafts import OpenAIDrafts
+from fashionedit.builders.generate.stage import generate, throughput
 from fashionedit.builders.photos import stage
 from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, spent

@@ -17,8 +17,9 @@ from PIL import Image
 from tiny_pipelines import blacken, write_tiny_flux, write_tiny_sd2, write_tiny_sd3
 from toy_drafts import write_photos
 
-from fashionedit.builders.generate import PRESETS, DiffusersDrafts, DraftRequest, generate
-from fashionedit.builders.generate.diffusers_drafts import find_text_pipeline
+from fashionedit.builders.generate.diffusers_drafts import PRESETS, DiffusersDrafts, find_text_pipeline
+from fashionedit.builders.generate.drafting import DraftRequest
+from fashionedit.builders.generate.stage import generate
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.runtime.pipelines import load_pipeline

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from images_server import USAGE, ImagesServer, drawn
 
-from fashionedit.builders.generate import DraftRequest, DraftResult, OpenAIDrafts, draft_seed, generate
+from fashionedit.builders.generate.drafting import DraftRequest, DraftResult, draft_seed
+from fashionedit.builders.generate.openai_drafts import OpenAIDrafts
+from fashionedit.builders.generate.stage import generate
 from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError

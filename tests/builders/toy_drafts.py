@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from fashionedit.builders.generate import DraftRequest, DraftResult
+from fashionedit.builders.generate.drafting import DraftRequest, DraftResult
 from fashionedit.builders.stage_items import Photo
 
 
