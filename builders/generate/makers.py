@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from fashionedit.errors import DatasetNotFoundError, InvalidDataError, InvalidImageError, UnknownNameError
-from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES, read_image
+from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
+from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES
 from fashionedit.photo_index import stem_of
 from fashionedit.types import safe_id
 
@@ -58,20 +58,14 @@ class FolderDrafts:
         return self._files.get(identity)
 
     def make(self, requests: Sequence[DraftRequest]) -> list[DraftResult]:
-        """Returns the drafts that are there, decoded, and `no draft` for the others."""
-        return [self._result(request) for request in requests]
+        """Returns why there is no draft: those that are there are found, and not asked for."""
+        return [self._missing(request) for request in requests]
 
-    def _result(self, request: DraftRequest) -> DraftResult:
-        file = self.find(request.id)
-        if file is None and request.id in self._unread:
+    def _missing(self, request: DraftRequest) -> DraftResult:
+        if request.id in self._unread:
             detail = f"{self._unread[request.id]} is in a format that is not read; convert it to JPEG or PNG"
             return DraftResult(reason="draft not readable", detail=detail)
-        if file is None:
-            return DraftResult(reason="no draft", detail=f"{self.folder} has no image {request.id}")
-        try:
-            return DraftResult(read_image(file), effective={"file": file.name})
-        except InvalidImageError as error:
-            return DraftResult(reason="draft not readable", detail=str(error))
+        return DraftResult(reason="no draft", detail=f"{self.folder} has no image {request.id}")
 
     def _all_files(self) -> list[Path]:
         found = []

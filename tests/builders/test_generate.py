@@ -226,23 +226,16 @@ def test_a_folder_of_drafts_generates_nothing(photos: list[Photo], store: StageS
     (folder / "nested").mkdir(parents=True)
     painted("a", 0).save(folder / "p00.png")
     painted("b", 0).save(folder / "nested" / "p01.JPG", "JPEG")
+    (folder / "p03.heic").write_bytes(b"in a format that is not read")
     (folder / "notes.txt").write_text("no image")
     maker = make_drafts(f"folder:{folder}")
-    pairs = generate(photos[:3], maker, store)
+    pairs = generate(photos[:4], maker, store)
     assert [pair.draft for pair in pairs] == [folder / "p00.png", folder / "nested" / "p01.JPG"]
     assert told(store)["p02"] == ("dropped", "no draft")
+    assert told(store)["p03"] == ("dropped", "draft not readable")
     assert not (store.folder / "files").exists()
     painted("c", 0).save(folder / "p02.webp", lossless=True)
     assert len(generate(photos[:3], FolderDrafts(folder), store)) == 3  # one that is there now is taken
-
-
-def test_a_folder_of_drafts_answers_requests_too(tmp_path: Path) -> None:
-    painted("a", 0).save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(b"no image")
-    maker = FolderDrafts(tmp_path)
-    results = maker.make([DraftRequest(name, "", 0) for name in ("a", "b", "c")])
-    assert results[0].image is not None
-    assert [result.reason for result in results] == [None, "draft not readable", "no draft"]
 
 
 def test_a_folder_that_can_be_no_folder_of_drafts_is_refused(tmp_path: Path) -> None:
