@@ -125,11 +125,8 @@ def _weight(fraction: NDArray[np.float32]) -> Integers:
 def resize_area(array: Pixels, size: tuple[int, int]) -> Pixels:
     """Returns the image in another size, each pixel the mean over the area that it covers: antialiased.
 
-    Where the image shrinks it is `cv2.resize(array, size, interpolation=cv2.INTER_AREA)` within a level.
-
-    Args:
-        array: (H, W, C), uint8, 0..255.
-        size: Width and height of the result, in pixels.
+    Where the image shrinks it is `cv2.resize(array, size, interpolation=cv2.INTER_AREA)` within a level; size and
+    array, (H, W, C), as in `resize_bilinear`.
     """
     width, height = size
     rows, columns, channels = array.shape

@@ -85,13 +85,12 @@ Place = tuple[int, int, int, int]
 def verbatim_share(image: Image.Image, reference: Image.Image, box: Box) -> float:
     """Returns how much of the reference is found in the picture at the place where most is found, 0..1.
 
+    The box says where the picture would show it, and in which size.
+
     Both are averaged over cells (up to 32 × 32 on the reference, of at least 4 × 4 pixels each), so that resizing and
     compression do not matter; a cell is found where no channel differs by more than 6 levels. The places are the box,
     the whole picture, and the one where the reference, in the size of the box, correlates best (smallest mean squared
     error, over all places at once by Fourier transforms, then pixel by pixel downhill).
-
-    Args:
-        box: Where the picture would show it; it also says in which size.
     """
     picture, wanted = to_rgb(image), to_rgb(reference)
     own = box.pixels(*picture.size)

@@ -84,11 +84,7 @@ def share_above(values: ArrayLike, threshold: float) -> float:
 
 
 def mean_squared_error(prediction: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
-    """Returns the mean over all pixels and channels of the squared difference, 0..65025.
-
-    Raises:
-        InvalidDataError: The shapes differ, or an array is not uint8.
-    """
+    """Returns the mean over all pixels and channels of the squared difference, 0..65025."""
     if prediction.shape != reference.shape or prediction.dtype != np.uint8 or reference.dtype != np.uint8:
         raise InvalidDataError(
             f"images of shape {prediction.shape} ({prediction.dtype}) and {reference.shape} ({reference.dtype}) can't "

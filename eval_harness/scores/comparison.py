@@ -38,15 +38,7 @@ class System:
 
 
 def systems(results: Results, named: Sequence[int | str]) -> list[System]:
-    """Returns the systems in the order named; where two have one label, both say which they are.
-
-    Args:
-        named: Indices of `Results.runs`, or names from `BASELINES`.
-
-    Raises:
-        UnknownNameError: A name is no baseline.
-        InvalidDataError: One has no rows here.
-    """
+    """Returns the systems in the order named; where two have one label, both say which they are."""
     found = [_system(results, one) for one in named]
     labels = [one.label for one in found]
     return [

@@ -23,11 +23,7 @@ _KINDS_HEAD = ("Kind", "Metric", "n", "Garments", *_NUMBERS)
 
 
 def comparison_text(comparison: Comparison, results: Results, by: Sequence[By] = (), *, markdown: bool = False) -> str:
-    """Returns the comparison as aligned plain text or in GitHub's Markdown.
-
-    Args:
-        by: Which breakdowns to show.
-    """
+    """Returns the comparison as aligned plain text or in GitHub's Markdown, with the breakdowns named in `by`."""
     item = "- {}" if markdown else "  {}"
 
     def shown(text: str) -> str:

@@ -21,11 +21,7 @@ _INTERVAL = f"{LEVEL} interval"
 
 
 def sections(results: Results, timings: Mapping[int, Mapping[str, Any]] | None = None) -> list[Section]:
-    """Returns everything that `results.json` says of the rows beside the table itself.
-
-    Args:
-        timings: What `timing.json` holds, by the index in `Results.runs`.
-    """
+    """Returns everything that `results.json` says of the rows beside the table, and `timing.json` of each run."""
     return [
         _intervals(results),
         gain_section(results),

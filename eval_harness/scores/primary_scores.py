@@ -43,12 +43,8 @@ def primary_scores(metric: Metric, values: Sequence[float], drafts: Sequence[flo
     """Returns one value per sample, in the metric's unit, whose mean is the primary score.
 
     A sample whose round did not end `ok` is a miss for the starred metric (0, where a hit is 100), and has the lower
-    of the draft's and the last good image's score for the others.
-
-    Args:
-        values: Of the last good images; cosines in their unit for the starred metric too.
-        drafts: The same of the drafts.
-        ok: Whether the round ended so.
+    of the draft's and the last good image's score for the others. `values` are those of the last good images: cosines
+    in their unit for the starred metric too.
     """
     if metric.threshold is not None:
         found = hits(values, metric.threshold, metric.scale)
@@ -133,11 +129,7 @@ def breakdown(results: Results, by: str) -> tuple[Breakdown, ...]:
 
 
 def groups(results: Results, by: str) -> dict[str, list[int]]:
-    """Returns for each value, in alphabetical order, the places in `Results.samples` of the samples that have it.
-
-    Raises:
-        UnknownNameError: `by` is not `gender`, `category` or `view`.
-    """
+    """Returns for each value, in alphabetical order, the places in `Results.samples` of the samples that have it."""
     if by not in BREAKDOWNS:
         raise UnknownNameError(f"results can't be broken down by {by!r}; choose {', '.join(BREAKDOWNS)}")
     found: dict[str, list[int]] = {}

@@ -40,7 +40,7 @@ class Scores:
     """The raw scores of pairs by metric, those of their controls, and the measures of changes where they are wanted.
 
     Args:
-        metrics: What `results.json` says of each metric, in the order of the columns.
+        metrics: In the order of the columns.
         thresholds: At which the curve of the first share is drawn.
         stores: The raw values by metric id; a share has none of its own.
         controls: Those of the controls, by the id of the metric that they control.

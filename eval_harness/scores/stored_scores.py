@@ -18,15 +18,12 @@ _LARGEST = 1e6  # far above any score
 
 
 class StoredScores:
-    """The values of one metric in one file: a header with the fingerprint, then one line per pair.
+    """The values of one metric or measure in one file of the run's `scores/`.
+
+    The name has the fingerprint's hash; a header with the fingerprint is followed by one line per pair.
 
     A line that a killed process left torn, or that holds no finite number, is passed over: its pair is scored again.
     Where a pair stands twice the first value holds, so that a number never changes once it was printed.
-
-    Args:
-        folder: The run's `scores/`.
-        metric: `clip`, `cosine`, `psnr`, or the id of a measure.
-        fingerprint: All that the values depend on; its hash is part of the file's name.
     """
 
     def __init__(self, folder: Path, metric: str, fingerprint: Mapping[str, str]) -> None:
