@@ -85,11 +85,6 @@ class AnnotationRow:
         """The draft."""
         return (self.draft,)
 
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the encoded draft."""
-        return len(self.draft.data)
-
     def row(self) -> dict[str, Any]:
         """Returns the values of `COLUMNS`: null where the column is not allowed."""
         values = self.facts.row() | {"sd3_image": stored_image(self.draft, f"{self.facts.id}-draft")}

@@ -24,7 +24,7 @@ from .owned_folders import new_folder
 from .parallel import map_in_order
 from .parquet import MOST_BYTES, SHARD_BYTES, ParquetReader, ShardWriter, conform, open_parquet
 from .paths import cache_folder
-from .rows import EncodedSample, RowImages, SampleFacts, StoredRow, image_bytes, sample_of_row
+from .rows import EncodedSample, RowImages, SampleFacts, StoredRow, encoded_size, image_bytes, sample_of_row
 from .schema import COLUMNS, IMAGE_COLUMNS
 from .types import SPLITS, Sample, split_name
 
@@ -343,7 +343,7 @@ def write_folder(
                     ids.add(row.facts.id)
                     images |= {image.sha256: StoredImage(pixels=image.digest, size=image.size) for image in row.images}
                     written += 1
-                    total += row.nbytes
+                    total += encoded_size(row)
                     writer.write(row)
             if not written:
                 raise InvalidDataError(f"the split {split} has no samples; a split has at least one")

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from .errors import InvalidDataError
 from .files import named_errors, open_regular
-from .rows import StoredRow
+from .rows import StoredRow, encoded_size
 from .schema import COLUMNS, IMAGE_COLUMNS, OPTIONAL_COLUMNS, REFERENCE_COLUMNS, arrow_schema
 
 ROWS_PER_GROUP = 64
@@ -83,7 +83,7 @@ class ShardWriter:
 
     def write(self, sample: StoredRow) -> None:
         """Adds one row."""
-        if self._waiting and sum(row.nbytes for row in self._waiting) + sample.nbytes > self._group_bytes:
+        if self._waiting and sum(map(encoded_size, [*self._waiting, sample])) > self._group_bytes:
             self._flush()
         self._waiting.append(sample)
         if len(self._waiting) == ROWS_PER_GROUP:

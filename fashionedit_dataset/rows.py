@@ -118,14 +118,14 @@ class StoredRow(Protocol):
         """Every image that the row holds."""
         ...
 
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the encoded images."""
-        ...
-
     def row(self) -> dict[str, Any]:
         """Returns the values of `COLUMNS`."""
         ...
+
+
+def encoded_size(row: StoredRow) -> int:
+    """Returns how many bytes the row's encoded images have."""
+    return sum(len(image.data) for image in row.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +162,6 @@ class EncodedSample:
     def images(self) -> tuple[EncodedImage, ...]:
         """Original, draft, crops, sketches, examples."""
         return (self.original, self.draft, *self.crops, *self.sketches, *self.examples)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the encoded images."""
-        return sum(len(image.data) for image in self.images)
 
     def row(self) -> dict[str, Any]:
         """Returns the values of `COLUMNS`."""
