@@ -174,7 +174,7 @@ def verify_bundle(
         return verdict
     outputs = [outcome for outcome in bundle.own_outcomes() if outcome.own]
     with bar("images", "picture") as shown:
-        pictures = find_pictures(images, {outcome.current.digest for outcome in outputs}, progress=shown.at)
+        pictures = find_pictures(images, {outcome.current.digest for outcome in outputs}, shown.at)
     problems = [
         f"Sample {outcome.sample}: no picture in {images} has the pixels of {outcome.protocol} round {outcome.round} "
         f"({outcome.current.digest[:12]}…)."
@@ -247,7 +247,7 @@ def _dataset_problems(bundle: Bundle, truth: GroundTruth) -> Iterator[str]:
                 yield f"Sample {id}: the {name} is another picture than the dataset's."
 
 
-def find_pictures(folder: Path, digests: Collection[str], *, progress: Progress | None = None) -> dict[str, Path]:
+def find_pictures(folder: Path, digests: Collection[str], progress: Progress) -> dict[str, Path]:
     """Returns the file of each pixel digest that the folder, of any layout, holds.
 
     A run folder's images bear their digest as name; they are looked at first, all others only where some are missing.
@@ -273,8 +273,7 @@ def find_pictures(folder: Path, digests: Collection[str], *, progress: Progress 
             done += 1
             if digest in wanted:
                 found.setdefault(digest, path)
-            if progress is not None:
-                progress(done, len(files))
+            progress(done, len(files))
     return found
 
 

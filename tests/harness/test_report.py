@@ -183,6 +183,14 @@ def test_failures_show_their_status_message_and_other_readings(source: ScoredSou
     assert "None: every round" in page(tmp_path / "b", source, DrawnRun(tmp_path, source)).text
 
 
+def test_groups_of_the_breakdown_say_how_many_samples_and_garments_they_have(
+    source: ScoredSource, tmp_path: Path
+) -> None:
+    text = page(tmp_path, source, DrawnRun(tmp_path, source)).text
+    assert text.count("<small>2 samples of 2 garments</small>") == 2  # of cards, and of sheets
+    assert text.count('rowspan="3"') == 2  # the draft and the last rounds of both protocols
+
+
 def test_control_set_and_photographs_have_their_notices(tmp_path: Path) -> None:
     for control, says in ((True, "Control set."), (False, "non-commercial research")):
         source = ScoredSource([drawn_sample(1)], control_set=control)
