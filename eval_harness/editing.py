@@ -175,7 +175,7 @@ class EditorInfo:
         fingerprint: Changes whenever the same request could be answered otherwise: model, revision, code, settings.
         takes_reference: Whether it can be shown a reference image beside the image to edit.
         needs_reference: Whether it can do nothing without one.
-        privileged: Whether it is told the answer; such rows are baselines, marked, never submitted.
+        privileged: Whether it sees the answer; such rows are baselines, marked, never submitted.
         state: Whether its rounds are chained by images alone, or by the provider's memory too: a track of its own.
         stitched: Whether it takes one image only, so that base and reference are shown side by side in one picture;
             tables keep such rows apart.

@@ -80,7 +80,7 @@ def check_editor(
     An editor with `edit_async` is asked on an event loop of its own, so that this is to be called outside of one.
 
     Args:
-        editor: An editor, one that is told the answer, a function as `module:attribute` may name it, or a name as on
+        editor: An editor, one that sees the answer, a function as `module:attribute` may name it, or a name as on
             the command line.
         repeatable: Whether it claims that the same request with the same seed gives the same picture; then that is
             checked too, and the answers to several requests at once are compared by their pixels.

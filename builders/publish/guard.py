@@ -115,7 +115,7 @@ def files_to_send(folder: Path) -> list[Path]:
 
 
 def check_files(staged: Path, full: Path, *, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
-    """Returns if the files of `staged` hold no photograph, caption, crop or other reference of the folder `full`.
+    """Checks that the files of `staged` hold no photograph, caption, crop or other reference of the folder `full`.
 
     Checked are: the files' names, the columns, every text and the Parquet metadata for captions (`CaptionSearch`) and
     for encoded files, every picture for being the draft of its own row, for metadata, and for likeness to an original,

@@ -43,7 +43,7 @@ def examine(
     people. Each request is made once, without retries. `begin` is told before the first how many there are at most.
 
     Raises:
-        InvalidDataError: The editor is a baseline that is told the answer, or a param is of no use.
+        InvalidDataError: The editor is a baseline that sees the answer, or a param is of no use.
         EditorError: It breaks its contract at the first request.
         ServiceError: It can't work as set up.
         MissingExtraError: A package is missing.
@@ -51,7 +51,7 @@ def examine(
     info = editor_info(editor)
     if info.privileged:
         raise InvalidDataError(
-            f"{info.name} is told the answer and serves as a baseline; give an editor that sees its request alone"
+            f"{info.name} sees the answer and serves as a baseline; give an editor that sees its request alone"
         )
     source = with_reference(source, reference)
     identity = run_identity(info, source, params=params)

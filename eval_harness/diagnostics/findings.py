@@ -125,7 +125,7 @@ class Diagnosis:
             f"{finding.level:<8} {finding.name:<{width}}  {' '.join(finding.sentence.split())}"
             for finding in self.findings
         ]
-        lead = "next" if self.ready else "once that is mended"
+        lead = "next" if self.ready else "after fixing this"
         return "\n".join([f"{self.editor}, {self.calls} calls", *lines, self.verdict, f"{lead}: {self.command}"])
 
     def to_json(self) -> str:
@@ -174,7 +174,7 @@ def _edits(found: Examination) -> Iterator[Finding]:
         said = next(observed.message for observed in rounds if observed.status is not Status.OK)
         level: Level = "note" if good and set(counts) == {Status.REFUSED} else "problem"
         listed = ", ".join(f"{count} {status}" for status, count in counts.items())
-        yield Finding("edits", level, f"{told} ({listed}); the first of the others: {_ended(said)}")
+        yield Finding("edits", level, f"{told} ({listed}); the first failure: {_ended(said)}")
     if found.stopped:
         yield Finding("stopped", "problem", f"No further call was made: {_ended(found.stopped)}")
 
@@ -186,10 +186,10 @@ def _images(found: Examination) -> Finding:
         return Finding(
             "images",
             "note",
-            "It takes one image, so that base and reference are shown side by side in one picture; tables keep such "
+            "It takes one image, so base and reference are sent side by side in one picture; tables keep such "
             "rows apart.",
         )
-    return Finding("images", "ok", "It is shown base and reference as images of their own.")
+    return Finding("images", "ok", "It receives base and reference as separate images.")
 
 
 def _parameters(found: Examination) -> Iterator[Finding]:
@@ -200,7 +200,7 @@ def _parameters(found: Examination) -> Iterator[Finding]:
         yield Finding(
             "guidance",
             "problem",
-            f"true_cfg_scale is {scale:g} and there is no negative prompt, so that guidance is off; give --param "
+            f"true_cfg_scale is {scale:g} without a negative prompt, so guidance is off; give --param "
             "negative_prompt=' '.",
         )
     other = [f"{name} is {told[name]!r} and not {value!r}" for name, value in found.params.items()
@@ -221,7 +221,7 @@ def _people(found: Examination) -> Iterator[Finding]:
         return
     what = "a drawn figure in a dress (no photograph)"
     if person.status is Status.OK:
-        yield Finding("people", "ok", f"It does not refuse {what}; photographs of people may fare otherwise.")
+        yield Finding("people", "ok", f"It does not refuse {what}; photographs of people may be treated differently.")
     elif person.status is Status.REFUSED:
         yield Finding("people", "problem", f"It refuses {what}: {_ended(person.message)}")
     else:
@@ -253,7 +253,7 @@ def _money(found: Examination) -> Iterator[Finding]:
             "money", "ok", f"At most {usd(estimate)} an edit by estimate; {whole} at most {usd(estimate * edits)}."
         )
     elif found.info.at_once > 1:
-        yield Finding("money", "note", "It does not say what an edit costs, so that no budget can be kept.")
+        yield Finding("money", "note", "It does not say what an edit costs, so --budget can't be used.")
 
 
 def _continuing(found: Examination) -> Iterator[Finding]:
@@ -261,14 +261,14 @@ def _continuing(found: Examination) -> Iterator[Finding]:
         yield Finding(
             "resume",
             "note",
-            "It declares no version and its code can't be read, so that an interrupted run can't be continued; declare "
+            "It declares no version and its code can't be read, so an interrupted run can't be continued; declare "
             "a version (an attribute `version`, or --version where the editor takes it).",
         )
     else:
         yield Finding("resume", "ok", "A run can be continued after an interruption.")
     good = [observed for observed in found.all_rounds if observed.status is Status.OK and observed.given is not None]
     if found.info.state == "conversation" and any(item.given and item.given.state is None for item in good):
-        yield Finding("state", "problem", "It keeps a conversation and returned no state to continue it by.")
+        yield Finding("state", "problem", "It keeps a conversation but returned no state to continue it.")
 
 
 def _whole(found: Examination) -> tuple[int, str]:
@@ -312,7 +312,7 @@ def _influence(found: Examination) -> Iterator[Finding]:
         if other is not None:
             yield _changes(name, what, apart(first, other), repeated)
     if repeated is None:
-        yield Finding("seed", "note", "Whether a seed repeats can't be told: one of the two answers is no picture.")
+        yield Finding("seed", "note", "Can't tell whether a seed repeats: one of the two answers has no picture.")
     elif repeated == 0:
         yield Finding("seed", "ok", "The same request with the same seed gives the same picture.")
     else:
@@ -320,21 +320,21 @@ def _influence(found: Examination) -> Iterator[Finding]:
             "seed",
             "note",
             f"The same request with the same seed gives another picture ({repeated:.1f} of 255 levels apart on "
-            "average), so that a run can't be repeated exactly; repeat it to know its spread.",
+            "average), so a run can't be repeated exactly; --repeats measures the spread.",
         )
 
 
 def _changes(name: str, what: str, apart: float | None, repeated: float | None) -> Finding:
     if apart is None or repeated is None:
-        return Finding(name, "note", f"Whether the {what} matters can't be told: one of the answers is no picture.")
+        return Finding(name, "note", f"Can't tell whether the {what} matters: one of the answers has no picture.")
     if apart == 0:
-        return Finding(name, "problem", f"Another {what} gives the very same picture: it is not looked at.")
+        return Finding(name, "problem", f"Another {what} gives exactly the same picture: the {what} is ignored.")
     if repeated and apart < _CHANCE * repeated:
         return Finding(
             name,
             "note",
-            f"Another {what} changes the picture by {apart:.1f} levels on average, mere repetition by {repeated:.1f}: "
-            "not to be told from chance with one sample.",
+            f"Another {what} changes the picture by {apart:.1f} levels on average, the same request again by "
+            f"{repeated:.1f}: one sample can't tell this from chance.",
         )
     return Finding(name, "ok", f"Another {what} changes the picture ({_levels(apart)}).")
 

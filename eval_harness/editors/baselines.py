@@ -1,4 +1,4 @@
-"""Baselines: what a table has to be read against. Three are told the answer; tables mark them, nobody submits them."""
+"""Baselines: what a table has to be read against. Three see the answer; tables mark them, nobody submits them."""
 
 from __future__ import annotations
 

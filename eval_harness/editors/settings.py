@@ -53,7 +53,7 @@ class EditorSettings:
             remember_address(self.base_url)
 
     def refuse(self, **why: str) -> None:
-        """Returns if none of these settings is made.
+        """Checks that none of these settings is made.
 
         Args:
             why: Setting → the sentence that refuses it.

@@ -157,7 +157,7 @@ def _notes(board: Board) -> list[str]:
         "itself nowhere.",
     ]
     for mark, meaning, shown in (
-        ("†", "is told the answer: a baseline, not a competing system.", any(row.privileged for row in rows)),
+        ("†", "sees the answer: a baseline, not a competing system.", any(row.privileged for row in rows)),
         ("‡", "images made elsewhere and imported.", any(row.supplied for row in rows)),
         ("§", "base and reference side by side in one image.", any(row.stitched for row in rows)),
         ("≠", Psnr.control_note, any(row.two_pictures for row in rows)),

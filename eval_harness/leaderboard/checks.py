@@ -21,7 +21,7 @@ from .benchmark import SPLIT, Benchmark, fingerprint_differences
 
 
 def check_run(run: RunFolder, source: SampleSource, results: Results, *, any_encoder: bool = False) -> None:
-    """Returns if the run may be submitted, as far as that is known without the Hub.
+    """Checks whether the run can be submitted, as far as this is known without the Hub.
 
     Args:
         results: What `score` wrote, the leaderboard's columns alone.
@@ -45,7 +45,7 @@ def check_run(run: RunFolder, source: SampleSource, results: Results, *, any_enc
 
 
 def check_benchmark(run: RunFolder, results: Results, benchmark: Benchmark) -> None:
-    """Returns if the run was made on this benchmark.
+    """Checks that the run was made on this benchmark.
 
     Raises:
         InvalidDataError: It was not.
@@ -73,7 +73,7 @@ def run_problems(run: RunIdentity) -> Iterator[str]:
     if run.public() != run:
         yield "The settings of the run hold a secret; run it again with the secret in an environment variable."
     if run.editor.privileged:
-        yield f"The editor {run.editor.name} is told the answer; such rows are baselines and are not submitted."
+        yield f"The editor {run.editor.name} sees the answer; such rows are baselines and are not submitted."
     if run.control_set:
         yield "The run was made on the control set of rendered garments; run the editor on the benchmark itself."
     if run.split != SPLIT:

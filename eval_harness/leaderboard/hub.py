@@ -67,7 +67,7 @@ class HubInbox:
             return str(self._api.whoami()["name"])
 
     def check(self) -> None:
-        """Returns if the repository is there.
+        """Checks that the repository is there.
 
         Raises:
             InvalidDataError: It is not, or the token may not see it.

@@ -177,9 +177,9 @@ def summary_lines(summary: RunSummary) -> list[str]:
     """Returns the summary in words: counts, a line for each failed status, time and money, what is left out."""
     ended = ", ".join(f"{count} {status}" for status, count in summary.statuses.items()) or "none"
     first = (
-        f"{sum(summary.statuses.values())} of {summary.planned} rounds ended: {ended}; "
+        f"{sum(summary.statuses.values())} of {summary.planned} rounds done: {ended}; "
         f"{summary.edits} {'edit' if summary.edits == 1 else 'edits'} made now, "
-        f"{summary.reused} {'round' if summary.reused == 1 else 'rounds'} kept from before"
+        f"{summary.reused} {'round' if summary.reused == 1 else 'rounds'} kept from earlier sessions"
     )
     if summary.unfinished:
         first += f", {summary.unfinished} not reached"

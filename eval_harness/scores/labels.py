@@ -24,7 +24,7 @@ def table_rows(results: Results) -> list[Row]:
 
 
 def method_name(row: Row) -> str:
-    """Returns the method with its marks: † is told the answer, ‡ was made elsewhere, ≠ has a doubtful score."""
+    """Returns the method with its marks: † sees the answer, ‡ was made elsewhere, ≠ has a doubtful score."""
     return row.method + "†" * row.privileged + "‡" * row.supplied + "≠" * bool(row.doubtful)
 
 
@@ -55,8 +55,8 @@ def ranking_note(metrics: Sequence[Metric]) -> str:
     *firsts, last = others
     listed = f"{', '.join(firsts)} and {last}" if firsts else last
     return (
-        f"{listed} {verb} only methods that failed in at most {MOST_FAILED:.0%} of the samples, for a "
-        f"refusal may count more than a poor edit; the others' stand in parentheses.{stars}".replace("%", " %")
+        f"{listed} {verb} only methods that failed on at most {MOST_FAILED:.0%} of the samples, because a refusal can "
+        f"score higher than a poor edit; the scores of other methods are in parentheses.{stars}".replace("%", " %")
     )
 
 
@@ -121,22 +121,22 @@ def footnotes(results: Results) -> list[str]:
     rows = results.rows
     whole = "the samples that have this reference" if results.dataset.left_out else "the whole split"
     stars = [metric for metric in results.metrics if metric.is_share]
-    missed = "".join(f"is a miss for {short_label(star)}; elsewhere it " for star in stars)
+    missed = "".join(f"is a miss for {short_label(star)}; in other columns it " for star in stars)
     notes = [
         "".join(f"{star.label}: {star.unit}. " for star in stars) + "± is the standard error, clustered by garment.",
-        f"n is {whole}: a failed round {missed}counts with the lower of the draft's and the last good image's score, "
-        "so that a refusal never counts more than the draft.",
+        f"n is {whole}. A failed round {missed}scores as the draft or the last good image, whichever is lower, so a "
+        "refusal never beats the draft.",
         ranking_note(results.metrics),
     ]
     if results.dataset.not_reached or unfinished(results):
-        notes.append(
-            "Unfinished: n is the number of samples asked in this round so far; such scores can't be submitted."
-        )
+        notes.append("Unfinished: n counts the samples edited in this round so far; such scores can't be submitted.")
     if any(row.kind == "trivial" for row in rows):
-        notes.append("Flat grey is one grey, Faded draft the draft at 40 % contrast: what they gain, no edit has made.")
+        notes.append(
+            "Flat grey is a plain grey image, Faded draft the draft at 40 % contrast: scores that need no edit."
+        )
     notes += _reference_notes(results)
     if any(row.privileged for row in rows):
-        notes.append("† is told the answer: a baseline, not a competing system.")
+        notes.append("† sees the answer: a baseline, not a competing system.")
     if any(row.supplied for row in rows):
         notes.append("‡ images made elsewhere and imported.")
     doubtful = {id for row in rows for id in row.doubtful}

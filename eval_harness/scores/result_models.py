@@ -168,7 +168,7 @@ class Row(_Stored):
         editor, fingerprint: The editor's own name and fingerprint.
         kind: `floor` (the draft), `trivial` (what shows nothing, or the draft faded), `editor`, `baseline` (knows the
             answer, or only leaks it), `ceiling` (the original).
-        privileged: Whether it is told the answer.
+        privileged: Whether it sees the answer.
         supplied: Whether the images were made elsewhere and imported.
         prompt: What the editor is shown, in words; it tells the kinds of reference apart.
         requested: The samples that the row is about.

@@ -256,7 +256,7 @@ def place_of(url: str) -> str:
 
 
 def check_url(url: str, name: str) -> None:
-    """Returns if the text is the address of a service: `http://HOST[:PORT][/PATH]`, or with https.
+    """Checks that the text is the address of a service: `http://HOST[:PORT][/PATH]`, or with https.
 
     Raises:
         InvalidDataError: It is none; the message calls it by `name` and says what is wrong.
@@ -281,7 +281,7 @@ def check_url(url: str, name: str) -> None:
 
 
 def check_address(url: str, *, service: str) -> None:
-    """Returns if a link that a service gave may be opened: http(s), a public address or one of the service's own.
+    """Checks that a link that a service gave may be opened: http(s), a public address or one of the service's own.
 
     Raises:
         InvalidImageError: It may not.

@@ -343,7 +343,7 @@ def _remember_named(value: Any) -> None:
 
 
 def refuse_secrets(values: Mapping[str, Any], kind: str) -> None:
-    """Returns if neither a name nor a value, at any depth, is a secret's.
+    """Checks that no name and no value, at any depth, is a secret.
 
     Raises:
         InvalidDataError: One is; its value is masked from now on. The message calls it by `kind`, such as `param`.

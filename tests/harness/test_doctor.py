@@ -92,7 +92,7 @@ def test_the_baselines_that_look_at_nothing_are_found_out() -> None:
 
 @pytest.mark.parametrize("name", ["oracle", "paste-reference", "synthetic-stepper"])
 def test_who_is_told_the_answer_is_not_examined(name: str) -> None:
-    with pytest.raises(InvalidDataError, match="is told the answer"):
+    with pytest.raises(InvalidDataError, match="sees the answer"):
         examine(resolve_editor(name), ToySource(1))
 
 
@@ -126,9 +126,9 @@ AILMENTS: dict[str, tuple[Callable[[EditRequest], Any], str, str, str]] = {
         lambda r: good(replace(r, images=r.images[:1])),
         "reference",
         "problem",
-        "the very same picture: it is not looked at",
+        "exactly the same picture: the reference image is ignored",
     ),
-    "refuses": (refuses, "edits", "problem", "0 of 6 rounds gave a picture (6 refused); the first of the others: Not"),
+    "refuses": (refuses, "edits", "problem", "0 of 6 rounds gave a picture (6 refused); the first failure: Not"),
     "refuses once": (
         lambda r: refuses(r) if r.round == 2 else good(r),
         "edits",
@@ -147,9 +147,9 @@ AILMENTS: dict[str, tuple[Callable[[EditRequest], Any], str, str, str]] = {
         lambda r: EditResult.ok(good(r), params={"true_cfg_scale": 4.0}),
         "guidance",
         "problem",
-        "true_cfg_scale is 4 and there is no negative prompt",
+        "true_cfg_scale is 4 without a negative prompt",
     ),
-    "raises": (raises, "edits", "problem", "0 of 6 rounds gave a picture (6 error); the first of the others: R"),
+    "raises": (raises, "edits", "problem", "0 of 6 rounds gave a picture (6 error); the first failure: R"),
     "no pixels": (lambda r: Image.new("RGB", (0, 4)), "edits", "problem", "6 invalid_image"),
 }
 
@@ -236,7 +236,7 @@ def test_chance_is_not_taken_for_influence() -> None:
 
     told = findings(found(shuffled))
     assert told["seed"][0] == told["reference"][0] == told["instruction"][0] == "note"
-    assert "mere repetition" in told["reference"][1]
+    assert "tell this from chance" in told["reference"][1]
 
 
 def test_time_and_money_are_extrapolated_to_the_whole_split() -> None:
@@ -404,7 +404,7 @@ def test_where_no_data_is_known_the_command_it_gives_is_for_the_control_set(
     ("arguments", "says"),
     [
         (["nobody"], "no editor is called 'nobody'"),
-        (["oracle"], "is told the answer"),
+        (["oracle"], "sees the answer"),
         (["identity", "--data", "nowhere"], "nowhere"),
         (["identity", "--param", "steps"], "--param 'steps' is no KEY=VALUE"),
         (["identity", "--option", "dtype"], "--option 'dtype' is no KEY=VALUE"),

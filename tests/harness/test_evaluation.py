@@ -95,7 +95,7 @@ def test_the_command_prints_the_table_and_continues(tmp_path: Path, capsys: pyte
     assert "the same command continues" in told.err
     main(line)
     told = capsys.readouterr()
-    assert "6 rounds kept from before" in told.err
+    assert "6 rounds kept from earlier sessions" in told.err
     assert "next:" not in told.err
     assert told.err.rstrip().endswith(f"page: {tmp_path / 'run' / 'report.html'}")
 

@@ -280,7 +280,7 @@ def test_the_command_tells_of_retries_money_and_what_is_next(
     assert "0.32" in first.err
     assert "higher --budget" in first.err
     assert "not reached" in first.out
-    assert "3 of 3 rounds ended: 3 ok" in second.out
+    assert "3 of 3 rounds done: 3 ok" in second.out
     assert "next: fashionedit score" in second.err
     with pytest.raises(SystemExit) as stopped:
         main([*arguments, "--option", "api_key=abc"])

@@ -519,7 +519,7 @@ def test_summary_tells_failures_by_status_with_an_example(tmp_path: Path) -> Non
 
     summary = run(ToyEditor(mixed), ToySource(1), tmp_path / "run")
     assert summary_lines(summary) == [
-        "6 of 6 rounds ended: 4 ok, 1 refused, 1 timeout; 6 edits made now, 0 rounds kept from before",
+        "6 of 6 rounds done: 4 ok, 1 refused, 1 timeout; 6 edits made now, 0 rounds kept from earlier sessions",
         'refused 1: for example "no round 3"',
         'timeout 1: for example "no round 1"; the next run tries again; tracebacks are in '
         f"{tmp_path / 'run' / 'errors'}",
@@ -528,7 +528,7 @@ def test_summary_tells_failures_by_status_with_an_example(tmp_path: Path) -> Non
     editor = ToyEditor(lambda request: EditResult.failed(Status.REFUSED, "not\nthis " * 60))
     summary = run(editor, ToySource(1), tmp_path / "my run", protocols=["vanilla"], rounds=1)
     first, second = summary_lines(summary)
-    assert first.endswith("1 edit made now, 0 rounds kept from before")
+    assert first.endswith("1 edit made now, 0 rounds kept from earlier sessions")
     assert second.startswith('refused 1: for example "not this not this')
     assert len(second) < 200
     assert shlex.split(next_step(summary)) == ["fashionedit", "score", str(tmp_path / "my run")]

@@ -217,7 +217,7 @@ def test_one_signal_keeps_what_is_under_way_and_a_second_ends_at_once(
             process.send_signal(number)
         out, err = process.communicate(timeout=8 if twice else 30)
     assert process.returncode == 130
-    assert "4 of 12 rounds ended: 4 ok" in out
+    assert "4 of 12 rounds done: 4 ok" in out
     assert len(records(tmp_path / "run")) == 4
     spent = CostTracker(tmp_path / "run" / "ledger.jsonl").spent
     if twice:

@@ -34,7 +34,7 @@ def numbers(table: str) -> list[list[str]]:
 
 def test_a_run_of_an_earlier_version_continues_and_scores_to_the_same_numbers(stored: Path) -> None:
     said = call("run", "editor.py:edit", "--data", "data", "--out", "part", "--quiet")
-    assert "12 edits made now, 12 rounds kept from before" in said
+    assert "12 edits made now, 12 rounds kept from earlier sessions" in said
     earlier = call("show", "whole")
     again = call("score", "part", "--encoder", "offline", "--quiet")
     assert len(numbers(earlier)) == 16

@@ -75,7 +75,7 @@ def test_marks_have_footnotes(tmp_path: Path) -> None:
     text = to_console(results(tmp_path, editor=editor))
     assert "made-elsewhere‡" in text
     assert "‡ images made elsewhere" in text
-    assert "† is told the answer" in text
+    assert "† sees the answer" in text
     assert "‡" not in to_console(results(tmp_path / "other"))
 
 
@@ -122,7 +122,7 @@ def test_the_failed_share_stands_in_every_table_and_limits_the_ranking(tmp_path:
         "1 (25.0 %)",
     ]
     assert "1 (25.0 %)" in text
-    assert "CLIP and PSNR rank only methods that failed in at most 5 % of the samples" in " ".join(text.split())
+    assert "CLIP and PSNR rank only methods that failed on at most 5 % of the samples" in " ".join(text.split())
     for section in sections(found):
         assert not section.rows or "failed" in section.head
         column = section.head.index("failed") if section.rows else 0

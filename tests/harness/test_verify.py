@@ -238,7 +238,7 @@ def test_a_scale_that_makes_more_hits_is_refused(bundle):
         ),
         (lambda content: content["run"].update(split="train"), "The run went over train; the leaderboard is that of"),
         (lambda content: content["run"].update(control_set=True), "The run was made on the control set of rendered"),
-        (lambda content: content["run"]["editor"].update(privileged=True), "The editor toy is told the answer"),
+        (lambda content: content["run"]["editor"].update(privileged=True), "The editor toy sees the answer"),
         (lambda content: content["run"].update(protocol_version="0"), "The protocol version is 0; this package"),
         (lambda content: content["rows"].pop(1), "The bundle does not have the 3 rounds of each of the run's"),
     ],
