@@ -302,10 +302,11 @@ def test_drafts_that_were_made_before_a_price_was_stated_count_at_it(tmp_path: P
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_dead_service_ends_after_twenty_drafts(store: StageStore, concurrency: int) -> None:
     with ImagesServer(script={"first": ["ok"]}, default=("500",)) as server:
-        captions = ["first", *(f"caption {number}" for number in range(60))]
+        captions = ["first", *(f"caption {number}" for number in range(200))]
         with pytest.raises(ServiceError, match=r"20 drafts in a row had no answer.*500"):
             run(server, captions, store, max_retries=0, concurrency=concurrency)
-        assert 21 <= server.calls.total() <= 21 + 2 * concurrency
+        late = 0 if concurrency == 1 else 19  # failures that were counted before the first answer was on disk
+        assert 21 <= server.calls.total() <= 20 + concurrency + late
 
 
 def test_drafts_that_are_all_one_colour_are_not_all_paid_for(tmp_path: Path) -> None:
