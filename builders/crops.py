@@ -1,4 +1,4 @@
-"""The crop stage: what the original shows inside each box, checked, and drawn as a sketch where that is wanted."""
+"""Stage `crop`: what the original shows inside each box, checked, and drawn as a sketch where that is wanted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The filter: drafts that resemble their photograph go on.
+"""Stage `filter`: drafts that resemble their photograph go on.
 
 A record holds what is expensive and lasts, the score; its key knows the encoder and the two pictures, not the limits.
 Whether the pair goes on is decided anew from all scores on every run, and a record is only written again where that

@@ -1,4 +1,4 @@
-"""Which photographs are for training and which for validation: chosen once, frozen, and extended without moving any.
+"""Stage `split`: photographs for training and for validation, chosen once, and extended without moving any.
 
 The order is that of a hash of the seed and a name, so that neither the photographs' order nor the machine matters.
 """

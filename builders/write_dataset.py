@@ -1,4 +1,4 @@
-"""The last stage: the dataset's folder, its card, and the examples of each sample."""
+"""Stage `shards`, the last: the dataset's folder, its card, and the examples of each sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage itself: pairs go in, pairs with their three differences come out, in the same order."""
+"""Stage `analyse`: pairs go in, pairs with their three differences come out, in the same order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage `generate`: each photograph's caption becomes a draft, once."""
+"""Stage `generate`: each photograph's caption becomes a draft, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The photos stage: which photographs can be read, are large enough, have a caption and are no copy of another."""
+"""Stage `photos`: which photographs can be read, are large enough, have a caption and are no copy of another."""
 
 from __future__ import annotations
 

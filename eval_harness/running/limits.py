@@ -12,11 +12,12 @@ from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError
 from fashionedit.eval_harness.editing import EditorInfo, Status
 from fashionedit.runtime.costs import LEDGER_FILE, CostTracker
 from fashionedit.runtime.http_clients import MOST_SECONDS
+from fashionedit.runtime.worker_pool import FIRST_BACKOFF
 
 from .calls import Answer
 
 DEFAULT_RETRIES = 4
-"""How often a call that may succeed a little later is made again; with 1, 2, 4 and 8 s before each."""
+"""Retries after a temporary failure. The waits are at most 1, 2, 4 and 8 s (`worker_pool.pause_before`)."""
 
 FINAL_FAILURES = tuple(str(status) for status in Status if status is not Status.OK and not status.transient)
 """Statuses that later sessions keep, unless `retry` names them."""
@@ -36,7 +37,7 @@ class Limits:
     concurrency: int = 1
     batch: int | None = None
     retries: int = DEFAULT_RETRIES
-    backoff: float = 1.0
+    backoff: float = FIRST_BACKOFF
     timeout: float | None = None
     budget: float | None = None
     limit: int | None = None

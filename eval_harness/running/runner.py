@@ -11,7 +11,7 @@ from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, Editor, Privileged
 from fashionedit.eval_harness.references import DETAIL, with_reference
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.runtime.user_code import users_code
-from fashionedit.runtime.worker_pool import Interrupted, WorkerPool
+from fashionedit.runtime.worker_pool import FIRST_BACKOFF, Interrupted, WorkerPool
 
 from .calls import EditorCalls
 from .edit_stage import EditStage
@@ -58,7 +58,7 @@ def run(
     concurrency: int | None = None,
     batch: int | None = None,
     retries: int = DEFAULT_RETRIES,
-    backoff: float = 1.0,
+    backoff: float = FIRST_BACKOFF,
     timeout: float | None = None,
     budget: float | None = None,
     limit: int | None = None,

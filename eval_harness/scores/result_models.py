@@ -13,10 +13,10 @@ from fashionedit.metrics.paper_metrics import OLDER_FACTS
 Kind = Literal["floor", "trivial", "editor", "baseline", "ceiling"]
 
 MOST_FAILED = 0.05
-"""The share of failed rounds up to which a method is ranked by a mean; by a share of samples it always is.
+"""A method with a larger share of failed samples gets no rank by CLIP or PSNR (the means). CLIP* ranks every method.
 
-A failed round counts there with no more than the draft's score. That is more than a poor edit would have, so an editor
-that refuses whatever is hard has a higher mean than its twin that tries."""
+A failed round scores no more than the draft in a mean, but it may score more than a poor edit, so an editor that
+refuses everything hard has a higher mean than its twin that tries."""
 
 
 class _Stored(BaseModel):

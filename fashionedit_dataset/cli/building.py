@@ -271,7 +271,7 @@ _PICTURE_TOKENS = 6_240  # of a 1024 × 1536 picture at high quality, the deares
 
 
 def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
-    """Returns what turns the usage of an image service into money, and the most of it, where a price is known."""
+    """Returns the options that price a call of an image service, by its usage and at most; none without a price."""
     from fashionedit.runtime.costs import price_of
 
     price = price_of(model, prices)

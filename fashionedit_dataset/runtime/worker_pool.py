@@ -32,6 +32,9 @@ FIRST_OUTCOMES = 8
 """If all of the first outcomes of a session failed for one reason, the pool stops before it pays for more. It looks at
 this many outcomes, or at `concurrency` of them if that is more."""
 
+FIRST_BACKOFF = 1.0
+"""The wait before the first retry, s, unless a caller says otherwise; doubled for each further retry."""
+
 LONGEST_BACKOFF = 60.0
 """The longest wait before a retry, s; a pause that the service asks for comes on top."""
 
@@ -188,7 +191,7 @@ class WorkerPool(Generic[T]):
         *,
         concurrency: int = 1,
         retries: int = 0,
-        backoff: float = 1.0,
+        backoff: float = FIRST_BACKOFF,
         keep_going: bool = False,
         stop: Callable[[], bool] | None = None,
         tell: Callable[[str], None] | None = None,
@@ -560,9 +563,9 @@ def on_interrupt(press: Callable[[], None]) -> Iterator[None]:
 
 
 def pause_before(retry: int, backoff: float) -> float:
-    """Returns the seconds before the retry (1 is the first): doubled each time, half of them by chance.
+    """Returns the seconds to wait before a retry (1 is the first): doubled each time, up to half less at random.
 
-    By chance, so that calls that failed together do not come again together.
+    At random, so that calls that failed together are not repeated together.
     """
     return min(LONGEST_BACKOFF, backoff * 2.0 ** min(retry - 1, 30)) * random.uniform(0.5, 1.0)
 

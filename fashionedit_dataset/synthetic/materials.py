@@ -37,9 +37,9 @@ _TILE = 256
 
 @dataclass(frozen=True)
 class Pattern:
-    """A pattern, a key of `PATTERNS`, whose name says where its flowers grow.
+    """A pattern of cloth: `kind` is a key of `PATTERNS`, `name` seeds where flowers are placed.
 
-    Its colours are the second, third and fourth of the cloth; the first is the cloth's own.
+    `colours` are the second, third and fourth colour of the cloth; the first is the cloth's own.
     """
 
     kind: str
@@ -113,8 +113,10 @@ def _tile(pattern: Pattern) -> NDArray[np.uint8]:
                 x, y = column * step + (row % 2) * step / 2, row * step / 2
                 corners = [(x - radius) * s, (y - radius) * s, (x + radius) * s, (y + radius) * s]
                 draw.ellipse(corners, fill=(*pattern.colours[0], 255))
-    else:
+    elif PATTERNS[pattern.kind] == "floral":
         _plant(draw, pattern, s)
+    else:
+        raise ValueError(f"nothing draws the pattern {pattern.kind!r}; add a branch to dyed() or _tile()")
     return np.asarray(image.reduce(s // 2))
 
 

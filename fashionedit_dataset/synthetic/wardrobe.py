@@ -236,8 +236,8 @@ def describe(look: Look, attribute: str, value: str) -> str:
 def caption(look: Look, design: Design, differing: Collection[str], name: str) -> str:
     """Returns a templated caption in the manner of DeepFashion-MultiModal, silent about what differs.
 
-    It tells sleeves, fabric, pattern, neckline and length, hardly ever a colour (FACTS.md section 4), and leaves out
-    every attribute that differs, so that the draft satisfies it as well as the original.
+    It names sleeves, fabric, pattern, neckline and length, hardly ever a colour, and leaves out every attribute that
+    differs, so that the draft satisfies it as well as the original.
     """
     noun = GARMENTS[look.kind].noun
     whose = choose(

@@ -18,9 +18,15 @@ from browser import chromium
 from test_leaderboard import HOSTILE, submitted
 
 from fashionedit.eval_harness.leaderboard import space_app
+from fashionedit.eval_harness.scores.result_models import MOST_FAILED
 from fashionedit.runtime.hub import GRADIO
 
 BUG, VANILLA = "text+image (bug)", "text (vanilla)"
+
+
+def test_the_space_alone_ranks_by_the_same_share_of_failures() -> None:
+    assert space_app.MOST_FAILED == MOST_FAILED
+    assert f"more than {MOST_FAILED:.0%} of the samples".replace("%", " %") in " ".join(space_app.ABOUT.split())
 
 
 @pytest.fixture(scope="module")
