@@ -138,7 +138,7 @@ class ExitsOnLoop(Exits):
 
 
 def test_the_checks_report_it_from_an_event_loop_too() -> None:
-    assert any("SystemExit" in outcome.sentence for outcome in check_editor(ExitsOnLoop("edit")).failed)
+    assert any("called sys.exit(5)" in outcome.sentence for outcome in check_editor(ExitsOnLoop("edit")).failed)
 
 
 def test_other_exceptions_pass_as_they_are() -> None:

@@ -270,7 +270,7 @@ def test_n_is_told_wherever_it_is_not_the_split(
     assert [sample.id for sample in examples.samples] == ["card-01", "card-03", "card-04"]
     for text in (to_console(examples), to_markdown(examples)):
         assert "cards validation, n = 3 of 5 samples, those that have an example (3 garments)" in text
-        assert "n is the samples that have this reference: a failed round" in text
+        assert "n is the samples that have this reference. A failed round" in text
         assert "text+example shows another photograph of the same garment." in text
         assert "whole split" not in text
     write_report(examples, [RunFolder.open(home / "example")], dataset, tmp_path / "page.html")

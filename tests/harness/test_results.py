@@ -224,7 +224,7 @@ def test_an_unfinished_round_is_scored_over_the_samples_that_were_asked_in_it(
     assert row.scores["psnr"].mean == pytest.approx(sum(kept) / 4, abs=1e-5)
     assert row_of(unfinished, "bug", 2) == row_of(finished, "bug", 2)
     assert [sample.id for sample in unfinished.samples] == list(source.ids)
-    assert any("Unfinished: n is the number of samples asked" in note for note in footnotes(unfinished))
+    assert any("Unfinished: n counts the samples edited" in note for note in footnotes(unfinished))
     assert not any("Unfinished" in note for note in footnotes(finished))
     by_category = [one for one in breakdown(unfinished, "category") if one.row == unfinished.rows.index(row)]
     assert sum(one.n for one in by_category) == 4
