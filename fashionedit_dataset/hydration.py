@@ -333,7 +333,7 @@ class HydrationReport:
         wanted: Samples in the annotations form.
         filled: Those whose photograph, caption and crops are all as they were.
         problems: By kind (`PROBLEMS`), the ids of the others.
-        re_encoded: PhotoIndex in other files than the published ones, with the same pixels: these are filled in.
+        re_encoded: Photographs in other files than the published ones, with the same pixels: these are filled in.
         without: By column (`sketches`, `examples`), the ids of samples that had some and have none now.
         manifest_hashes: Of what was written, by split and of both; empty where nothing was.
         published: The same of the set that the annotations form was made from.

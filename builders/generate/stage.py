@@ -224,8 +224,8 @@ class _Generation(PaidStage[_Draft]):
         try:
             results = self._maker.make(prepared)
         except (ServiceError, MissingExtraError) as error:
-            stop = error if isinstance(error, ServiceError) else ServiceError(str(error))
-            return [_outcome(DraftResult(stop=stop)) for _ in prepared]
+            stopped = DraftResult(stop=ServiceError(str(error)))
+            return [Outcome(answered=None, stop=error, value=stopped) for _ in prepared]
         if len(results) != len(prepared):
             raise InvalidDataError(
                 f"{type(self._maker).__name__} answered {len(prepared)} requests with {len(results)} results; "

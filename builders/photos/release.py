@@ -24,10 +24,10 @@ class SelectionReport:
     """How two selections differ.
 
     Args:
-        both: PhotoIndex in both, as a number.
+        both: Photographs in both, as a number.
         only_ready: Ids only in the ready selection, sorted.
         only_computed: Ids only in the computed one, sorted.
-        compared: PhotoIndex with a score from both, selected or not.
+        compared: Photographs with a score from both, selected or not.
         mean_difference: Computed less ready score, mean over these; None where there are none.
         largest_difference: The largest such difference in size, with its sign; None where there are none.
         largest_at: Where it is.

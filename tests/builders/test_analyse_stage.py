@@ -17,7 +17,7 @@ from fashionedit.builders.stage_items import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
 from fashionedit.runtime.costs import CostTracker, Price
-from fashionedit.runtime.worker_pool import CommonFailureError
+from fashionedit.runtime.worker_pool import FAILURES_IN_A_ROW, CommonFailureError
 
 pytestmark = pytest.mark.usefixtures("openai_key")
 
@@ -275,6 +275,14 @@ def test_without_a_key_one_sentence_says_so_and_what_is_committed_needs_none(
     assert len(analyse(pairs[:2], Analyst(), store)) == 2
     with pytest.raises(ServiceError, match="there is no key; set OPENAI_API_KEY"):
         analyse(pairs, Analyst(), store)
+
+
+def test_a_service_that_is_down_ends_the_stage(tmp_path: Path, store: StageStore) -> None:
+    many = make_pairs(tmp_path / "many", FAILURES_IN_A_ROW + 15)
+    with LmmServer(lambda call: Fault.error(500, "server_error")) as server:
+        with pytest.raises(ServiceError, match="20 pairs in a row had no answer"):
+            analyse(many, toy_analyst(server.url, max_retries=0), store)
+        assert FAILURES_IN_A_ROW <= server.calls < len(many)
 
 
 @pytest.mark.parametrize("concurrency", [3, 32])

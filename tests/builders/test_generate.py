@@ -28,7 +28,14 @@ from fashionedit.builders.generate.stage import generate, throughput
 from fashionedit.builders.photos import stage
 from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, spent
-from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
+from fashionedit.errors import (
+    DatasetNotFoundError,
+    FashionEditError,
+    InvalidDataError,
+    MissingExtraError,
+    ServiceError,
+    UnknownNameError,
+)
 from fashionedit.images import pixel_digest, read_image
 from fashionedit.types import safe_id
 
@@ -249,14 +256,17 @@ def test_a_folder_that_can_be_no_folder_of_drafts_is_refused(tmp_path: Path) -> 
         FolderDrafts(tmp_path)
 
 
-def test_what_stops_the_maker_stops_the_stage_and_what_it_had_is_kept(photos: list[Photo], store: StageStore) -> None:
+@pytest.mark.parametrize("error", [ServiceError("the service is gone"), MissingExtraError("diffusers", "peft")])
+def test_what_stops_the_maker_stops_the_stage_and_what_it_had_is_kept(
+    photos: list[Photo], store: StageStore, error: FashionEditError
+) -> None:
     def does(request: DraftRequest) -> DraftResult:
         if request.id == "p05":
-            raise ServiceError("the service is gone")
+            raise error
         return DraftResult(painted("a", request.seed))
 
     maker = ToyDrafts(does)
-    with pytest.raises(ServiceError, match="is gone"):
+    with pytest.raises(type(error), match=r"is gone|peft is not installed"):
         generate(photos, maker, store)
     assert list(told(store)) == [f"p{number:02}" for number in range(4)]
     maker = ToyDrafts()
