@@ -123,7 +123,7 @@ def build_encoder(spec: str, files: ModelFiles | None, device: str, precision: P
 def _place(spec: str) -> tuple[str, str | None]:
     """Returns the folder, or the repository with its revision."""
     if spec == "clip":
-        return CLIP_REPOSITORY, CLIP_REVISION
+        spec = f"{CLIP_REPOSITORY}@{CLIP_REVISION}"  # a folder of this name is refused below
     if spec.startswith("clip:"):
         folder = spec.removeprefix("clip:")
         if not Path(folder).is_dir():

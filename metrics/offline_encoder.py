@@ -97,7 +97,7 @@ class OfflineEncoder:
         """Returns the embeddings (N, 1280) of preprocessed pictures (N, 3, 260, 260), each of length 1."""
         # One picture at a time stays in the processor's caches: the same numbers for a fifth less time.
         rows = [self._session.run(["features"], {"pixels": batch[i : i + 1]})[0] for i in range(len(batch))]
-        return unit_vectors(np.concatenate(rows), self.label)
+        return unit_vectors(np.concatenate([np.empty((0, 1280), np.float32), *rows]), self.label)
 
 
 class _Tensor(NamedTuple):

@@ -62,7 +62,7 @@ class EditorSettings:
             InvalidDataError: One is.
         """
         for name, sentence in why.items():
-            if getattr(self, name) not in (None, "images"):
+            if getattr(self, name) != ("images" if name == "state" else None):
                 raise InvalidDataError(sentence)
 
     def known_options(self, editor: str, known: Mapping[str, str]) -> dict[str, Any]:

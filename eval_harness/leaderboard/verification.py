@@ -328,11 +328,11 @@ def _score_problems(
     half = stated.get("precision", "fp32") != "fp32"
     metrics = load_metrics(PAPER_METRICS, embedder)
     tolerances = {metric.id: metric.tolerance[half] for metric in metrics}
-    tolerances |= {measure.id: _tolerance(measure, half) for measure in bundle.measures}
     with tempfile.TemporaryDirectory(prefix="fashionedit-verify-") as folder:
         run = _ClaimedRun(Path(folder), bundle, source, pictures)
         measures = bool(bundle.measures)
         found = build_results(run, source, embedder, metrics=metrics, measures=measures, progress=progress)
+        tolerances |= {measure.id: _tolerance(measure, half) for measure in found.measures}
         return [
             *_differences(bundle.results, found, tolerances),
             *disguised_problems(run.outcomes(source), source),

@@ -23,16 +23,17 @@ _SHOWN = 0.01  # seconds; below that an edit's time tells nothing
 
 
 class Progress(Protocol):
-    """Whoever wants to know how far a run is."""
+    """Whoever wants to know how far a run is.
+
+    It may also have `spend(usd)`, called with what the run has cost so far, USD, earlier sessions included, where that
+    is known.
+    """
 
     def start(self, total: int, done: int) -> None:
         """Called once: the rounds of the run, and how many an earlier session committed."""
 
     def advance(self, status: Status) -> None:
         """Called for each further round that comes to an end."""
-
-    def spend(self, usd: float) -> None:
-        """Called with what the run has cost so far, USD, earlier sessions included, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,8 @@ class RunStats:
     def spent(self, usd: float | None) -> None:
         """Takes note of what the run has cost, USD; None where that is not known."""
         with self._lock:
-            if usd is not None and usd != self._usd and self._progress is not None:
-                self._progress.spend(usd)
+            if usd is not None and usd != self._usd and (spend := getattr(self._progress, "spend", None)) is not None:
+                spend(usd)
             self._usd = usd
 
     def _count(self, ended: Ended, *, advance: bool) -> None:

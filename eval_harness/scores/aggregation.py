@@ -265,6 +265,8 @@ def with_repeats(
     ]
     for row, samples in rows:
         repeats = {
-            id: (score.mean, *(one[row.round][id].mean for one in again)) for id, score in row.scores.items() if again
+            id: (score.mean, *(repeat[row.round][id].mean for repeat in again if row.round in repeat))
+            for id, score in row.scores.items()
+            if again
         }
         yield row.model_copy(update={"repeats": repeats}), samples

@@ -54,6 +54,12 @@ class Metric(_Stored):
             return OLDER_FACTS.get(value["id"], {}) | value
         return value
 
+    @model_validator(mode="after")
+    def _check(self) -> Metric:
+        if self.limits is not None and not self.limits[0] < self.limits[1]:
+            raise ValueError(f"limits are {self.limits}; the lower one comes first")
+        return self
+
     @property
     def is_share(self) -> bool:
         """Whether the metric counts samples instead of averaging a similarity."""

@@ -25,8 +25,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from PIL import UnidentifiedImageError
-
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
 
 from .failures import Failure, Problem, one_line, problem_of
@@ -238,7 +236,8 @@ def call_problem(error: Exception, *, url: str, timeout: float) -> Problem | Non
         through = f", through the proxy {proxy}" if proxy else ""
         return Problem(Failure.TIMEOUT, message=f"within {timeout:g} s{through}")
     package = type(error).__module__.partition(".")[0]
-    of_system = isinstance(error, OSError) and not isinstance(error, UnidentifiedImageError)
+    # Pillow raises an OSError too, one without a number, for a picture that is cut short.
+    of_system = isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno is not None)
     if of_system or package in _PACKAGES or kind == "APIConnectionError":
         return Problem(Failure.NO_CONNECTION, message=connection_failure(error, url))
     return None

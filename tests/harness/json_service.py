@@ -144,6 +144,8 @@ def faults(ok: Callable[[bytes], Reply]) -> dict[str, Reply]:
     whole = png_bytes(PICTURE)
     buffer = io.BytesIO()
     Image.new("RGBA", (20, 30), (255, 0, 0, 0)).save(buffer, "PNG")
+    webp = io.BytesIO()
+    PICTURE.save(webp, "WEBP")
     return {
         "429 with Retry-After": as_json({"message": "slow down"}, 429, Retry_After="7"),
         "429": as_json({"message": "slow down"}, 429),
@@ -152,6 +154,7 @@ def faults(ok: Callable[[bytes], Reply]) -> dict[str, Reply]:
         "hang": Reply(hang=True),
         "reset": Reply(200, ok(whole).body, ok(whole).headers, reset=True),
         "truncated": ok(whole[:60]),
+        "truncated head": ok(webp.getvalue()[:60]),
         "html": Reply(200, b"<html>hello</html>", {"Content-Type": "text/html"}),
         "other size": ok(png_bytes(PICTURE.resize((7, 9)))),
         "alpha": ok(buffer.getvalue()),
@@ -169,6 +172,7 @@ FAULTS: Mapping[str, tuple[Status, bool, str]] = {
     "hang": (Status.TIMEOUT, True, "no answer within 0.5 s"),
     "reset": (Status.ERROR, True, "connection"),
     "truncated": (Status.INVALID_IMAGE, False, "image"),
+    "truncated head": (Status.INVALID_IMAGE, False, "image"),
     "html": (Status.ERROR, True, "the answer of"),
     "other size": (Status.OK, False, ""),
     "alpha": (Status.OK, False, ""),

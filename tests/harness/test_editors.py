@@ -386,8 +386,9 @@ def test_a_version_is_refused_where_something_else_tells_it(tmp_path: Path) -> N
     path = written(tmp_path, f"PRIVILEGED = False{CLASS}")
     with pytest.raises(EditorError, match=r"mine:mine is made already and tells its version in describe\(\)"):
         resolve_editor(f"{path}:mine", EditorSettings(version="7"))
-    with pytest.raises(InvalidDataError, match="identity has a version of its own; leave --version out"):
-        resolve_editor("identity", EditorSettings(version="7"))
+    for version in ("7", "images"):
+        with pytest.raises(InvalidDataError, match="identity has a version of its own; leave --version out"):
+            resolve_editor("identity", EditorSettings(version=version))
 
 
 def test_a_function_from_elsewhere_is_known_by_the_file_that_defines_it(tmp_path: Path) -> None:

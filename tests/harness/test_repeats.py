@@ -87,6 +87,21 @@ def test_other_repeats_make_another_run(tmp_path: Path) -> None:
         run(ToyEditor(), ToySource(1), tmp_path / "none", repeats=0)
 
 
+def test_a_run_is_scored_while_a_repetition_is_under_way(tmp_path: Path) -> None:
+    source, left = ScoredSource([drawn_sample(number) for number in range(2)]), 14
+
+    def stop() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    run(ToyEditor(noisy), source, tmp_path / "run", repeats=2, stop=stop, concurrency=1)
+    folder = RunFolder.open(tmp_path / "run")
+    results = build_results(folder, source, toy_embedder(), baselines=drawn_baselines(source))
+    known = {row.round: len(row.repeats["psnr"]) for row in results.rows if row.run is not None}
+    assert known == {1: 2, 2: 1, 3: 1}
+
+
 def test_rows_have_the_primary_score_of_each_repetition(tmp_path: Path) -> None:
     source = ScoredSource([drawn_sample(number, garment=f"g{number // 2}") for number in range(4)])
     run(ToyEditor(noisy), source, tmp_path / "run", repeats=3)

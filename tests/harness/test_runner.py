@@ -235,6 +235,30 @@ def test_values_that_are_no_numbers_are_told_once_in_plain_words(tmp_path: Path)
         run(ToyEditor(overflowing), ToySource(1), tmp_path / "run", protocols=["vanilla"])
 
 
+def test_an_editor_keeps_its_own_rule_for_values_that_are_no_numbers(tmp_path: Path) -> None:
+    def overflowing(request: EditRequest) -> Image.Image:
+        return Image.fromarray((np.full((8, 8, 3), np.nan) * 255).round().astype(np.uint8))
+
+    with np.errstate(invalid="raise"):
+        run(ToyEditor(overflowing), ToySource(1), tmp_path / "run", rounds=1, protocols=["vanilla"])
+    assert {failure["status"] for failure in failures(tmp_path / "run")} == {"error"}
+
+
+def test_progress_need_not_care_for_money(tmp_path: Path) -> None:
+    class Plain:
+        rounds = 0
+
+        def start(self, total: int, done: int) -> None: ...
+
+        def advance(self, status: Status) -> None:
+            self.rounds += 1
+
+    plain = Plain()
+    priced = ToyEditor(lambda request: EditResult.ok(request.base, cost_usd=0.5))
+    run(priced, ToySource(1), tmp_path / "run", protocols=["vanilla"], progress=plain)
+    assert plain.rounds == 3
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "LA", "RGBA", "P", "CMYK", "HSV", "I;16"])
 def test_images_of_any_mode_become_rgb(tmp_path: Path, mode: str) -> None:
     source = ToySource(1)

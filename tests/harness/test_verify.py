@@ -184,7 +184,9 @@ def test_measures_are_computed_again(source, truth, tmp_path):
 
     def calm(content):
         row = next(row for row in content["rows"] if row["method"] is None and row["round"] == 1)
-        row["measures"]["outside"][2] += 8.0
+        row["measures"]["outside"][2] += 0.015
+        for measure in content["measures"]:
+            measure["fingerprint"]["encoder model"] = "claimed, for a wider tolerance"
 
     forge(bundle, calm)
     assert check_bundle(bundle, truth).holds
@@ -286,6 +288,12 @@ def _hidden_failure(content):
 def test_parts_that_do_not_fit_together_are_named(bundle, change, says):
     forge(bundle, change)
     assert says in " ".join(check_bundle(bundle).problems)
+
+
+def test_limits_the_wrong_way_round_are_refused_in_a_sentence(bundle):
+    forge(bundle, lambda content: content["metrics"][1].update(limits=[100.0, 0.0]))
+    with pytest.raises(InvalidDataError, match="the lower one comes first"):
+        check_bundle(bundle)
 
 
 def test_a_score_on_the_threshold_is_no_hit(bundle):

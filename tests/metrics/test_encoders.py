@@ -18,7 +18,7 @@ from transformers.activations import QuickGELUActivation
 
 from fashionedit.errors import EncoderNotFoundError, InvalidDataError, MissingExtraError, UnknownNameError
 from fashionedit.metrics import ImageEncoder, fingerprint_hash, load_encoder
-from fashionedit.metrics.loading import CLIP_REPOSITORY, CLIP_REVISION
+from fashionedit.metrics.loading import CLIP_REPOSITORY, CLIP_REVISION, check_encoder
 from fashionedit.metrics.transformers_encoder import pack_linears, split_activations
 
 
@@ -161,6 +161,16 @@ def test_the_official_model_alone_is_called_clip(tiny_clip: Path) -> None:
         assert encoder.fingerprint["revision"] == CLIP_REVISION
     other = load_encoder("someone/else")
     assert (other.label, other.is_clip) == ("someone/else", False)
+
+
+def test_a_folder_with_the_name_of_the_official_model_is_not_taken_for_it(
+    tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_clip, tmp_path / CLIP_REPOSITORY)
+    monkeypatch.chdir(tmp_path)
+    for use in (load_encoder, check_encoder):
+        with pytest.raises(UnknownNameError, match="is a folder, which has no revision"):
+            use("clip")
 
 
 def test_the_weights_of_a_snapshot_are_named_by_their_hash(tiny_clip: Path) -> None:

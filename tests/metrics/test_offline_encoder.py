@@ -71,6 +71,7 @@ def test_an_embedding_does_not_depend_on_its_batch(picture: Any) -> None:
     images = [picture(seed, 90, 120) for seed in range(5)]
     alone = np.concatenate([_embed(encoder, [image]) for image in images])
     np.testing.assert_allclose(_embed(encoder, images), alone, atol=1e-6, rtol=0)
+    assert encoder.encode(np.empty((0, 3, 260, 260), np.float32)).shape == (0, 1280)
 
 
 def test_it_needs_no_torch() -> None:
