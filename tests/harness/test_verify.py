@@ -291,7 +291,9 @@ def test_parts_that_do_not_fit_together_are_named(bundle, change, says):
 
 
 def test_limits_the_wrong_way_round_are_refused_in_a_sentence(bundle):
-    forge(bundle, lambda content: content["metrics"][1].update(limits=[100.0, 0.0]))
+    content = json.loads((bundle / "bundle.json").read_text())
+    content["metrics"][1]["limits"] = [100.0, 0.0]
+    (bundle / "bundle.json").write_text(json.dumps(content))
     with pytest.raises(InvalidDataError, match="the lower one comes first"):
         check_bundle(bundle)
 
