@@ -103,11 +103,6 @@ def statuses(row: Row) -> str:
     return ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in row.failures.items())
 
 
-def round_text(row: Row) -> str:
-    """Returns the number of the round; a dash where a row has none."""
-    return "–" if row.kind == "ceiling" or row.round == 0 else str(row.round)
-
-
 def has_gains(row: Row) -> bool:
     """Returns whether the row has a place in the table of gains."""
     return row.kind in ("trivial", "editor", "baseline") and any(score.gain for score in row.scores.values())
