@@ -1,4 +1,4 @@
-"""Who is asked, and how: model, service, prompt, and the limits of an analysis."""
+"""The prompts of the analysis, and its settings: model, service, images, limits."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _policy(style: str, script: str, *, folder: bool) -> str:
 
 
 MOST_IN_A_FILE = 48
-"""How many samples are written into one file unless told otherwise."""
+"""A page of more samples becomes a folder by default; `pictures.FILE_BUDGET` bounds the bytes of their pictures."""
 
 Form = Literal["file", "folder"]
 

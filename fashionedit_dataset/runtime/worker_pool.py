@@ -1,9 +1,8 @@
-"""The worker pool that everything runs on which asks a model or a service: drafts, analyses and edits.
+"""The worker pool: drafts, analyses and edits are all made by it.
 
-One thread for each call that may be under way. A worker takes the next task when the last one is on disk, so that at
-most `concurrency` calls are made and not committed at any time, and a process that is killed loses no more than that.
-What holds for all stages is here: the order, retries with backoff, the pauses that a service asks for, the time limit,
-money that is reserved before a call, Ctrl-C, and when no further call is worth making.
+A thread pool. Each worker takes a task, calls the model or service and commits the outcome before it takes the next, so
+a killed process loses at most `concurrency` calls. The pool decides the order, retries, time limits, what Ctrl-C does
+and when to stop; it reserves money before each call. `limiter.py` keeps the pauses that a service asks for.
 """
 
 from __future__ import annotations
