@@ -189,7 +189,8 @@ class DiffusersDrafts:
             raise UnknownNameError(f"no offloading is called {offload!r}; choose model or sequential")
         self._preset = preset = find_preset(model)
         self._model = preset.model if preset else model
-        self._revision = revision or (preset.revision if preset else None)
+        # A short name means the repository: with a revision, a folder that happens to have its name is refused.
+        self._revision = revision or (preset.revision if preset else None) or ("main" if model in PRESETS else None)
         self._asked = {
             "num_inference_steps": steps,
             "guidance_scale": guidance,

@@ -57,6 +57,14 @@ def edited(folder: Path, to: Path, **changes: Any) -> Path:
     return to
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_short_name_never_means_a_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / PRESETS[name].model).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownNameError, match="is a folder, which has no revision"):
+        DiffusersDrafts(name, device="cpu").describe()
+
+
 @pytest.mark.parametrize("kind", ["sd3", "sd3-t5", "sd2", "flux"])
 def test_a_seed_gives_the_same_draft_alone_and_in_a_batch(kind: str, folders: dict[str, Path]) -> None:
     drafts = maker(folders[kind])
