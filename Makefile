@@ -4,7 +4,7 @@
 # Each target makes its own virtual environment in .venv from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := fashionedit_dataset metrics builders eval_harness
+PACKAGES := fashionedit_dataset metrics builders eval_harness studio
 FILES := $(sort $(shell find $(PACKAGES) -type f -not -name '*.pyc'))
 
 .PHONY: demo test coverage check bench lowest clean FORCE

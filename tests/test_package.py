@@ -25,12 +25,14 @@ ROOMS = {
     "metrics": "fashionedit.metrics",
     "builders": "fashionedit.builders",
     "eval_harness": "fashionedit.eval_harness",
+    "studio": "fashionedit.studio",
 }
 MAY_IMPORT = {
     "fashionedit_dataset": set(),
     "metrics": {"fashionedit_dataset"},
     "builders": {"fashionedit_dataset", "metrics"},
     "eval_harness": {"fashionedit_dataset", "metrics"},
+    "studio": {"fashionedit_dataset", "metrics", "builders", "eval_harness"},
 }
 COMPOSITION_ROOT = ROOT / "fashionedit_dataset" / "cli"
 
