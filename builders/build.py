@@ -33,7 +33,7 @@ from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sh
 from .leaks import LeakReport, compare_splits
 from .photos import Unusable, check_photos
 from .photos.release import SelectionReport, compare_selections
-from .photos.sources import in_share, take_spread
+from .photos.sources import take_spread
 from .preflight import Outstanding, check_places, check_room, check_split, outstanding
 from .provenance import is_deepfashion, made_with, provenance_of
 from .split import SplitList, assign
@@ -44,8 +44,6 @@ from .write_dataset import write_dataset
 
 Bars = Callable[[str, str], Bar]
 Item = TypeVar("Item")
-
-_SHARED = ("photos", "generate", "analyse")  # what processes can do side by side, each for photographs of its own
 
 
 class Build:
@@ -95,19 +93,12 @@ class Build:
             ServiceError, BudgetSpentError: A service or the budget ended; what was finished is kept.
             RunBusyError: Another process works on this build.
         """
-        part = self.options.share
-        whole = [stage for stage in stages if stage not in _SHARED]
-        if part is not None and whole:
-            raise InvalidDataError(
-                f"a share of the photographs was asked for, and the stage {whole[0]} needs all of them; give --only "
-                f"{' or --only '.join(_SHARED[1:])} with it"
-            )
         self.check(out, stages)
-        with self.work.locked(".lock" if part is None else f".lock-{part[0]}-of-{part[1]}"):
+        with self.work.locked():
             try:
                 return self._run(out, stages)
             finally:
-                if part is None and self._steps:
+                if self._steps:
                     self.work.keep_funnel(Funnel(tuple(self._steps)))
 
     def check(self, out: Path, stages: Sequence[str] = STAGES) -> None:
@@ -196,7 +187,7 @@ class Build:
         named = self._named()
         photos = [item for item in named if isinstance(item, Photo)]
         usable = [photo for photo in photos if photo.draft is not None or (photo.caption or "").strip()]
-        return in_share(usable, self.options.share), [item.id for item in named]
+        return usable, [item.id for item in named]
 
     def photos(self) -> list[Photo]:
         """Returns the photographs that can be read and have what the next stage needs."""
@@ -208,7 +199,7 @@ class Build:
             )
         self._step("photos", (record.id for record in records), photos, records)
         self._digests = {record.id: record.data["digest"] for record in records if record.status == "kept"}
-        return in_share(self._need(photos, "photographs"), self.options.share)
+        return self._need(photos, "photographs")
 
     def _named(self, fetching: Progress | None = None) -> list[Photo | Unusable]:
         """Returns what the source names, within the limit."""

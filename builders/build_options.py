@@ -56,7 +56,6 @@ class BuildOptions:
     Args:
         base_seed: Gives each photograph the seed of its draft.
         limit: How many photographs at most, spread over all of them; a higher limit takes the same ones and more.
-        share: (k, n): only the k-th of n parts, for as many processes; for the stages `generate` and `analyse`.
         min_similarity, top_k: As in `filter_pairs`; without them and without a selection everything goes on.
         selection: The ids that go on, each with the score it was selected by.
         sketches: Whether each crop is drawn as a sketch too.
@@ -77,7 +76,6 @@ class BuildOptions:
 
     base_seed: int = 0
     limit: int | None = None
-    share: tuple[int, int] | None = None
     min_similarity: float | None = MIN_SIMILARITY
     top_k: int | None = None
     selection: Mapping[str, float] | None = None
@@ -160,20 +158,3 @@ def stage_names(text: str | None) -> tuple[str, ...]:
     if wrong or not asked:
         raise UnknownNameError(f"no stage is called {(wrong or [''])[0]!r}; choose some of {', '.join(STAGES)}")
     return tuple(name for name in STAGES if name in asked)
-
-
-def share_of(text: str | None) -> tuple[int, int] | None:
-    """Returns (k, n) of a text like `3/8`; None without a text.
-
-    Raises:
-        InvalidDataError: It is of another form.
-
-    >>> share_of("3/8")
-    (3, 8)
-    """
-    if text is None:
-        return None
-    part, slash, parts = text.partition("/")
-    if not slash or not (part.isdecimal() and parts.isdecimal()) or not 1 <= int(part) <= int(parts):
-        raise InvalidDataError(f"invalid --share {text!r}: expected K/N with K from 1 to N, for example 3/8")
-    return int(part), int(parts)

@@ -4,8 +4,7 @@
     <folder>/files/<aa>/<name>           images
     <folder>/superseded/<aa>/<id>.<key>.json   records that were paid for, under the first 16 digits of an older key
 
-A process killed at any moment leaves a record that is whole or none. Several processes may work on one folder as long
-as each has photographs of its own.
+A process killed at any moment leaves a record that is whole or none.
 """
 
 from __future__ import annotations

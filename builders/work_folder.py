@@ -72,15 +72,15 @@ class WorkFolder:
         return StageStore(self.path / stage)
 
     @contextmanager
-    def locked(self, name: str = ".lock") -> Iterator[None]:
-        """Keeps other processes from the work that `name` stands for while the block runs.
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from the work folder while the block runs.
 
         Raises:
             RunBusyError: Another process is at it.
             InvalidDataError: The folder holds something else, or can't be made.
         """
         self.claim()
-        descriptor = lock_folder(self.path, name)
+        descriptor = lock_folder(self.path)
         try:
             clear_leftovers(self.path, below=True)
             yield

@@ -175,15 +175,13 @@ def append_text(descriptor: int, text: str, path: Path) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def lock_folder(folder: Path, name: str = ".lock") -> int:
+def lock_folder(folder: Path) -> int:
     """Returns the open descriptor that holds an existing folder's lock; closing it, or dying, gives the lock back.
-
-    `name` is the file in it that is locked; processes that share the work lock a name each.
 
     Raises:
         RunBusyError: Another process, or another run in this one, holds it.
     """
-    path = folder / name
+    path = folder / ".lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     if not try_lock(descriptor, path):
         os.close(descriptor)

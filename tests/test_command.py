@@ -111,7 +111,6 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing(
     ("arguments", "says"),
     [
         (["--only", "paint"], "no stage is called 'paint'"),
-        (["--share", "9/8"], "expected K/N"),
         (["--column", "caption"], "no NAME=COLUMN"),
         (["--min-similarity", "high"], "such as 85"),
         (["--ask", "mood=good"], "--ask takes no mood"),

@@ -40,7 +40,7 @@ def commit_together(store: StageStore, records: Sequence[StageRecord]) -> None:
 
 
 def finish_batches(store: StageStore) -> None:
-    """Commits what a killed process had made and was committing. Another process may be doing the same.
+    """Commits what a killed process had made and was committing.
 
     Raises:
         InvalidDataError: A batch's file can't be understood.
@@ -48,8 +48,6 @@ def finish_batches(store: StageStore) -> None:
     for journal in sorted((store.folder / _FOLDER).glob("*.json")):
         try:
             records = _RECORDS.validate_json(journal.read_bytes())
-        except FileNotFoundError:  # its own process has finished it meanwhile
-            continue
         except ValidationError as error:
             raise InvalidDataError(f"{journal} can't be understood; delete it to have its drafts made again") from error
         for record in records:

@@ -226,14 +226,6 @@ def take_spread(items: Sequence[Photo | Unusable], limit: int) -> list[Photo | U
     return [item for item in items if item.id in chosen]
 
 
-def in_share(photos: Sequence[Photo], share: tuple[int, int] | None) -> list[Photo]:
-    """Returns the photographs of the k-th of n parts, for `share` = (k, n); all of them without a share."""
-    if share is None:
-        return list(photos)
-    part, parts = share
-    return [photo for photo in photos if int(_hash(photo.id), 16) % parts == part - 1]
-
-
 def _hash(identity: str) -> str:
     """Returns what sorts ids as if at random, the same for ever."""
     return hashlib.sha256(identity.encode()).hexdigest()

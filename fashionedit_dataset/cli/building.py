@@ -110,9 +110,6 @@ if TYPE_CHECKING:
     "--only", metavar="STAGES", help="Run only these stages: photos, generate, filter, analyse, crop, split, shards."
 )
 @click.option(
-    "--share", metavar="K/N", help="Build only the K-th of N parts, to spread a build over N processes or machines."
-)
-@click.option(
     "--budget", type=click.FloatRange(0), metavar="USD", help="Stop before the total cost of all runs exceeds this."
 )
 @click.option(
@@ -151,7 +148,6 @@ def build(
     out: Path,
     work: Path | None,
     only: str | None,
-    share: str | None,
     budget: float | None,
     dry_run: bool,
     as_json: bool,
@@ -166,7 +162,7 @@ def build(
     variables (OPENAI_API_KEY, HF_TOKEN).
     """
     from fashionedit.builders.build import Build
-    from fashionedit.builders.build_options import share_of, stage_names
+    from fashionedit.builders.build_options import stage_names
     from fashionedit.builders.photos import open_source
     from fashionedit.builders.photos.hub import HubDataset
     from fashionedit.builders.plan import plan_build
@@ -191,7 +187,7 @@ def build(
         build_ = Build(
             folder,
             parts,
-            _options(photos, given, share_of(share)),
+            _options(photos, given),
             budget=budget,
             bars=progress_bar(quiet or as_json),
             tell=lambda sentence: echo(f"fashionedit: {sentence}", err=True),
@@ -334,7 +330,7 @@ def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:
     )
 
 
-def _options(source: PhotoSource, given: dict[str, Any], share: tuple[int, int] | None) -> BuildOptions:
+def _options(source: PhotoSource, given: dict[str, Any]) -> BuildOptions:
     from fashionedit.builders.build_options import BuildOptions
     from fashionedit.builders.filter import MIN_SIMILARITY
     from fashionedit.builders.photos.release import read_selection
@@ -353,7 +349,6 @@ def _options(source: PhotoSource, given: dict[str, Any], share: tuple[int, int] 
     same += ["leave_failed", "retry", "keep_going"]
     return BuildOptions(
         base_seed=given["seed"],
-        share=share,
         min_similarity=least,
         selection=read_selection(given["selection"]) if given["selection"] else None,
         split_rule=split if by_rule else "file",

@@ -139,9 +139,7 @@ def test_stages_run_alone_one_after_another(
     rest = ("--min-similarity", "none", "--top-k", "30", "--sketches", "--examples")
     with pytest.raises(SystemExit):
         main(ground.arguments(out, server.url, *rest, "--only", "filter"))
-    for share in ("1/2", "2/2"):
-        main(ground.arguments(out, server.url, *rest, "--only", "generate", "--share", share))
-    for stage in ("filter", "analyse", "crop", "split", "shards"):
+    for stage in ("generate", "filter", "analyse", "crop", "split", "shards"):
         main(ground.arguments(out, server.url, *rest, "--only", stage))
     assert {path.name: path.read_bytes() for path in (out / "data").iterdir()} == {
         path.name: path.read_bytes() for path in (built / "data").iterdir()
