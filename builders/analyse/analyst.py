@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from fashionedit.runtime.costs import Price, price_of
 from fashionedit.runtime.failures import Service
 from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
 from fashionedit.runtime.openai_client import check_service, service_host, service_url
+from fashionedit.runtime.vision_model import Api, Endpoint, Picture
 
 _LARGE = 512 * 2**10  # bytes; a draft of 1024 × 1024 as PNG has 1.5 MB
 
@@ -57,24 +57,6 @@ class SentImages:
             return size
         scale = self.max_side / max(size)
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One image as it is sent: the encoded file, `jpeg` or `png`, and its width and height, pixels."""
-
-    data: bytes
-    format: str
-    size: tuple[int, int]
-
-    @property
-    def url(self) -> str:
-        """The image as a data URL."""
-        return f"data:image/{self.format};base64,{base64.b64encode(self.data).decode('ascii')}"
-
-    def facts(self) -> dict[str, Any]:
-        """Returns what a record notes of it."""
-        return {"format": self.format, "size": list(self.size), "bytes": len(self.data)}
 
 
 def pictures(pair: Pair, settings: SentImages) -> tuple[Picture, Picture]:
@@ -189,7 +171,14 @@ def repair_request(fault: str) -> str:
 PROTOCOL_VERSION = 1
 """Part of every key; it changes whenever the same settings would send something else."""
 
-Api = Literal["chat", "responses"]
+_ADVICE = {
+    "temperature": "give --ask temperature=none",
+    "response_format": "give --ask structured=json_object or --ask structured=none",
+    "text.format": "give --ask structured=json_object or --ask structured=none",
+    "max_completion_tokens": "give another --ask max_output_tokens=N, or none",
+    "max_output_tokens": "give another --ask max_output_tokens=N, or none",
+}
+
 Structured = Literal["json_schema", "json_object", "none"]
 
 
@@ -274,6 +263,11 @@ class Analyst:
         port = urlsplit(service_url(self.base_url)).port
         host = f"{self.host}:{port}" if port else self.host
         return Service(host, self.model, address="--base-url and --ask api", model_option="--model")
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where and how the model is called."""
+        return Endpoint(self.service, self.base_url, self.api, self.timeout, _ADVICE)
 
     def check(self, *, reach: bool) -> None:
         """Checks the key and the model without paying; see `check_service`."""

@@ -12,10 +12,10 @@ from fashionedit.builders.answers import read_answer
 from fashionedit.builders.stage_items import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import InvalidDataError
+from fashionedit.runtime.vision_model import MAX_TEXT, CallFailedError, Reply
 from fashionedit.types import Box
 
 from .analyst import Analyst, repair_request
-from .service import MAX_TEXT, CallFailedError, Reply
 
 UNUSABLE = "no three valid differences"
 """The reason of a pair whose answers could not be used, repairs included."""
@@ -117,13 +117,7 @@ class Conversation:
     def add(self, reply: Reply, analyst: Analyst, *, seconds: float = 0.0, attempts: int = 1) -> Turn:
         """Takes an answer in, with what it cost, and returns it as a turn."""
         fault = self._read(reply) if reply.refusal is None else None
-        price, usd = analyst.price, None
-        if price is not None and reply.input_tokens + reply.output_tokens > 0:  # else the service tells no usage
-            usd = price.cost(
-                input_tokens=reply.input_tokens,
-                cached_tokens=reply.cached_tokens,
-                output_tokens=reply.output_tokens,
-            )
+        usd = reply.usd(analyst.price)
         today = datetime.now(UTC).date().isoformat()
         turn = Turn(reply=reply, fault=fault, usd=usd, seconds=round(seconds, 3), attempts=attempts, date=today)
         self.turns.append(turn)

@@ -23,12 +23,13 @@ from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtra
 from fashionedit.images import upright_size
 from fashionedit.runtime import openai_client
 from fashionedit.runtime.costs import CostTracker
+from fashionedit.runtime.vision_model import CallFailedError, Promises
 from fashionedit.runtime.worker_pool import Outcome, Task
 
 from .analyst import Analyst, pictures
 from .conversation import UNUSABLE, Conversation, Turn, analysed, stored_differences
-from .estimate import Promises, Size
-from .service import CallFailedError, ask, request_body
+from .estimate import Size, request_tokens
+from .service import request_body
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -92,7 +93,7 @@ class _Analysis(PaidStage[_PairTask]):
     def __init__(self, analyst: Analyst, store: StageStore, options: PaidOptions) -> None:
         super().__init__(store, options)
         self.analyst = analyst
-        self._promises = Promises(analyst)
+        self._promises = Promises(analyst.price, analyst.max_output_tokens)
         self._opening = Lock()
         self._client: OpenAI | None = None
 
@@ -121,7 +122,10 @@ class _Analysis(PaidStage[_PairTask]):
 
     def reserve(self, tasks: Sequence[_PairTask]) -> str:
         (task,) = tasks
-        return self.budget.reserve(self._promises.usd(task.sizes, task.conversation.exchanges()), "analyse")
+        return self.budget.reserve(self._promises.usd(self._tokens(task, task.conversation.exchanges())), "analyse")
+
+    def _tokens(self, task: _PairTask, exchanges: Sequence[tuple[str, str]]) -> int:
+        return request_tokens(self.analyst, task.sizes, exchanges)
 
     def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
         answer = outcomes[0].value if outcomes else None
@@ -150,7 +154,7 @@ class _Analysis(PaidStage[_PairTask]):
             return [Outcome(answered=None, message=failure.detail, value=failure)]
         start = time.monotonic()
         try:
-            reply, limits = ask(client, self.analyst, body)
+            reply, limits = self.analyst.endpoint.ask(client, body)
         except CallFailedError as error:
             came = error.refused or not error.again
             return [
@@ -167,7 +171,7 @@ class _Analysis(PaidStage[_PairTask]):
             return [Outcome(answered=None, stop=error)]
         seconds = time.monotonic() - start
         turn = conversation.add(reply, self.analyst, seconds=seconds, attempts=task.tries + 1)
-        self._promises.learn(task.sizes, conversation.exchanges()[:-1], reply.input_tokens)
+        self._promises.learn(self._tokens(task, conversation.exchanges()[:-1]), reply.input_tokens)
         record = conversation.record(self.analyst)
         return [
             Outcome(

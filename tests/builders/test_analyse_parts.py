@@ -14,13 +14,8 @@ from lmm_server import Call, Fault, LmmServer
 from PIL import Image
 
 from fashionedit.builders.analyse.analyst import PAPER, PROMPTS, Analyst, SentImages, pictures, read_prompt
-from fashionedit.builders.analyse.estimate import Promises, estimate, image_tokens, request_tokens
-from fashionedit.builders.analyse.service import (
-    MAX_TEXT,
-    answer_schema,
-    read_reply,
-    request_body,
-)
+from fashionedit.builders.analyse.estimate import estimate, request_tokens
+from fashionedit.builders.analyse.service import answer_schema, request_body
 from fashionedit.builders.analyse.stage import analyse
 from fashionedit.builders.stage_items import Pair, Photo
 from fashionedit.builders.stage_store import StageStore
@@ -28,6 +23,7 @@ from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtra
 from fashionedit.images import pixel_digest, read_image
 from fashionedit.runtime.costs import Price
 from fashionedit.runtime.failures import one_line
+from fashionedit.runtime.vision_model import MAX_TEXT, Promises, image_tokens, read_reply
 
 
 def test_the_default_prompt_is_the_papers_three_numbered_parts() -> None:
@@ -237,14 +233,13 @@ def test_an_estimate_adds_up() -> None:
 
 def test_a_promise_grows_with_the_dearest_request_seen() -> None:
     analyst = Analyst(prices={"*": Price(1.0, 1.0)}, model="mine", max_output_tokens=100)
-    promises = Promises(analyst)
-    sizes = [(64, 64), (64, 64)]
-    before = promises.usd(sizes)
-    tokens = request_tokens(analyst, sizes)
+    tokens = request_tokens(analyst, [(64, 64), (64, 64)])
+    promises = Promises(analyst.price, analyst.max_output_tokens)
+    before = promises.usd(tokens)
     assert before > (tokens + 100) / 1e6
-    promises.learn(sizes, (), 3 * tokens)
-    assert promises.usd(sizes) == pytest.approx((3 * tokens + 100) / 1e6)
-    assert Promises(Analyst(model="mine")).usd(sizes) == 0
+    promises.learn(tokens, 3 * tokens)
+    assert promises.usd(tokens) == pytest.approx((3 * tokens + 100) / 1e6)
+    assert Promises(Analyst(model="mine").price, 100).usd(tokens) == 0
 
 
 def test_keys_are_taken_out_of_what_services_say(monkeypatch: pytest.MonkeyPatch) -> None:
