@@ -33,9 +33,8 @@ from scored_toys import DrawnRun, ScoredSource, drawn_sample, stepped, toy_embed
 
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.scores.results import build_results, merge
-from fashionedit.folder import SampleDigests
 from fashionedit.images import crop, pixel_digest
-from fashionedit.rows import SampleFacts
+from fashionedit.rows import RowImages, SampleFacts, images_of_sample
 from fashionedit.types import Sample
 
 MOST_SECONDS = 2.0
@@ -81,19 +80,21 @@ class Photographed(ScoredSource):
         self.manifest_hash = f"manifest of {count}"
         self._known = {id: self._look(id) for id in self.ids}
 
-    def _look(self, id: str) -> tuple[SampleDigests, SampleFacts]:
+    def _look(self, id: str) -> tuple[RowImages[str], SampleFacts]:
         one = self.sample(id)
-        references = tuple(pixel_digest(difference.reference) for difference in one.differences)
-        digests = SampleDigests(pixel_digest(one.original), pixel_digest(one.draft), references, SIZE, SIZE)
-        return digests, SampleFacts.of_sample(one)
+        return images_of_sample(one).map(lambda _, image: pixel_digest(image)), SampleFacts.of_sample(one)
 
     def sample(self, id: str) -> Sample:
         """Returns the sample, drawn again."""
         return photographed(self._numbers[id])
 
-    def digests(self, id: str) -> SampleDigests:
+    def digests(self, id: str) -> RowImages[str]:
         """Returns what was noted of its pixels."""
         return self._known[id][0]
+
+    def sizes(self, id: str) -> RowImages[tuple[int, int]]:
+        """Returns the sizes of its pictures."""
+        return images_of_sample(self.sample(id)).map(lambda _, image: image.size)
 
     def facts(self, id: str) -> SampleFacts:
         """Returns what was noted of its texts."""

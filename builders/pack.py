@@ -17,7 +17,7 @@ from fashionedit.folder import write_folder
 from fashionedit.images import EncodedImage, crop, upright_size
 from fashionedit.parallel import map_in_order
 from fashionedit.photo_index import NamedFiles, stem_of
-from fashionedit.rows import EncodedSample, SampleFacts, stored_box
+from fashionedit.rows import EncodedSample, RowImages, SampleFacts, stored_box
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, check_references, safe_id
 
 from .answers import difference_faults, other_unit
@@ -324,7 +324,7 @@ def _encode(entry: _Entry) -> EncodedSample:
         tuple(_image(entry, f"{field}[{number}]", path)[0] for number, path in enumerate(paths))
         for field, paths in (("sketches", entry.sketches), ("examples", entry.examples))
     )
-    return EncodedSample(entry.facts, original, draft, crops, sketches, examples)
+    return EncodedSample(entry.facts, RowImages(original, draft, crops, sketches, examples))
 
 
 def _image(entry: _Entry, field: str, path: Path) -> tuple[EncodedImage, Image.Image]:

@@ -17,7 +17,7 @@ from fashionedit.errors import InvalidImageError
 from fashionedit.folder import write_folder
 from fashionedit.images import EncodedImage, crop
 from fashionedit.parallel import map_in_order
-from fashionedit.rows import EncodedSample, SampleFacts, stored_box
+from fashionedit.rows import EncodedSample, RowImages, SampleFacts, stored_box
 from fashionedit.types import SPLITS
 
 from .build_options import BuildOptions
@@ -116,14 +116,14 @@ def _assemble(item: Cut, examples: Mapping[str, Sequence[Photo]]) -> EncodedSamp
         garment_id=photo.garment_id,
         view=photo.view,
     )
-    return EncodedSample(
-        facts,
+    images = RowImages(
         original,
         draft,
         crops=tuple(EncodedImage.of(crop(image, box)) for box in boxes),
         sketches=tuple(encoded(path)[0] for path in item.sketches),
         examples=tuple(encoded(other.path)[0] for other in examples.get(photo.id, ())),
     )
+    return EncodedSample(facts, images)
 
 
 VIEWS = ("front", "full", "side", "back", "flat", "additional")

@@ -18,8 +18,7 @@ from fashionedit.types import DIFFERENCES_PER_SAMPLE, Sample
 from .samples import SampleSource
 
 if TYPE_CHECKING:
-    from fashionedit.folder import SampleDigests
-    from fashionedit.rows import SampleFacts
+    from fashionedit.rows import RowImages, SampleFacts
 
 Source = TypeVar("Source", bound=SampleSource)
 One = TypeVar("One")
@@ -96,10 +95,15 @@ class WithReference:
             sample, differences=tuple(replace(difference, reference=reference) for difference, reference in shown)
         )
 
-    def digests(self, id: str, /) -> SampleDigests:
-        """Returns the digests of the sample's images, those of this kind as `references`."""
+    def digests(self, id: str, /) -> RowImages[str]:
+        """Returns the pixel digests of the sample's images, those of this kind as `crops`."""
         found = self.whole.digests(id)
-        return replace(found, references=_by_round(getattr(found, self._kind.column)))
+        return replace(found, crops=_by_round(getattr(found, self._kind.column)))
+
+    def sizes(self, id: str, /) -> RowImages[tuple[int, int]]:
+        """Returns the width and height of the sample's images, those of this kind as `crops`."""
+        found = self.whole.sizes(id)
+        return replace(found, crops=_by_round(getattr(found, self._kind.column)))
 
     def facts(self, id: str, /) -> SampleFacts:
         """Returns the texts and boxes of the sample."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from fashionedit.types import Sample
 
 if TYPE_CHECKING:
-    from fashionedit.folder import SampleDigests
-    from fashionedit.rows import SampleFacts
+    from fashionedit.rows import RowImages, SampleFacts
 
 
 class SampleSource(Protocol):
@@ -37,8 +36,11 @@ class SampleSource(Protocol):
     def sample(self, id: str, /) -> Sample:
         """Returns the sample with its images decoded."""
 
-    def digests(self, id: str, /) -> SampleDigests:
-        """Returns the digests of the sample's images, without decoding; its references are those that a run shows."""
+    def digests(self, id: str, /) -> RowImages[str]:
+        """Returns the pixel digests of the sample's images, without decoding; its crops are what a run shows."""
+
+    def sizes(self, id: str, /) -> RowImages[tuple[int, int]]:
+        """Returns the width and height of the sample's images, pixels, without decoding."""
 
     def facts(self, id: str, /) -> SampleFacts:
         """Returns the texts and boxes of the sample, without decoding."""

@@ -188,11 +188,10 @@ def carried_files(folder: Path) -> dict[str, bytes]:
 def _reduced(source: FashionEditFolder, key: str) -> tuple[AnnotationRow, SampleHashes, RowImages[str]]:
     stored = source.row(key)
     facts = source.facts(key)
-    digests = source.digests(key)
-    pixels = digests.pixels
-    draft = EncodedImage(image_cell("draft", stored["sd3_image"]), digests.draft, digests.draft_size)
+    pixels, sizes = source.digests(key), source.sizes(key)
+    draft = EncodedImage(image_cell("draft", stored["sd3_image"]), pixels.draft, sizes.draft)
     found = SampleHashes(
-        original=StoredImage(pixels=digests.original, size=digests.original_size),
+        original=StoredImage(pixels=pixels.original, size=sizes.original),
         file=hashlib.sha256(image_cell("original", stored["original_image"])).hexdigest(),
         caption=caption_check(key, facts.annotation),
         references={

@@ -6,7 +6,6 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
@@ -28,26 +27,9 @@ from .rows import EncodedSample, RowImages, SampleFacts, StoredRow, encoded_size
 from .schema import COLUMNS, IMAGE_COLUMNS
 from .types import SPLITS, Sample, split_name
 
+Size = tuple[int, int]
 _ROWS_AT_ONCE = 1_000  # as Python values
 _GROUPS_KEPT = 2  # in memory: the one in use, and the last one, for several threads near a border
-
-
-@dataclass(frozen=True, slots=True)
-class SampleDigests:
-    """The pixel digests of a sample's images, and the sizes (width, height) of the two large ones."""
-
-    original: str
-    draft: str
-    references: tuple[str, ...]
-    original_size: tuple[int, int]
-    draft_size: tuple[int, int]
-    sketches: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
-
-    @property
-    def pixels(self) -> RowImages[str]:
-        """The digests alone."""
-        return RowImages(self.original, self.draft, self.references, self.sketches, self.examples)
 
 
 class FashionEditFolder(Sequence[Sample]):
@@ -90,7 +72,7 @@ class FashionEditFolder(Sequence[Sample]):
         self._facts: dict[str, SampleFacts] = {}
         self._lock = threading.Lock()
         self._groups: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
-        self._digests: dict[str, SampleDigests] = {}
+        self._stored: dict[str, tuple[RowImages[str], RowImages[Size]]] = {}
         for number in range(len(self._names)):
             self._index(number)
         self.ids = tuple(self._facts)
@@ -183,15 +165,22 @@ class FashionEditFolder(Sequence[Sample]):
         row: dict[str, Any] = conform(group.slice(offset, 1), COLUMNS, name=name).to_pylist()[0]
         return row
 
-    def digests(self, key: str) -> SampleDigests:
+    def digests(self, key: str) -> RowImages[str]:
         """Returns the pixel digests of the sample's images.
 
         They come from the manifest, looked up by the hash of the bytes that are really there; what it does not know is
         decoded.
         """
-        found = self._digests.get(key)
+        return self._look(key)[0]
+
+    def sizes(self, key: str) -> RowImages[Size]:
+        """Returns the width and height of the sample's images, pixels; they come from where the digests come from."""
+        return self._look(key)[1]
+
+    def _look(self, key: str) -> tuple[RowImages[str], RowImages[Size]]:
+        found = self._stored.get(key)
         if found is None:
-            found = self._digests[key] = self._digest((key, self._images(key)))
+            found = self._stored[key] = self._digest((key, self._images(key)))
         return found
 
     @cached_property
@@ -203,12 +192,12 @@ class FashionEditFolder(Sequence[Sample]):
         if self._manifest.form == "annotations":
             parts = self.split.split("+")
             return self._manifest.manifest_hashes["+".join(split for split in SPLITS if split in parts)]
-        missing = [key for key in self.ids if key not in self._digests]
+        missing = [key for key in self.ids if key not in self._stored]
         digests = map_in_order(self._digest, ((key, self._images(key)) for key in missing))
-        self._digests.update(zip(missing, digests, strict=True))
-        return manifest_hash((self._facts[key], found.pixels) for key, found in self._digests.items())
+        self._stored.update(zip(missing, digests, strict=True))
+        return manifest_hash((self._facts[key], pixels) for key, (pixels, _) in self._stored.items())
 
-    def _digest(self, item: tuple[str, RowImages[bytes]]) -> SampleDigests:
+    def _digest(self, item: tuple[str, RowImages[bytes]]) -> tuple[RowImages[str], RowImages[Size]]:
         key, encoded = item
 
         def stored(name: str, data: bytes) -> StoredImage:
@@ -219,16 +208,7 @@ class FashionEditFolder(Sequence[Sample]):
             return StoredImage(pixels=decoded.digest, size=decoded.size)
 
         images = encoded.map(stored)
-        pixels = images.map(lambda _, image: image.pixels)
-        return SampleDigests(
-            pixels.original,
-            pixels.draft,
-            pixels.crops,
-            images.original.size,
-            images.draft.size,
-            pixels.sketches,
-            pixels.examples,
-        )
+        return images.map(lambda _, image: image.pixels), images.map(lambda _, image: image.size)
 
     def _images(self, key: str) -> RowImages[bytes]:
         row = self.row(key)

@@ -135,9 +135,10 @@ def hydrate(
                     check()
                 continue
             for column in ("sketches", "examples"):
-                if column in manifest.samples[key].references and not getattr(filled, column):
+                if column in manifest.samples[key].references and not getattr(filled.images, column):
                     without.setdefault(column, []).append(key)
-            written.setdefault(split, []).append((filled.facts, _digests(filled)))
+            pixels = filled.images.map(lambda _, image: image.digest)
+            written.setdefault(split, []).append((filled.facts, pixels))
             yield filled
 
     check()
@@ -270,7 +271,8 @@ def _fill(
         drawn = tuple(EncodedImage.of(sketch(piece)) for piece in pieces)
         sketches = drawn if tuple(drawing.digest for drawing in drawn) == wanted["sketches"] else ()
     draft = EncodedImage.read(image_cell("draft", source.row(key)["sd3_image"]), name=f"the draft of sample {key}")
-    return EncodedSample(facts, original, draft, crops, sketches, examples.find(key, facts, wanted.get("examples", ())))
+    others = examples.find(key, facts, wanted.get("examples", ()))
+    return EncodedSample(facts, RowImages(original, draft, crops, sketches, others))
 
 
 class _ExampleFinder:
@@ -301,14 +303,6 @@ def _garment_of(stem: str) -> str:
     """Returns the part of a DeepFashion name that says which garment it is; the name's first part of any other."""
     garment, mark, rest = stem.partition("-id_")
     return f"{garment}{mark}{rest[:8]}" if mark else stem.partition("_")[0]
-
-
-def _digests(sample: EncodedSample) -> RowImages[str]:
-    return RowImages(
-        sample.original.digest,
-        sample.draft.digest,
-        *(tuple(image.digest for image in images) for images in (sample.crops, sample.sketches, sample.examples)),
-    )
 
 
 PROBLEMS = {

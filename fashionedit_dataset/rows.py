@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
+
+from PIL import Image
 
 from .errors import InvalidDataError
 from .images import EncodedImage, read_image
@@ -114,7 +116,7 @@ class StoredRow(Protocol):
         ...
 
     @property
-    def images(self) -> tuple[EncodedImage, ...]:
+    def images(self) -> Iterable[EncodedImage]:
         """Every image that the row holds."""
         ...
 
@@ -129,50 +131,69 @@ def encoded_size(row: StoredRow) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class RowImages(Generic[One]):
+    """What is known of each image of a row: its bytes, its digest, its size, or the image itself.
+
+    Args:
+        crops: In the order of the differences.
+    """
+
+    original: One
+    draft: One
+    crops: tuple[One, ...]
+    sketches: tuple[One, ...] = ()
+    examples: tuple[One, ...] = ()
+
+    def __iter__(self) -> Iterator[One]:
+        yield from (self.original, self.draft, *self.crops, *self.sketches, *self.examples)
+
+    def map(self, function: Callable[[str, One], Other]) -> RowImages[Other]:
+        """Returns what the function makes of each image; it is given what messages call the image, and the image."""
+        original, draft = function("original", self.original), function("draft", self.draft)
+        crops, sketches, examples = (
+            tuple(function(f"{name} {number}", one) for number, one in enumerate(images, 1))
+            for name, images in (("crop", self.crops), ("sketch", self.sketches), ("example", self.examples))
+        )
+        return RowImages(original, draft, crops, sketches, examples)
+
+
+def images_of_sample(sample: Sample) -> RowImages[Image.Image]:
+    """Returns the images of a sample."""
+    crops = tuple(difference.reference for difference in sample.differences)
+    return RowImages(sample.original, sample.draft, crops, sample.sketches, sample.examples)
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedSample:
-    """A whole row ready to be written: the facts and the images as bytes, crops in the order of the differences.
+    """A whole row ready to be written: the facts and the encoded images.
 
     Raises:
         InvalidDataError: There are sketches, but not three, or more than three examples.
     """
 
     facts: SampleFacts
-    original: EncodedImage
-    draft: EncodedImage
-    crops: tuple[EncodedImage, ...]
-    sketches: tuple[EncodedImage, ...] = ()
-    examples: tuple[EncodedImage, ...] = ()
+    images: RowImages[EncodedImage]
 
     def __post_init__(self) -> None:
-        check_references(f"sample {self.facts.id}", sketches=len(self.sketches), examples=len(self.examples))
+        sketches, examples = len(self.images.sketches), len(self.images.examples)
+        check_references(f"sample {self.facts.id}", sketches=sketches, examples=examples)
 
     @classmethod
     def of(cls, sample: Sample) -> EncodedSample:
         """Returns the sample with its images as PNG."""
-        return cls(
-            SampleFacts.of_sample(sample),
-            EncodedImage.of(sample.original),
-            EncodedImage.of(sample.draft),
-            tuple(EncodedImage.of(difference.reference) for difference in sample.differences),
-            tuple(map(EncodedImage.of, sample.sketches)),
-            tuple(map(EncodedImage.of, sample.examples)),
-        )
-
-    @property
-    def images(self) -> tuple[EncodedImage, ...]:
-        """Original, draft, crops, sketches, examples."""
-        return (self.original, self.draft, *self.crops, *self.sketches, *self.examples)
+        images = images_of_sample(sample).map(lambda _, image: EncodedImage.of(image))
+        return cls(SampleFacts.of_sample(sample), images)
 
     def row(self) -> dict[str, Any]:
         """Returns the values of `COLUMNS`."""
-        name = self.facts.id
+        name, images = self.facts.id, self.images
         return {
             **self.facts.row(),
-            "original_image": stored_image(self.original, name),
-            "sd3_image": stored_image(self.draft, f"{name}-draft"),
-            "crops": _stored_images(self.crops, f"{name}-crop"),
-            "sketches": _stored_images(self.sketches, f"{name}-sketch") or None,
-            "examples": _stored_images(self.examples, f"{name}-example") or None,
+            "original_image": stored_image(images.original, name),
+            "sd3_image": stored_image(images.draft, f"{name}-draft"),
+            "crops": _stored_images(images.crops, f"{name}-crop"),
+            "sketches": _stored_images(images.sketches, f"{name}-sketch") or None,
+            "examples": _stored_images(images.examples, f"{name}-example") or None,
         }
 
 
@@ -183,26 +204,6 @@ def stored_image(image: EncodedImage, stem: str) -> dict[str, Any]:
 
 def _stored_images(images: Iterable[EncodedImage], stem: str) -> list[dict[str, Any]]:
     return [stored_image(image, f"{stem}{number}") for number, image in enumerate(images, 1)]
-
-
-@dataclass(frozen=True, slots=True)
-class RowImages(Generic[One]):
-    """What is known of each image of a row: its bytes, its digest, or the image itself."""
-
-    original: One
-    draft: One
-    crops: tuple[One, ...]
-    sketches: tuple[One, ...] = ()
-    examples: tuple[One, ...] = ()
-
-    def map(self, function: Callable[[str, One], Other]) -> RowImages[Other]:
-        """Returns what the function makes of each image; it is given what messages call the image, and the image."""
-        original, draft = function("original", self.original), function("draft", self.draft)
-        crops, sketches, examples = (
-            tuple(function(f"{name} {number}", one) for number, one in enumerate(images, 1))
-            for name, images in (("crop", self.crops), ("sketch", self.sketches), ("example", self.examples))
-        )
-        return RowImages(original, draft, crops, sketches, examples)
 
 
 def image_bytes(row: Mapping[str, Any]) -> RowImages[bytes]:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from fashionedit.folder import write_folder
 from fashionedit.images import EncodedImage, crop
-from fashionedit.rows import EncodedSample, SampleFacts
+from fashionedit.rows import EncodedSample, RowImages, SampleFacts
 from fashionedit.types import Box
 
 SHARED_PHOTOS = Path(__file__).parents[1].parent / "shared" / "data" / "clothing_photos"
@@ -91,14 +91,14 @@ def sample(
         garment_id=f"{number // 2:08d}",
         view="front",
     )
-    return EncodedSample(
-        facts,
+    images = RowImages(
         encoded,
         EncodedImage.read(draft or encode(picture(1000 + number, 256, 256), "PNG"), name="a toy draft"),
         tuple(map(EncodedImage.of, crops)),
         tuple(EncodedImage.of(toy_sketch(piece)) for piece in crops) if sketches else (),
         tuple(EncodedImage.read(encode(picture(other), quality=92), name="a toy") for other in examples),
     )
+    return EncodedSample(facts, images)
 
 
 def toy_sketch(piece: Image.Image) -> Image.Image:

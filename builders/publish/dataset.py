@@ -135,9 +135,7 @@ def _without_metadata(folder: Path, staged: Path, progress: Progress) -> Path:
 
     def holds_metadata(item: tuple[FashionEditFolder, str]) -> bool:
         source, key = item
-        images = image_bytes(source.row(key))
-        several = (images.original, images.draft, *images.crops, *images.sketches, *images.examples)
-        return any(map(has_metadata, several))
+        return any(map(has_metadata, image_bytes(source.row(key))))
 
     found = False
     for done, holds in enumerate(map_in_order(holds_metadata, items), 1):
@@ -153,10 +151,7 @@ def _without_metadata(folder: Path, staged: Path, progress: Progress) -> Path:
             name = f"the {name} of sample {key}"
             return without_metadata(EncodedImage.read(data, name=name), name=name)
 
-        images = image_bytes(source.row(key)).map(strip)
-        return EncodedSample(
-            source.facts(key), images.original, images.draft, images.crops, images.sketches, images.examples
-        )
+        return EncodedSample(source.facts(key), image_bytes(source.row(key)).map(strip))
 
     manifest = read_manifest(folder)
     write_folder(

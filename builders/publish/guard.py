@@ -167,7 +167,7 @@ class _Guard:
             found = source.digests(key)
             captions[key] = source.facts(key).annotation
             self._drafts[key] = found.draft
-            self._digests |= {found.original, *found.references, *found.sketches, *found.examples}
+            self._digests |= {found.original, *found.crops, *found.sketches, *found.examples}
             names += [name for name, _ in pictures]
             prints += [print_ for _, print_ in pictures]
             self._step()

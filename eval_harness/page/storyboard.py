@@ -152,13 +152,13 @@ class Storyboard:
         found = {digests.original, digests.draft}
         for line in self._lines:
             found |= {outcome.current.digest for outcome in line.outcomes.get(id, {}).values()}
-            found |= set(line.source.digests(id).references) if line.kind else set()
+            found |= set(line.source.digests(id).crops) if line.kind else set()
         return found
 
     def _detail(self, id: str) -> dict[str, Any]:
         sample, facts, digests = self._source.sample(id), self._source.facts(id), self._source.digests(id)
         pictures = SamplePictures(self._size)
-        kept = {digests.original, *digests.references, *digests.sketches, *digests.examples}
+        kept = {digests.original, *digests.crops, *digests.sketches, *digests.examples}
         draft: Picture = "alike"
         if not (self._publishable and (digests.draft in kept or self._shows_photograph(sample))):
             draft = pictures.add(digests.draft, lambda: sample.draft)
@@ -191,7 +191,7 @@ class Storyboard:
         """Returns the rounds of a strip: picture, whether it is a whole reference, instruction, message, measures."""
         place, shown = self._places[id], draft
         reason = "alike" if isinstance(draft, str) else None
-        outcomes, references = line.outcomes.get(id, {}), set(line.source.digests(id).references)
+        outcomes, references = line.outcomes.get(id, {}), set(line.source.digests(id).crops)
         rounds = []
         for number in sorted(line.rows):
             outcome, samples = outcomes.get(number), line.samples[number]
@@ -221,7 +221,7 @@ class Storyboard:
         found: dict[str, list[Picture]] = {}
         for line in self._lines:
             if line.kind and line.kind not in found and id in line.source.ids:
-                digests = line.source.digests(id).references
+                digests = line.source.digests(id).crops
                 images = shown_references(sample, reference_of(line.source))
                 found[line.kind] = [
                     "reference"

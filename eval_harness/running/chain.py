@@ -77,11 +77,11 @@ class Chain:
         self.protocol = PROTOCOLS[protocol]
         self.rounds = self.protocol.rounds(identity.rounds)
         self.draft = digests.draft
-        self.draft_size = digests.draft_size
+        self.draft_size = source.sizes(sample).draft
         self.last_good: OutputImage | None = None
         self._state: Any = None
         self._identity = identity
-        self._references = digests.references
+        self._references = digests.crops
         self._descriptions = source.facts(sample).descriptions
 
     def step(self, round: int) -> Step:

@@ -122,7 +122,7 @@ def changes_of(outcomes: ByRound, source: SampleSource) -> Iterator[Change]:
                     before=before[id],
                     draft=digests.draft,
                     original=digests.original,
-                    reference=digests.references[round - 1],
+                    reference=digests.crops[round - 1],
                     box=source.facts(id).boxes[round - 1],
                 )
             before[id] = outcome.current.digest

@@ -166,7 +166,7 @@ def _reached(
 ) -> set[str]:
     """Returns the ids of the samples to score: within the limit, not too elongated, and asked for by the run."""
     ids = source.ids[:limit]
-    sizes = {id: (source.digests(id).original_size, source.digests(id).draft_size) for id in ids}
+    sizes = {id: (source.sizes(id).original, source.sizes(id).draft) for id in ids}
     elongated = [id for id, both in sizes.items() if any(max(size) > MAX_ASPECT * min(size) for size in both)]
     if elongated:
         which = f"sample {elongated[0]}" + (f" and {len(elongated) - 1} more" if len(elongated) > 1 else "")
@@ -238,7 +238,7 @@ def _dataset(source: SampleSource) -> DatasetFacts:
         manifest=source.manifest_hash,
         control_set=source.control_set,
         mean_box_area=round(100 * math.fsum(areas) / len(areas), 6),
-        originals=f"as packed, {_sizes([source.digests(id).original_size for id in source.ids])}",
+        originals=f"as packed, {_sizes([source.sizes(id).original for id in source.ids])}",
     )
 
 

@@ -205,5 +205,5 @@ def test_it_is_published_fetched_and_filled_in_again(ground: BuildGround, built:
         assert found.manifest_hash == wanted.manifest_hash
         for key in wanted.ids:
             assert found.digests(key).original == wanted.digests(key).original
-            assert found.digests(key).references == wanted.digests(key).references
+            assert found.digests(key).crops == wanted.digests(key).crops
             assert found.facts(key).annotation == wanted.facts(key).annotation

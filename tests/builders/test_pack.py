@@ -396,7 +396,7 @@ def test_real_photographs_go_through_unchanged(tmp_path: Path) -> None:
     for sample, photo in zip(folder, photos, strict=True):
         original = read_image(photo)
         assert sample.original.tobytes() == original.tobytes()
-        assert folder.digests(sample.id).original_size == original.size
+        assert folder.sizes(sample.id).original == original.size
         for difference in sample.differences:
             assert difference.reference.tobytes() == crop(original, difference.box).tobytes()
 

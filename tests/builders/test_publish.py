@@ -240,7 +240,7 @@ def test_what_is_planted_in_the_rows_is_refused_and_nothing_is_sent(hub, here, t
     for name, plant in plants.items():
         rows = [sample(n, original=images[n], sketches=True) for n in range(3)]
         if name == "a sketch":
-            plant = {"draft": rows[2].sketches[1].data}
+            plant = {"draft": rows[2].images.sketches[1].data}
         rows[0] = sample(0, original=images[0], **plant)
         write_full(tmp_path / name, rows)
     write_full(tmp_path / "a card", [sample(0), sample(1)], sections=[("How it was made", f"From: {caption(1)}")])

@@ -202,7 +202,7 @@ def test_drafts_that_were_generated_pass_beside_their_photographs(tmp_path):
 def test_the_control_set_passes_though_its_drafts_are_drawn_like_its_originals(tmp_path):
     rows = [sample(n, draft=encode(picture(n).resize((200, 260)), "PNG")) for n in range(3)]
     assert dry_run(tmp_path, rows, control_set=True, renderer="toys 1").files
-    rows = [sample(n, draft=rows[n].original.data) for n in range(3)]
+    rows = [sample(n, draft=rows[n].images.original.data) for n in range(3)]
     shutil.rmtree(tmp_path / "full")
     with pytest.raises(InvalidDataError, match="the very picture"):
         dry_run(tmp_path, rows, control_set=True)
@@ -323,7 +323,8 @@ def _photograph(seed):
 def _sample_with_draft(original, draft):
     whole = sample(0)
     crops = tuple(EncodedImage.of(crop(original, box)) for box in whole.facts.boxes)
-    return replace(whole, original=EncodedImage.of(original), draft=EncodedImage.of(draft), crops=crops)
+    images = replace(whole.images, original=EncodedImage.of(original), draft=EncodedImage.of(draft), crops=crops)
+    return replace(whole, images=images)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_the_manifest_names_no_picture_but_drafts_and_has_the_hashes_of_the_rest
     assert hashes.caption == caption_check(identity(0), caption(0))
     assert len(hashes.caption) == 2
     assert hashes.references == {
-        "crops": digests.references,
+        "crops": digests.crops,
         "sketches": digests.sketches,
         "examples": digests.examples,
     }

@@ -163,7 +163,7 @@ def test_the_real_renderer_fills_the_control_set():
     (sample,) = folder
     digests = folder.digests(sample.id)
     assert digests.original != digests.draft
-    assert len(set(digests.references)) == 3
+    assert len(set(digests.crops)) == 3
     for difference in sample.differences:
         assert difference.reference.tobytes() == crop(sample.original, difference.box).tobytes()
     assert open_data("synthetic:1", "train").ids != folder.ids

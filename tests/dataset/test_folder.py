@@ -86,8 +86,9 @@ def test_digests_are_those_of_the_pixels(toy_folder, copy):
             found = folder.digests(sample.id)
             assert found.original == pixel_digest(sample.original)
             assert found.draft == pixel_digest(sample.draft)
-            assert found.references == tuple(pixel_digest(d.reference) for d in sample.differences)
-            assert (found.original_size, found.draft_size) == ((64, 96), (80, 80))
+            assert found.crops == tuple(pixel_digest(d.reference) for d in sample.differences)
+            sizes = folder.sizes(sample.id)
+            assert (sizes.original, sizes.draft) == ((64, 96), (80, 80))
 
 
 def test_opening_with_a_manifest_decodes_no_image(toy_folder, monkeypatch):
@@ -96,7 +97,7 @@ def test_opening_with_a_manifest_decodes_no_image(toy_folder, monkeypatch):
 
     monkeypatch.setattr(EncodedImage, "read", refuse)
     folder = open_folder(toy_folder)
-    assert folder.digests("toy-001").draft_size == (80, 80)
+    assert folder.sizes("toy-001").draft == (80, 80)
     assert len(folder.manifest_hash) == 64
 
 
@@ -193,7 +194,7 @@ def test_threads_may_share_a_folder(tmp_path, draw):
     samples = [EncodedSample.of(draw(number)) for number in range(200)]
     write_folder(tmp_path / "set", {"validation": samples})
     folder = open_folder(tmp_path / "set")
-    wanted = {row.facts.id: row.draft.digest for row in samples}
+    wanted = {row.facts.id: row.images.draft.digest for row in samples}
     keys = [folder.ids[(7 * number) % 200] for number in range(300)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda key: (key, pixel_digest(folder.draft(key))), keys))

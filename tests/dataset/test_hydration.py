@@ -166,7 +166,7 @@ def test_what_could_not_be_filled_in_is_found_out_before_it_is_published(tmp_pat
     write_full(tmp_path / "good", rows)
     write_annotations(tmp_path / "good", tmp_path / "good-annotations")
     check_hydration(tmp_path / "good-annotations", tmp_path / "good")
-    rows[1] = replace(rows[1], crops=rows[0].crops)
+    rows[1] = replace(rows[1], images=replace(rows[1].images, crops=rows[0].images.crops))
     write_full(tmp_path / "bad", rows)
     write_annotations(tmp_path / "bad", tmp_path / "bad-annotations")
     with pytest.raises(InvalidDataError, match=f"sample {identity(1)} could not be filled in again"):
@@ -182,7 +182,9 @@ def test_a_set_without_captions_needs_none(tmp_path):
 
 
 def test_crops_that_were_not_cut_by_the_box_are_found_out(tmp_path):
-    rows = [sample(0), replace(sample(1), crops=(EncodedImage.of(picture(50)), *sample(1).crops[1:]))]
+    images = sample(1).images
+    other = replace(images, crops=(EncodedImage.of(picture(50)), *images.crops[1:]))
+    rows = [sample(0), replace(sample(1), images=other)]
     write_annotations(write_full(tmp_path / "full", rows), tmp_path / "annotations")
     photos = write_photographs(tmp_path / "photos", range(2))
     message = refused(tmp_path / "annotations", photos, tmp_path / "out")

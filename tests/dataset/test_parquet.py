@@ -53,7 +53,7 @@ def test_row_groups_are_small_and_images_lie_plain(tmp_path, rows):
         elif column.path_in_schema == "image_id":
             assert column.statistics.min == "toy-000"
     assert images == 5
-    assert rows[0].original.data in path.read_bytes()
+    assert rows[0].images.original.data in path.read_bytes()
     assert json.loads(found.metadata[b"content_defined_chunking"])["norm_level"] == 0
 
 

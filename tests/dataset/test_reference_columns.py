@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from dataclasses import replace
 
 import datasets
 import numpy as np
@@ -133,7 +134,7 @@ def test_another_number_of_them_is_refused(draw, kinds, message):
     encoded = EncodedSample.of(draw(0))
     many = {name: tuple(map(EncodedImage.of, images)) for name, images in kinds.items()}
     with pytest.raises(InvalidDataError, match=message):
-        EncodedSample(encoded.facts, encoded.original, encoded.draft, encoded.crops, **many)
+        EncodedSample(encoded.facts, replace(encoded.images, **many))
 
 
 def test_an_empty_list_is_none_at_all(draw):
@@ -175,7 +176,7 @@ def test_jpeg_examples_keep_their_bytes(tmp_path, draw):
     (tmp_path / "other.jpg").write_bytes(buffer.getvalue())
     example, _ = EncodedImage.from_file(tmp_path / "other.jpg", name="it")
     whole = EncodedSample.of(draw(0))
-    row = EncodedSample(whole.facts, whole.original, whole.draft, whole.crops, examples=(example,))
+    row = EncodedSample(whole.facts, replace(whole.images, examples=(example,)))
     assert encoded_size(row) == encoded_size(whole) + len(buffer.getvalue())
     write_folder(tmp_path / "set", {"val": [row]})
     assert buffer.getvalue() in (tmp_path / "set" / VALIDATION).read_bytes()

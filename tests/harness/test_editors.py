@@ -65,7 +65,7 @@ def test_each_built_in_editor_tells_its_name_and_privilege(name: str) -> None:
     ("name", "rounds", "expected"),
     [
         ("identity", 12, lambda known, round: known.draft),
-        ("return-reference", 6, lambda known, round: known.references[round - 1]),
+        ("return-reference", 6, lambda known, round: known.crops[round - 1]),
         ("oracle", 12, lambda known, round: known.original),
     ],
 )

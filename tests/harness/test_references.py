@@ -106,7 +106,7 @@ def test_examples_take_turns(dataset: FashionEditFolder, id: str, order: tuple[i
     examples = dataset.sample(id).examples
     found = [difference.reference.tobytes() for difference in view.sample(id).differences]
     assert found == [examples[place].tobytes() for place in order]
-    assert view.digests(id).references == tuple(pixel_digest(examples[place]) for place in order)
+    assert view.digests(id).crops == tuple(pixel_digest(examples[place]) for place in order)
 
 
 def test_all_but_the_reference_stays_as_it_is(dataset: FashionEditFolder) -> None:
@@ -119,8 +119,8 @@ def test_all_but_the_reference_stays_as_it_is(dataset: FashionEditFolder) -> Non
         assert (mine.original.tobytes(), mine.draft.tobytes()) == (theirs.original.tobytes(), theirs.draft.tobytes())
         assert view.facts(id) is dataset.facts(id)
         one, other = dataset.digests(id), view.digests(id)
-        assert (one.original, one.draft, one.original_size) == (other.original, other.draft, other.original_size)
-        assert other.references == one.sketches != one.references
+        assert (one.original, one.draft) == (other.original, other.draft)
+        assert other.crops == one.sketches != one.crops
     assert (view.name, view.split, view.control_set) == (dataset.name, dataset.split, dataset.control_set)
     assert view.manifest_hash == dataset.manifest_hash
 

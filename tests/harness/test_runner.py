@@ -95,7 +95,7 @@ def test_records_tell_what_was_shown_what_came_back_and_how_long_it_took(tmp_pat
     digests = source.digests("toy-00")
     assert [(item.role, item.digest, item.size) for item in kept[1].inputs] == [
         ("base", digests.draft, (WIDTH, HEIGHT)),
-        ("reference", digests.references[0], (12, 10)),
+        ("reference", digests.crops[0], (12, 10)),
     ]
     assert kept[2].inputs[0].digest == kept[1].output.digest
     assert kept[2].inputs[0].size == (20, 30)
@@ -286,7 +286,7 @@ def test_an_editor_that_draws_on_what_it_is_given_corrupts_nothing(tmp_path: Pat
     run(Vandal(), source, tmp_path / "run", params={"nested": []})
     sample = source.sample("toy-00")
     assert {name: pixel_digest(getattr(sample, name)) for name in ("draft", "original")} == before
-    assert tuple(pixel_digest(item.reference) for item in sample.differences) == source.digests("toy-00").references
+    assert tuple(pixel_digest(item.reference) for item in sample.differences) == source.digests("toy-00").crops
     assert all(record.params == {"nested": []} for record in records(tmp_path / "run"))
     first = next(record for record in records(tmp_path / "run") if record.round == 1)
     assert first.inputs[0].digest == source.digests("toy-00").draft

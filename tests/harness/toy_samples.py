@@ -8,9 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from fashionedit.folder import SampleDigests
 from fashionedit.images import crop, pixel_digest
-from fashionedit.rows import SampleFacts
+from fashionedit.rows import RowImages, SampleFacts, images_of_sample
 from fashionedit.types import Box, Difference, Sample
 
 WIDTH, HEIGHT = 32, 48
@@ -24,7 +23,10 @@ class ScoredSource:
         self.name, self.split, self.control_set = name, "validation", control_set
         self._samples = {sample.id: sample for sample in samples}
         self.ids = tuple(self._samples)
-        self._digests = {id: _digests(sample) for id, sample in self._samples.items()}
+        self._digests = {
+            id: images_of_sample(sample).map(lambda _, image: pixel_digest(image))
+            for id, sample in self._samples.items()
+        }
         self.manifest_hash = f"manifest of {len(self.ids)} {name}"
         self.decoded: list[str] = []
 
@@ -35,8 +37,11 @@ class ScoredSource:
         self.decoded.append(id)
         return self._samples[id]
 
-    def digests(self, id: str) -> SampleDigests:
+    def digests(self, id: str) -> RowImages[str]:
         return self._digests[id]
+
+    def sizes(self, id: str) -> RowImages[tuple[int, int]]:
+        return images_of_sample(self._samples[id]).map(lambda _, image: image.size)
 
     def facts(self, id: str) -> SampleFacts:
         return SampleFacts.of_sample(self._samples[id])
@@ -66,13 +71,3 @@ def _draw(index: int, seed: int, draft_size: tuple[int, int] | None) -> Sample:
     if draft_size is not None:
         draft = draft.resize(draft_size, Image.Resampling.BICUBIC)
     return Sample(f"toy-{index:02d}", f"Toy {index}.", draft, original, tuple(differences))
-
-
-def _digests(sample: Sample) -> SampleDigests:
-    return SampleDigests(
-        original=pixel_digest(sample.original),
-        draft=pixel_digest(sample.draft),
-        references=tuple(pixel_digest(item.reference) for item in sample.differences),
-        original_size=sample.original.size,
-        draft_size=sample.draft.size,
-    )
