@@ -18,7 +18,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.scores.intervals import INTERVALS
 from fashionedit.eval_harness.scores.labels import short_label
-from fashionedit.eval_harness.scores.primary_scores import BREAKDOWNS, breakdown, groups
+from fashionedit.eval_harness.scores.primary_scores import breakdowns
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Kind, MeasureValue, Results, Row, Score
 from fashionedit.metrics.paper_metrics import Similarity
 
@@ -132,6 +132,7 @@ class Board(_Stored):
         prompts: What each protocol of the leaderboard shows, in words; those with a reference first.
         columns: Shares first; those of the leaderboard's own encoder, and those of others, apart.
         rows: In the order of the table: floor, ranked, beside the ranking, trivial, leaks, ceiling.
+        most_failed: Rows with a larger share of failed samples are ranked by shares alone.
         unsupported: None where the Hub has no leaderboard for the benchmark, or was not asked.
     """
 
@@ -143,6 +144,7 @@ class Board(_Stored):
     prompts: dict[str, str]
     columns: tuple[Column, ...]
     rows: tuple[BoardRow, ...]
+    most_failed: float = MOST_FAILED
     refused: tuple[Refused, ...] = ()
     unsupported: tuple[Unsupported, ...] | None = None
 
@@ -391,13 +393,7 @@ def class_scores(results: Results, row: Row) -> tuple[ClassScore, ...]:
 
     A class that all samples are of is the whole, and left out.
     """
-    wanted = [place for place, one in enumerate(results.rows) if one.kind == "floor" or one is row]
-    fewer = results.model_copy(
-        update={
-            "rows": tuple(results.rows[place] for place in wanted),
-            "row_samples": tuple(results.row_samples[place] for place in wanted),
-        }
-    )
+    index = next(place for place, one in enumerate(results.rows) if one is row)
     return tuple(
         ClassScore(
             by=by,
@@ -406,10 +402,8 @@ def class_scores(results: Results, row: Row) -> tuple[ClassScore, ...]:
             garments=part.garments,
             scores={id: value_of(score) for id, score in part.scores.items()},
         )
-        for by in sorted(BREAKDOWNS)
-        if len(groups(results, by)) > 1
-        for part in breakdown(fewer, by)
-        if fewer.rows[part.row] is row
+        for by, parts in sorted(breakdowns(results, [index]).items())
+        for part in parts
     )
 
 

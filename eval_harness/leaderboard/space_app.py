@@ -13,14 +13,13 @@ from typing import Any
 
 SHOWN = ("community", "imported ‡", "stitched §", "conversation ¶", "baselines")
 MARKS = ["evidence", "on the Hub"]
-MOST_FAILED = 0.05
 
 ABOUT = """\
 **FashionEdit** asks how well a model edits a fashion design, by words (*vanilla*) and by words and a picture (*bug*),
 in three rounds. CLIP\\* is the share of results whose cosine with the original is above 0.9; CLIP is that cosine × 100;
 PSNR is in dB. Every score counts the whole split: a round without an image is a miss for CLIP\\*, and counts elsewhere
 with no more than the draft's score. That may be more than a poor edit has, so CLIP and PSNR stand in parentheses, and
-rank nothing, where more than 5 % of the samples failed.
+rank nothing, where more than {most_failed:g} % of the samples failed.
 
 The **draft** is the floor: what doing nothing scores; *flat grey* and the *faded draft* show how much PSNR is won by
 nothing visible. **Return** and **paste the reference** † are what the reference
@@ -102,7 +101,7 @@ def main_table(
         for column in columns(board, official):
             value = row["scores"].get(column["id"]) or {}
             text = _fixed(value["mean"]) if value else ""
-            ranked = column["is_share"] or row["failed"] <= MOST_FAILED * row["n"]
+            ranked = column["is_share"] or row["failed"] <= board["most_failed"] * row["n"]
             cells += [text if ranked or not text else f"({text})", _interval(value)]
         gain = row["gain"] or {}
         over = f"{_fixed(gain['mean'], '+')} ({_interval(gain, '+')})" if gain else ""
@@ -161,7 +160,7 @@ def page(board: dict[str, Any]) -> Any:
         return gr.Dataframe(value=lines, headers=top, datatype="str", column_count=len(top))
 
     with gr.Blocks(title="FashionEdit leaderboard") as app:
-        gr.Markdown(f"# FashionEdit leaderboard\n\n{ABOUT}")
+        gr.Markdown("# FashionEdit leaderboard\n\n" + ABOUT.format(most_failed=100 * board["most_failed"]))
         gr.Textbox(
             f"{about['repository']} {about['split']}, revision {about['revision'][:12]}, n = {about['samples']:,} "
             f"({board['garments']:,} garments). Intervals: {board['interval']}. Evidence: "

@@ -15,7 +15,7 @@ from fashionedit.eval_harness.scores.labels import (
     samples_left_out,
     short_label,
 )
-from fashionedit.eval_harness.scores.primary_scores import BREAKDOWNS, FEWEST_GARMENTS, Breakdown, breakdown, groups
+from fashionedit.eval_harness.scores.primary_scores import FEWEST_GARMENTS, Breakdown, breakdowns, last_rounds
 from fashionedit.eval_harness.scores.result_models import MeasureValue, Metric, Results, Row, Score
 
 
@@ -109,30 +109,16 @@ def has_gains(row: Row) -> bool:
 
 
 def breakdown_tables(results: Results) -> dict[str, dict[str, list[Breakdown]]]:
-    """Returns the last round of the draft and of every run, by gender, category and view, value by value.
+    """Returns the draft and every run's last rounds, without ceilings, by gender, category and view, value by value."""
 
-    Only ways to group that tell at least two groups apart.
-    """
-    shown = _shown_rows(results)
+    def is_shown(row: Row) -> bool:
+        return row.kind == "floor" or (row.run is not None and row.kind != "ceiling")
+
     tables: dict[str, dict[str, list[Breakdown]]] = {}
-    for by in BREAKDOWNS:
-        if len(groups(results, by)) > 1:
-            parts = [part for part in breakdown(results, by) if part.row in shown]
-            parts.sort(key=lambda part: results.rows[part.row].kind != "floor")
-            tables[by] = {value: [part for part in parts if part.value == value] for value in groups(results, by)}
+    for by, parts in breakdowns(results, [one for one in last_rounds(results) if is_shown(results.rows[one])]).items():
+        for part in parts:  # the floor stands first in every table of results
+            tables.setdefault(by, {}).setdefault(part.value, []).append(part)
     return tables
-
-
-def _shown_rows(results: Results) -> set[int]:
-    """Returns the indices of the draft's row and of each run's last rounds, without ceilings."""
-    last: dict[tuple[int, str], int] = {}
-    for place, row in enumerate(results.rows):
-        if row.run is None or row.kind == "ceiling":
-            continue
-        before = last.setdefault((row.run, row.protocol), place)
-        if row.round > results.rows[before].round:
-            last[row.run, row.protocol] = place
-    return {*last.values(), *(place for place, row in enumerate(results.rows) if row.kind == "floor")}
 
 
 def breakdown_cells(part: Breakdown, beside: Sequence[Breakdown], results: Results) -> list[Cell]:

@@ -10,7 +10,7 @@ from fashionedit.runtime.costs import usd
 
 from .intervals import LEVEL, POWER, SIGNIFICANCE
 from .labels import failed_text, method_name, round_text, short_label, table_rows
-from .primary_scores import BREAKDOWNS, FEWEST_GARMENTS, breakdown
+from .primary_scores import FEWEST_GARMENTS, breakdowns, last_rounds
 from .result_models import Estimate, Metric, Results, Row
 from .table import Section
 
@@ -152,29 +152,27 @@ def _repeats(results: Results) -> Section:
 
 
 def _kinds(results: Results) -> Iterator[Section]:
-    """Yields the last rounds by gender, category and view, where the samples have more than one of them."""
-    rows = table_rows(results)
-    last = {(row.run, row.method, row.protocol): row.round for row in rows}
-    for by in BREAKDOWNS:
+    """Yields the last rounds by gender, category and view."""
+    shown = set(map(id, table_rows(results)))
+    for by, parts in breakdowns(
+        results, [one for one in last_rounds(results) if id(results.rows[one]) in shown]
+    ).items():
         lines = []
-        for part in breakdown(results, by):
-            row = results.rows[part.row]
-            if row in rows and last[row.run, row.method, row.protocol] == row.round:
-                few = part.garments < FEWEST_GARMENTS
-                scores = (
-                    f"{one.text(part.scores[one.id].mean)} {_NONE if few else _interval(one, part.scores[one.id])}"
-                    for one in results.metrics
-                )
-                failed = failed_text(part.failed, part.n)
-                lines.append((part.value, *_place(row), failed, *scores, str(part.n), str(part.garments)))
-        if len({line[0] for line in lines}) > 1:
-            yield Section(
-                f"By {by} (exploratory)",
-                (by.capitalize(), *_HEAD, *map(short_label, results.metrics), "n", "garments"),
-                tuple(lines),
-                (f"Kinds with fewer than {FEWEST_GARMENTS} garments have no interval here: it would say nothing.",),
-                words=3,
+        for part in parts:
+            few = part.garments < FEWEST_GARMENTS
+            scores = (
+                f"{one.text(part.scores[one.id].mean)} {_NONE if few else _interval(one, part.scores[one.id])}"
+                for one in results.metrics
             )
+            place, failed = _place(results.rows[part.row]), failed_text(part.failed, part.n)
+            lines.append((part.value, *place, failed, *scores, str(part.n), str(part.garments)))
+        yield Section(
+            f"By {by} (exploratory)",
+            (by.capitalize(), *_HEAD, *map(short_label, results.metrics), "n", "garments"),
+            tuple(lines),
+            (f"Kinds with fewer than {FEWEST_GARMENTS} garments have no interval here: it would say nothing.",),
+            words=3,
+        )
 
 
 def _costs(results: Results, timings: Mapping[int, Mapping[str, Any]]) -> Section:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -99,22 +99,37 @@ class Breakdown:
     scores: dict[str, MeasureValue]
 
 
-def breakdown(results: Results, by: str) -> tuple[Breakdown, ...]:
-    """Returns every row of the table for every value, the values in alphabetical order.
+def last_rounds(results: Results) -> list[int]:
+    """Returns the indices of the rows after the last round, in the order of the table: one for each chain of rounds."""
+    last: dict[tuple[int | None, str, str, str], int] = {}
+    for index, row in enumerate(results.rows):
+        chain = (row.run, row.method, row.protocol, row.prompt)
+        if chain not in last or row.round > results.rows[last[chain]].round:
+            last[chain] = index
+    return sorted(last.values())
+
+
+def breakdowns(results: Results, rows: Collection[int]) -> dict[By, tuple[Breakdown, ...]]:
+    """Returns these rows by gender, category and view, as far as they tell at least two groups of samples apart."""
+    return {by: breakdown(results, by, rows) for by in BREAKDOWNS if len(groups(results, by)) > 1}
+
+
+def breakdown(results: Results, by: str, rows: Collection[int] | None = None) -> tuple[Breakdown, ...]:
+    """Returns the rows of these indices (all by default) for every value, the values in alphabetical order.
 
     Samples without a value, and those that an unfinished run has not come to, are left out.
 
     Raises:
         UnknownNameError: `by` is not `gender`, `category` or `view`.
     """
+    indices = range(len(results.rows)) if rows is None else sorted(rows)
     values = {
-        (row, metric.id): row_primary_scores(results, row, metric)
-        for row in range(len(results.rows))
-        for metric in results.metrics
+        (row, metric.id): row_primary_scores(results, row, metric) for row in indices for metric in results.metrics
     }
     parts = []
     for value, of_value in groups(results, by).items():
-        for index, (row, samples) in enumerate(zip(results.rows, results.row_samples, strict=True)):
+        for index in indices:
+            row, samples = results.rows[index], results.row_samples[index]
             places = [place for place in of_value if row.supplied or samples.status[place] != NOT_RUN]
             if not places:
                 continue
