@@ -28,10 +28,9 @@ from .running.run_stats import RunSummary
 from .running.runner import run
 from .samples import SampleSource
 from .scored_run import Scoring, score_run, write_scores
-from .scores.labels import table_rows
 from .scores.result_models import Results
 from .scores.results import merge, read_results, write_results
-from .scores.table import table_cells, to_console
+from .scores.table import table_cells, table_rows, to_console
 
 _SHOWN = 3  # samples of the strip in a notebook
 _SIDE = 160  # pixels

@@ -14,7 +14,7 @@ from .page.charts import charts, forest, threshold_chart
 from .page.document import MOST_IN_A_FILE, Form, page_path, write_file, write_folder
 from .page.storyboard import Storyboard, chosen_samples
 from .samples import SampleSource
-from .scores import labels
+from .scores import table
 from .scores.result_models import Results
 from .scores.results import ScorableRun
 from .scores.scoring import Progress
@@ -93,16 +93,16 @@ def _check(results: Results, runs: Sequence[ScorableRun], source: SampleSource, 
 
 def _values(results: Results, shown: int, *, publishable: bool) -> dict[str, Any]:
     """Returns what the template is filled with; it makes the rows of its tables by the functions of two modules."""
-    rows = labels.table_rows(results)
+    rows = table.table_rows(results)
     return {
-        "tables": sections,
-        "labels": labels,
+        "sections": sections,
+        "table": table,
         "results": results,
         "version": __version__,
         "shown": shown,
         "publishable": publishable,
-        "head": [(labels.short_label(metric), metric.unit) for metric in results.metrics],
-        "share": labels.short_label(results.share) if results.share else "",
+        "head": [(table.short_label(metric), metric.unit) for metric in results.metrics],
+        "share": table.short_label(results.share) if results.share else "",
         "rows": rows,
         "gains": any(map(sections.has_gains, rows)),
         "measures": any(row.measures for row in rows),

@@ -17,9 +17,9 @@ from fashionedit.card import LAST_ROUND, LEADERBOARD_PROTOCOLS, task_id
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.scores.intervals import INTERVALS
-from fashionedit.eval_harness.scores.labels import short_label
 from fashionedit.eval_harness.scores.primary_scores import breakdowns
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Kind, MeasureValue, Results, Row, Score
+from fashionedit.eval_harness.scores.table import short_label
 from fashionedit.metrics.paper_metrics import Similarity
 
 from .benchmark import Benchmark, benchmark_name, find_benchmark, results_repository

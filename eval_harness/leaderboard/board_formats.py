@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.eval_harness.scores.labels import failed_text
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED
+from fashionedit.eval_harness.scores.table import failed_text
 from fashionedit.files import write_all
 from fashionedit.metrics.paper_metrics import Psnr
 from fashionedit.runtime.hub import GRADIO

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.card import LAST_ROUND, LEADERBOARD_METRICS, LEADERBOARD_PROTOCOLS, task_id
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.scores.labels import failed_text
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Results, Row
+from fashionedit.eval_harness.scores.table import failed_text
 from fashionedit.files import write_atomically
 from fashionedit.runtime.hub import repository_name
 

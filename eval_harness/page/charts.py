@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.scores.labels import failed_text, method_name, ranked_text, short_label
 from fashionedit.eval_harness.scores.result_models import Kind, Metric, Results, Row
+from fashionedit.eval_harness.scores.table import failed_text, method_name, ranked_text, short_label
 
 from .sections import is_best, signed
 

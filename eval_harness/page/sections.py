@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.scores.labels import (
+from fashionedit.eval_harness.scores.primary_scores import FEWEST_GARMENTS, Breakdown, breakdowns, last_rounds
+from fashionedit.eval_harness.scores.result_models import MeasureValue, Metric, Results, Row, Score
+from fashionedit.eval_harness.scores.table import (
     DECIMALS,
     ranked_text,
     reference_kinds,
     samples_left_out,
     short_label,
 )
-from fashionedit.eval_harness.scores.primary_scores import FEWEST_GARMENTS, Breakdown, breakdowns, last_rounds
-from fashionedit.eval_harness.scores.result_models import MeasureValue, Metric, Results, Row, Score
 
 
 @dataclass(frozen=True, slots=True)

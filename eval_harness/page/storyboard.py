@@ -15,9 +15,9 @@ from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import DETAIL, find_reference, reference_of, shown_references, with_reference
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.labels import method_name, short_label
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import ScorableRun
+from fashionedit.eval_harness.scores.table import method_name, short_label
 from fashionedit.perceptual_hash import FingerprintIndex, fingerprint, shows_picture
 from fashionedit.types import Sample
 

@@ -12,10 +12,9 @@ from fashionedit.runtime.tables import escaped
 
 from .comparison import Comparison, Contrast
 from .intervals import LEVEL, SIGNIFICANCE
-from .labels import caption, ranking_note, short_label
 from .primary_scores import FEWEST_GARMENTS, By
 from .result_models import Metric, Results
-from .table import Section, sections_text
+from .table import Section, caption, ranking_note, sections_text, short_label
 
 _NUMBERS = ("First", "Second", "Failed", "Difference", f"{LEVEL} interval", "Detectable", "p")
 _HEAD = ("Metric", "Round", *_NUMBERS, "p (Holm)", "First is")

@@ -9,10 +9,9 @@ from typing import Any
 from fashionedit.runtime.costs import usd
 
 from .intervals import LEVEL, POWER, SIGNIFICANCE
-from .labels import failed_text, method_name, round_text, short_label, table_rows
 from .primary_scores import FEWEST_GARMENTS, breakdowns, last_rounds
 from .result_models import Estimate, Metric, Results, Row
-from .table import Section
+from .table import Section, failed_text, method_name, round_text, short_label, table_rows
 
 _SHOWN_THRESHOLDS = (0.7, 0.75, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.96, 0.98)
 _NONE = "–"

@@ -27,7 +27,6 @@ from fashionedit.eval_harness.scores.intervals import (
     paired_difference,
     share_interval,
 )
-from fashionedit.eval_harness.scores.labels import caption, footnotes
 from fashionedit.eval_harness.scores.primary_scores import breakdown
 from fashionedit.eval_harness.scores.result_models import Results, Row
 from fashionedit.eval_harness.scores.results import (
@@ -39,7 +38,7 @@ from fashionedit.eval_harness.scores.results import (
     write_results,
 )
 from fashionedit.eval_harness.scores.scoring import described
-from fashionedit.eval_harness.scores.table import to_console
+from fashionedit.eval_harness.scores.table import caption, footnotes, to_console
 from fashionedit.eval_harness.scores.timing import timing, write_timing
 from fashionedit.metrics import load_metrics
 from fashionedit.metrics.paper_metrics import PAPER_IDS
