@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import aliases
 
 if TYPE_CHECKING:
-    from .builder import load
+    from .aliases import load
     from .data import open_data
     from .errors import (
         BudgetSpentError,
@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "builder": ("load",),
+    "aliases": ("load",),
     "data": ("open_data",),
     "eval_harness.evaluation": ("Evaluation", "evaluate"),
     "folder": ("FashionEditFolder", "open_folder", "write_folder"),

@@ -1,6 +1,6 @@
-"""`fashionedit.load`, and the builder behind it and `load_dataset("fashionedit", ...)`.
+"""The builder behind `load_dataset("fashionedit", ...)` and `fashionedit.load`.
 
-It is imported when a name in it is first used, and not with the package itself.
+It imports `datasets`, so it is imported when data is loaded, and not with the package itself.
 """
 
 from __future__ import annotations
@@ -206,56 +206,3 @@ def _row_groups(folder: Path) -> dict[str, list[_Part]]:
             with ParquetReader(path, name=str(path), folder=folder) as file:
                 parts[split] += [_RowGroup(str(path), group, str(folder)) for group in range(file.groups)]
     return parts
-
-
-def load(
-    spec: str | Path | None = None,
-    *,
-    split: str | None = None,
-    streaming: bool = False,
-    num_proc: int | None = None,
-    cache_dir: str | Path | None = None,
-    token: str | bool | None = None,
-    **options: Any,
-) -> datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | datasets.IterableDatasetDict:
-    """Returns what `load_dataset("fashionedit", ...)` does, without relying on that name being known to `datasets`.
-
-    Args:
-        spec: As for `open_data`; the full set by default.
-        split: `train`, `validation` (`val`), or any of `datasets`' slices; a dictionary of all splits by default.
-        streaming: Read rows as they are needed instead of preparing a copy in the cache of `datasets`.
-        num_proc: Processes that prepare that copy.
-        cache_dir: Where it is, instead of the usual place.
-        token: For the Hub.
-        options: `samples=` and `seed=` of the synthetic set, `revision=` of a Hub repository.
-
-    Raises:
-        DatasetNotFoundError: No place that was looked at holds the data.
-        InvalidDataError: A file or an option is not what it must be.
-    """
-    source = find_source(spec)
-    where: dict[str, Any] = {}
-    if isinstance(source, SyntheticSet):
-        where = {"config_name": "synthetic", "samples": source.samples}
-    elif spec is not None:
-        where = {"data_dir": str(spec)}
-    builder = FashionEdit(
-        dataset_name="fashionedit",
-        hash=CODE_HASH,
-        cache_dir=str(cache_dir) if cache_dir is not None else None,
-        token=token,
-        **{**where, **options},
-    )
-    wanted = _split_for_datasets(split)
-    if streaming:
-        return builder.as_streaming_dataset(split=wanted)
-    builder.download_and_prepare(num_proc=num_proc)
-    return builder.as_dataset(split=wanted)
-
-
-def _split_for_datasets(split: str | None) -> str | None:
-    """Puts `validation` for `val`, slices kept: `val[:10]+train` is `validation[:10]+train`."""
-    if split is None:
-        return None
-    parts = [part.strip() for part in split.split("+")]
-    return "+".join("validation" + part[3:] if part == "val" or part.startswith("val[") else part for part in parts)

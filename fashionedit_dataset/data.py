@@ -13,10 +13,9 @@ from typing import Any
 
 from .card import CARD_FILE, data_files, read_card
 from .errors import DatasetNotFoundError, InvalidDataError
-from .files import write_atomically
+from .files import settings_file, write_atomically
 from .folder import FashionEditFolder, open_folder, split_files
 from .manifest import MANIFEST_FILE
-from .paths import settings_file
 from .photo_index import PhotoIndex, holds_photographs
 from .synthetic.rendering import Progress, renderer_key, synthetic_folder
 from .types import split_names

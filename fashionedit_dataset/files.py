@@ -1,4 +1,7 @@
-"""Writing files whole, and reading those of strangers: regular files only, in bounds, JSON without surprises."""
+"""Writing files whole, and reading those of strangers: regular files only, in bounds, JSON without surprises.
+
+And where this package keeps files of its own on a user's machine.
+"""
 
 from __future__ import annotations
 
@@ -341,3 +344,21 @@ def check_writable(folder: Path, room: int) -> None:
         raise type(error)(error.errno, error.strerror, str(folder)) from error
     finally:
         probe.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """Returns the folder of everything that can be made again.
+
+    `$FASHIONEDIT_CACHE`, else `$XDG_CACHE_HOME/fashionedit`, else `~/.cache/fashionedit`.
+    """
+    if own := os.environ.get("FASHIONEDIT_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fashionedit"
+
+
+def settings_file() -> Path:
+    """Returns the file in which `fashionedit use FOLDER` remembers the folder.
+
+    `$XDG_CONFIG_HOME/fashionedit/settings.json`, else `~/.config/fashionedit/settings.json`.
+    """
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "fashionedit" / "settings.json"

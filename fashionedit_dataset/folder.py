@@ -16,13 +16,12 @@ from PIL import Image
 
 from .card import CARD_FILE, SplitSize, card_text, data_files, read_card
 from .errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
-from .files import locked_file, write_atomically
+from .files import cache_folder, locked_file, write_atomically
 from .images import EncodedImage, read_image
 from .manifest import MANIFEST_FILE, Form, Manifest, SampleHashes, StoredImage, manifest_hash, read_manifest
 from .owned_folders import new_folder
 from .parallel import map_in_order
 from .parquet import MOST_BYTES, SHARD_BYTES, ParquetReader, ShardWriter, conform, open_parquet
-from .paths import cache_folder
 from .rows import EncodedSample, RowImages, SampleFacts, StoredRow, encoded_size, image_bytes, sample_of_row
 from .schema import COLUMNS, IMAGE_COLUMNS
 from .types import SPLITS, Sample, split_name

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.paths import cache_folder
+from fashionedit.files import cache_folder
 
 from .encoder import canonical_json, fingerprint_hash
 

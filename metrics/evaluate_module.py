@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
-from fashionedit.paths import cache_folder
+from fashionedit.files import cache_folder
 
 from .cache import EmbeddingCache
 from .embedder import Embedder, Item

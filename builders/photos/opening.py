@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
-from fashionedit.files import lock_folder
-from fashionedit.paths import cache_folder
+from fashionedit.files import cache_folder, lock_folder
 from fashionedit.photo_index import holds_photographs
 
 from .deepfashion import DeepFashionFolder

@@ -12,14 +12,13 @@ from pathlib import Path
 from fashionedit.annotations_form import EVAL_FILE, carried_files, write_annotations
 from fashionedit.card import CARD_FILE, read_card
 from fashionedit.errors import InvalidDataError
-from fashionedit.files import lock_folder, write_atomically
+from fashionedit.files import cache_folder, lock_folder, write_atomically
 from fashionedit.folder import FashionEditFolder, split_files, write_folder
 from fashionedit.hydration import check_hydration
 from fashionedit.image_metadata import has_metadata
 from fashionedit.images import EncodedImage, without_metadata
 from fashionedit.manifest import read_manifest
 from fashionedit.parallel import map_in_order
-from fashionedit.paths import cache_folder
 from fashionedit.rows import EncodedSample, image_bytes
 
 from .guard import ALLOWED_FILES, check_files, files_to_send

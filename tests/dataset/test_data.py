@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import fashionedit
-from fashionedit.builder import load
+from fashionedit.aliases import load
 from fashionedit.data import (
     LocalFolder,
     Repository,
@@ -20,8 +20,8 @@ from fashionedit.data import (
     registered_folder,
 )
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
+from fashionedit.files import cache_folder, settings_file
 from fashionedit.images import crop
-from fashionedit.paths import cache_folder, settings_file
 
 
 def test_a_spec_names_a_folder_a_repository_or_the_synthetic_set(toy_folder, tmp_path, monkeypatch):

@@ -240,7 +240,7 @@ def test_load_dataset_fills_in_from_a_folder_of_photographs(full, annotations, p
     streamed = datasets.load_dataset("fashionedit", split="train", streaming=True, **options)
     assert [row["annotation"] for row in streamed] == [caption(number) for number in range(4)]
     assert fashionedit.open_data(photos, BOTH).manifest_hash == open_folder(full, BOTH).manifest_hash
-    copies = [path for path in (fashionedit.paths.cache_folder() / "hydrated").iterdir() if path.is_dir()]
+    copies = [path for path in (fashionedit.files.cache_folder() / "hydrated").iterdir() if path.is_dir()]
     assert len(copies) == 1
 
     photograph(photos, 0).write_bytes(encode(picture(3), quality=92))
