@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -40,8 +39,8 @@ def comparison_text(comparison: Comparison, results: Results, by: Sequence[By] =
     return "\n".join([shown(caption(results)), "", text, *orders, "", notes]) + "\n"
 
 
-def comparison_json(comparison: Comparison) -> str:
-    """Returns the comparison as JSON: every contrast with its difference, p-values, verdict and decisive samples."""
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Returns the comparison as plain JSON: every contrast with its difference, p-values, verdict, decisive samples."""
     found: dict[str, Any] = {
         "systems": list(comparison.systems),
         "family": comparison.family,
@@ -52,7 +51,7 @@ def comparison_json(comparison: Comparison) -> str:
     }
     for name in ("last", "rounds", "breakdowns"):
         found[name] = [asdict(one) | {"verdict": one.verdict} for one in getattr(comparison, name)]
-    return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return found
 
 
 def _pairs(comparison: Comparison) -> Iterator[tuple[str, list[Contrast]]]:

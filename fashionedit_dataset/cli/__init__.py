@@ -13,7 +13,7 @@ import click
 from fashionedit import __version__
 from fashionedit.runtime.secrets import masked_arguments
 
-from . import building, data, editors, leaderboard, publishing, results, runs
+from . import building, data, editors, leaderboard, publishing, results, runs, votes
 from .printing import errors_as_sentences
 
 __all__ = ["cli", "main"]
@@ -58,6 +58,7 @@ for verb in (
     results.score,
     results.show,
     results.compare,
+    votes.judge,
     results.report,
     leaderboard.submit,
     leaderboard.verify,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,17 +116,24 @@ def show(runs: tuple[Path, ...], form: str | None, details: bool) -> None:
 )
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown tables.")
 @click.option("--json", "form", flag_value="json", help="Print everything as JSON.")
-def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> None:
+@click.option("--votes", type=PATH, metavar="DIR", help="Also show what people and models voted (judge, studio).")
+def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None, votes: Path | None) -> None:
     """Compare scored RUNs in pairs, sample by sample: differences, 95 % intervals, p-values, deciding samples.
 
     A RUN can also be the name of a baseline row: draft, flat-grey, faded-draft, return-reference, paste-reference or
     oracle. The p-values of the last rounds are corrected together (Holm); those of earlier rounds and breakdowns are
     not corrected. Runs of another dataset, protocol version or metric fingerprint are refused.
+
+    With --votes, who wins by the votes, how far voters agree (Cohen's kappa), and how well each metric predicts the
+    votes. One RUN is enough then, for votes on two of its rounds or protocols.
     """
     from fashionedit.eval_harness.scores.comparison import BASELINES
     from fashionedit.eval_harness.scores.comparison import compare as compare_results
     from fashionedit.eval_harness.scores.comparison_text import comparison_json, comparison_text
     from fashionedit.eval_harness.scores.results import merge, read_results
+    from fashionedit.eval_harness.votes.agreement import vote_report
+    from fashionedit.eval_harness.votes.votes import VoteFolder
+    from fashionedit.eval_harness.votes.votes_text import votes_json, votes_text
 
     scored: list[Results] = []
     systems: list[int | str] = []
@@ -136,11 +144,17 @@ def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None) -> No
             systems.append(len(scored))
             scored.append(read_results(path / "results.json"))
     results = merge(scored)
-    comparison = compare_results(results, systems)
+    voted = None if votes is None else vote_report(VoteFolder(votes).votes(), results)
+    comparison = compare_results(results, systems) if voted is None or len(systems) > 1 else None
     if form == "json":
-        echo(comparison_json(comparison), nl=False)
-    else:
-        echo(comparison_text(comparison, results, by, markdown=form == "markdown"), nl=False)
+        found = {} if comparison is None else comparison_json(comparison)
+        found |= {} if voted is None else {"votes": votes_json(voted, results)}
+        echo(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
+        return
+    markdown = form == "markdown"
+    parts = [] if comparison is None else [comparison_text(comparison, results, by, markdown=markdown)]
+    parts += [] if voted is None else [votes_text(voted, results, markdown=markdown)]
+    echo("\n".join(parts), nl=False)
 
 
 @click.command(short_help="Write one page for several runs.")

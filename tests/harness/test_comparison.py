@@ -197,7 +197,7 @@ def test_who_failed_often_is_ranked_by_the_starred_metric_alone(merged: Results)
 def test_text_markdown_and_json_say_the_same(merged: Results) -> None:
     found = compare(merged, [0, 1])
     text, markdown = (comparison_text(found, merged, ["category"], markdown=one) for one in (False, True))
-    stored = json.loads(comparison_json(found))
+    stored = json.loads(json.dumps(comparison_json(found)))
     one = the(found.last, protocol="bug", metric="psnr")
     difference = f"{one.difference.mean:+.2f}"
     assert all(difference in page for page in (text, markdown))
