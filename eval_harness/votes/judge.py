@@ -280,11 +280,9 @@ OUTPUT_TOKENS = 90
 
 def request_tokens(judge: Judge, pair: Pair, source: SampleSource) -> int:
     """Returns about how many tokens a request about the pair has: four characters of text to one, and the images."""
-    facts, digests = source.facts(pair.sample), source.digests(pair.sample)
-    boxes = [box.pixels(*digests.original_size) for box in facts.boxes[: len(pair.wishes)]]
-    sizes = [digests.draft_size, pair.first.size, pair.second.size]
-    sizes += [(right - left, bottom - top) for left, top, right, bottom in boxes]
-    sizes += [digests.original_size] if judge.show_original else []
+    known = source.sizes(pair.sample)
+    sizes = [known.draft, *known.crops[: len(pair.wishes)], pair.first.size, pair.second.size]
+    sizes += [known.original] if judge.show_original else []
     characters = len(judge.prompt) + sum(map(len, pair.wishes)) + 100
     if judge.structured == "json_schema":
         characters += len(json.dumps(_Answer.model_json_schema()))

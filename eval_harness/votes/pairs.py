@@ -179,7 +179,7 @@ class PairList:
 
     def _question(self, sample: str, rounds: int) -> tuple[str, str]:
         digests = self.source.digests(sample)
-        shown = [digests.draft, self.source.facts(sample).descriptions[:rounds], digests.references[:rounds]]
+        shown = [digests.draft, self.source.facts(sample).descriptions[:rounds], digests.crops[:rounds]]
         texts = [canonical_json([*shown, original], name="a question") for original in (None, digests.original)]
         without, with_original = (hashlib.sha256(text.encode()).hexdigest() for text in texts)
         return without, with_original

@@ -7,9 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from fashionedit.eval_harness.scores.intervals import LEVEL
-from fashionedit.eval_harness.scores.labels import method_name, round_text, short_label
 from fashionedit.eval_harness.scores.result_models import Results
-from fashionedit.eval_harness.scores.table import Section, sections_text
+from fashionedit.eval_harness.scores.table import Section, method_name, round_text, sections_text, short_label
 from fashionedit.runtime.secrets import printable
 from fashionedit.runtime.tables import escaped
 
