@@ -15,7 +15,7 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, Sample
 
-from .samples import SampleSource
+from .samples import SampleSource, encoded_images
 
 if TYPE_CHECKING:
     from fashionedit.rows import RowImages, SampleFacts
@@ -108,6 +108,11 @@ class WithReference:
     def facts(self, id: str, /) -> SampleFacts:
         """Returns the texts and boxes of the sample."""
         return self.whole.facts(id)
+
+    def encoded(self, id: str, /) -> RowImages[bytes]:
+        """Returns the sample's images as files, those of this kind as `crops`."""
+        found = encoded_images(self.whole, id)
+        return replace(found, crops=_by_round(getattr(found, self._kind.column)))
 
 
 class Subset:

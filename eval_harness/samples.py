@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from fashionedit.images import png_bytes
+from fashionedit.rows import RowImages, images_of_sample
 from fashionedit.types import Sample
 
 if TYPE_CHECKING:
-    from fashionedit.rows import RowImages, SampleFacts
+    from fashionedit.rows import SampleFacts
 
 
 class SampleSource(Protocol):
@@ -44,3 +46,14 @@ class SampleSource(Protocol):
 
     def facts(self, id: str, /) -> SampleFacts:
         """Returns the texts and boxes of the sample, without decoding."""
+
+
+def encoded_images(source: SampleSource, id: str) -> RowImages[bytes]:
+    """Returns the sample's images as files: as they are stored where the source can tell, else as PNG.
+
+    The crops are what a run shows.
+    """
+    if (stored := getattr(source, "encoded", None)) is not None:
+        found: RowImages[bytes] = stored(id)
+        return found
+    return images_of_sample(source.sample(id)).map(lambda _, image: png_bytes(image))

@@ -61,6 +61,10 @@ class MissingExtraError(FashionEditError, ImportError):
     def __init__(self, extra: str, package: str) -> None:
         wanted = " ".join(f"'{requirement}'" for requirement in _requirements(extra, package))
         super().__init__(f"{package} is not installed; run: pip install {wanted}")
+        self._given = extra, package
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), self._given
 
 
 def _requirements(extra: str, package: str) -> list[str]:

@@ -146,6 +146,10 @@ class FashionEditFolder(Sequence[Sample]):
         """Returns the sample's draft, decoded, and decodes nothing else."""
         return read_image(self._images(key).draft, name=self._picture_name("draft", key))
 
+    def encoded(self, key: str) -> RowImages[bytes]:
+        """Returns the sample's images as they are stored, and decodes none."""
+        return self._images(key)
+
     def row(self, key: str) -> dict[str, Any]:
         """Returns the sample's row as it is stored: the values of `COLUMNS`, images as their encoded bytes.
 

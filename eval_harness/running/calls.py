@@ -72,6 +72,8 @@ class Answer:
     Args:
         ended: A record to commit, or a failed attempt to keep.
         image: The record's image, where it has one.
+        encoded: The image as PNG, in its place, where it was made on another machine.
+        blank: Whether the image has one colour all over, and nothing that the editor was shown has.
         stop: The mistake for which no further edit is worth asking, such as a broken contract or a missing key.
         again: Whether the same request may succeed a little later.
         alone: Whether it was asked together with others, and what failed is the whole of them.
@@ -80,6 +82,8 @@ class Answer:
 
     ended: Ended
     image: Image.Image | None = field(default=None, repr=False)
+    encoded: bytes | None = field(default=None, repr=False)
+    blank: bool = False
     stop: EditorError | MissingExtraError | ServiceError | None = None
     again: bool = False
     alone: bool = False
@@ -218,6 +222,17 @@ def finished_image(image: Image.Image, size: tuple[int, int] | None) -> tuple[Im
     return kept, OutputImage(digest=digest, size=kept.size, path=image_path(digest), returned_size=returned)
 
 
+def _is_blank(image: Image.Image | None, request: EditRequest) -> bool:
+    if image is None or not _one_colour(image):
+        return False
+    return not any(_one_colour(item.image) for item in request.images)
+
+
+def _one_colour(image: Image.Image) -> bool:
+    ranges: Any = image.getextrema()
+    return all(low == high for low, high in ranges)
+
+
 def _own(image: Image.Image) -> Image.Image:
     own = to_rgb(image).copy()
     own.info.clear()  # metadata may name the photograph
@@ -267,6 +282,9 @@ class EditorCalls:
         takes = int(getattr(editor, "batch_size", 1)) if not info.privileged and hasattr(editor, "edit_many") else 1
         self.batch = max(1, min(takes, batch or takes))
 
+    def ready(self) -> None:
+        """Waits until a call can begin, before its time is counted."""
+
     def seconds(self, requests: int) -> float | None:
         """Returns how long a call with so many requests is waited for; None waits for ever."""
         if self._patience is None:
@@ -298,7 +316,8 @@ class EditorCalls:
 
     def _judged(self, work: Work, result: Any, sizes: list[tuple[int, int]], seconds: float) -> Answer:
         try:
-            return judge(work.step, result, sizes, seconds, self._size_policy, name=type(self.editor).__name__)
+            answer = judge(work.step, result, sizes, seconds, self._size_policy, name=type(self.editor).__name__)
+            return replace(answer, blank=work.sample is None and _is_blank(answer.image, work.request))
         except Exception as error:
             return failed(work.step, error, seconds)
 

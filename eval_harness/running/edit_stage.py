@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from PIL import Image
 
 from fashionedit.eval_harness.editing import CPU_SLOTS, Status
-from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.eval_harness.samples import SampleSource, encoded_images
 from fashionedit.images import ImageCache, png_bytes
 from fashionedit.runtime.worker_pool import Outcome, Stage, Task
 
@@ -19,6 +19,7 @@ from .calls import Answer, EditorCalls, Work, edit_request, failed
 from .chain import Chain, Ended, Step, chains, draft_record
 from .limits import Limits, Spending
 from .records import FailedAttempt, RoundRecord
+from .remote_calls import RemoteCalls, SentImage, SentWork
 from .run_folder import RunFolder
 from .run_stats import RunStats
 
@@ -57,7 +58,7 @@ class EditStage(Stage[Job]):
         self,
         folder: RunFolder,
         source: SampleSource,
-        calls: EditorCalls,
+        calls: EditorCalls | RemoteCalls,
         privileged: bool,
         limits: Limits,
         spending: Spending,
@@ -71,7 +72,8 @@ class EditStage(Stage[Job]):
         self._spending = spending
         self._stats = stats
         self._sample = lru_cache(maxsize=4)(source.sample)  # the protocols of a sample come one after the other
-        self._recent: ImageCache[tuple[Image.Image, bytes]] = ImageCache(_RECENT_BYTES)
+        self._stored = lru_cache(maxsize=4)(partial(encoded_images, source))
+        self._recent: ImageCache[tuple[Image.Image | None, bytes]] = ImageCache(_RECENT_BYTES)
         self._samples = {sample: number for number, sample in enumerate(source.ids)}
         self._protocols = {name: number for number, name in enumerate(folder.identity.protocols)}
 
@@ -123,13 +125,16 @@ class EditStage(Stage[Job]):
         self._spending.charge(entry, [outcome.value for outcome in outcomes])
         self._stats.spent(self._spending.usd)
 
-    def prepare(self, tasks: Sequence[Job]) -> tuple[Sequence[Job], list[Work]]:
-        """Returns the edits to make, their images decoded.
+    def prepare(self, tasks: Sequence[Job]) -> tuple[Sequence[Job], Sequence[Work | SentWork]]:
+        """Returns the edits to make: their images decoded, or as files where they are made on other machines.
 
         Raises:
             InvalidDataError: An image of the dataset or the run can't be read.
         """
-        return tasks, [self._work(task.step) for task in tasks]
+        make = self._sent if isinstance(self._calls, RemoteCalls) else self._work
+        works = [make(task.step) for task in tasks]
+        self._calls.ready()
+        return tasks, works
 
     def _work(self, step: Step) -> Work:
         shown: dict[str, Image.Image] = {}
@@ -139,13 +144,27 @@ class EditStage(Stage[Job]):
                 shown[role] = self._reference(step)
             elif step.base is None or step.base.path is None:
                 shown[role] = self._draft(step)
-            elif (known := self._recent.get(step.base.digest)) is not None:
-                shown[role], encoded[role] = known
+            elif (known := self._recent.get(step.base.digest)) is not None and known[0] is not None:
+                shown[role], encoded[role] = known[0], known[1]
             else:
                 with CPU_SLOTS:
                     shown[role] = self._folder.read(step.base.path, step.base.digest)
         request = edit_request(step, shown, request_id=self._folder.request_id(step.key), encoded=encoded)
         return Work(step, request, self._sample(step.sample) if self._privileged else None)
+
+    def _sent(self, step: Step) -> SentWork:
+        images = []
+        for role, digest in step.images:
+            if role == "reference":
+                data = self._stored(step.sample).crops[step.round - 1]
+                images.append(SentImage(role, data, f"reference {step.round} of sample {step.sample}"))
+            elif step.base is None or step.base.path is None:
+                images.append(SentImage(role, self._stored(step.sample).draft, f"the draft of sample {step.sample}"))
+            else:
+                known, path = self._recent.get(digest), step.base.path
+                data = self._folder.encoded(path) if known is None else known[1]
+                images.append(SentImage(role, data, str(self._folder.path / path), digest))
+        return SentWork(step, self._folder.request_id(step.key), tuple(images))
 
     # A dataset that can open a sample's images one by one decodes no other.
 
@@ -158,14 +177,10 @@ class EditStage(Stage[Job]):
         crop, place = getattr(self._source, "crop", None), step.round - 1
         return self._sample(step.sample).differences[place].reference if crop is None else crop(step.sample, place)
 
-    def call(self, prepared: tuple[Sequence[Job], list[Work]]) -> list[Outcome]:
+    def call(self, prepared: tuple[Sequence[Job], Sequence[Any]]) -> list[Outcome]:
         """Asks the editor."""
         tasks, works = prepared
-        answers = self._calls(works)
-        return [
-            _outcome(task, answer, blank=not work.sample and _is_blank(answer, work))
-            for task, answer, work in zip(tasks, answers, works, strict=True)
-        ]
+        return [_outcome(task, answer) for task, answer in zip(tasks, self._calls(works), strict=True)]
 
     def seconds(self, tasks: int) -> float | None:
         """Returns how long so many edits are waited for; None waits for ever."""
@@ -183,7 +198,7 @@ class EditStage(Stage[Job]):
             job.attempts += ended.attempts
             if not isinstance(ended, FailedAttempt):
                 ended = ended.model_copy(update={"attempts": job.attempts})
-            self._write(job, ended, answer.image)
+            self._write(job, ended, answer)
             if again:
                 self._stats.retried()
                 continue
@@ -197,7 +212,7 @@ class EditStage(Stage[Job]):
             if following is not None:
                 yield following
 
-    def _write(self, job: Job, ended: Ended, image: Image.Image | None) -> None:
+    def _write(self, job: Job, ended: Ended, answer: Answer) -> None:
         """Writes down what an edit came to; safe to be killed in at any point."""
         if isinstance(ended, FailedAttempt):
             self._folder.failures.add(ended)
@@ -207,14 +222,14 @@ class EditStage(Stage[Job]):
             fields = {name: getattr(job.replaces, name) for name in told}
             attempts = max(1, job.replaces.attempts - job.earlier)
             self._folder.failures.add(job.step.failure(job.replaces.status, **fields, attempts=attempts))
-        encoded = None
-        if image is not None and ended.output is not None:
+        image, encoded = answer.image, answer.encoded
+        if image is not None:
             with CPU_SLOTS:
                 encoded = png_bytes(image)
-            if ended.round < job.chain.rounds[-1]:
-                size = image.width * image.height * 3 + len(encoded)
-                self._recent.put(ended.output.digest, (image, encoded), size)
-        self._folder.commit(ended, image, encoded)
+        if encoded is not None and ended.output is not None and ended.round < job.chain.rounds[-1]:
+            pixels = 0 if image is None else image.width * image.height * 3
+            self._recent.put(ended.output.digest, (image, encoded), pixels + len(encoded))
+        self._folder.commit(ended, encoded)
 
     def _advance(self, chain: Chain, after: int) -> tuple[list[RoundRecord], Job | None]:
         """Takes the committed rounds that come next, and returns them with the first one that is to do."""
@@ -234,19 +249,7 @@ class EditStage(Stage[Job]):
         return done, None
 
 
-def _is_blank(answer: Answer, work: Work) -> bool:
-    """Returns whether a picture has one colour all over, and nothing that the editor was shown has."""
-    if answer.image is None or not _one_colour(answer.image):
-        return False
-    return not any(_one_colour(item.image) for item in work.request.images)
-
-
-def _one_colour(image: Image.Image) -> bool:
-    ranges: Any = image.getextrema()
-    return all(low == high for low, high in ranges)
-
-
-def _outcome(job: Job, answer: Answer, *, blank: bool = False) -> Outcome:
+def _outcome(job: Job, answer: Answer) -> Outcome:
     ended = answer.ended
     answered: bool | None = True
     reason = None if ended.status is Status.OK else str(ended.status)
@@ -255,13 +258,13 @@ def _outcome(job: Job, answer: Answer, *, blank: bool = False) -> Outcome:
         answered = False if answer.again or not job.attempts else None
         came = answer.reply is not None and answer.reply.status < 300  # an answer, if one of no use
         reason = reason if came else None
-    if blank:
+    if answer.blank:
         reason = "ok with a picture of one colour"
     return Outcome(
         answered=answered,
         reason=reason,
         message=ended.message,
-        kept=blank,
+        kept=answer.blank,
         again=answer.again,
         alone=answer.alone,
         stop=answer.stop,

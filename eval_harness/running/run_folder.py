@@ -141,15 +141,15 @@ class RunFolder:
         """Counts the rounds whose image this is as not run, for as long as this object reads the folder."""
         self._left_out.add(digest)
 
-    def commit(self, record: RoundRecord, image: Image.Image | None = None, encoded: bytes | None = None) -> None:
+    def commit(self, record: RoundRecord, image: Image.Image | bytes | None = None) -> None:
         """Writes the round's own image, if it has one, then the record; pixels that are there already are kept.
 
         Args:
-            encoded: The image as PNG, if it was encoded already.
+            image: As PNG, if it was encoded already.
         """
         place = record.output.path if record.output is not None else None
         if image is not None and place is not None and not self._whole(place):
-            write_atomically(self.path / place, encoded if encoded is not None else png_bytes(image))
+            write_atomically(self.path / place, image if isinstance(image, bytes) else png_bytes(image))
         write_atomically(self._record_path(record.key), record.model_dump_json(indent=2).encode())
 
     def check_writable(self, images: int) -> None:
@@ -167,16 +167,21 @@ class RunFolder:
         Raises:
             InvalidImageError: It is missing, can't be decoded, or has other pixels.
         """
-        place, advice = self.path / path, "give the run command again"
+        return decoded_image(self.encoded(path), digest, name=str(self.path / path))
+
+    def encoded(self, path: str) -> bytes:
+        """Returns an image of this run as it is stored.
+
+        Raises:
+            InvalidImageError: It is missing or can't be read.
+        """
+        place = self.path / path
         try:
-            image = read_image(read_regular(place, MAX_FILE_BYTES, folder=self.path), name=str(place))
+            return read_regular(place, MAX_FILE_BYTES, folder=self.path)
         except FileNotFoundError:
-            raise InvalidImageError(f"{place} does not exist; {advice}") from None
+            raise InvalidImageError(f"{place} does not exist; {_AGAIN}") from None
         except InvalidDataError as error:
-            raise InvalidImageError(f"{str(error).rpartition(';')[0]}; delete it and {advice}") from error
-        if pixel_digest(image) != digest:
-            raise InvalidImageError(f"{place} has other pixels than were recorded; delete it and {advice}")
-        return image
+            raise InvalidImageError(f"{str(error).rpartition(';')[0]}; delete it and {_AGAIN}") from error
 
     def _whole(self, path: str) -> bool:
         try:
@@ -255,6 +260,24 @@ class RunFolder:
         if output is None or output.path is None:
             return ImageRef(*chain.standing, lambda: source.sample(chain.sample).draft)
         return ImageRef(*chain.standing, partial(self.read, output.path, output.digest))
+
+
+_AGAIN = "give the run command again"
+
+
+def decoded_image(data: bytes, digest: str, *, name: str) -> Image.Image:
+    """Returns an image of a run, compared with its recorded digest.
+
+    Raises:
+        InvalidImageError: It can't be decoded, or has other pixels.
+    """
+    try:
+        image = read_image(data, name=name)
+    except InvalidImageError as error:
+        raise InvalidImageError(f"{str(error).rpartition(';')[0]}; delete it and {_AGAIN}") from error
+    if pixel_digest(image) != digest:
+        raise InvalidImageError(f"{name} has other pixels than were recorded; delete it and {_AGAIN}")
+    return image
 
 
 def _read_identity(folder: Path) -> RunIdentity | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fashionedit.errors import BudgetSpentError
+from fashionedit.errors import BudgetSpentError, InvalidDataError
 from fashionedit.eval_harness.editing import DEFAULT_TIMEOUT, Editor, PrivilegedEditor
 from fashionedit.eval_harness.references import DETAIL, with_reference
 from fashionedit.eval_harness.samples import SampleSource
@@ -17,6 +18,7 @@ from .calls import EditorCalls
 from .edit_stage import EditStage
 from .identity import SizePolicy, editor_info, run_identity
 from .limits import DEFAULT_RETRIES, Limits, Spending, edits_at_once
+from .remote_calls import RemoteEditor
 from .run_folder import RunFolder
 from .run_stats import Progress, RunStats, RunSummary
 from .sessions import session
@@ -120,9 +122,12 @@ def run(
             dataset or the run can't be read; or there is a budget and nobody says what an edit costs.
     """
     info = editor_info(editor, name)
+    remote = isinstance(editor, RemoteEditor)
+    if remote and concurrency is not None:
+        raise InvalidDataError("every Ray worker makes one call at a time; give workers in the place of concurrency")
     limits = Limits(
         concurrency=edits_at_once(info, concurrency),
-        timeout=DEFAULT_TIMEOUT if timeout is None and info.at_once > 1 else timeout,
+        timeout=DEFAULT_TIMEOUT if timeout is None and info.at_once > 1 and not remote else timeout,
         batch=batch,
         retries=retries,
         backoff=backoff,
@@ -146,7 +151,8 @@ def run(
         with users_code(f"check_params() of {type(editor).__name__}"):
             check(identity.params)  # before there is a folder
     stats = RunStats(progress, source)
-    calls = EditorCalls(editor, info, size_policy, patience=limits.patience, batch=limits.batch)
+    opened = editor.calls if isinstance(editor, RemoteEditor) else partial(EditorCalls, editor, info)
+    calls = opened(size_policy, patience=limits.patience, batch=limits.batch)
     at_once = False
     try:
         with RunFolder.create_or_open(out, identity) as folder, session(folder.session, stats.counts, data) as end:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fashionedit.eval_harness.scored_run import Scoring
     from fashionedit.eval_harness.scores.result_models import Results
     from fashionedit.folder import FashionEditFolder
+    from fashionedit.runtime.ray_engine import RayEngine
 
 PATH = click.Path(path_type=Path)
 _MEANT_AS_JSON = re.compile(r"[\[{]|\".*\"$|-?\d+(\.\d*)?([eE][+-]?\d+)?$")
@@ -108,6 +109,48 @@ param_option = repeated_option(
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Hide progress.")
 runs_argument = click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
+
+
+engine_options = option_group(
+    click.option(
+        "--engine",
+        default="local",
+        show_default=True,
+        metavar="ENGINE",
+        help="Where models run: local (this process), ray (workers of the Ray cluster in $RAY_ADDRESS, else of this "
+        "machine), or ray://HOST:PORT (a cluster's Ray client server).",
+    ),
+    number_option(
+        "--workers",
+        1,
+        "Number of Ray workers, each with a copy of the model; by default one for each GPU, or each CPU if there is "
+        "none.",
+    ),
+    click.option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0),
+        metavar="G",
+        help="GPUs for each Ray worker; a fraction shares one. By default 1 if the cluster has GPUs.",
+    ),
+)
+"""Where models run; `engine_of` reads it."""
+
+
+def engine_of(given: dict[str, Any]) -> RayEngine | None:
+    """Takes the options of `engine_options` out of those given, and returns the engine; None for this process.
+
+    Raises:
+        UnknownNameError: There is no such engine.
+        InvalidDataError: A number or an address is not what it must be, or there are workers of nothing.
+    """
+    from fashionedit.runtime.ray_engine import parse_engine
+
+    return parse_engine(given.pop("engine"), given.pop("workers"), given.pop("gpus_per_worker"))
+
+
+def tell(sentence: str) -> None:
+    """Prints a sentence about the work to stderr."""
+    echo(f"fashionedit: {sentence}", err=True)
 
 
 editor_options = option_group(

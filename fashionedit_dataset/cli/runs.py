@@ -18,6 +18,8 @@ from .options import (
     details_option,
     editor_options,
     editor_settings,
+    engine_of,
+    engine_options,
     number_option,
     open_data,
     option_group,
@@ -35,10 +37,12 @@ from .options import (
     scoring_options,
     size_option,
     split_option,
+    tell,
 )
 from .printing import echo
 
 if TYPE_CHECKING:
+    from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
     from fashionedit.eval_harness.running.run_stats import RunSummary
 
 
@@ -87,6 +91,7 @@ _run_options = option_group(
         "Repeat the rounds that ended with this status: refused, no_image or invalid_image. Repeatable.",
     ),
     click.option("--keep-going", is_flag=True, help="Continue even if the first rounds all fail for the same reason."),
+    engine_options,
 )
 """What a run is made with; `_arguments` reads it."""
 
@@ -108,14 +113,13 @@ def run(editor: str, data: str, out: Path, split: str, quiet: bool, **given: Any
     The vanilla protocol sends no reference image. If another run of the same editor has its rounds already, give
     --protocol bug.
     """
-    from fashionedit.eval_harness.editors import resolve_editor
     from fashionedit.eval_harness.running.run_stats import next_step
     from fashionedit.eval_harness.running.runner import run as run_editor
 
-    found = resolve_editor(editor, editor_settings(given))
-    source = open_data(data, split, quiet)
-    with _as_summary(out), progress_bar(quiet)(editor, "edit") as bar:
-        summary = run_editor(found, source, out, progress=bar, data=data_location(data), **_arguments(given))
+    with _opened(editor, given) as found:
+        source = open_data(data, split, quiet)
+        with _as_summary(out), progress_bar(quiet)(editor, "edit") as bar:
+            summary = run_editor(found, source, out, progress=bar, data=data_location(data), **_arguments(given))
     _print_summary(summary)
     echo(f"next: {next_step(summary)}", err=True)
 
@@ -132,13 +136,11 @@ def eval_(editor: str, data: str, out: Path, split: str, details: bool, quiet: b
     Finished rounds are scored while others are still being edited, so the table follows soon after the last edit.
     EDITOR and its options are those of run; the scoring options are those of score.
     """
-    from fashionedit.eval_harness.editors import resolve_editor
     from fashionedit.eval_harness.evaluation import evaluate
     from fashionedit.eval_harness.running.run_stats import next_step
 
     scoring = scoring_of(given)
-    found = resolve_editor(editor, editor_settings(given))
-    with _as_summary(out):
+    with _opened(editor, given) as found, _as_summary(out):
         evaluation = evaluate(
             found,
             data=data,
@@ -163,8 +165,24 @@ def _arguments(given: dict[str, Any]) -> dict[str, Any]:
         "protocols": protocol_names(given["protocols"]),
         "params": parameters(given["params"]),
         "size_policy": given["size"],
-        "tell": lambda sentence: echo(f"fashionedit: {sentence}", err=True),
+        "tell": tell,
     }
+
+
+@contextmanager
+def _opened(editor: str, given: dict[str, Any]) -> Iterator[Editor | PrivilegedEditor]:
+    """Opens the editor of a run, in Ray workers where an engine is given, and ends those after it."""
+    from fashionedit.eval_harness.running.remote_calls import RemoteEditor, on_engine
+
+    found = on_engine(editor, engine_of(given), editor_settings(given), tell)
+    try:
+        yield found
+    except BaseException as error:
+        if isinstance(found, RemoteEditor) and not getattr(error, "at_once", False):
+            found.close()
+        raise
+    if isinstance(found, RemoteEditor):
+        found.close()
 
 
 @contextmanager

@@ -1,0 +1,296 @@
+"""Edits by Ray workers: the same bytes as in one process, and what dies and comes back."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from toy_editors import ToyEditor, tint
+from toy_samples import ToySource
+
+from fashionedit.cli import main
+from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
+from fashionedit.eval_harness.editing import EditRequest
+from fashionedit.eval_harness.editors.resolve import resolve_editor
+from fashionedit.eval_harness.editors.settings import EditorSettings
+from fashionedit.eval_harness.running.remote_calls import RemoteEditor, on_engine
+from fashionedit.eval_harness.running.run_stats import RunSummary
+from fashionedit.eval_harness.running.runner import run
+from fashionedit.runtime import ray_engine
+from fashionedit.runtime.ray_engine import RayEngine, parse_engine
+
+ONE, TWO = RayEngine(workers=1), RayEngine(workers=2)
+MODEL = '''
+import os, time
+from pathlib import Path
+
+import tinting
+from fashionedit.eval_harness.editing import EditRequest
+
+class Editor(tinting.Base):
+    """Notes each edit, and dies or sleeps where it is told to."""
+
+    def __init__(self, notes, dies="", times=1, sleeps="", batch=1, raises=""):
+        self.notes, self.dies, self.times, self.sleeps, self.raises = Path(notes), dies, times, sleeps, raises
+        self.batch_size = batch
+
+    def edit(self, request: EditRequest):
+        return self.edit_many([request])[0]
+
+    def edit_many(self, requests):
+        for request in requests:
+            name = f"{request.protocol}-{request.round}-{request.seed}"
+            with (self.notes / "edits").open("a") as file:
+                file.write(f"{name} {len(requests)}\\n")
+            if self.sleeps == f"{request.protocol}-{request.round}":
+                time.sleep(60)
+            if self.raises == f"{request.protocol}-{request.round}":
+                raise ConnectionError("no line")
+            died = self.notes / f"died-{name}"
+            count = int(died.read_text()) if died.exists() else 0
+            if self.dies == f"{request.protocol}-{request.round}" and count < self.times:
+                died.write_text(str(count + 1))
+                os._exit(1)
+        return [self.made(request) for request in requests]
+'''
+TINTING = """
+from fashionedit.eval_harness.editing import EditorInfo, EditResult
+from PIL import ImageOps
+
+class Base:
+    def describe(self):
+        return EditorInfo("noting", "noting 1")
+
+    def made(self, request):
+        params, state = {"seed": request.seed % 97}, {"k": request.round}
+        return EditResult.ok(ImageOps.invert(request.base), params=params, state=state)
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path, cluster: None) -> Path:
+    """A file with an editor, which imports a module beside it."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "tinting.py").write_text(TINTING)
+    path = tmp_path / "code" / "noting.py"
+    path.write_text(MODEL)
+    return path
+
+
+def ran(
+    model: Path,
+    out: Path,
+    engine: RayEngine | None,
+    source: ToySource | None = None,
+    *,
+    told: Callable[[str], None] | None = None,
+    **options: Any,
+) -> RunSummary:
+    """Runs the editor of the file, whose own options are those that it takes."""
+    own = {name: options.pop(name) for name in ("dies", "times", "sleeps", "batch", "raises") if name in options}
+    settings = EditorSettings(options={"notes": str(model.parent), **own}, version="1")
+    editor = on_engine(f"{model}:Editor", engine, settings, told)
+    return run(editor, source or ToySource(3), out, backoff=0.01, **options)
+
+
+def records(out: Path) -> dict[str, dict[str, Any]]:
+    found = {path.stem: json.loads(path.read_bytes()) for path in out.glob("records/*/*.json")}
+    for record in found.values():
+        record.pop("seconds")
+    return found
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in [*out.glob("images/*/*"), out / "run.json"]}
+
+
+def edits(model: Path) -> list[str]:
+    return (model.parent / "edits").read_text().splitlines()
+
+
+def test_the_same_records_and_bytes_as_in_one_process(model: Path, tmp_path: Path) -> None:
+    ran(model, tmp_path / "here", None, batch=2)
+    summary = ran(model, tmp_path / "ray", TWO, batch=2)
+    assert summary.statuses == {"ok": 18}
+    assert records(tmp_path / "ray") == records(tmp_path / "here")
+    assert files(tmp_path / "ray") == files(tmp_path / "here")
+    assert any(line.endswith(" 2") for line in edits(model)[18:])
+
+
+def test_a_run_goes_on_with_the_other_engine(model: Path, tmp_path: Path) -> None:
+    ran(model, tmp_path / "run", None, limit=1)
+    ran(model, tmp_path / "run", TWO, limit=2)
+    ran(model, tmp_path / "run", None)
+    assert len(edits(model)) == len(set(edits(model))) == 18
+
+
+def test_a_worker_that_dies_is_replaced_and_its_request_asked_again(model: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    summary = ran(model, tmp_path / "run", TWO, ToySource(2), told=told.append, dies="bug-2", times=2)
+    assert summary.statuses == {"ok": 12}
+    attempts = [record["attempts"] for record in records(tmp_path / "run").values()]
+    assert sorted(attempts) == [1] * 10 + [3] * 2
+    assert told == ["a worker died (its process ended); its request is asked again"] * 4
+
+
+def test_a_request_that_kills_three_workers_ends_alone(model: Path, tmp_path: Path) -> None:
+    summary = ran(model, tmp_path / "run", TWO, ToySource(1), dies="bug-2", times=99)
+    assert summary.statuses == {"ok": 5, "error": 1}
+    failure = json.loads(next((tmp_path / "run" / "errors").iterdir()).read_bytes())
+    assert failure["attempts"] == 3
+    assert "3 workers died while they computed this (its process ended)" in failure["message"]
+    next(model.parent.glob("died-*")).write_text("99")
+    again = ran(model, tmp_path / "run", TWO, ToySource(1), dies="bug-2", times=99)
+    assert again.statuses == {"ok": 6}
+
+
+def test_an_edit_that_takes_too_long_costs_its_worker_and_not_the_run(model: Path, tmp_path: Path) -> None:
+    summary = ran(model, tmp_path / "run", ONE, ToySource(1), sleeps="vanilla-3", timeout=1, retries=0)
+    assert summary.statuses == {"ok": 5, "timeout": 1}
+
+
+def test_what_an_editor_raises_is_recorded_as_here(model: Path, tmp_path: Path) -> None:
+    messages = []
+    for engine in (None, ONE):
+        out = tmp_path / str(engine is None)
+        ran(model, out, engine, ToySource(1), raises="bug-1", retries=1)
+        messages.append([json.loads(path.read_bytes())["message"] for path in sorted((out / "errors").iterdir())])
+    assert messages[0] == messages[1]
+    assert "ConnectionError in noting.py, line" in messages[0][0]
+
+
+def test_a_driver_killed_leaves_nothing_and_the_command_goes_on(model: Path, tmp_path: Path) -> None:
+    out, code = tmp_path / "run", str(model.parent)
+    command = ["run", f"{model}:Editor", "--data", "synthetic:6", "--out", str(out), "--option", f"notes={code}"]
+    begin = [sys.executable, "-c", "import sys; from fashionedit.cli import main; main(sys.argv[1:])", *command]
+    driver = subprocess.Popen([*begin, "--engine", "ray", "--workers", "1", "--quiet"], stderr=subprocess.PIPE)
+    until = time.monotonic() + 60
+    while len(list(out.glob("records/*/*.json"))) < 4:
+        assert driver.poll() is None, driver.stderr and driver.stderr.read()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    ours = psutil.Process(driver.pid).children(recursive=True)
+    helpers = [process for process in ours if process.name().endswith("Agent")]  # Ray's own; they end within a minute
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    _, left = psutil.wait_procs([process for process in ours if process not in helpers], timeout=20)
+    for process in helpers:
+        process.kill()
+    assert not left
+    committed = len(list(out.glob("records/*/*.json")))
+    begun = len(edits(model))
+    main([*command, "--quiet"])
+    assert len(list(out.glob("records/*/*.json"))) == 36
+    assert len(edits(model)) == begun + 36 - committed
+    assert begun <= committed + 1
+
+
+def test_an_object_and_a_function_are_sent_by_value(cluster: None, tmp_path: Path) -> None:
+    def edit(request: EditRequest) -> Any:
+        return tint(request)
+
+    edit.version = "1"  # type: ignore[attr-defined]  # as a user would declare it
+    for name, editor in (("object", ToyEditor()), ("function", edit)):
+        run(editor if name == "object" else on_engine(editor, None), ToySource(1), tmp_path / name)
+        run(on_engine(editor, ONE), ToySource(1), tmp_path / f"{name}-ray")
+        assert files(tmp_path / f"{name}-ray") == files(tmp_path / name)
+    with pytest.raises(EditorError, match=r"can't be sent to Ray workers .* give it by name, as my_model.py:edit"):
+        on_engine(ToyEditor(threading.Lock().acquire), TWO)
+
+
+@pytest.mark.parametrize(
+    ("name", "rest", "error", "says"),
+    [
+        ("dask", {}, UnknownNameError, "no engine is called 'dask'; choose local, ray or ray://HOST:PORT"),
+        ("raybow", {}, UnknownNameError, "no engine is called 'raybow'"),
+        ("ray://", {}, InvalidDataError, "write ray://HOST:PORT"),
+        ("ray://head", {}, InvalidDataError, "write ray://HOST:PORT"),
+        ("ray", {"workers": 0}, InvalidDataError, "workers is 0; give a whole number from 1 on"),
+        ("ray", {"gpus_per_worker": 1.5}, InvalidDataError, "give a whole number, or a fraction below 1"),
+        ("local", {"workers": 2}, InvalidDataError, "--workers is for a Ray cluster; give --engine ray with it"),
+        ("local", {"gpus_per_worker": 1.0}, InvalidDataError, "--gpus-per-worker is for a Ray cluster"),
+    ],
+)
+def test_an_engine_that_is_none(name: str, rest: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=re.escape(says)):
+        parse_engine(name, **rest)
+
+
+def test_an_address_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())  # as if grpcio were installed
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(ServiceError, match=rf"no Ray cluster answers at ray://{address} .* 10001 by default"):
+        on_engine("identity", RayEngine(f"ray://{address}", 1))
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(ServiceError, match=f"no Ray cluster answers at {address} "):
+        on_engine("identity", TWO)
+
+
+def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for editor in ("identity", ToyEditor()):
+        with pytest.raises(MissingExtraError, match=r"ray is not installed; run: pip install 'ray"):
+            on_engine(editor, TWO)
+
+
+def test_more_gpus_than_the_cluster_has(cluster: None) -> None:
+    with pytest.raises(ServiceError, match="2 workers with 4 GPUs each need 8, and the cluster has 0"):
+        on_engine("identity", RayEngine(workers=2, gpus_per_worker=4))
+
+
+@pytest.mark.parametrize("name", ["python", "fashionedit", "numpy"])
+def test_workers_of_other_versions(name: str) -> None:
+    versions = ray_engine.versions()
+    changed = {**versions, "host": "node-7", "packages": {**versions["packages"]}}
+    ray_engine.check_versions(changed)
+    (changed["packages"] if name == "numpy" else changed)[name] = "0.0"
+    with pytest.raises(ServiceError, match=rf"(?i)a worker on node-7 has {name} 0.0, and this machine .*; install the"):
+        ray_engine.check_versions(changed)
+
+
+def test_a_model_that_can_not_be_loaded_says_why(model: Path) -> None:
+    with pytest.raises(EditorError, match="its arguments are notes, dies"):
+        on_engine(f"{model}:Editor", ONE, EditorSettings())
+    model.write_text(model.read_text().replace("Path(notes), dies", "Path(notes) / 1, dies"))
+    with pytest.raises(ServiceError, match=r"TypeError in noting.py, line \d+: unsupported operand"):
+        on_engine(f"{model}:Editor", ONE, EditorSettings(options={"notes": "x"}))
+
+
+def test_what_waits_for_a_service_or_sees_the_answer_stays_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_engine, "connected", None)  # nothing connects
+    told: list[str] = []
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-nothing")
+    for name in ("openai:gpt-image-1", "oracle"):
+        found = on_engine(name, TWO, tell=told.append)
+        assert type(found) is type(resolve_editor(name))
+    assert "waits for a service and computes nothing, so this process makes its edits" in told[0]
+    assert told[1].startswith("oracle is shown the answer, so this process")
+
+
+def test_an_async_function_of_the_users_stays_here(cluster: None, tmp_path: Path) -> None:
+    (tmp_path / "waiting.py").write_text("async def edit(image, instruction):\n    return image\n")
+    told: list[str] = []
+    found = on_engine(f"{tmp_path / 'waiting.py'}:edit", ONE, tell=told.append)
+    assert not isinstance(found, RemoteEditor)
+    assert told[0].startswith("waiting:edit waits for a service")
+
+
+def test_the_command_takes_workers_in_the_place_of_concurrency(cluster: None, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataError, match="give workers in the place of concurrency"):
+        run(on_engine("identity", ONE), ToySource(1), tmp_path / "run", concurrency=2)
