@@ -122,13 +122,22 @@ def draw_dress(scene: Scene) -> None:
             scene.stitch(mirrored(leaf * 0.9 + (3.0, 15.5), n), within=part)
 
 
+_LONG_SLEEVES = {"three-quarter": 0.74, "long": 0.97}
+"""Where sleeves end that the control set has not."""
+
+
 def _sleeve(scene: Scene, side: int, shoulder: Point, armpit: Point) -> None:
     value = scene.design["sleeves"]
     if value == "puff":
         _puff_sleeve(scene, side, shoulder, armpit)
     elif value != "none":
-        lean, long = scene.look.vary(22, 27, "lean", side), 0.44 if value == "cap" else 0.92
-        sleeve = Sleeve(scene, side, shoulder, armpit, lean=lean, reach=196, end=74, bow=4)
+        lean = scene.look.vary(22, 27, "lean", side)
+        if value in _LONG_SLEEVES:
+            long = _LONG_SLEEVES[value]
+            sleeve = Sleeve(scene, side, shoulder, armpit, lean=lean / 2, reach=404, end=52, bow=4)
+        else:
+            long = {"cap": 0.44, "short": 0.64}.get(value, 0.92)
+            sleeve = Sleeve(scene, side, shoulder, armpit, lean=lean, reach=196, end=74, bow=4)
         piece = sleeve.lay(long, longest=0.92, strength=1.1)
         scene.stitch(sleeve.line(long - 0.045), within=piece)
 
@@ -150,7 +159,7 @@ def _puff_sleeve(scene: Scene, side: int, shoulder: Point, armpit: Point) -> Non
 def _dress_skirt(scene: Scene, waist: Point) -> None:
     (wx, wy), look, design = waist, scene.look, scene.design
     flare = look.vary(66, 118, "flare")
-    foot = 700.0 if design["length"] == "midi" else 636.0
+    foot = {"midi": 700.0, "mini": 566.0}.get(design["length"], 636.0)
     edge = through((wx - 4, wy - 8), (wx + flare * 0.38, wy + 96), (wx + flare * 0.78, wy + 226), (wx + flare, 704))
     panel = Panel(mirrored(edge), edge)
     folds = falling(panel, 5 + round(flare / 30), 0.02, 1.0, look.name, "skirt", width=20, height=5.4, soft=5)
@@ -158,7 +167,7 @@ def _dress_skirt(scene: Scene, waist: Point) -> None:
     if design["skirt"] == "bands":
         for y in (wy + 120, wy + 156):
             line = np.stack([np.linspace(-230, 230, 30), y + 8 * np.cos(np.linspace(-1.6, 1.6, 30))], axis=1)
-            scene.inlay(skirt, ribbon(line, 19))
+            scene.inlay(skirt, ribbon(line, 19), name="bands")
     elif design["skirt"] == "tier":
         line = panel.cross(142 / (704 - wy), start=-0.01, stop=1.01, bulge=6, count=41)
         ruffle(scene, line, 62, "tier", pitch=24, flare=1.10)
@@ -169,7 +178,8 @@ def _dress_skirt(scene: Scene, waist: Point) -> None:
     if design["buttons"] == "skirt":
         scene.seam(points((-13, wy), (-13, foot)), 0.3, within=skirt)
         for k in range(6):
-            scene.button(0, wy + 44 + k * 42, 8.5, *PEARL)
+            if wy + 44 + k * 42 < foot - 20:
+                scene.button(0, wy + 44 + k * 42, 8.5, *PEARL)
     if design["embroidery"] == "spray":
         embroidery(scene, -78, foot - 78, 38)
     _finish_hem(scene, skirt, hem)
@@ -331,7 +341,7 @@ def draw_skirt(scene: Scene) -> None:
     waist, top = 100.0 + look.vary(-4, 8, "waist"), 120.0
     hip = waist + (34 if cut == "straight" else 18 + flare * 0.22)
     edge = through((waist - 2, top + 14), (hip, top + 132), (hip + flare * 0.40, top + 290), (hip + flare * 0.86, 690))
-    foot = 644.0 if design["length"] == "midi" else _KNEE
+    foot = {"midi": 644.0, "mini": 486.0}.get(design["length"], _KNEE)
     panel = Panel(mirrored(edge), edge)
     if cut == "pleated":
         folds = []
@@ -355,12 +365,12 @@ def draw_skirt(scene: Scene) -> None:
     if design["bands"] == "two":
         for y in (396.0, 430.0):
             across = np.linspace(-240, 240, 40)
-            scene.inlay(skirt, ribbon(np.stack([across, y + 9 * np.cos(across / 150)], axis=1), 18))
+            scene.inlay(skirt, ribbon(np.stack([across, y + 9 * np.cos(across / 150)], axis=1), 18), name="bands")
     elif design["bands"] == "tier":
         ruffle(scene, panel.cross(0.46, bulge=8, count=41), 54, "tier", pitch=22, flare=1.09)
     _finish_hem(scene, skirt, hem)
     _skirt_pockets(scene, waist)
-    _skirt_front(scene, skirt, top)
+    _skirt_front(scene, skirt, top, min(foot, _KNEE))
     _skirt_waist(scene, waist, top)
 
 
@@ -369,7 +379,7 @@ def _slit(scene: Scene, skirt: Cloth, foot: float) -> None:
         return
     left = through((64, 396), (62, 476), (54, foot + 30))
     gap = joined(left, points((96, foot + 30)), through((92, 526), (76, 456), (64, 396)))
-    scene.inlay(skirt, gap, scene.look.plain(), tone=0.40)
+    scene.inlay(skirt, gap, scene.look.plain(), tone=0.40, name="inside")
     for line in (gap[: len(gap) // 2], gap[len(gap) // 2 :]):
         scene.seam(line, 0.4, 1.6, within=skirt)
     scene.stitch(through((58, 394), (55, 476), (46, foot + 20)), within=skirt)
@@ -386,33 +396,34 @@ def _skirt_pockets(scene: Scene, waist: float) -> None:
             slant_pocket(scene, through((n * (waist - 28), 160), (n * (waist - 14), 206), (n * (waist + 12), 258)))
 
 
-def _skirt_front(scene: Scene, skirt: Cloth, top: float) -> None:
+def _skirt_front(scene: Scene, skirt: Cloth, top: float, low: float) -> None:
+    """Draws the front down to y = `low`."""
     value = scene.design["front"]
     if value == "wrap":
-        line = through((26, top + 30), (-2, 300), (-40, _KNEE - 30))
-        scene.seam(through((26, top + 30), (18, 300), (8, _KNEE + 4)), 0.5, 1.8, within=skirt)
+        line = through((26, top + 30), (-2, 300), (-40, low - 30))
+        scene.seam(through((26, top + 30), (18, 300), (8, low + 4)), 0.5, 1.8, within=skirt)
         for k in range(13):
             x, y = (float(v) for v in line[min(k * 2, len(line) - 1)])
             frill = through((x + 18, y - 4), (x - 2, y - 12), (x - 18, y + 10), (x - 8, y + 32), (x + 18, y + 32))
-            if y < _KNEE - 16:
+            if y < low - 16:
                 scene.cloth(frill, f"frill {k}", puff=4, shadow=Shadow(-1, 3, 2, 0.42), angle=1.2, tone=1.05)
     elif value == "zip":
-        line = points(*((0.0, y) for y in range(round(top) + 34, round(_KNEE) - 20, 10)))
+        line = points(*((0.0, y) for y in range(round(top) + 34, round(low) - 20, 10)))
         zip_line(scene, line, width=13, pull=0.02)
     elif value == "buttons":
-        strip, cast = rectangle(-15, top + 28, 15, _KNEE + 9), Shadow(1, 2, 2, 0.45)
+        strip, cast = rectangle(-15, top + 28, 15, low + 9), Shadow(1, 2, 2, 0.45)
         piece = scene.cloth(strip, "placket", puff=3, shadow=cast, tone=1.04, origin=(0, top))
         for x in (-11, 11):
-            scene.stitch(points((x, top + 32), (x, _KNEE)), within=piece)
+            scene.stitch(points((x, top + 32), (x, low)), within=piece)
         for k in range(7):
-            scene.button(0, top + 60 + k * (_KNEE - top - 110) / 6, 9.5)
+            scene.button(0, top + 60 + k * (low - top - 110) / 6, 9.5)
     value = scene.design["decoration"]
     if value == "spray":
-        embroidery(scene, -88, _KNEE - 84, 44)
+        embroidery(scene, -88, low - 84, 44)
     elif value == "badge":
-        badge(scene, -86, _KNEE - 84, 31)
+        badge(scene, -86, low - 84, 31)
     elif value == "label":
-        label(scene, -86, _KNEE - 92, 66, 38)
+        label(scene, -86, low - 92, 66, 38)
 
 
 def _skirt_waist(scene: Scene, waist: float, top: float) -> None:

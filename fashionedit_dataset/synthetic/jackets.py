@@ -91,7 +91,7 @@ class Jacket:
             low = fy + 8
             foot = through((fx, fy), (fx * 0.5, fy + 10), (-over, fy + 14))
             # A corner above every hem keeps the edge over it the same, pixel for pixel, whatever the length.
-            edge = joined(points((-over, 540)), edge)
+            edge = joined(points((-over, min(540.0, low - 44))), edge)
         outline = joined(points((44, 106), self.shoulder), self.arm, side_seam, foot, edge)
         name = (scene.look.name, "front", side)
         wx, wy = self.waist
@@ -228,6 +228,7 @@ def draw_blazer(scene: Scene) -> None:
     """Draws the blazer."""
     look, design = scene.look, scene.design
     wide, deep = look.vary(-6, 8, "width"), look.vary(-20, 22, "length")
+    deep += {"cropped": -88.0, "long": 66.0}.get(design.get("length", ""), 0.0)
     double = look.design["buttons"].startswith("double")
     jacket = Jacket(
         scene,
@@ -247,7 +248,7 @@ def draw_blazer(scene: Scene) -> None:
         front = jacket.front(n)
         if design["hem"] == "border":
             x, y = jacket.foot
-            scene.inlay(front, rectangle(-220, y - 40, 220, y + 40))
+            scene.inlay(front, rectangle(-220, y - 40, 220, y + 40), name="hem")
             scene.seam(points((-x - 6, y - 40), (x + 6, y - 40)), 0.3, within=front)
         _blazer_pockets(scene, n, jacket.foot[1] - 118)
         jacket.lapel(n, design["lapels"], size=look.vary(0.94, 1.06, "lapel"))
@@ -269,7 +270,7 @@ def _blazer_sleeve(scene: Scene, jacket: Jacket, side: int) -> None:
     value = scene.design["cuffs"]
     if value == "turned":
         cuff = sleeve.cuff(0.845, 0.99, name="turn-up", spread=0.05, bulge=5)
-        scene.inlay(cuff, sleeve.panel.section(0.8, 1.0, spread=0.3))
+        scene.inlay(cuff, sleeve.panel.section(0.8, 1.0, spread=0.3), name="cuffs")
         scene.stitch(sleeve.line(0.86, bulge=5), within=cuff)
     elif value == "buttons":
         for n in range(4):
@@ -358,7 +359,7 @@ def draw_coat(scene: Scene) -> None:
         foot=(160 + wide + flare, 706.0),
         overlap=46.0,
         roll=152.0 if closed else 344.0,
-        hem=706.0 if design["length"] == "knee" else 648.0,
+        hem={"knee": 706.0, "hip": 612.0}.get(design["length"], 648.0),
     )
     jacket.lining(closed=closed)
     for n in (-1, 1):
@@ -368,7 +369,7 @@ def draw_coat(scene: Scene) -> None:
         front = jacket.front(n)
         if design["hem"] in ("border", "fur"):
             cloth = look.contrast("shearling" if design["hem"] == "fur" else None)
-            scene.inlay(front, rectangle(-230, y - 46, 230, y + 40), cloth)
+            scene.inlay(front, rectangle(-230, y - 46, 230, y + 40), cloth, name="hem")
             scene.seam(points((-x - 8, y - 46), (x + 8, y - 46)), 0.4, 1.6, within=front)
         _coat_pockets(scene, n)
         if n > 0:
@@ -423,8 +424,9 @@ def _closure(scene: Scene, jacket: Jacket) -> None:
 
 
 def _closed_collar(scene: Scene) -> None:
-    for y in (206, 280):
-        scene.button(0, y, 13)
+    if scene.design["closure"] != "single 0":
+        for y in (206, 280):
+            scene.button(0, y, 13)
     if scene.design["collar"] == "funnel":
         half = joined(
             points((-9, 186), (-6, 112)),

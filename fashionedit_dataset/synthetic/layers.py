@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry import HEIGHT, WIDTH, Area, Field, Point, Points, blurred, broad, coverage, lens, noise, strokes, window
-from .materials import FABRICS, Colour, Material, dyed
+from .materials import FABRICS, Colour, Material
 
 LIGHT = (0.55, 0.83)
 """The light's direction over the picture, from the upper left."""
@@ -148,7 +148,7 @@ class Cloth(Layer):
         x0, y0 = x - np.float32(self.origin[0]), y - np.float32(self.origin[1])
         u = np.float32(cosine) * x0 + np.float32(sine) * y0 + bent * np.float32(0.6)
         v = np.float32(-sine) * x0 + np.float32(cosine) * y0 + bent * np.float32(0.9)
-        colour = dyed(self.material.colour, self.material.pattern, u, v)
+        colour = self.material.dyed(u, v)
         fall = 1.035 - 0.055 * (x / WIDTH + y / HEIGHT - 0.35)
         light = self.tone * fall * (1 + shade + self.material.texture(u, v) - 0.20 * np.clip(1 - rim, 0, 1))
         glow = np.maximum(shade, 0) * 32

@@ -372,6 +372,10 @@ class Material:
     fabric: str
     pattern: Pattern | None = None
 
+    def dyed(self, u: Field, v: Field) -> Field:
+        """Returns its colour at (u across, v down) in pixels of cloth: shape (H, W, 3), 0..255."""
+        return dyed(self.colour, self.pattern, u, v)
+
     def texture(self, u: Field, v: Field) -> Field:
         """Returns how much brighter its weave makes it at (u across, v down) in pixels of cloth, about 0 ± 0.05."""
         side = _PERIOD * _FINE

@@ -224,5 +224,5 @@ def waistband(
 
 def hem_band(scene: Scene, piece: Cloth, line: Points, down: float, up: float) -> None:
     """Paints a band in the trim colour along a hem, from `down` pixels below the line to `up` above it."""
-    scene.inlay(piece, joined(moved(line, 0, down), moved(line[::-1], 0, -up)))
+    scene.inlay(piece, joined(moved(line, 0, down), moved(line[::-1], 0, -up)), name="hem")
     scene.seam(line - (0, up), 0.3, within=piece)

@@ -159,8 +159,19 @@ class Scene:
             self.silhouette.append(placed)
         return piece
 
-    def inlay(self, piece: Cloth, within: Points, material: Material | None = None, *, tone: float = 1.0) -> None:
-        """Repaints a part of a piece, in the trim colour where no material is given; folds and edges run through."""
+    def inlay(
+        self,
+        piece: Cloth,
+        within: Points,
+        material: Material | None = None,
+        *,
+        tone: float = 1.0,
+        name: str = "trim",
+    ) -> None:
+        """Repaints a part of a piece, in the trim colour where no material is given; folds and edges run through.
+
+        `name` tells scenes that colour every part by itself which part this is.
+        """
         part = (self.place(within),)
         self.layers.append(
             replace(piece, material=material or self.look.contrast(), within=part, shadow=None, tone=tone)

@@ -67,10 +67,15 @@ TSHIRT: dict[str, dict[str, str]] = {
 }
 
 
+_LONGER = {"cropped": -104.0, "long": 62.0}
+"""How much longer than in the control set a top is, in pixels, where its design tells a length."""
+
+
 def draw_tshirt(scene: Scene) -> None:
     """Draws the T-shirt."""
     look, design = scene.look, scene.design
     wide, deep = look.vary(-6, 10, "width"), look.vary(-22, 16, "length")
+    deep += _LONGER.get(design.get("length", ""), 0.0)
     shoulder, armpit, hem = (120 + wide * 0.6, 146.0), (144.0 + wide, 276.0), 590.0 + deep
     side = through(armpit, (144 + wide, 390), (146 + wide + look.vary(-6, 6, "flare"), hem))
     neck = _tshirt_neck(design["neckline"])
@@ -101,20 +106,25 @@ def _tshirt_neck(value: str) -> Points:
 
 def _tshirt_sleeve(scene: Scene, side: int, shoulder: Point, armpit: Point) -> None:
     design = scene.design
-    end, long = design["sleeve end"], {"cap": 0.42, "short": 0.63, "elbow": 0.83}[design["sleeves"]]
-    lean = scene.look.vary(26, 34, "lean", side)
-    sleeve = Sleeve(scene, side, shoulder, armpit, lean=lean, reach=226, end=92, bow=4)
+    end, value, lean = design["sleeve end"], design["sleeves"], scene.look.vary(26, 34, "lean", side)
+    if value == "none":
+        return
+    long = {"cap": 0.42, "short": 0.63, "elbow": 0.83, "three-quarter": 0.74, "long": 0.97}[value]
+    if value in ("three-quarter", "long"):  # the control set has neither
+        sleeve = Sleeve(scene, side, shoulder, armpit, lean=lean / 3, reach=430, end=60, bow=4)
+    else:
+        sleeve = Sleeve(scene, side, shoulder, armpit, lean=lean, reach=226, end=92, bow=4)
     piece = sleeve.lay(long, longest=0.96)
     if design["shoulders"] == "tape":
-        scene.inlay(piece, ribbon(sleeve.panel.along(0.13, 0, long), 15))
+        scene.inlay(piece, ribbon(sleeve.panel.along(0.13, 0, long), 15), name="tape")
         for s in (0.06, 0.20):
             scene.stitch(sleeve.panel.along(s, 0, long), within=piece)
     if end == "band":
-        scene.inlay(piece, sleeve.band(long - 0.14, long + 0.05))
+        scene.inlay(piece, sleeve.band(long - 0.14, long + 0.05), name="cuffs")
         scene.seam(sleeve.line(long - 0.14), 0.3, within=piece)
     elif end == "tipped":
         for start in (0.075, 0.145):
-            scene.inlay(piece, sleeve.band(long - start, long - start + 0.036))
+            scene.inlay(piece, sleeve.band(long - start, long - start + 0.036), name="cuffs")
     elif end == "rolled":
         sleeve.cuff(long - 0.15, long + 0.012, name="roll", spread=0.035)
         scene.seam(sleeve.line(long - 0.075), 0.22)
@@ -190,20 +200,21 @@ def _armholes(scene: Scene, body: Cloth, arm: Points, strength: float) -> None:
 def _tshirt_front(scene: Scene, body: Cloth, hem: float) -> None:
     design = scene.design
     if design["shoulders"] == "yoke":
-        scene.inlay(body, rectangle(-200, 90, 200, 186))
+        scene.inlay(body, rectangle(-200, 90, 200, 186), name="yoke")
         scene.seam(points((-150, 186), (150, 186)), 0.32, within=body)
     elif design["shoulders"] == "tape":
         for n in (-1, 1):
-            scene.inlay(body, mirrored(ribbon(points((34, 112), (130, 153)), 17), n))
+            scene.inlay(body, mirrored(ribbon(points((34, 112), (130, 153)), 17), n), name="tape")
     stripes = {"none": (), "one": ((430, 46),), "two": ((424, 22), (460, 22))}[design["chest stripe"]]
     for y, high in stripes:
-        scene.inlay(body, rectangle(-200, y, 200, y + high))
+        scene.inlay(body, rectangle(-200, y, 200, y + high), name="chest stripe")
     if design["graphic"] != "none":
         graphic(scene, design["graphic"], 330, 82, body)
     value = design["chest pocket"]
     if value != "none":
         foot = scene.look.pick(("round", "pointed"), "pocket")
-        patch_pocket(scene, 70, 232, 66, 72, contrast=value == "contrast", foot=foot)
+        for n in (1, -1) if value == "two" else (1,):
+            patch_pocket(scene, n * 70, 232, 66, 72, contrast=value == "contrast", foot=foot)
     value = design["waist detail"]
     if value == "patch":
         badge(scene, -76, hem - 78, 29, ("star", "heart", "anchor", "sun"))
@@ -303,6 +314,7 @@ def draw_shirt(scene: Scene) -> None:
     """Draws the shirt."""
     look = scene.look
     wide, deep = look.vary(-6, 8, "width"), look.vary(-16, 14, "length")
+    deep += _LONGER.get(scene.design.get("length", ""), 0.0)
     shoulder, armpit, hem = (120 + wide * 0.6, 146.0), (148.0 + wide, 276.0), 612.0 + deep
     back = through((-47, 114), (-24, 124), (0, 127), (24, 124), (47, 114))
     inside = joined(back, points((40, 270), (-40, 270)))
@@ -318,7 +330,10 @@ def draw_shirt(scene: Scene) -> None:
 
 
 def _shirt_sleeve(scene: Scene, side: int, shoulder: Point, armpit: Point) -> None:
-    design, long = scene.design, _LENGTHS[scene.design["sleeves"]]
+    design = scene.design
+    if design["sleeves"] == "none":
+        return
+    long = _LENGTHS[design["sleeves"]]
     lean = scene.look.vary(8, 11, "lean", side)
     sleeve = Sleeve(scene, side, shoulder, armpit, lean=lean, reach=430, end=58, bow=5)
     piece = sleeve.lay(long, longest=0.97)
@@ -331,6 +346,10 @@ def _shirt_sleeve(scene: Scene, side: int, shoulder: Point, armpit: Point) -> No
     elif value == "ruffled":
         line, middle = sleeve.line(long - 0.02)[::side], sleeve.panel.at(0.5, long)[0]
         ruffle(scene, line, 34, f"cuff ruffle {side}", wave=3, pitch=13, flare=1.35, middle=middle)
+    elif value == "plain":
+        for back in (0.022, 0.030):
+            scene.stitch(sleeve.line(long - back), within=piece)
+        return
     else:
         start = long - 0.115
         band = sleeve.cuff(start, long + 0.006, name="cuff", spread=0.03)
@@ -372,7 +391,7 @@ def _yoke(scene: Scene, body: Cloth) -> None:
     low = through((-6, 214), (40, 196), (76, 230), (110, 192), (150, 190)) if western else points((-6, 192), (150, 186))
     half = joined(low, points((150, 90), (-6, 90)))
     for n in (-1, 1):
-        scene.inlay(body, mirrored(half, n), look.cloth if western else look.contrast(), tone=1.04)
+        scene.inlay(body, mirrored(half, n), look.cloth if western else look.contrast(), tone=1.04, name="yoke")
         if western:
             piping, cast = mirrored(ribbon(low, 5.0), n), Shadow(1, 2, 1, 0.4)
             scene.cloth(piping, "piping", look.contrast("satin"), puff=2, shadow=cast, within=body)
@@ -385,7 +404,7 @@ def _shirt_front(scene: Scene, body: Cloth, hem: float) -> None:
     _placket(scene, body, hem)
     value = design["chest pocket"]
     buttoned = value in ("two", "flap")
-    for n in {"none": (), "two": (1, -1)}.get(value, (1,)):
+    for n in {"none": (), "two": (1, -1), "two patch": (1, -1)}.get(value, (1,)):
         patch_pocket(
             scene,
             n * 70,
@@ -400,7 +419,7 @@ def _shirt_front(scene: Scene, body: Cloth, hem: float) -> None:
     value = design["waist pockets"]
     if value != "none":
         for n in (-1, 1):
-            patch_pocket(scene, n * 76, 470, 78, 88, contrast=value == "contrast")
+            patch_pocket(scene, n * 76, min(470, hem - 120), 78, 88, contrast=value == "contrast")
     if design["decoration"] == "spray":
         embroidery(scene, -76, hem - 96, 38)
     elif design["decoration"] == "badge":
@@ -433,8 +452,9 @@ def _placket(scene: Scene, body: Cloth, hem: float) -> None:
         scene.stitch(points((-26, 170), (-26, foot - 34), (-14, foot - 22)), within=body)
         return
     colour = COLOURS["ivory"] if look.vary(0, 1, "buttons") < 0.7 else COLOURS["chocolate"]
-    for n in range(7):
-        scene.button(0, 190 + n * (foot - 262) / 6, 6.4, colour, "pearl")
+    count = int(design.get("button count", 7))
+    for n in range(count):
+        scene.button(0, 190 + n * (foot - 262) / max(count - 1, 1), 6.4, colour, "pearl")
 
 
 def _collar_cloth(scene: Scene) -> Material:

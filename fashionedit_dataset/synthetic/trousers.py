@@ -61,6 +61,9 @@ TROUSERS: dict[str, dict[str, str]] = {
 _LEGS = {"slim": (60.0, 76.0), "straight": (74.0, 84.0), "wide": (102.0, 96.0)}
 """Width of a leg at the hem and at the knee, in pixels, by cut."""
 
+_LENGTHS = {"full": 0.985, "ankle": 0.885, "calf": 0.74, "knee": 0.59, "short": 0.44}
+"""Where a leg ends, as a share of the longest; the control set has the first two."""
+
 _METAL: Colour = (206, 200, 186)
 
 
@@ -103,7 +106,7 @@ class _Leg:
 
     def __init__(self, scene: Scene, side: int, panel: Panel, top: float) -> None:
         self.scene, self.side, self.panel, self.design = scene, side, panel, scene.design
-        self.long = long = 0.985 if scene.design["length"] == "full" else 0.885
+        self.long = long = _LENGTHS.get(scene.design["length"], 0.885)
         name = (scene.look.name, "leg", side)
         folds = radiating(6, top + 186, 25, 75, 4, 92, *name, side=side, height=3.8)
         folds += bending(panel, 0.60, 4, *name, "knee", height=3.0)
@@ -125,30 +128,31 @@ class _Leg:
 
     def stripe(self) -> None:
         if self.design["side stripe"] == "one" and self.side > 0:
-            self.scene.inlay(self.piece, ribbon(self.panel.along(0.86, 0.02, 0.84), 15))
+            low = min(0.84, self.long)
+            self.scene.inlay(self.piece, ribbon(self.panel.along(0.86, 0.02, low), 15), name="side stripe")
             for s in (0.86 - 0.085, 0.86 + 0.085):
-                self.scene.stitch(self.panel.along(s, 0.04, 0.84), within=self.piece)
+                self.scene.stitch(self.panel.along(s, 0.04, low), within=self.piece)
 
     def front_pocket(self, waist: float, top: float) -> None:
         scene, side, value = self.scene, self.side, self.design["front pockets"]
         if value == "slant":
             cut = through((waist - 30, top + 22), (waist - 16, top + 58), (waist + 15, top + 98))
             bag = joined(cut[:1], cut, points((waist + 40, top + 60), (waist + 20, top + 10)))
-            scene.inlay(self.piece, mirrored(bag, side), scene.look.plain(), tone=0.86)
+            scene.inlay(self.piece, mirrored(bag, side), scene.look.plain(), tone=0.86, name="inside")
             slant_pocket(scene, mirrored(cut, side))
         elif value == "zip":
             line = through((waist - 32, top + 36), (waist - 20, top + 70), (waist + 1, top + 116))
             zip_line(scene, mirrored(line, side), width=12)
-        else:
+        elif value != "none":
             contrast, thread = value == "contrast", scene.look.thread
             patch_pocket(scene, side * 64, top + 46, 68, 78, lean=side * -0.10, contrast=contrast, thread=thread)
 
     def pocket(self) -> None:
         value, lean = self.design["leg pockets"], self.panel.lean(0.45)
         x, y = self.panel.at(0.60, 0.43)
-        if value == "flap":
+        if value == "flap" and self.long > 0.5:
             flap_pocket(self.scene, x, y, 76, 40, lean=lean)
-        elif value != "none":
+        elif value != "none" and self.long > 0.6:
             contrast, (button, _) = value == "contrast", self.scene.look.buttons
             patch_pocket(
                 self.scene, x, y, 70, 86, lean=lean, flap=True, foot="square", contrast=contrast, button=button
@@ -157,6 +161,8 @@ class _Leg:
     def knee(self) -> None:
         scene, panel, value = self.scene, self.panel, self.design["knees"]
         part, cast = panel.section(0.585, 0.70, bulge=(3, 3), spread=-0.06), Shadow(1, 2, 2, 0.42)
+        if self.long < 0.72:
+            return
         if value == "patches":
             cloth = scene.look.contrast()
             piece = scene.cloth(part, f"knee {self.side}", cloth, puff=4, shadow=cast, angle=self.side * -0.04)
@@ -180,7 +186,7 @@ class _Leg:
             scene.seam(panel.cross(long - 0.075, bulge=4), 0.5, 2.0)
             return
         if value == "band":
-            scene.inlay(self.piece, panel.section(long - 0.075, long + 0.02, bulge=(5, 9), spread=0.15))
+            scene.inlay(self.piece, panel.section(long - 0.075, long + 0.02, bulge=(5, 9), spread=0.15), name="hem")
             scene.seam(panel.cross(long - 0.075, bulge=5), 0.34, within=self.piece)
         elif value == "zip":
             zip_line(scene, panel.along(0.72, long - 0.16, long - 0.005), width=12)
@@ -188,7 +194,7 @@ class _Leg:
             scene.stitch(panel.cross(long - up, bulge=5), _thread(scene), within=self.piece)
 
     def decoration(self) -> None:
-        value, (x, y) = self.design["decoration"], self.panel.at(0.5, 0.785)
+        value, (x, y) = self.design["decoration"], self.panel.at(0.5, min(0.785, self.long - 0.1))
         if value == "spray":
             embroidery(self.scene, x, y, 34)
         elif value == "badge":

@@ -1,0 +1,671 @@
+"""From wishes to another design: each wish changes what it names, and what can't be is said."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fashionedit.synthetic.materials import Colour, brightness
+
+from .colours import colour_name, ink_for, shaded
+from .design import Design
+from .garments import SHOWN_BY, Feature
+from .prints import PRINTS, Print, Swatch
+from .reading import LOOKS, Reading, Token, Wish, lexicon
+from .words import COLOURS, PrintWord, phrase
+
+_COLOUR_ONLY = ("buttons", "decoration", "trim", "backdrop")
+_WHOLE_FEATURES = ("length", "shape", "front")
+"""Features that a word beside the garment's own name means: "a long dress", "wide trousers"."""
+
+_PAIRS = ("sleeve", "cuff", "lapel", "collar", "leg", "epaulette")
+_SEEN_AT = {
+    "decoration": ("hip", "waist", "side", "hem", "leg", "bottom", "skirt"),
+    "embroidery": ("skirt", "hem", "bottom", "side"),
+    "graphic": ("chest", "front", "body"),
+    "waist detail": ("waist", "side", "hem", "bottom"),
+    "chest stripe": ("chest", "body", "front"),
+    "chest pockets": ("chest", "front", "breast"),
+    "chest pocket": ("chest", "front", "breast"),
+    "buttons": ("front", "middle", "bodice", "body", "centre"),
+    "belt": ("waist",),
+    "neckwear": ("neck", "collar", "neckline"),
+    "lapel flower": ("lapel", "collar"),
+    "shoulders": ("shoulder",),
+    "elbows": ("elbow", "sleeve"),
+    "knees": ("knee", "leg"),
+    "hem": ("hem", "bottom", "edge", "skirt", "leg", "hemline"),
+    "skirt detail": ("skirt",),
+    "bodice detail": ("bodice", "chest", "front", "body"),
+    "bands": ("skirt", "body", "middle"),
+    "side stripe": ("side", "leg"),
+    "front": ("front", "middle", "centre"),
+    "closure": ("front", "middle", "centre"),
+    "pockets": ("front", "side", "hip", "skirt", "waist"),
+    "hip pockets": ("hip", "front", "side", "waist"),
+    "front pockets": ("front", "side", "hip"),
+    "placket": ("front", "placket"),
+    "cuffs": ("sleeve",),
+    "waistband": ("waist",),
+    "yoke": ("shoulder",),
+}
+"""Feature → where it sits; anything else after "on the" is a place where it can't be put."""
+
+_NEEDED = {
+    ("coat", "buttons"): ("closure", "buttons"),
+    ("shirt", "chest pocket style"): ("chest pockets", "one"),
+    ("blazer", "lapel width"): None,
+}  # fmt: skip
+"""What a feature of a garment shows nothing without: another feature's value where that one is absent."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a request.
+
+    Args:
+        done: What changed, a few words each.
+        unchanged: What is as it was asked already.
+        impossible: What was understood and can't be drawn, a sentence each.
+        unknown: Words that are not in the vocabulary, as they were written.
+        notes: What else is worth knowing, such as what was read from a picture; a sentence each.
+    """
+
+    done: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    impossible: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The answer in sentences."""
+        parts = []
+        if self.done:
+            parts.append("Done: " + "; ".join(self.done) + ".")
+        if self.unchanged:
+            parts.append("Already so: " + "; ".join(self.unchanged) + ".")
+        parts += self.notes
+        parts += self.impossible
+        if self.unknown:
+            parts.append("I don't know: " + ", ".join(self.unknown) + ".")
+        return " ".join(parts) or "Nothing in this names a change; the vocabulary lists what I can draw."
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the answer as plain JSON."""
+        names = ("done", "unchanged", "impossible", "unknown", "notes")
+        return {"text": self.text, **{name: list(getattr(self, name)) for name in names}}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was read from a picture: its cloth, and a sentence that says it."""
+
+    swatch: Swatch | None
+    note: str
+
+
+def apply(
+    design: Design, reading: Reading, *, creating: bool = False, seen: Seen | None = None
+) -> tuple[Design, Answer]:
+    """Returns the design as the wishes have it, and what became of each.
+
+    Args:
+        design: What is there.
+        reading: What is wanted.
+        creating: Whether the design is just being made, so that nothing of it is taken for granted.
+        seen: What the picture beside the words shows.
+    """
+    work = _Work(design, creating, seen)
+    for wish in reading.wishes:
+        work.wish(wish)
+    if not creating:
+        work.keep(reading.kept)
+    after = work.design
+    unknown = tuple(_with_suggestion(word, design.garment) for word in reading.unknown)
+    impossible = [*work.impossible]
+    article = "A pair of" if design.kind.plural else "A"
+    for word in reading.elsewhere:
+        impossible.append(f"{article} {design.garment} has no “{word}” here.")
+    done = differences(design, after)
+    return after, Answer(
+        tuple(done), tuple(dict.fromkeys(work.unchanged)), tuple(dict.fromkeys(impossible)), unknown, tuple(work.notes)
+    )
+
+
+def _with_suggestion(word: str, garment: str) -> str:
+    known = [" ".join(stems) for stems, senses in lexicon(garment).items() if set(senses) - {"filler"}]
+    close = difflib.get_close_matches(" ".join(phrase(word)), known, n=1, cutoff=0.8)
+    return f"“{word}” (did you mean “{close[0]}”?)" if close else f"“{word}”"
+
+
+@dataclass
+class _Work:
+    """A design under change."""
+
+    design: Design
+    creating: bool
+    seen: Seen | None
+    impossible: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.before = self.design
+        self.coloured = False  # whether the words told the garment's colour
+
+    @property
+    def features(self) -> Mapping[str, Feature]:
+        return self.design.kind.features
+
+    def wish(self, wish: Wish) -> None:
+        """Carries one wish out."""
+        if wish.removed:
+            self._remove(wish)
+        elif not wish.nouns:
+            self._whole(wish)
+        else:
+            for noun in wish.nouns:
+                self._noun(self._at_place(noun), wish)
+
+    def _at_place(self, noun: Token) -> Token:
+        """Returns the noun that stands for "X on the Y": "Y X" where there is one."""
+        at = noun.senses.get("at")
+        if at is None:
+            return noun
+        both = lexicon(self.design.garment).get((*phrase(at.text), *phrase(noun.text)))
+        if both and "noun" in both:
+            return Token(f"{at.text} {noun.text}", both)
+        place, names = " ".join(phrase(at.text)), noun.senses["noun"]
+        fits = [name for name in names if place in _SEEN_AT.get(name, ())]
+        if fits:
+            return replace(noun, senses={**noun.senses, "noun": [*fits, *(name for name in names if name not in fits)]})
+        self.impossible.append(f"I can't put {noun.text} on the {at.text}.")
+        return replace(noun, senses={"noun": [], "nowhere": True})
+
+    # Whole garment
+
+    def _whole(self, wish: Wish) -> None:
+        looks: list[Token] = []
+        printed = any("print" in word for word in wish.modifiers)
+        for word in wish.modifiers:
+            beside = word.senses.get("beside", {})
+            general = next((name for name in _WHOLE_FEATURES if name in beside), None)
+            if "alone" in word:
+                self._set(*word.senses["alone"])
+            elif any(kind in word for kind in LOOKS if kind != "size") or ("size" in word and printed):
+                looks.append(word)
+            elif general is not None:
+                self._set(general, beside[general])
+            elif "more" in word:
+                self._more_of_all(word, printed)
+            elif "size" in word and self.design.cloth.print is not None:
+                looks.append(word)
+            elif word.senses.get("number") != "1":
+                self.impossible.append(f"I can't tell what “{word.text}” belongs to.")
+        resized = printed and any("more" in word for word in wish.modifiers)
+        if looks and not (resized and all("print" in word for word in looks)) and self._has_print(wish, looks):
+            self._look(None, looks, wish)
+
+    def _has_print(self, wish: Wish, looks: Sequence[Token]) -> bool:
+        """Returns False, and says so, where "the stripes" are to change and there are none."""
+        mark = next((word.senses["print"] for word in looks if "print" in word), None)
+        if self.creating or not wish.definite or mark is None or not mark.noun or wish.nouns:
+            return True
+        if self.design.cloth.print is not None and self.design.cloth.print.kind == mark.kind:
+            return True
+        self.impossible.append(f"There are no {_NOUNS.get(mark.kind, mark.kind)} to change; say “add …” to have some.")
+        return False
+
+    def _more_of_all(self, word: Token, printed: bool) -> None:
+        kind, step = word.senses["more"]
+        mark = self.design.cloth.print
+        if kind in ("width", "size") and printed:
+            if mark is None:
+                self.impossible.append(f"There is no pattern to make {word.text}.")
+            else:
+                self.design = replace(self.design, cloth=replace(self.design.cloth, print=_resized(mark, kind, step)))
+        elif kind == "shade":
+            self.design = replace(self.design, cloth=_shade(self.design.cloth, step))
+        elif kind in ("length", "size") and "length" in self.features:
+            self._step("length", step)
+        elif kind == "width" and "shape" in self.features:
+            self._step("shape", step)
+        else:
+            self.impossible.append(f"I can't tell what “{word.text}” belongs to.")
+
+    # Parts and features
+
+    def _noun(self, noun: Token, wish: Wish) -> None:
+        if "nowhere" in noun:
+            return
+        names: list[str] = list(noun.senses["noun"])
+        part: str | None = noun.senses.get("part") or (self.features[names[0]].part if names else None)
+        looks: list[Token] = []
+        named = False
+        marked = any("print" in word and word.senses["print"] and word.senses["print"].noun for word in wish.modifiers)
+        for word in wish.modifiers:
+            beside = word.senses.get("beside", {})
+            fitting = next((name for name in names if name in beside), None)
+            if fitting is not None and not ("size" in word and marked):
+                self._set(fitting, beside[fitting])
+                named = True
+            elif "alone" in word and word.senses["alone"][0] in names:
+                self._set(*word.senses["alone"])
+                named = True
+            elif "more" in word:
+                named = self._more(word, names, part, noun) or named
+            elif any(kind in word for kind in LOOKS):
+                looks.append(word)
+            elif "alone" in word:
+                self._set(*word.senses["alone"])
+            elif "number" not in word or not _natural(word, noun):
+                self.impossible.append(f"I can't draw “{word.text}” for the {noun.text}.")
+        if not named and not self._shown(noun, names, part, looks, wish):
+            return
+        if looks and part:
+            self._look(part, looks, wish)
+
+    def _shown(self, noun: Token, names: Sequence[str], part: str | None, looks: Sequence[Token], wish: Wish) -> bool:
+        """Sees to it that what a noun means is there; returns whether it is."""
+        key = _key(noun)
+        present = [(name, value) for name in names if (value := _noun_value(self.features[name], key)) is not None]
+        if not present and looks and part in SHOWN_BY[self.design.garment]:
+            present = [SHOWN_BY[self.design.garment][part]]
+        if not present:
+            if not looks and not any("more" in word for word in wish.modifiers) and not wish.modifiers:
+                self.impossible.append(f"Say what the {noun.text} should be.")
+            return bool(looks)
+        if any(self._is_there(name) for name, _ in present):
+            name = next(name for name, _ in present if self._is_there(name))
+            wanted = dict(present)[name]
+            current = self.design.features[name]
+            if not looks and not wish.modifiers:
+                if (
+                    key in self.features[name].nouns
+                    and current != wanted
+                    and _specific(self.features[name], wanted, key)
+                ):
+                    self._set(name, wanted)
+                elif not self.creating:
+                    self.unchanged.append(f"{name}: {current}")
+            return True
+        name, value = present[0]
+        if wish.definite and looks and not self.creating:
+            self.impossible.append(f"There is no {noun.text} to change; say “add …” to have one.")
+            return False
+        self._set(name, value)
+        return True
+
+    def _is_there(self, name: str) -> bool:
+        feature = self.features[name]
+        return feature.absent is None or self.design.features[name] != feature.absent
+
+    def _set(self, name: str, value: str) -> None:
+        if self.design.features[name] == value:
+            if not self.creating:
+                self.unchanged.append(f"{name}: {value}")
+        else:
+            self.design = self.design.with_feature(name, value)
+        needed = _NEEDED.get((self.design.garment, name))
+        if needed and value != self.features[name].absent:
+            other, wanted = needed
+            if self.design.features[other] in ("none", self.features[other].absent) or other == "closure":
+                self.design = self.design.with_feature(other, wanted)
+
+    def _more(self, word: Token, names: Sequence[str], part: str | None, noun: Token) -> bool:
+        kind, step = word.senses["more"]
+        swatch = self.design.swatch(part) if part else self.design.cloth
+        if kind == "shade" and part:
+            self._give(part, _shade(self._current(part), step))
+            return True
+        wanted = {"length": ("sleeves", "length"), "count": ("buttons", "chest pockets", "waist pockets")}
+        wanted |= {"width": ("lapel width", "shape", "waistband"), "size": ("lapel width", "length", "sleeves")}
+        name = next((name for name in names if name in wanted[kind]), None)
+        if name is not None:
+            self._step(name, step)
+            return True
+        if kind in ("width", "size") and part and swatch.print is not None and part not in _COLOUR_ONLY:
+            self._give(part, replace(swatch, print=_resized(swatch.print, kind, step)))
+            return True
+        if kind == "count" and step > 0:
+            return False
+        self.impossible.append(f"I can't draw a {noun.text} “{word.text}”.")
+        return False
+
+    def _step(self, name: str, step: int) -> None:
+        values = [value for value in self.features[name].values if value != "puff"]
+        current = self.design.features[name]
+        place = (values.index(current) if current in values else values.index("short")) + step
+        if 0 <= place < len(values):
+            self.design = self.design.with_feature(name, values[place])
+        else:
+            self.impossible.append(f"The {name} can't be {'more' if step > 0 else 'less'} than “{current}” here.")
+
+    # Removal
+
+    def _remove(self, wish: Wish) -> None:
+        prints = [word for word in wish.modifiers if "print" in word]
+        if prints:
+            parts = [noun.senses.get("part") for noun in wish.nouns] or [None]
+            for part in parts:
+                self._unprint(part)
+            return
+        if not wish.nouns:
+            for word in wish.modifiers:
+                self._remove_value(word)
+            return
+        for noun in wish.nouns:
+            self._remove_noun(self._at_place(noun), wish)
+
+    def _unprint(self, part: str | None) -> None:
+        if part is None:
+            parts = {name: replace(swatch, print=None) for name, swatch in self.design.parts.items()}
+            self.design = replace(self.design, cloth=replace(self.design.cloth, print=None), parts=parts)
+        elif self.design.swatch(part).print is None:
+            self.unchanged.append(f"{part}: plain")
+        else:
+            self._give(part, replace(self.design.swatch(part), print=None))
+
+    def _remove_value(self, word: Token) -> None:
+        choices = [word.senses["alone"]] if "alone" in word else []
+        for name, value in choices:
+            feature = self.features[name]
+            if self.design.features[name] != value:
+                self.unchanged.append(f"{name}: {self.design.features[name]}")
+                return
+            other = feature.absent if feature.absent not in (None, value) else feature.default
+            if other != value:
+                self._set(name, str(other))
+                return
+        self.impossible.append(f"I can't tell what to draw in place of “{word.text}”.")
+
+    def _remove_noun(self, noun: Token, wish: Wish) -> None:
+        if "nowhere" in noun:
+            return
+        names: list[str] = noun.senses["noun"]
+        removable = [name for name in names if self.features[name].absent is not None]
+        for word in wish.modifiers:  # "no short sleeves"
+            for name in names:
+                value = word.senses.get("beside", {}).get(name)
+                if (
+                    value not in (None, self.design.features[name])
+                    and "number" not in word
+                    and not name.endswith("style")
+                ):
+                    self.unchanged.append(f"{name}: {self.design.features[name]}")
+                    return
+        key = _key(noun)
+        there = [
+            name
+            for name in removable
+            if self._is_there(name) and (_noun_value(self.features[name], key) is not None or name in _ALWAYS_REMOVED)
+        ]
+        specific = [name for name in there if self.design.features[name] == _noun_value(self.features[name], key)]
+        for name in specific or there:
+            self.design = self.design.with_feature(name, str(self.features[name].absent))
+        if not there:
+            if removable:
+                self.unchanged.append(f"no {noun.text}")
+            else:
+                self.impossible.append(f"A {self.design.garment} always has its {noun.text} here.")
+
+    def keep(self, nouns: Iterable[Token]) -> None:
+        """Gives back what was to stay as it is."""
+        for noun in nouns:
+            for name in noun.senses["noun"]:
+                self.design = self.design.with_feature(name, self.before.features[name])
+            part = noun.senses.get("part")
+            if part and part not in ("trim", "backdrop") and self.design.swatch(part) != self.before.swatch(part):
+                self.design = self.design.with_part(part, self.before.swatch(part))
+
+    # Looks
+
+    def _current(self, part: str) -> Swatch:
+        """Returns what a part is made of now, as a person sees it."""
+        if part in self.design.parts:
+            return self.design.parts[part]
+        if part == "trim" or part in _TRIMMED.get(self.design.garment, ()):
+            return Swatch(self.design.trim)
+        if part == "backdrop":
+            return Swatch(self.design.backdrop)
+        return replace(self.design.cloth, weave=None)
+
+    def _give(self, part: str | None, swatch: Swatch) -> None:
+        if part is None:
+            self.design = replace(self.design, cloth=replace(swatch, weave=swatch.weave or self.design.cloth.weave))
+        elif part == "trim":
+            self.design = replace(self.design, trim=swatch.colour)
+        elif part == "backdrop":
+            self.design = replace(self.design, backdrop=swatch.colour)
+        else:
+            self.design = self.design.with_part(part, swatch)
+
+    def _look(self, part: str | None, words: Sequence[Token], wish: Wish) -> None:
+        old = self.design.cloth if part is None else self._current(part)
+        fresh = part is not None and part not in self.design.parts
+        look = _Look(words, self._weave, picture=self.seen.swatch if self.seen else None, text=wish.text)
+        if look.picture_wanted and self.seen is not None:
+            self.notes = [*dict.fromkeys([*self.notes, self.seen.note])]
+            if self.seen.swatch is None and not (look.colours or look.mark or look.weave):
+                return
+        if part in _COLOUR_ONLY and (look.mark or look.weave or look.size or look.direction is not None):
+            self.impossible.append(f"The {part} can have another colour, no pattern or cloth of its own.")
+            if not look.colours and not look.picture_wanted:
+                return
+        given = self.creating and self.coloured
+        new = look.over(old, stripes=self.design.kind.stripes, fresh=fresh, creating=self.creating, coloured=given)
+        if part in _COLOUR_ONLY:
+            new = Swatch(new.colour)
+        if part is None and (look.colours or look.picture_wanted):
+            self.coloured = True
+        if new == old and part is not None and part not in self.design.parts and not self.creating:
+            self.unchanged.append(f"{part}: {swatch_text(old)}")
+            return
+        if new == old and not self.creating:
+            self.unchanged.append(f"{part or 'cloth'}: {swatch_text(old)}")
+        self._give(part, new)
+
+    def _weave(self, word: str) -> str:
+        weaves = self.design.kind.weaves
+        return weaves.get(word, word)
+
+
+_ALWAYS_REMOVED = ("buttons",)
+_TRIMMED = {
+    "t-shirt": ("hem", "cuffs", "yoke", "chest stripe", "bow", "decoration"),
+    "shirt": ("hem", "yoke", "elbows", "bow", "decoration"),
+    "blazer": ("hem", "cuffs", "pocket square", "elbows", "decoration"),
+    "coat": ("hem", "decoration"),
+    "dress": ("collar", "belt", "bow", "bands", "decoration"),
+    "skirt": ("belt", "bow", "bands", "decoration", "hem"),
+    "trousers": ("belt", "drawstring", "knees", "side stripe", "hem", "decoration"),
+}
+"""Parts that have the trim's colour unless they have their own."""
+
+
+def _key(noun: Token) -> str:
+    return " ".join(phrase(noun.text))
+
+
+def _noun_value(feature: Feature, key: str) -> str | None:
+    return next((value for noun, value in feature.nouns.items() if " ".join(phrase(noun)) == key), None)
+
+
+def _specific(feature: Feature, wanted: str, key: str) -> bool:
+    """Returns whether a noun means this value and no other of the feature ("zip" beside "buttons")."""
+    others = {value for noun, value in feature.nouns.items() if value is not None}
+    return len(others) > 1 and wanted in others and _noun_value(feature, key) == wanted
+
+
+def _natural(word: Token, noun: Token) -> bool:
+    """Returns whether a number goes without saying: one collar, two sleeves."""
+    return str(word.senses["number"]) in ("1", "2" if _key(noun) in _PAIRS else "1")
+
+
+def _shade(swatch: Swatch, step: int) -> Swatch:
+    return replace(swatch, colour=shaded(swatch.colour, 0.28 if step > 0 else -0.28))
+
+
+def _resized(mark: Print, kind: str, step: int) -> Print:
+    factor = 1.4 if step > 0 else 1 / 1.4
+    share = mark.share
+    if kind == "width" and mark.kind in ("stripes", "windowpane", "chevron"):
+        return replace(mark, share=round(min(max(share * factor, 0.04), 0.8), 3))
+    return replace(mark, scale=_scale(mark.scale * factor))
+
+
+def _scale(value: float) -> float:
+    return round(min(max(value, 6.0), 180.0), 1)
+
+
+class _Look:
+    """What words say about cloth, before it is known which cloth."""
+
+    def __init__(
+        self, words: Sequence[Token], weave: Callable[[str], str], *, picture: Swatch | None, text: str
+    ) -> None:
+        self.colours: list[Colour] = []
+        self.mark: PrintWord | None = None
+        self.size, self.direction, self.weave = "", None, ""
+        self.plain = self.picture_wanted = False
+        self.picture, self.text = picture, text
+        shade = 0.0
+        told = [word for word in words if "colour" in word and "weave" not in word]
+        for word in words:
+            if "shade" in word:
+                shade = word.senses["shade"]
+            elif "picture" in word:
+                self.picture_wanted = True
+            elif "colour" in word:
+                if not ("weave" in word and told):
+                    colour = word.senses["colour"]
+                    self.colours.append(shaded(colour, shade) if shade else colour)
+                shade = 0.0
+                if "weave" in word:
+                    self.weave = weave(word.senses["weave"])
+            elif "print" in word:
+                self.mark = word.senses["print"]
+            elif "weave" in word:
+                self.weave = weave(word.senses["weave"])
+            elif "plain" in word:
+                self.plain = True
+            elif "size" in word:
+                self.size = word.senses["size"]
+            elif "direction" in word:
+                self.direction = word.senses["direction"]
+        self.shade = shade
+
+    def over(self, old: Swatch, *, stripes: int, fresh: bool, creating: bool, coloured: bool) -> Swatch:
+        """Returns the cloth with all this; `fresh` where it was the garment's until now."""
+        colour, mark = old.colour, old.print
+        if self.shade and not self.colours:
+            colour = shaded(colour, self.shade)
+        if self.picture_wanted and self.picture is not None:
+            colour, mark = self._from_picture(old)
+        elif self.colours and fresh and self.mark is None and not self.size and self.direction is None:
+            mark = None  # "a white collar" on a striped shirt is plain
+        inks: list[Colour] = []
+        if self.mark is None:
+            if self.colours:
+                colour, inks = self.colours[0], self.colours[1:]
+        elif self.mark.noun:
+            inks = [*self.colours]
+            if len(inks) > 1 and not coloured:
+                pale = max(inks, key=brightness)
+                colour, inks = pale, [ink for ink in inks if ink != pale] or inks[:1]
+            elif inks and creating and not coloured:
+                colour = COLOURS["white"] if brightness(inks[0]) < 170 else COLOURS["navy"]
+        elif self.colours:
+            colour, inks = self.colours[0], self.colours[1:]
+        if self.mark is not None:
+            mark = self._printed(mark, colour, inks, stripes)
+        elif mark is not None:
+            mark = self._adjusted(mark, inks, stripes)
+        if self.plain:
+            mark = None
+        return Swatch(colour, self.weave or old.weave, mark)
+
+    def _from_picture(self, old: Swatch) -> tuple[Colour, Print | None]:
+        assert self.picture is not None
+        words = {part for word in self.text.split() for part in phrase(word)}
+        if words & {"colour", "shade", "hue", "tone"} and not words & {"pattern", "print", "fabric", "material"}:
+            return self.picture.colour, old.print
+        return self.picture.colour, self.picture.print
+
+    def _printed(self, old: Print | None, colour: Colour, inks: Sequence[Colour], stripes: int) -> Print:
+        assert self.mark is not None
+        same = old is not None and old.kind == self.mark.kind
+        scale, share = PRINTS[self.mark.kind]
+        angle = stripes if self.mark.kind == "stripes" else 0
+        if same and old is not None:
+            scale, share, angle = old.scale, old.share, old.angle
+        if self.size:
+            scale, share = PRINTS[self.mark.kind]
+        scale, share = self.mark.scale or scale, self.mark.share or share
+        angle = angle if self.mark.angle is None else self.mark.angle
+        ink = tuple(inks[:3]) or (old.inks if old is not None and colour not in old.inks else (ink_for(colour),))
+        return self._adjusted(Print(self.mark.kind, ink, scale, share, angle), (), stripes)
+
+    def _adjusted(self, mark: Print, inks: Sequence[Colour], stripes: int) -> Print:
+        scale, share, angle = mark.scale, mark.share, mark.angle
+        if self.size and self.mark is None:
+            scale, share = PRINTS[mark.kind]
+        lines = mark.kind in ("stripes", "windowpane", "chevron")
+        if self.size == "thin":
+            scale, share = (scale * 0.75, share * 0.5) if lines else (scale * 0.6, share)
+        elif self.size == "wide":
+            scale, share = (scale * 1.8, min(max(share, 0.04) * 1.25, 0.6)) if lines else (scale * 1.7, share)
+        elif self.size in ("small", "large"):
+            scale *= 0.6 if self.size == "small" else 1.7
+        if self.direction is not None:
+            angle = self.direction
+        return Print(mark.kind, tuple(inks[:3]) or mark.inks, _scale(scale), round(share, 3), angle)
+
+
+def swatch_text(swatch: Swatch) -> str:
+    """Returns cloth in words: "white poplin with thin red stripes"."""
+    words = colour_name(swatch.colour)
+    if swatch.weave:
+        words += f" {swatch.weave}"
+    if swatch.print is None:
+        return words
+    return f"{words} with {print_text(swatch.print)}"
+
+
+_NOUNS = {"check": "checks", "windowpane": "windowpane checks", "floral": "flowers", "chevron": "zigzags"}
+
+
+def print_text(mark: Print) -> str:
+    """Returns a print in words."""
+    usual, share = PRINTS[mark.kind]
+    size = "small " if mark.scale < usual * 0.72 else "large " if mark.scale > usual * 1.4 else ""
+    if mark.kind == "stripes":
+        size = "thin " if mark.share < share * 0.7 else "wide " if mark.scale > usual * 1.4 else size
+        turn = {0: "horizontal ", 90: "vertical "}.get(abs(mark.angle), "diagonal ")
+    else:
+        turn = ""
+    inks = " and ".join(dict.fromkeys(colour_name(ink) for ink in mark.inks))
+    return f"{size}{turn}{inks} {_NOUNS.get(mark.kind, mark.kind)}"
+
+
+def differences(before: Design, after: Design) -> list[str]:
+    """Returns what differs between two designs of a garment, a few words each."""
+    told = [
+        f"{name}: {value} → {after.features[name]}"
+        for name, value in before.features.items()
+        if after.features[name] != value
+    ]
+    if before.cloth != after.cloth:
+        told.append(f"cloth: {swatch_text(after.cloth)}")
+    for part in after.kind.parts:
+        old, new = before.parts.get(part), after.parts.get(part)
+        if old != new and new is not None and (new != before.swatch(part) or part in before.parts):
+            told.append(f"{part}: {swatch_text(new)}")
+    if before.trim != after.trim:
+        told.append(f"trim: {colour_name(after.trim)}")
+    if before.backdrop != after.backdrop:
+        told.append(f"background: {colour_name(after.backdrop)}")
+    return told

@@ -1,0 +1,900 @@
+"""What the drawn designer can draw: every garment's features with their values, and its parts, with the words for both.
+
+In the tables a value's words stand beside one of its feature's nouns ("short" in "short sleeves", "make the sleeves
+short"); words after `=` mean the value alone ("sleeveless"). Lengths, widths and numbers go from less to more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One thing that may differ between two designs of a garment.
+
+    Args:
+        nouns: Noun → the value that it means where no other is told ("with a belt"); None where it says no value.
+        values: Value → its words, separated by commas.
+        default: The value of a design whose words don't name the feature.
+        absent: The value of "no …", "without …"; None where the garment always has it.
+        part: The part whose look changes with it.
+    """
+
+    nouns: Mapping[str, str | None]
+    values: Mapping[str, str]
+    default: str
+    absent: str | None
+    part: str
+
+    @cached_property
+    def beside(self) -> dict[str, str]:
+        """Word beside a noun → value."""
+        return {word: value for value, words in self.values.items() for word in _split(words) if word[0] != "="}
+
+    @cached_property
+    def alone(self) -> dict[str, str]:
+        """Phrase that needs no noun → value."""
+        return {word[1:]: value for value, words in self.values.items() for word in _split(words) if word[0] == "="}
+
+
+def _split(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]
+
+
+@dataclass(frozen=True)
+class Garment:
+    """One kind of garment.
+
+    Args:
+        kind: The renderer's name.
+        nouns: How it is called; the first is the usual name.
+        plural: Whether its name is a plural.
+        features: Name → feature.
+        parts: Part → its nouns.
+        weaves: The cloth that plain words such as "cotton" and "knitted" mean, and the usual one under "".
+        stripes: The direction of stripes that are told none, degrees (0 across, 90 down).
+    """
+
+    kind: str
+    nouns: tuple[str, ...]
+    plural: bool
+    features: Mapping[str, Feature]
+    parts: Mapping[str, tuple[str, ...]]
+    weaves: Mapping[str, str]
+    stripes: int
+
+
+def _feature(nouns: str, values: Mapping[str, str], default: str, part: str, *, absent: str | None = None) -> Feature:
+    named: dict[str, str | None] = {}
+    for noun in _split(nouns):
+        word, _, value = noun.partition(":")
+        named[word] = value or None
+    if absent is None and "none" in values:
+        absent = "none"
+    return Feature(named, values, default, absent, part)
+
+
+_SLEEVE_WORDS = {
+    "none": "=sleeveless",
+    "cap": "cap, capped, =cap sleeved",
+    "short": "short, =short sleeved",
+    "elbow": "elbow length, elbow, half, half length, medium, mid length, =half sleeved",
+    "three-quarter": "three quarter, three quarter length, 3 4, =three quarter sleeved",
+    "bracelet": "bracelet, bracelet length, seven eighths",
+    "long": "long, full, full length, wrist length, =long sleeved",
+    "puff": "puff, puffed, puffy, gathered, =puff sleeved",
+}
+
+
+def _sleeves(default: str, *values: str) -> Feature:
+    nouns = "sleeve:long" if "long" in values else "sleeve:elbow"
+    return _feature(nouns, {value: _SLEEVE_WORDS[value] for value in values}, default, "sleeves")
+
+
+_EPAULETTES = _feature(
+    "epaulette:epaulettes, shoulder strap:epaulettes, shoulder:",
+    {"plain": "plain", "epaulettes": "=military"},
+    "plain",
+    "epaulettes",
+    absent="plain",
+)
+_ELBOWS = _feature(
+    "elbow patch:patches, elbow:", {"plain": "plain", "patches": "patched"}, "plain", "elbows", absent="plain"
+)
+_PATCH_OR_FLAP = {"patch": "patch, patched, open", "flap": "flap, flapped, buttoned, =flap"}
+_TOP_LENGTH = _feature(
+    "length:, hem:, hemline:",
+    {
+        "cropped": "short, cropped, crop, waist length, =cropped, =crop",
+        "regular": "regular, hip length, normal, medium",
+        "long": "long, tunic length, =tunic length, =longline",
+    },
+    "regular",
+    "body",
+)
+_DECORATION = {
+    "none": "",
+    "spray": "embroidered, floral",
+    "badge": "round",
+}
+
+_T_SHIRT = Garment(
+    "Tshirt",
+    ("t shirt", "tshirt", "tee", "tee shirt", "polo shirt", "top", "jersey top"),
+    False,
+    {
+        "neckline": _feature(
+            "neckline:, neck:, collar:polo",
+            {
+                "crew": "crew, round, high, plain, =crew neck, =crewneck, =round neck",
+                "V": "v, v shaped, v shape, =v neck, =vneck",
+                "scoop": "scoop, scooped, low, =scoop neck",
+                "boat": "boat, bateau, wide, =boat neck, =bateau",
+                "henley": "henley, =henley",
+                "polo": "polo, =polo shirt, =polo neck",
+            },
+            "crew",
+            "collar",
+            absent="crew",
+        ),
+        "sleeves": _sleeves("short", "none", "cap", "short", "elbow", "three-quarter", "long"),
+        "length": _TOP_LENGTH,
+        "cuffs": _feature(
+            "cuff:band, sleeve end:, sleeve hem:, sleeve band:band",
+            {
+                "plain": "plain, stitched",
+                "band": "band, banded, contrast",
+                "tipped": "tipped, =tipping stripe, =tipped",
+                "rolled": "rolled, rolled up, turned up, =rolled up",
+            },
+            "plain",
+            "cuffs",
+            absent="plain",
+        ),
+        "chest pockets": _feature(
+            "chest pocket:one, breast pocket:one, pocket:one",
+            {"none": "", "one": "1, single, left", "two": "2, both, pair"},
+            "none",
+            "pockets",
+        ),
+        "graphic": _feature(
+            "print:sun, graphic:sun, picture print:sun",
+            {
+                "none": "",
+                "sun": "sun, =sun, =sunrise",
+                "waves": "wave, =wave",
+                "arch": "rainbow, arch, =rainbow",
+                "mountain": "mountain, =mountain",
+                "leaf": "leaf, leaves, =leaf print",
+            },
+            "none",
+            "decoration",
+        ),
+        "hem": _feature(
+            "hem:, hemline:, hem band:band, border:band, ruffle:ruffle, frill:ruffle",
+            {
+                "straight": "straight, plain",
+                "band": "band, banded, contrast, bordered",
+                "curved": "curved, rounded, shirt tail",
+                "ruffle": "ruffle, ruffled, frill, frilled, gathered",
+            },
+            "straight",
+            "hem",
+            absent="straight",
+        ),
+        "waist detail": _feature(
+            "bow:bow, side bow:bow, badge:badge, patch:badge, label:label",
+            {"none": "", "bow": "satin, =bow", "badge": "round, embroidered", "label": "woven"},
+            "none",
+            "decoration",
+        ),
+        "shoulders": _feature(
+            "shoulder tape:tape, tape:tape, yoke:yoke, shoulder:",
+            {"plain": "plain", "tape": "taped", "yoke": "contrast"},
+            "plain",
+            "yoke",
+            absent="plain",
+        ),
+        "chest stripe": _feature(
+            "chest stripe:one, chest band:one",
+            {"none": "", "one": "1, single, bold", "two": "2, pair, double"},
+            "none",
+            "chest stripe",
+        ),
+    },
+    {
+        "body": ("body", "front", "torso"),
+        "sleeves": ("sleeve", "arm"),
+        "collar": ("collar", "neckline", "neck", "neck rib", "neckband", "binding"),
+        "cuffs": ("cuff", "sleeve end", "sleeve hem", "sleeve band"),
+        "pockets": ("pocket", "chest pocket", "breast pocket"),
+        "hem": ("hem", "hem band", "border", "ruffle", "frill"),
+        "yoke": ("yoke", "shoulder tape", "tape", "shoulder"),
+        "chest stripe": ("chest stripe", "chest band"),
+        "bow": ("bow", "side bow"),
+        "decoration": ("print", "graphic", "badge", "label", "decoration"),
+        "buttons": ("button",),
+    },
+    {"": "jersey", "cotton": "jersey", "knit": "knit", "twill": "twill"},
+    0,
+)
+
+_SHIRT = Garment(
+    "Shirt",
+    ("shirt", "blouse", "button up", "button down", "dress shirt", "button up shirt"),
+    False,
+    {
+        "collar": _feature(
+            "collar:point, neck:, neckline:",
+            {
+                "point": "point, pointed, classic, long, =point collar",
+                "spread": "spread, cutaway, wide, =cutaway collar",
+                "band": "band, mandarin, stand, stand up, grandad, =mandarin collar, =band collar, =collarless",
+                "club": "club, rounded, round, =club collar",
+            },
+            "point",
+            "collar",
+            absent="band",
+        ),
+        "neckwear": _feature(
+            "bow:bow, bow tie:bow, tie:bow, neck bow:bow", {"none": "", "bow": "satin"}, "none", "bow"
+        ),
+        "sleeves": _sleeves("long", "none", "short", "elbow", "three-quarter", "bracelet", "long"),
+        "cuffs": _feature(
+            "cuff:barrel, sleeve end:",
+            {
+                "plain": "plain, stitched",
+                "barrel": "barrel, buttoned, button",
+                "rolled": "rolled, rolled up, turned up, =rolled up",
+                "ruffled": "ruffle, ruffled, frill, frilled",
+            },
+            "barrel",
+            "cuffs",
+            absent="plain",
+        ),
+        "length": _TOP_LENGTH,
+        "chest pockets": _feature(
+            "chest pocket:one, breast pocket:one, pocket:one",
+            {"none": "", "one": "1, single, left", "two": "2, both, pair"},
+            "none",
+            "pockets",
+        ),
+        "chest pocket style": _feature(
+            "chest pocket:, breast pocket:, pocket:, pocket flap:flap",
+            _PATCH_OR_FLAP,
+            "patch",
+            "pockets",
+            absent="patch",
+        ),
+        "waist pockets": _feature(
+            "waist pocket:two, hip pocket:two, front pocket:two, side pocket:two, lower pocket:two",
+            {"none": "", "two": "2, patch, pair, both"},
+            "none",
+            "pockets",
+        ),
+        "buttons": _feature(
+            "button:7, front button:7",
+            {"none": "hidden, =fly front", **{str(n): str(n) for n in range(3, 11)}},
+            "7",
+            "placket",
+        ),
+        "placket": _feature(
+            "placket:plain, button band:plain, front:, ruffle:ruffled, frill:ruffled",
+            {"plain": "plain, stitched", "ruffled": "ruffle, ruffled, frill, frilled"},
+            "plain",
+            "placket",
+            absent="plain",
+        ),
+        "hem": _feature(
+            "hem:, hemline:, hem band:band, border:band",
+            {
+                "straight": "straight, plain",
+                "curved": "curved, rounded, shirt tail",
+                "band": "band, banded, contrast, bordered",
+            },
+            "straight",
+            "hem",
+            absent="straight",
+        ),
+        "yoke": _feature(
+            "yoke:contrast",
+            {"plain": "plain", "contrast": "contrast", "western": "western, pointed, =western"},
+            "plain",
+            "yoke",
+            absent="plain",
+        ),
+        "shoulders": _EPAULETTES,
+        "elbows": _ELBOWS,
+        "decoration": _feature("embroidery:spray, spray:spray, badge:badge", _DECORATION, "none", "decoration"),
+    },
+    {
+        "body": ("body", "front", "torso"),
+        "sleeves": ("sleeve", "arm"),
+        "collar": ("collar", "neckline", "neck"),
+        "cuffs": ("cuff", "sleeve end"),
+        "pockets": ("pocket", "chest pocket", "breast pocket", "waist pocket", "hip pocket", "front pocket"),
+        "placket": ("placket", "button band"),
+        "hem": ("hem", "hem band", "border"),
+        "yoke": ("yoke", "shoulder"),
+        "epaulettes": ("epaulette", "shoulder strap"),
+        "elbows": ("elbow patch", "elbow"),
+        "bow": ("bow", "bow tie", "tie", "neck bow"),
+        "frills": ("ruffle", "frill"),
+        "decoration": ("embroidery", "spray", "badge", "decoration"),
+        "buttons": ("button",),
+    },
+    {"": "poplin", "cotton": "poplin", "knit": "pique", "twill": "twill"},
+    90,
+)
+
+_BREASTED = _feature(
+    "front:, breast:",
+    {"single": "single, =single breasted", "double": "double, =double breasted"},
+    "single",
+    "body",
+)
+_BELT = {"none": "unbelted", "buckle": "buckled, leather, =belted"}
+
+_BLAZER = Garment(
+    "Blazer",
+    ("blazer", "jacket", "suit jacket", "sport coat", "sports jacket"),
+    False,
+    {
+        "lapels": _feature(
+            "lapel:notch, collar:notch, revers:notch",
+            {
+                "notch": "notch, notched, =notch collar",
+                "peak": "peak, peaked, pointed",
+                "shawl": "shawl, rounded, smooth, =shawl collar, =tuxedo",
+            },
+            "notch",
+            "collar",
+        ),
+        "lapel width": _feature(
+            "lapel:, collar:, revers:",
+            {"narrow": "narrow, slim, thin", "medium": "medium", "wide": "wide, broad, bold"},
+            "medium",
+            "collar",
+        ),
+        "front": _BREASTED,
+        "buttons": _feature(
+            "button:2, front button:2", {"none": "", **{str(n): str(n) for n in (1, 2, 3, 4, 6)}}, "2", "body"
+        ),
+        "length": _TOP_LENGTH,
+        "hip pockets": _feature(
+            "hip pocket:flap, pocket:flap, front pocket:flap, side pocket:flap, waist pocket:flap",
+            {"none": "", "flap": "flap, flapped, 2", "patch": "patch, open"},
+            "flap",
+            "pockets",
+        ),
+        "chest pocket": _feature(
+            "chest pocket:welt, breast pocket:welt, pocket square:square, handkerchief:square, crest:crest, "
+            "badge:crest",
+            {"none": "", "welt": "welt, plain, 1", "square": "", "crest": "round, embroidered"},
+            "welt",
+            "pockets",
+        ),
+        "ticket pocket": _feature("ticket pocket:flap", {"none": "", "flap": "flap, small"}, "none", "pockets"),
+        "lapel flower": _feature(
+            "lapel flower:rose, flower:rose, corsage:rose, fabric rose:rose, lapel rose:rose, boutonniere:rose",
+            {"none": "", "rose": "fabric"},
+            "none",
+            "decoration",
+        ),
+        "cuffs": _feature(
+            "cuff:buttons, cuff button:buttons, sleeve button:buttons, sleeve end:",
+            {
+                "buttons": "buttoned, button",
+                "plain": "plain",
+                "turned": "turned back, turned, turned up, contrast",
+            },
+            "buttons",
+            "cuffs",
+            absent="plain",
+        ),
+        "belt": _feature("belt:buckle", _BELT, "none", "belt"),
+        "shoulders": _EPAULETTES,
+        "elbows": _ELBOWS,
+        "hem": _feature(
+            "hem:, hemline:, hem band:border, border:border",
+            {"plain": "plain", "border": "band, banded, contrast, bordered"},
+            "plain",
+            "hem",
+            absent="plain",
+        ),
+    },
+    {
+        "body": ("body", "front", "torso"),
+        "sleeves": ("sleeve", "arm"),
+        "collar": ("collar", "lapel", "revers"),
+        "cuffs": ("cuff", "sleeve end"),
+        "pockets": (
+            "pocket",
+            "hip pocket",
+            "chest pocket",
+            "breast pocket",
+            "front pocket",
+            "side pocket",
+            "ticket pocket",
+        ),
+        "pocket square": ("pocket square", "handkerchief"),
+        "belt": ("belt",),
+        "hem": ("hem", "hem band", "border"),
+        "epaulettes": ("epaulette", "shoulder strap"),
+        "elbows": ("elbow patch", "elbow"),
+        "lining": ("lining", "inside"),
+        "decoration": ("flower", "lapel flower", "corsage", "fabric rose", "crest", "badge", "decoration"),
+        "buttons": ("button",),
+    },
+    {"": "twill", "cotton": "twill", "knit": "knit", "twill": "twill"},
+    90,
+)
+
+_COAT = Garment(
+    "Coat",
+    ("coat", "overcoat", "trench coat", "trench", "winter coat", "peacoat", "duffle coat"),
+    False,
+    {
+        "collar": _feature(
+            "collar:notch, lapel:notch, revers:notch, neck:",
+            {
+                "notch": "notch, notched, wide, =notch collar",
+                "peak": "peak, peaked, pointed",
+                "shawl": "shawl, smooth, =shawl collar",
+                "fur": "fur, furry, shearling, fluffy, =fur collar",
+                "funnel": "funnel, high, stand, stand up, =funnel neck",
+                "round": "round, rounded, flat, peter pan",
+            },
+            "notch",
+            "collar",
+        ),
+        "front": _BREASTED,
+        "closure": _feature(
+            "toggle:toggles, zip:zip, zipper:zip, fastening:, closure:, button:buttons",
+            {"buttons": "button, buttoned", "toggles": "toggle, =duffle", "zip": "zip, zipped, zipper"},
+            "buttons",
+            "body",
+            absent="buttons",
+        ),
+        "buttons": _feature(
+            "button:, front button:", {"none": "", **{str(n): str(n) for n in (1, 2, 3, 4, 6, 8)}}, "3", "body"
+        ),
+        "length": _feature(
+            "length:, hem:, hemline:",
+            {
+                "hip": "hip length, short, cropped, =hip length, =cropped",
+                "thigh": "thigh length, medium, mid length, =thigh length, =mid length",
+                "knee": "knee length, long, =knee length, =longline",
+            },
+            "knee",
+            "body",
+        ),
+        "pockets": _feature(
+            "pocket:flap, hip pocket:flap, side pocket:welt, front pocket:flap, waist pocket:flap",
+            {"none": "", "flap": "flap, flapped, 2", "welt": "welt, slanted, slant", "patch": "patch, open, large"},
+            "flap",
+            "pockets",
+        ),
+        "chest": _feature(
+            "storm flap:storm flap, gun flap:storm flap, chest pocket:welt, breast pocket:welt, flower:rose, "
+            "corsage:rose, fabric rose:rose, chest:",
+            {"none": "plain", "storm flap": "", "welt": "welt, 1", "rose": ""},
+            "none",
+            "body",
+        ),
+        "belt": _feature(
+            "belt:buckle, sash:tied",
+            {"none": "unbelted", "buckle": "buckled, leather, =belted", "tied": "tied, sash, knotted"},
+            "none",
+            "belt",
+        ),
+        "shoulders": _EPAULETTES,
+        "cuffs": _feature(
+            "cuff:turned, sleeve end:, cuff strap:strap, sleeve strap:strap",
+            {
+                "plain": "plain",
+                "strap": "strap, strapped, buttoned",
+                "turned": "turned back, turned, turned up, contrast",
+                "fur": "fur, furry, shearling, fluffy",
+            },
+            "plain",
+            "cuffs",
+            absent="plain",
+        ),
+        "hem": _feature(
+            "hem:, hemline:, hem band:border, border:border, fringe:fringe",
+            {
+                "plain": "plain",
+                "border": "band, banded, contrast, bordered",
+                "fur": "fur, furry, shearling, fluffy",
+                "fringe": "fringed",
+            },
+            "plain",
+            "hem",
+            absent="plain",
+        ),
+    },
+    {
+        "body": ("body", "front", "torso"),
+        "sleeves": ("sleeve", "arm"),
+        "collar": ("collar", "lapel", "revers"),
+        "cuffs": ("cuff", "sleeve end", "cuff strap", "sleeve strap"),
+        "pockets": ("pocket", "hip pocket", "side pocket", "front pocket", "chest pocket", "breast pocket"),
+        "storm flap": ("storm flap", "gun flap"),
+        "belt": ("belt", "sash"),
+        "hem": ("hem", "hem band", "border"),
+        "epaulettes": ("epaulette", "shoulder strap"),
+        "lining": ("lining", "inside"),
+        "decoration": ("flower", "corsage", "fabric rose", "fringe", "decoration"),
+        "buttons": ("button",),
+    },
+    {"": "wool", "cotton": "twill", "knit": "knit", "twill": "twill"},
+    90,
+)
+
+_DRESS = Garment(
+    "Dress",
+    ("dress", "frock", "gown", "sundress", "summer dress"),
+    False,
+    {
+        "neckline": _feature(
+            "neckline:, neck:, collar:collar",
+            {
+                "V": "v, v shaped, v shape, deep, =v neck, =vneck",
+                "scoop": "scoop, scooped, low, round, =scoop neck, =round neck",
+                "square": "square, =square neck",
+                "boat": "boat, bateau, wide, high, =boat neck, =bateau",
+                "collar": "peter pan, =peter pan collar",
+            },
+            "scoop",
+            "collar",
+            absent="scoop",
+        ),
+        "sleeves": _sleeves("short", "none", "cap", "short", "elbow", "three-quarter", "long", "puff"),
+        "length": _feature(
+            "length:, hem:, hemline:, skirt:",
+            {
+                "mini": "mini, short, =mini, =thigh length, thigh length",
+                "knee": "knee length, medium, =knee length",
+                "midi": "midi, long, calf length, =midi, =calf length, =mid length",
+            },
+            "knee",
+            "skirt",
+        ),
+        "shape": _feature(
+            "shape:, cut:, skirt:",
+            {
+                "straight": "straight, narrow, slim, =sheath, =pencil",
+                "A-line": "a line, =a line",
+                "full": "full, flared, wide, swing, =fit and flare, =flared, =skater",
+            },
+            "A-line",
+            "skirt",
+        ),
+        "belt": _feature(
+            "belt:belt, sash:sash, waist bow:bow, waist:, waist sash:sash",
+            {
+                "none": "plain, unbelted",
+                "sash": "sash, satin",
+                "belt": "belt, buckled, leather, =belted",
+                "bow": "",
+            },
+            "none",
+            "belt",
+        ),
+        "hem": _feature(
+            "hem:, hemline:, hem band:border, border:border, lace:lace, lace edging:lace, lace trim:lace, "
+            "ruffle:ruffle, hem ruffle:ruffle, flounce:ruffle",
+            {
+                "plain": "plain, straight",
+                "border": "band, banded, contrast, bordered",
+                "lace": "lace, lacy, scalloped",
+                "ruffle": "ruffle, ruffled, frill, frilled, flounced",
+            },
+            "plain",
+            "hem",
+            absent="plain",
+        ),
+        "buttons": _feature(
+            "button:bodice, front button:bodice, bodice button:bodice, skirt button:skirt",
+            {"none": "", "bodice": "", "skirt": ""},
+            "none",
+            "buttons",
+        ),
+        "pockets": _feature(
+            "pocket:patch, skirt pocket:patch", {"none": "", "patch": "patch, 2, pair"}, "none", "pockets"
+        ),
+        "bodice detail": _feature(
+            "flower:corsage, corsage:corsage, fabric rose:corsage, frill:frill, bodice frill:frill, bow:bow, "
+            "chest bow:bow, bodice bow:bow, bodice:",
+            {"none": "plain", "corsage": "", "frill": "frilled, ruffled", "bow": ""},
+            "none",
+            "decoration",
+        ),
+        "skirt detail": _feature(
+            "skirt band:bands, tier:tier, band:bands",
+            {"none": "", "bands": "2", "tier": "tiered, =tiered"},
+            "none",
+            "bands",
+        ),
+        "embroidery": _feature(
+            "embroidery:spray, spray:spray", {"none": "", "spray": "floral, embroidered"}, "none", "decoration"
+        ),
+    },
+    {
+        "body": ("bodice", "body", "top", "upper part", "torso"),
+        "skirt": ("skirt", "lower part", "bottom"),
+        "sleeves": ("sleeve", "arm"),
+        "collar": ("collar", "peter pan collar"),
+        "pockets": ("pocket", "skirt pocket"),
+        "belt": ("belt", "sash", "waist sash"),
+        "bow": ("bow", "waist bow", "chest bow", "bodice bow"),
+        "hem": ("hem", "hem band", "border", "lace", "lace edging", "lace trim", "ruffle", "hem ruffle", "flounce"),
+        "bands": ("band", "skirt band", "tier"),
+        "frills": ("frill", "bodice frill"),
+        "decoration": ("flower", "corsage", "fabric rose", "embroidery", "spray", "decoration"),
+        "buttons": ("button",),
+    },
+    {"": "poplin", "cotton": "poplin", "knit": "knit", "twill": "twill"},
+    0,
+)
+
+_SKIRT = Garment(
+    "Skirt",
+    ("skirt",),
+    False,
+    {
+        "shape": _feature(
+            "shape:, cut:",
+            {
+                "straight": "straight, narrow, slim, =pencil, =straight",
+                "A-line": "a line, =a line",
+                "flared": "flared, full, wide, =flared, =circle, =skater",
+                "pleated": "pleated, =pleated",
+            },
+            "A-line",
+            "body",
+        ),
+        "length": _feature(
+            "length:, hem:, hemline:",
+            {
+                "mini": "mini, short, thigh length, =mini, =thigh length",
+                "knee": "knee length, medium, =knee length",
+                "midi": "midi, long, calf length, =midi, =calf length, =mid length",
+            },
+            "knee",
+            "body",
+        ),
+        "waistband": _feature(
+            "waistband:plain, waist:",
+            {
+                "plain": "plain, narrow, thin",
+                "wide": "wide, broad, high",
+                "elastic": "elastic, elasticated, gathered, stretchy",
+                "corset": "corset, laced, lace up",
+            },
+            "plain",
+            "waistband",
+        ),
+        "waist detail": _feature(
+            "belt:belt, bow:bow, waist bow:bow",
+            {"none": "", "belt": "leather, buckled, =belted", "bow": "satin"},
+            "none",
+            "belt",
+        ),
+        "front": _feature(
+            "button:buttons, front button:buttons, zip:zip, zipper:zip, front:, wrap:wrap",
+            {"plain": "plain", "buttons": "buttoned", "zip": "zipped", "wrap": "wrap, wrapped, =wrap, =wrap around"},
+            "plain",
+            "placket",
+            absent="plain",
+        ),
+        "pockets": _feature(
+            "pocket:patch, front pocket:patch, side pocket:slant",
+            {
+                "none": "",
+                "patch": "patch, 2, open",
+                "flap": "flap, flapped",
+                "slant": "slant, slanted, diagonal",
+            },
+            "none",
+            "pockets",
+        ),
+        "hem": _feature(
+            "hem:, hemline:, hem band:border, border:border, lace:lace, lace edging:lace, lace trim:lace, "
+            "ruffle:ruffle, hem ruffle:ruffle, flounce:ruffle, fringe:fringe",
+            {
+                "plain": "plain, straight",
+                "border": "band, banded, contrast, bordered",
+                "lace": "lace, lacy, scalloped",
+                "ruffle": "ruffle, ruffled, frill, frilled, flounced",
+                "fringe": "fringed",
+            },
+            "plain",
+            "hem",
+            absent="plain",
+        ),
+        "bands": _feature("band:two, tier:tier", {"none": "", "two": "2", "tier": "tiered, =tiered"}, "none", "bands"),
+        "decoration": _feature(
+            "embroidery:spray, spray:spray, badge:badge, label:label",
+            {**_DECORATION, "label": "woven"},
+            "none",
+            "decoration",
+        ),
+        "slit": _feature("slit:side, side slit:side, split:side", {"none": "", "side": "1"}, "none", "body"),
+    },
+    {
+        "body": ("body", "front"),
+        "waistband": ("waistband", "waist"),
+        "belt": ("belt",),
+        "bow": ("bow", "waist bow"),
+        "placket": ("placket", "button band"),
+        "pockets": ("pocket", "front pocket", "side pocket"),
+        "hem": ("hem", "hem band", "border", "lace", "lace edging", "lace trim", "ruffle", "hem ruffle", "flounce"),
+        "bands": ("band", "tier"),
+        "decoration": ("embroidery", "spray", "badge", "label", "fringe", "decoration"),
+        "buttons": ("button",),
+    },
+    {"": "twill", "cotton": "poplin", "knit": "knit", "twill": "twill"},
+    90,
+)
+
+_TROUSERS = Garment(
+    "Trousers",
+    ("trousers", "pants", "jeans", "slacks", "chinos", "leggings"),
+    True,
+    {
+        "shape": _feature(
+            "shape:, cut:, leg:, fit:",
+            {
+                "slim": "slim, skinny, narrow, tapered, =skinny, =slim",
+                "straight": "straight, regular, =straight",
+                "wide": "wide, loose, flared, =wide, =flared, =loose",
+            },
+            "straight",
+            "body",
+        ),
+        "length": _feature(
+            "length:, leg:, hem:",
+            {
+                "short": "short, =shorts, =short",
+                "knee": "knee length, =knee length, =bermuda",
+                "calf": "calf length, three quarter, =calf length, =capri",
+                "ankle": "ankle length, cropped, =ankle length, =cropped, =seven eighths",
+                "full": "full length, long, full, =full length, =long",
+            },
+            "full",
+            "body",
+        ),
+        "waistband": _feature(
+            "waistband:button, waist:",
+            {"button": "plain, buttoned", "elastic": "elastic, elasticated, gathered, stretchy"},
+            "button",
+            "waistband",
+        ),
+        "waist detail": _feature(
+            "belt:belt, drawstring:drawstring, cord:drawstring",
+            {"none": "", "belt": "leather, buckled, =belted", "drawstring": "tied"},
+            "none",
+            "belt",
+        ),
+        "front pockets": _feature(
+            "pocket:slant, front pocket:slant, side pocket:slant, hip pocket:slant",
+            {
+                "none": "",
+                "slant": "slant, slanted, diagonal, 2",
+                "patch": "patch",
+                "zip": "zip, zipped, zippered",
+            },
+            "slant",
+            "pockets",
+        ),
+        "leg pockets": _feature(
+            "cargo pocket:cargo, leg pocket:cargo, thigh pocket:cargo",
+            {"none": "", "cargo": "cargo, patch, 2, =cargo", "flap": "flap, flapped"},
+            "none",
+            "pockets",
+        ),
+        "knees": _feature(
+            "knee patch:patches, knee:, knee panel:quilted",
+            {"plain": "plain", "patches": "patched", "quilted": "quilted"},
+            "plain",
+            "knees",
+            absent="plain",
+        ),
+        "side stripe": _feature("side stripe:one", {"none": "", "one": "1"}, "none", "side stripe"),
+        "hem": _feature(
+            "hem:, leg hem:, turn up:turn-up, hem band:band, border:band, cuff:turn-up",
+            {
+                "plain": "plain, stitched",
+                "turn-up": "turned up, =turned up",
+                "band": "band, banded, contrast",
+                "ribbed": "rib, ribbed",
+                "zip": "zipped, zip",
+            },
+            "plain",
+            "hem",
+            absent="plain",
+        ),
+        "fly": _feature(
+            "fly:plain, fly button:buttons, button fly:buttons, button:buttons",
+            {"plain": "plain, stitched, zip", "buttons": "button, buttoned"},
+            "plain",
+            "buttons",
+            absent="plain",
+        ),
+        "decoration": _feature(
+            "embroidery:spray, spray:spray, badge:badge, label:label",
+            {**_DECORATION, "label": "woven"},
+            "none",
+            "decoration",
+        ),
+    },
+    {
+        "body": ("leg", "body"),
+        "waistband": ("waistband", "waist"),
+        "belt": ("belt",),
+        "drawstring": ("drawstring", "cord"),
+        "pockets": ("pocket", "front pocket", "side pocket", "cargo pocket", "leg pocket", "thigh pocket"),
+        "knees": ("knee patch", "knee", "knee panel"),
+        "side stripe": ("side stripe",),
+        "hem": ("hem", "leg hem", "turn up", "hem band", "border", "cuff"),
+        "decoration": ("embroidery", "spray", "badge", "label", "decoration"),
+        "buttons": ("button", "fly button"),
+    },
+    {"": "twill", "cotton": "twill", "knit": "knit", "twill": "twill"},
+    90,
+)
+
+GARMENTS: dict[str, Garment] = {
+    "t-shirt": _T_SHIRT,
+    "shirt": _SHIRT,
+    "blazer": _BLAZER,
+    "coat": _COAT,
+    "dress": _DRESS,
+    "skirt": _SKIRT,
+    "trousers": _TROUSERS,
+}
+"""Every garment by its usual name."""
+
+SHOWN_BY: dict[str, dict[str, tuple[str, str]]] = {
+    "t-shirt": {
+        "hem": ("hem", "band"), "cuffs": ("cuffs", "band"), "yoke": ("shoulders", "yoke"),
+        "chest stripe": ("chest stripe", "one"), "pockets": ("chest pockets", "one"), "bow": ("waist detail", "bow"),
+    },
+    "shirt": {
+        "hem": ("hem", "band"), "yoke": ("yoke", "contrast"), "pockets": ("chest pockets", "one"),
+        "epaulettes": ("shoulders", "epaulettes"), "elbows": ("elbows", "patches"), "bow": ("neckwear", "bow"),
+        "frills": ("placket", "ruffled"), "decoration": ("decoration", "spray"), "buttons": ("buttons", "7"),
+    },
+    "blazer": {
+        "hem": ("hem", "border"), "cuffs": ("cuffs", "turned"), "pockets": ("hip pockets", "flap"),
+        "pocket square": ("chest pocket", "square"), "belt": ("belt", "buckle"), "elbows": ("elbows", "patches"),
+        "epaulettes": ("shoulders", "epaulettes"), "decoration": ("lapel flower", "rose"), "buttons": ("buttons", "2"),
+    },
+    "coat": {
+        "hem": ("hem", "border"), "cuffs": ("cuffs", "turned"), "pockets": ("pockets", "flap"),
+        "belt": ("belt", "buckle"), "epaulettes": ("shoulders", "epaulettes"), "storm flap": ("chest", "storm flap"),
+        "decoration": ("chest", "rose"), "buttons": ("buttons", "3"),
+    },
+    "dress": {
+        "collar": ("neckline", "collar"), "hem": ("hem", "border"), "pockets": ("pockets", "patch"),
+        "belt": ("belt", "sash"), "bow": ("bodice detail", "bow"), "bands": ("skirt detail", "bands"),
+        "frills": ("bodice detail", "frill"), "decoration": ("bodice detail", "corsage"),
+        "buttons": ("buttons", "bodice"),
+    },
+    "skirt": {
+        "hem": ("hem", "border"), "belt": ("waist detail", "belt"), "bow": ("waist detail", "bow"),
+        "placket": ("front", "buttons"), "pockets": ("pockets", "patch"), "bands": ("bands", "two"),
+        "decoration": ("decoration", "spray"), "buttons": ("front", "buttons"),
+    },
+    "trousers": {
+        "hem": ("hem", "band"), "belt": ("waist detail", "belt"), "drawstring": ("waist detail", "drawstring"),
+        "knees": ("knees", "patches"), "side stripe": ("side stripe", "one"), "decoration": ("decoration", "badge"),
+        "pockets": ("front pockets", "patch"), "buttons": ("fly", "buttons"),
+    },
+}  # fmt: skip
+"""Garment → part → the feature and value that show it where the design does not."""
