@@ -1,0 +1,247 @@
+"""Blind A/B: people see a draft, what was wished for, and two results, and say which one they prefer.
+
+The page is one component. What it asks of the server (`begin`, `vote`, `undo`) names the voter and the pair, so that
+nothing is kept between two calls but the votes themselves: a reload, a restart or a second person changes nothing. What
+the browser is sent of the two results are pixels, as data URLs: no name, no address and no order tells whose they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, get_args
+
+from PIL import Image
+
+from fashionedit.errors import FashionEditError, InvalidDataError, InvalidImageError, MissingExtraError
+from fashionedit.eval_harness.votes.pairs import PairList
+from fashionedit.eval_harness.votes.votes import (
+    Choice,
+    Vote,
+    VotedPair,
+    VoteFolder,
+    Voter,
+    answer_of,
+    other,
+    voter_name,
+)
+from fashionedit.images import to_rgb
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SIDE = 1024  # pixels of the longest side of what is sent
+_READY = 16  # pairs whose pictures are kept encoded
+_LONGEST = 86_400.0  # seconds; what took a day was a tab left open
+
+
+class BlindTest:
+    """What a blind comparison asks and keeps; the votes in the folder are all its memory.
+
+    A turn, which every call returns, has `voter`, `done`, `total`, and `pair`: its number, or None at the end. With a
+    pair it has `wishes` (each with `words` and `image`), `draft`, `original` (None unless it is shown), `left` and
+    `right`, each picture as a data URL.
+
+    Args:
+        pairs: What is compared, in its order.
+        folder: Where votes go.
+        show_original: Whether people see the original too; recorded with each vote.
+        limit: Ask about the first so many pairs alone.
+    """
+
+    def __init__(
+        self, pairs: PairList, folder: VoteFolder, *, show_original: bool = False, limit: int | None = None
+    ) -> None:
+        folder.check_writable()
+        self._pairs, self._folder, self._show_original = pairs, folder, show_original
+        self._asked = pairs.pairs[:limit]
+        self._places = {_key(pair.voted): place for place, pair in enumerate(self._asked)}
+        self._damaged: set[int] = set()
+        self._encoded = lru_cache(_READY)(self._encode)
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="next pair")
+        self._lock = Lock()
+
+    def begin(self, voter: str) -> dict[str, Any]:
+        """Returns the turn at the first pair that the voter has not judged.
+
+        Raises:
+            InvalidDataError: The name can't be used.
+        """
+        return self._turn(voter_name(voter))
+
+    def vote(self, voter: str, pair: int, choice: Choice, seconds: float | None = None) -> dict[str, Any]:
+        """Keeps a vote, unless the voter has judged the pair, and returns the next turn.
+
+        Raises:
+            InvalidDataError: There is no such pair or choice, or the name can't be used.
+        """
+        name = voter_name(voter)
+        if choice not in get_args(Choice) or type(pair) is not int or not 0 <= pair < len(self._asked):
+            raise InvalidDataError("this page and its server are not of one kind; reload the page")
+        told = isinstance(seconds, int | float) and math.isfinite(seconds) and 0 <= seconds <= _LONGEST
+        with self._lock:
+            if pair not in self._judged(name):  # else a key was pressed twice, or the person has two tabs
+                self._add(name, pair, choice, round(float(seconds), 2) if told and seconds is not None else None)
+        return self._turn(name)
+
+    def undo(self, voter: str) -> dict[str, Any]:
+        """Takes back the last vote that the voter was asked for, and returns the turn at its pair.
+
+        Raises:
+            InvalidDataError: The name can't be used.
+        """
+        name = voter_name(voter)
+        with self._lock:
+            asked = [vote for vote in self._judged(name).values() if not vote.pair.alike]
+            if asked:
+                self._folder.take_back(asked[-1].id)
+        return self._turn(name)
+
+    def _turn(self, name: str) -> dict[str, Any]:
+        while True:
+            with self._lock:
+                left = self._left(name)
+                done = len(self._asked) - len(self._damaged) - len(left)
+            turn = {"voter": name, "done": done, "total": done + len(left), "pair": None}
+            if not left:
+                return turn
+            try:
+                shown = self._encoded(left[0])
+            except InvalidImageError as error:
+                warnings.warn(f"{error}; the pair is left out", stacklevel=2)
+                self._damaged.add(left[0])
+                continue
+            if len(left) > 1:
+                self._ahead.submit(self._encoded, left[1])  # while the person looks
+            side = self._pairs.left(self._asked[left[0]], name)
+            pictures = {"left": shown[side], "right": shown[other(side)]}
+            return turn | {name: shown[name] for name in ("draft", "wishes", "original")} | pictures | {"pair": left[0]}
+
+    def _left(self, name: str) -> list[int]:
+        """Returns the pairs that the voter is to be asked about; two times the same picture is a tie by itself."""
+        judged = self._judged(name)
+        left = [place for place in range(len(self._asked)) if place not in judged and place not in self._damaged]
+        for place in left:
+            if self._asked[place].voted.alike:
+                self._add(name, place, "tie", None)
+        return [place for place in left if not self._asked[place].voted.alike]
+
+    def _judged(self, name: str) -> dict[int, Vote]:
+        """Returns the voter's votes by pair, the latest last."""
+        judged: dict[int, Vote] = {}
+        for vote in self._folder.votes():
+            if vote.voter == Voter(name=name, kind="person") and vote.original_shown == self._show_original:
+                place = self._places.get(_key(vote.pair))
+                if place is not None:
+                    judged.pop(place, None)
+                    judged[place] = vote
+        return judged
+
+    def _add(self, name: str, place: int, choice: Choice, seconds: float | None) -> None:
+        pair = self._asked[place]
+        left = self._pairs.left(pair, name)
+        vote = Vote(
+            voter=Voter(name=name, kind="person"),
+            pair=pair.voted,
+            left=left,
+            answer=answer_of(choice, left),
+            original_shown=self._show_original,
+            question=pair.asked(self._show_original),
+            seed=self._pairs.seed,
+            seconds=seconds,
+        )
+        self._folder.add(vote)
+
+    def _encode(self, place: int) -> dict[str, Any]:
+        pair = self._asked[place]
+        pictures = self._pairs.pictures(pair)
+        wishes = zip(pair.wishes, pictures.references, strict=True)
+        return {
+            "draft": _data_url(pictures.draft),
+            "original": _data_url(pictures.original) if self._show_original else None,
+            "wishes": [{"words": words, "image": _data_url(reference)} for words, reference in wishes],
+            "first": _data_url(pictures.first),
+            "second": _data_url(pictures.second),
+        }
+
+
+def _key(pair: VotedPair) -> tuple[Any, ...]:
+    """Returns what makes two votes votes about the same pair, whichever of the two is named first."""
+    return pair.manifest, pair.sample, frozenset((*side.place, side.digest) for side in (pair.first, pair.second))
+
+
+def _data_url(image: Image.Image) -> str:
+    """Returns the pixels alone, without anything that an editor wrote beside them."""
+    small = to_rgb(image).copy()
+    small.info.clear()
+    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=90, method=2)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def blind_test_panel(test: BlindTest) -> gr.HTML:
+    """Adds the page's component to the Gradio blocks that are being built, and returns it.
+
+    It brings its own style and script, and answers keys (← → = and u) while it is on the screen.
+
+    Raises:
+        MissingExtraError: Gradio is not installed.
+    """
+    try:
+        import gradio as gr
+    except ImportError as error:
+        raise MissingExtraError("studio", "gradio") from error
+
+    def begin(given: dict[str, Any]) -> dict[str, Any]:
+        return _answer(lambda: test.begin(given["voter"]))
+
+    def vote(given: dict[str, Any]) -> dict[str, Any]:
+        return _answer(lambda: test.vote(given["voter"], given["pair"], given["choice"], given.get("seconds")))
+
+    def undo(given: dict[str, Any]) -> dict[str, Any]:
+        return _answer(lambda: test.undo(given["voter"]))
+
+    html, css, js = ((_TEMPLATES / f"blind_test.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
+    return gr.HTML(
+        "",
+        html_template=html,
+        css_template=css,
+        js_on_load=js,
+        apply_default_css=False,
+        server_functions=[begin, vote, undo],
+        elem_id="blind-test",
+    )
+
+
+def _answer(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Returns the turn, or the sentence that says why there is none."""
+    try:
+        return ask()
+    except FashionEditError as error:
+        return {"error": str(error)}
+    except (AttributeError, KeyError, TypeError):  # nothing that this page's script sends
+        return {"error": "this page and its server are not of one kind; reload the page"}
+
+
+def blind_test_app(test: BlindTest) -> gr.Blocks:
+    """Returns the page as an app of its own; `launch` shows it.
+
+    Raises:
+        MissingExtraError: Gradio is not installed.
+    """
+    try:
+        import gradio as gr
+    except ImportError as error:
+        raise MissingExtraError("studio", "gradio") from error
+    with gr.Blocks(title="Which result is better?", analytics_enabled=False, fill_width=True) as app:
+        blind_test_panel(test)
+    return app
