@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from fashionedit.errors import InvalidDataError, InvalidImageError
-from fashionedit.images import pixel_digest, read_image
 from fashionedit.metrics.embedder import Embedder, Item
 from fashionedit.metrics.encoder import fingerprint_hash
+from fashionedit.metrics.ray_embedder import PictureFile
 from fashionedit.metrics.similarity import cosine_similarity
 
 from .stage_items import Pair
@@ -187,13 +183,6 @@ def _cosines(pairs: list[Pair], embedder: Embedder) -> list[float]:
     items: list[Item] = []
     for pair in pairs:
         for path, digest in ((pair.photo.path, pair.original_digest), (pair.draft, pair.draft_digest)):
-            items.append((digest, partial(_open, path, digest)))
+            items.append((digest, PictureFile(path, digest)))
     vectors = embedder.embed(items)
     return [100 * float(cosine) for cosine in cosine_similarity(vectors[0::2], vectors[1::2])]
-
-
-def _open(path: Path, digest: str) -> Image.Image:
-    image = read_image(path)
-    if pixel_digest(image) != digest:  # its embedding would be kept under another picture's name
-        raise InvalidImageError(f"{path} is another picture than when it was first read; put the old one back")
-    return image

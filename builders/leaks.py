@@ -6,15 +6,14 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fashionedit.images import read_image
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.encoder import ImageEncoder
+from fashionedit.metrics.ray_embedder import PictureFile
 from fashionedit.types import SPLITS
 
 from .split import SplitList
@@ -145,7 +144,9 @@ def compare_splits(
         done += count
         progress(done, len(pairs))
 
-    vectors = embedder.embed(((pair.original_digest, partial(read_image, pair.photo.path)) for pair in pairs), finished)
+    vectors = embedder.embed(
+        ((pair.original_digest, PictureFile(pair.photo.path, pair.original_digest)) for pair in pairs), finished
+    )
     splits = split.splits((pair.photo.id, pair.photo.garment) for pair in pairs)
     images = {
         pair.photo.id: SplitImage(splits[pair.photo.id], pair.photo.garment, pair.original_digest) for pair in pairs

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.files import check_writable, write_atomically
-from fashionedit.images import pixel_digest, png_bytes, to_rgb
+from fashionedit.images import EncodedImage, pixel_digest, png_bytes, to_rgb
 from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.secrets import clean, masked, whole
 from fashionedit.runtime.tables import markdown_rows
@@ -135,13 +135,13 @@ class StageStore:
         if images:
             check_writable(self.folder / "files", images * 2**20)
 
-    def put_image(self, image: Image.Image) -> str:
-        """Keeps the image as PNG; returns the digest of its pixels, by which `image_path` finds it."""
-        rgb = to_rgb(image)
-        digest = pixel_digest(rgb)
+    def put_image(self, image: Image.Image | EncodedImage) -> str:
+        """Keeps the image as PNG, encoded already or not; returns the digest by which `image_path` finds it."""
+        rgb = image if isinstance(image, EncodedImage) else to_rgb(image)
+        digest = rgb.digest if isinstance(rgb, EncodedImage) else pixel_digest(rgb)
         path = self.image_path(digest)
         if not path.is_file():
-            write_atomically(path, png_bytes(rgb))
+            write_atomically(path, rgb.data if isinstance(rgb, EncodedImage) else png_bytes(rgb))
         return digest
 
     def image_path(self, digest: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from PIL import Image
 from fashionedit.data import open_data
 from fashionedit.metrics import Embedder, EmbeddingCache, load_encoder
 from fashionedit.runtime.progress import Bar
+from fashionedit.runtime.ray_engine import RayEngine, connected, parse_engine
 
 from .editing import Editor, PrivilegedEditor
 from .editors.resolve import as_editor, resolve_editor
@@ -23,6 +24,7 @@ from .live_scoring import LiveScoring
 from .references import shown_references, with_reference
 from .report import write_report
 from .running.records import RoundOutcome
+from .running.remote_calls import RemoteEditor, on_engine
 from .running.run_folder import RunFolder
 from .running.run_stats import RunSummary
 from .running.runner import run
@@ -107,6 +109,9 @@ def evaluate(
     encoder: str = "clip",
     bar: Callable[[str, str], Bar] | None = None,
     scored: Callable[[Results], None] | None = None,
+    engine: str | RayEngine = "local",
+    workers: int | None = None,
+    gpus_per_worker: float | None = None,
     **options: Any,
 ) -> Evaluation:
     """Runs an editor over a dataset, scores it, and returns the results; called again, it continues.
@@ -123,6 +128,10 @@ def evaluate(
         encoder: Of the default scoring.
         bar: Makes a progress bar from a title and a unit; by default there is none.
         scored: Given the results once there are any, before the page is made.
+        engine: Where models run: `local`, this process; `ray`, the cluster in `$RAY_ADDRESS`, else this machine; or
+            `ray://HOST:PORT`. A cluster scores once all rounds are edited.
+        workers: Of a cluster, each with a copy of the model; by default one for each GPU, or each CPU.
+        gpus_per_worker: GPUs of each worker.
         options: Further arguments of `run`, such as `protocols`, `params`, `concurrency`, `budget` or `limit`.
 
     Raises:
@@ -131,8 +140,12 @@ def evaluate(
     """
     scoring, place = scoring or Scoring(encoder=encoder), str(data)
     bar = bar or partial(Bar, hidden=True)
-    found, path = as_editor(editor), Path(out)
+    path = Path(out)
     place = str(Path(place).resolve()) if Path(place).exists() else place
+    cluster = parse_engine(engine, workers, gpus_per_worker) if isinstance(engine, str) else engine
+    if cluster is not None:
+        return _evaluate_on(cluster, editor, place, path, split, scoring, bar, scored, options)
+    found = as_editor(editor)
     with LiveScoring(path, place, split, scoring) as live:
         with bar("rendering", "sample") as shown:
             source = open_data(place, split, progress=shown.at)
@@ -152,6 +165,38 @@ def evaluate(
         RunFolder.open(path), source, embedder, bar, metrics=metrics, measures=scoring.measures, scored=scored
     )
     return Evaluation(results, summary, page, source)
+
+
+def _evaluate_on(
+    engine: RayEngine,
+    editor: Editor | PrivilegedEditor | Callable[..., Any] | str,
+    data: str,
+    out: Path,
+    split: str,
+    scoring: Scoring,
+    bar: Callable[[str, str], Bar],
+    scored: Callable[[Results], None] | None,
+    options: Mapping[str, Any],
+) -> Evaluation:
+    """Returns the evaluation by a cluster, whose workers hold the editor first and the encoder then."""
+    tell = options.get("tell")
+    with connected(engine):
+        scoring.check(engine)
+        found = on_engine(editor, engine, tell=tell)
+        try:
+            with bar("rendering", "sample") as shown:
+                source = open_data(data, split, progress=shown.at)
+            with bar("editing", "edit") as shown:
+                summary = run(found, source, out, progress=shown, data=data, **options)
+        except BaseException as error:
+            if isinstance(found, RemoteEditor) and not getattr(error, "at_once", False):
+                found.close()
+            raise
+        with scoring.loaded(engine, tell) as (embedder, metrics):
+            results, page = score_run(
+                RunFolder.open(out), source, embedder, bar, metrics=metrics, measures=scoring.measures, scored=scored
+            )
+        return Evaluation(results, summary, page, source)
 
 
 DEMO_EDITORS = ("identity", "synthetic-stepper")

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fashionedit.metrics import Embedder, EmbeddingCache, Metric, load_encoder, load_metrics
 from fashionedit.metrics.encoder import Precision
+from fashionedit.metrics.loading import check_encoder, find_files
 from fashionedit.metrics.registry import PAPER_METRICS, needs_encoder
 from fashionedit.runtime.progress import Bar
+from fashionedit.runtime.ray_engine import RayEngine, run_in_worker
 
 from .report import write_report
 from .running.run_folder import RunFolder
 from .samples import SampleSource
+from .scores.ray_scoring import RayScoring
 from .scores.result_models import Results
 from .scores.results import build_results, write_results
 from .scores.scoring import DamagedImageError
@@ -50,6 +55,40 @@ class Scoring:
         wanted = needs_encoder(self.metrics)  # an unknown name is said before anything is loaded
         embedder = load_embedder(self.encoder) if wanted else None
         return embedder, list(load_metrics(self.metrics, embedder, load_embedder))
+
+    def check(self, engine: RayEngine) -> None:
+        """Raises what can be known to be wrong before anything is edited, by a look at the files on some machine."""
+        if needs_encoder(self.metrics):
+            check_encoder(self.encoder)
+            if not Path(self.encoder.removeprefix("clip:")).is_dir():
+                run_in_worker(engine, partial(find_files, self.encoder, "cpu", self._cpu_precision))
+
+    @property
+    def _cpu_precision(self) -> Precision:
+        return "fp32" if self.precision == "fp16" else self.precision
+
+    @contextmanager
+    def loaded(
+        self, engine: RayEngine | None = None, tell: Callable[[str], None] | None = None
+    ) -> Iterator[tuple[Embedder | None, list[Metric]]]:
+        """Yields what `load` returns; encoder and metrics are in Ray workers where there is an engine, till the end.
+
+        Args:
+            engine: The cluster; None computes in this process.
+            tell: Given a sentence about workers that are missing or lost, or not needed.
+        """
+        if engine is None or not needs_encoder(self.metrics):
+            if engine is not None and tell is not None:
+                tell("no metric needs the encoder, so this process scores, and no Ray worker does")
+            yield self.load()
+            return
+        embedder, metrics = RayScoring.loaded(
+            self.metrics, self.encoder, engine, device=self.device, precision=self.precision, tell=tell
+        )
+        try:
+            yield embedder, metrics
+        finally:
+            embedder.close()
 
 
 def score_run(

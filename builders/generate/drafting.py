@@ -14,6 +14,7 @@ from PIL import Image
 from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError, ServiceError
+from fashionedit.images import EncodedImage
 from fashionedit.runtime.limiter import ServiceReply
 
 
@@ -31,7 +32,7 @@ class DraftResult:
     """What came of one request: an image, a reason why there is none, or an end to all requests.
 
     Args:
-        image: The draft, any mode and size.
+        image: The draft, any mode and size; or as the PNG of a worker, which has judged it.
         reason: Why there is none, in the same few words for the same cause.
         detail: Why there is none, in a sentence.
         retry: Whether the next run should ask again: a time-out is worth it, a refusal is not.
@@ -49,7 +50,7 @@ class DraftResult:
         InvalidDataError: It is not exactly one of the three, or a reason has no detail.
     """
 
-    image: Image.Image | None = field(default=None, repr=False)
+    image: Image.Image | EncodedImage | None = field(default=None, repr=False)
     reason: str | None = None
     detail: str | None = None
     retry: bool = False

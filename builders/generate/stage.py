@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
+from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from fashionedit.builders.photos.stage import blank_reason
@@ -344,18 +345,22 @@ class _Generation(PaidStage[_Draft]):
         return draft.note("kept", draft=self.store.put_image(image), size=list(image.size), **data)
 
 
+def judged(result: DraftResult) -> DraftResult:
+    """Returns the result with its image in RGB, or with the reason why that is of no use."""
+    if not isinstance(result.image, Image.Image):
+        return result
+    try:
+        image = to_rgb(result.image)
+        blank = blank_reason(image)
+    except InvalidImageError as error:
+        blank = "draft not readable", str(error)
+    if blank is None:
+        return replace(result, image=image)
+    return replace(result, image=None, reason=blank[0], detail=blank[1])
+
+
 def _outcome(result: DraftResult) -> Outcome:
-    """Returns what came of a request, its image in RGB, or the reason why that is of no use."""
-    if result.image is not None:
-        try:
-            image = to_rgb(result.image)
-            blank = blank_reason(image)
-        except InvalidImageError as error:
-            blank = "draft not readable", str(error)
-        if blank is None:
-            result = replace(result, image=image)
-        else:
-            result = replace(result, image=None, reason=blank[0], detail=blank[1])
+    result = judged(result)
     return Outcome(
         answered=None if result.stop is not None else not result.again,
         reason=None if result.again or result.stop is not None else result.reason,

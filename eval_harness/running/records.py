@@ -245,11 +245,12 @@ class FailedAttempt(_Round):
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """An image that scoring can name without decoding it, and open when it must."""
+    """An image that scoring can name without decoding it, and open, or read as a file where it is one."""
 
     digest: str
     size: tuple[int, int]
     open: Callable[[], Image.Image] = field(repr=False, compare=False)
+    encoded: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

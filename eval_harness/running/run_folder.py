@@ -259,7 +259,9 @@ class RunFolder:
         output = chain.last_good
         if output is None or output.path is None:
             return ImageRef(*chain.standing, lambda: source.sample(chain.sample).draft)
-        return ImageRef(*chain.standing, partial(self.read, output.path, output.digest))
+        return ImageRef(
+            *chain.standing, partial(self.read, output.path, output.digest), partial(self.encoded, output.path)
+        )
 
 
 _AGAIN = "give the run command again"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from PIL import Image, ImageChops
 
@@ -60,6 +60,10 @@ class Pictures:
     def item(self, digest: str) -> Item:
         """Returns the picture as an embedder takes it."""
         return digest, partial(self.open, digest)
+
+    def opener(self, digest: str) -> Opener:
+        """Returns what opens the picture."""
+        return self._openers[digest]
 
     def open(self, digest: str) -> Image.Image:
         """Returns the picture in RGB."""
@@ -200,7 +204,14 @@ class Measured:
         self._stores[measure].add(change.pair(measure), value)
 
 
-def measure(asked: Sequence[Asked], pictures: Pictures, embedder: Embedder, measured: Measured) -> None:
+class Keeps(Protocol):
+    """What is told the values of the measures."""
+
+    def add(self, measure: str, change: Change, value: float, /) -> None:
+        """Keeps the value of a measure."""
+
+
+def measure(asked: Sequence[Asked], pictures: Pictures, embedder: Embedder, measured: Keeps) -> None:
     """Measures the changes, and stores each value.
 
     Nothing is opened for what pixels need not say: a picture that is the one before has changed nothing.

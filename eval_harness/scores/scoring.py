@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
 from fashionedit.errors import InvalidImageError
 from fashionedit.eval_harness.running.records import RoundOutcome
-from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.eval_harness.samples import SampleSource, encoded_images
 from fashionedit.images import pixel_digest
 from fashionedit.metrics import registry as metrics
 from fashionedit.metrics.embedder import Embedder
-from fashionedit.metrics.registry import checked_scores
+from fashionedit.metrics.ray_embedder import SentPicture
 
-from .measures import Asked, Measured, Pictures, measure, measures_of
+from .blocks import Block, compute
+from .measures import Asked, Change, Measured, Pictures, measures_of
+from .ray_scoring import RayScoring
 from .result_models import Metric
 from .stored_scores import Pair, StoredScores
 
@@ -93,7 +96,7 @@ def score(
     """
     stores: dict[str, StoredScores] = {}
     controls: dict[str, StoredScores] = {}
-    scorers: list[tuple[metrics.Metric, StoredScores]] = []
+    scorers: list[tuple[metrics.Metric, StoredScores]] = []  # in the order of `scorers_of`
     for metric in sorted(columns, key=lambda one: one.needs_encoder):
         for place, scorer in ((stores, metric if metric.of is None else None), (controls, metric.control)):
             if scorer is not None:
@@ -104,27 +107,23 @@ def score(
     pictures = Pictures()
     for outcome in outcomes:
         id, digests = outcome.sample, source.digests(outcome.sample)
-        pictures.name(digests.original, partial(_picture, source, id, "original"))
-        pictures.name(digests.draft, partial(_picture, source, id, "draft"))
-        pictures.name(outcome.current.digest, partial(_verified, outcome))
+        pictures.name(digests.original, _DatasetPicture(digests.original, source, id, "original"))
+        pictures.name(digests.draft, _DatasetPicture(digests.draft, source, id, "draft"))
+        pictures.name(outcome.current.digest, _RoundPicture(outcome))
         for image in (digests.draft, outcome.current.digest):
             pair = (image, digests.original)
             if any(pair not in store for _, store in scorers):
                 todo.setdefault(digests.original, _Todo()).pairs.setdefault(pair)
     for asked in changes:
         change = asked.change
-        pictures.name(change.reference, partial(_picture, source, change.sample, "reference", change.round))
+        pictures.name(
+            change.reference, _DatasetPicture(change.reference, source, change.sample, "reference", change.round)
+        )
         if measured is not None and not measured.has(asked):
             todo.setdefault(change.original, _Todo()).changes.setdefault(asked)
     done, total = 0, sum(len(one.pairs) + len(one.changes) for one in todo.values())
-    for block in _blocks(todo.values()):
-        for scorer, store in scorers:
-            missing = [pair for pair in block.pairs if pair not in store]
-            shown = [(pictures.picture(image), pictures.picture(original)) for image, original in missing]
-            for pair, value in zip(missing, checked_scores(scorer, shown), strict=True):
-                store.add(pair, value)
-        if block.changes and measured is not None and embedder is not None:
-            measure(list(block.changes), pictures, embedder, measured)
+    keep = _Stores([store for _, store in scorers], measured)
+    for block in _scored(_blocks(todo.values()), [scorer for scorer, _ in scorers], pictures, embedder, keep):
         done += len(block.pairs) + len(block.changes)
         if progress is not None:
             progress(done, total)
@@ -153,10 +152,94 @@ def _blocks(todo: Iterable[_Todo]) -> Iterator[_Todo]:
         yield block
 
 
-def _picture(source: SampleSource, id: str, name: str, round: int = 0) -> Image.Image:
-    sample = source.sample(id)
-    image: Image.Image = getattr(sample.differences[round - 1] if round else sample, name)
-    return image
+class _Stores:
+    """Keeps values in the run's `scores/`."""
+
+    def __init__(self, stores: Sequence[StoredScores], measured: Measured | None) -> None:
+        self.stores = stores
+        self.measured = measured
+
+    def add_pair(self, scorer: int, pair: Pair, value: float) -> None:
+        """Stores the raw value of a pair."""
+        self.stores[scorer].add(pair, value)
+
+    def add(self, measure: str, change: Change, value: float) -> None:
+        """Stores the value of a measure."""
+        assert self.measured is not None
+        self.measured.add(measure, change, value)
+
+
+def _scored(
+    todo: Iterable[_Todo],
+    scorers: Sequence[metrics.Metric],
+    pictures: Pictures,
+    embedder: Embedder | None,
+    keep: _Stores,
+) -> Iterator[_Todo]:
+    """Yields each part once its values are stored: computed here, or by Ray workers where the embedder has them."""
+    if not isinstance(embedder, RayScoring):
+        for part in todo:
+            compute(_block(part, keep), pictures, scorers, embedder, keep)
+            yield part
+        return
+    parts: deque[_Todo] = deque()
+
+    def blocks() -> Iterator[Block]:
+        for part in todo:
+            parts.append(part)
+            yield _block(part, keep)
+
+    for _, found in embedder.scored(blocks(), pictures):
+        for scorer, pair, value in found.pairs:
+            keep.add_pair(scorer, pair, value)
+        for measure, change, value in found.measures:
+            keep.add(measure, change, value)
+        yield parts.popleft()
+
+
+def _block(part: _Todo, keep: _Stores) -> Block:
+    pairs = tuple(tuple(pair for pair in part.pairs if pair not in store) for store in keep.stores)
+    return Block(pairs, tuple(part.changes) if keep.measured is not None else ())
+
+
+@dataclass(frozen=True, slots=True)
+class _DatasetPicture:
+    """Opens a picture of a sample, or reads it as it is stored."""
+
+    digest: str
+    source: SampleSource
+    id: str
+    name: Literal["original", "draft", "reference"]
+    round: int = 0
+
+    def __call__(self) -> Image.Image:
+        """Returns the picture."""
+        sample = self.source.sample(self.id)
+        image: Image.Image = getattr(sample.differences[self.round - 1] if self.round else sample, self.name)
+        return image
+
+    def sent(self) -> SentPicture:
+        """Returns the file, to be opened elsewhere."""
+        found = encoded_images(self.source, self.id)
+        data = found.crops[self.round - 1] if self.round else getattr(found, self.name)
+        return SentPicture(self.digest, data, f"the {self.name} of sample {self.id}")
+
+
+@dataclass(frozen=True, slots=True)
+class _RoundPicture:
+    """Opens what a round came to, or reads it as it is stored."""
+
+    outcome: RoundOutcome
+
+    def __call__(self) -> Image.Image:
+        """Returns the picture, compared with its digest."""
+        return _verified(self.outcome)
+
+    def sent(self) -> SentPicture:
+        """Returns the file, or the pixels where there is none, to be opened elsewhere."""
+        current, outcome = self.outcome.current, self.outcome
+        name = f"the image of sample {outcome.sample}, {outcome.protocol} round {outcome.round},"
+        return SentPicture(current.digest, _verified(outcome) if current.encoded is None else current.encoded(), name)
 
 
 def _verified(outcome: RoundOutcome) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,18 @@ import click
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
 
-from .options import PATH, column_names, device_option, encoder_option, parameters, progress_bar, quiet_option
+from .options import (
+    PATH,
+    column_names,
+    device_option,
+    encoder_option,
+    engine_of,
+    engine_options,
+    parameters,
+    progress_bar,
+    quiet_option,
+    tell,
+)
 from .printing import echo
 
 if TYPE_CHECKING:
@@ -21,6 +33,7 @@ if TYPE_CHECKING:
     from fashionedit.builders.photos import PhotoSource
     from fashionedit.metrics.embedder import Embedder
     from fashionedit.runtime.costs import Price
+    from fashionedit.runtime.ray_engine import RayEngine
 
 
 @click.command(short_help="Make a dataset from photographs.")
@@ -141,6 +154,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Write the dataset without the photographs whose failure could still be retried.",
 )
+@engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel, or the plan, as JSON.")
 @quiet_option
 def build(
@@ -180,17 +194,19 @@ def build(
         columns=column_names(given["columns"]),
     )
     check_places(photos, folder, out)
+    engine = engine_of(given)
     if not dry_run or isinstance(photos, HubDataset):  # which keeps there what it lists
         folder.claim()
+    opened = ExitStack()  # Ray workers, where there are any
     try:
-        parts = _parts(photos, given)
+        parts = _parts(photos, given, None if dry_run else engine, opened)
         build_ = Build(
             folder,
             parts,
             _options(photos, given),
             budget=budget,
             bars=progress_bar(quiet or as_json),
-            tell=lambda sentence: echo(f"fashionedit: {sentence}", err=True),
+            tell=tell,
         )
         if dry_run:
             build_.check(out, stage_names(only))
@@ -202,6 +218,8 @@ def build(
     except BaseException:
         folder.leave_unless_begun()
         raise
+    finally:
+        opened.close()
 
 
 def _told(report: BuildReport) -> str:
@@ -232,7 +250,7 @@ def _told(report: BuildReport) -> str:
     return "\n".join(lines)
 
 
-def _parts(source: PhotoSource, given: dict[str, Any]) -> BuildParts:
+def _parts(source: PhotoSource, given: dict[str, Any], engine: RayEngine | None, opened: ExitStack) -> BuildParts:
     from fashionedit.builders.build_options import BuildParts
     from fashionedit.runtime.costs import parse_price, read_prices
 
@@ -242,24 +260,38 @@ def _parts(source: PhotoSource, given: dict[str, Any]) -> BuildParts:
         prices = {given["model"]: parse_price(text)} if "=" in text else read_prices(Path(text))
     return BuildParts(
         source,
-        drafts=partial(_drafts, given, parameters(given["draft_options"], "--draft"), prices),
-        embedder=partial(_embedder, given["encoder"], given["device"]),
+        drafts=partial(_drafts, given, parameters(given["draft_options"], "--draft"), prices, engine, opened),
+        embedder=partial(_embedder, given["encoder"], given["device"], engine, opened),
         analyst=_analyst(given, prices),
-        find_encoder=partial(_find_encoder, given["encoder"], given["device"]),
+        find_encoder=partial(_find_encoder, given["encoder"], given["device"], engine),
         encoder_name=given["encoder"],
         draft_kind=given["drafts"].partition(":")[0] if ":" in given["drafts"] else "diffusers",
     )
 
 
-def _drafts(given: dict[str, Any], options: dict[str, Any], prices: dict[str, Price]) -> DraftMaker:
+def _drafts(
+    given: dict[str, Any],
+    options: dict[str, Any],
+    prices: dict[str, Price],
+    engine: RayEngine | None,
+    opened: ExitStack,
+) -> DraftMaker:
     from fashionedit.builders.generate.makers import make_drafts
+    from fashionedit.builders.generate.ray_drafts import RayDrafts
 
     spec = given["drafts"]
-    if spec.startswith("openai:"):
-        options = _image_price(spec.removeprefix("openai:"), prices) | options
-    elif not spec.startswith("folder:"):
-        options = {"device": given["device"], **options}
-    return make_drafts(spec, **options)
+    if spec.startswith(("openai:", "folder:")):
+        if engine is not None:
+            tell(f"{spec} computes nothing, so this process gets its drafts, and no Ray worker does")
+        if spec.startswith("openai:"):
+            options = _image_price(spec.removeprefix("openai:"), prices) | options
+        return make_drafts(spec, **options)
+    options = {"device": given["device"], **options}
+    if engine is None:
+        return make_drafts(spec, **options)
+    maker = RayDrafts.named(spec, options, engine, tell)
+    opened.callback(maker.close)
+    return maker
 
 
 _PROMPT_TOKENS = 8_000  # the longest prompt that image services take
@@ -287,20 +319,36 @@ def _image_price(model: str, prices: dict[str, Price]) -> dict[str, Any]:
     return {"cost_of": cost, "highest_cost": highest}
 
 
-def _find_encoder(spec: str, device: str, fetch: bool) -> object:
+def _find_encoder(spec: str, device: str, engine: RayEngine | None, fetch: bool) -> object:
     from fashionedit.metrics.loading import check_encoder, find_files, load_encoder
+    from fashionedit.runtime.ray_engine import run_in_worker
 
     check_encoder(spec)
+    if engine is not None:  # its workers have the packages and the GPUs
+        here = Path(spec.removeprefix("clip:")).is_dir()
+        return None if here or not fetch else run_in_worker(engine, partial(_has_encoder, spec, device))
     if spec == "offline":
         return load_encoder(spec, device=device)
     return find_files(spec, device, "fp32") if fetch or Path(spec.removeprefix("clip:")).is_dir() else None
 
 
-def _embedder(spec: str, device: str) -> Embedder:
+def _has_encoder(spec: str, device: str) -> None:
+    """Raises what is wrong with an encoder; runs on a machine of a cluster, without its GPU."""
+    from fashionedit.metrics.loading import find_files
+
+    find_files(spec, "cpu" if device.startswith("cuda") else device, "fp32")
+
+
+def _embedder(spec: str, device: str, engine: RayEngine | None, opened: ExitStack) -> Embedder:
     from fashionedit.metrics import EmbeddingCache, load_encoder
     from fashionedit.metrics.embedder import Embedder
+    from fashionedit.metrics.ray_embedder import RayEmbedder
 
-    return Embedder(load_encoder(spec, device=device), EmbeddingCache())
+    if engine is None:
+        return Embedder(load_encoder(spec, device=device), EmbeddingCache())
+    embedder = RayEmbedder.named(spec, engine, device=device, cache=EmbeddingCache(), tell=tell)
+    opened.callback(embedder.close)
+    return embedder
 
 
 def _analyst(given: dict[str, Any], prices: dict[str, Price]) -> Analyst:

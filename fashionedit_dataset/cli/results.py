@@ -12,6 +12,8 @@ from .options import (
     PATH,
     data_again_option,
     details_option,
+    engine_of,
+    engine_options,
     open_run,
     print_table,
     progress_bar,
@@ -19,6 +21,7 @@ from .options import (
     runs_argument,
     scoring_of,
     scoring_options,
+    tell,
 )
 from .printing import echo
 
@@ -49,6 +52,7 @@ def demo(out: Path, samples: int, quiet: bool) -> None:
     metavar="N",
     help="Score the first N samples only; such results are marked and can't be submitted.",
 )
+@engine_options
 @details_option
 @quiet_option
 def score(
@@ -68,14 +72,15 @@ def score(
     from fashionedit.eval_harness.scored_run import score_run
     from fashionedit.eval_harness.scores.results import merge
 
+    engine = engine_of(given)
     scoring = scoring_of(given)
     opened = [open_run(path, data, quiet) for path in runs]
-    embedder, metrics = scoring.load()
-    bar = progress_bar(quiet)
-    scored = [
-        score_run(run, source, embedder, bar, metrics=metrics, measures=scoring.measures, limit=limit)
-        for run, source in opened
-    ]
+    with scoring.loaded(engine, tell) as (embedder, metrics):
+        bar = progress_bar(quiet)
+        scored = [
+            score_run(run, source, embedder, bar, metrics=metrics, measures=scoring.measures, limit=limit)
+            for run, source in opened
+        ]
     print_table(merge([results for results, _ in scored]), runs if details else None)
     for _, page in scored:
         echo(f"page: {page}", err=True)

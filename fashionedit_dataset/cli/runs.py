@@ -44,6 +44,7 @@ from .printing import echo
 if TYPE_CHECKING:
     from fashionedit.eval_harness.editing import Editor, PrivilegedEditor
     from fashionedit.eval_harness.running.run_stats import RunSummary
+    from fashionedit.runtime.ray_engine import RayEngine
 
 
 _run_options = option_group(
@@ -116,7 +117,7 @@ def run(editor: str, data: str, out: Path, split: str, quiet: bool, **given: Any
     from fashionedit.eval_harness.running.run_stats import next_step
     from fashionedit.eval_harness.running.runner import run as run_editor
 
-    with _opened(editor, given) as found:
+    with _opened(editor, given, engine_of(given)) as found:
         source = open_data(data, split, quiet)
         with _as_summary(out), progress_bar(quiet)(editor, "edit") as bar:
             summary = run_editor(found, source, out, progress=bar, data=data_location(data), **_arguments(given))
@@ -140,7 +141,8 @@ def eval_(editor: str, data: str, out: Path, split: str, details: bool, quiet: b
     from fashionedit.eval_harness.running.run_stats import next_step
 
     scoring = scoring_of(given)
-    with _opened(editor, given) as found, _as_summary(out):
+    engine = engine_of(given)
+    with _opened(editor, given, engine) as found, _as_summary(out):
         evaluation = evaluate(
             found,
             data=data,
@@ -149,6 +151,7 @@ def eval_(editor: str, data: str, out: Path, split: str, details: bool, quiet: b
             scoring=scoring,
             bar=progress_bar(quiet),
             scored=lambda results: print_table(results, [out] if details else None),
+            engine=engine or "local",
             **_arguments(given),
         )
     _print_summary(evaluation.summary, err=True)
@@ -170,11 +173,11 @@ def _arguments(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(editor: str, given: dict[str, Any]) -> Iterator[Editor | PrivilegedEditor]:
+def _opened(editor: str, given: dict[str, Any], engine: RayEngine | None) -> Iterator[Editor | PrivilegedEditor]:
     """Opens the editor of a run, in Ray workers where an engine is given, and ends those after it."""
     from fashionedit.eval_harness.running.remote_calls import RemoteEditor, on_engine
 
-    found = on_engine(editor, engine_of(given), editor_settings(given), tell)
+    found = on_engine(editor, engine, editor_settings(given), tell)
     try:
         yield found
     except BaseException as error:

@@ -390,7 +390,8 @@ class RayWorkers:
                 f"{gpus:g}; give fewer --workers or --gpus-per-worker"
             )
         self._fit = max(1, min(self.count, cpus))
-        self._threads = max(1, cpus // self.count)
+        told = os.environ.get("OMP_NUM_THREADS", "")
+        self._threads = int(told) if told.isdecimal() and int(told) else max(1, cpus // self.count)
         self._actor = ray.remote(num_cpus=1, num_gpus=each, max_restarts=0, max_task_retries=0)(Replica)
 
     def _start(self) -> None:

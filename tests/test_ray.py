@@ -1,8 +1,10 @@
-"""Edits by Ray workers: the same bytes as in one process, and what dies and comes back."""
+"""Ray workers: the same bytes as in one process, and what dies and comes back. One file, so that one cluster does."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import signal
 import socket
@@ -10,24 +12,35 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
 
+from fashionedit.builders.generate.drafting import DraftMaker, DraftRequest, DraftResult
+from fashionedit.builders.generate.ray_drafts import DraftReplica, RayDrafts
+from fashionedit.builders.generate.stage import generate
+from fashionedit.builders.stage_items import Photo
+from fashionedit.builders.stage_store import StageStore
 from fashionedit.cli import main
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditRequest
 from fashionedit.eval_harness.editors.resolve import resolve_editor
 from fashionedit.eval_harness.editors.settings import EditorSettings
 from fashionedit.eval_harness.running.remote_calls import RemoteEditor, on_engine
+from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.run_stats import RunSummary
 from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.scored_run import Scoring, write_scores
+from fashionedit.metrics.ray_embedder import RayEmbedder
 from fashionedit.runtime import ray_engine
+from fashionedit.runtime.progress import Bar
 from fashionedit.runtime.ray_engine import RayEngine, parse_engine
 
 ONE, TWO = RayEngine(workers=1), RayEngine(workers=2)
@@ -294,3 +307,100 @@ def test_an_async_function_of_the_users_stays_here(cluster: None, tmp_path: Path
 def test_the_command_takes_workers_in_the_place_of_concurrency(cluster: None, tmp_path: Path) -> None:
     with pytest.raises(InvalidDataError, match="give workers in the place of concurrency"):
         run(on_engine("identity", ONE), ToySource(1), tmp_path / "run", concurrency=2)
+
+
+class PaintedDrafts:
+    """Makes drafts; a caption may kill its worker."""
+
+    batch_size, highest_cost = 2, 0.25
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "painted", "version": "1"}
+
+    def make(self, requests: Sequence[DraftRequest]) -> list[DraftResult]:
+        for request in requests:
+            if "deadly" in request.caption:
+                os._exit(1)
+        return [self._made(request) for request in requests]
+
+    def _made(self, request: DraftRequest) -> DraftResult:
+        image = Image.new("RGB", (32, 48), tuple(hashlib.sha256(request.caption.encode()).digest()[:3]))
+        if "plain" not in request.caption:
+            image.paste((request.seed % 256, 9, 9), (4, 4, 20, 30))
+        return DraftResult(image, cost=0.25, effective={"seed": request.seed}, provenance={"batch": 2})
+
+
+@pytest.fixture
+def by_value(cluster: None) -> Iterator[None]:
+    """Sends what this file defines as code, as the file of a user's is."""
+    from ray import cloudpickle
+
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)
+    yield
+    cloudpickle.unregister_pickle_by_value(module)
+
+
+def drafted(folder: Path, maker: DraftMaker, captions: Sequence[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Returns the records and files of a stage that made drafts of these captions."""
+    photos = []
+    for number, caption in enumerate(captions):
+        path = folder / f"p{number}.png"
+        folder.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
+        photos.append(Photo(path.stem, path, caption=caption))
+    store = StageStore(folder / "generate")
+    generate(photos, maker, store)
+    found = {record.id: record.model_dump() for record in store.records()}
+    for record in found.values():
+        record["data"].pop("seconds", None)
+    return found, {path.name: path.read_bytes() for path in store.folder.glob("files/*/*")}
+
+
+def test_drafts_are_the_same_bytes_as_in_one_process(by_value: None, tmp_path: Path) -> None:
+    captions = ["a coat", "a plain dress", "a red shirt", "a skirt", "a blazer"]
+    mine = drafted(tmp_path / "here", PaintedDrafts(), captions)
+    maker = RayDrafts(TWO, lambda places: DraftReplica(PaintedDrafts(), places), what="painted drafts")
+    assert (maker.highest_cost, maker.concurrency) == (0.25, 2)
+    assert drafted(tmp_path / "ray", maker, captions) == mine
+    assert mine[0]["p1"]["reason"] == "one-colour image"
+
+
+def test_a_caption_that_kills_three_workers_fails_alone(by_value: None, tmp_path: Path) -> None:
+    maker = RayDrafts(ONE, lambda places: DraftReplica(PaintedDrafts(), places), what="painted drafts")
+    records, _ = drafted(tmp_path / "ray", maker, ["a coat", "a deadly dress"])
+    assert [record["status"] for record in records.values()] == ["kept", "failed"]
+    assert records["p1"]["reason"] == "worker died"
+    assert "3 workers died while they computed this" in records["p1"]["detail"]
+
+
+def test_a_name_or_an_option_that_is_none_is_said_before_ray_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_engine, "connected", None)
+    with pytest.raises(UnknownNameError, match="nothing called 'crayons' makes drafts"):
+        RayDrafts.named("crayons", {}, TWO)
+    with pytest.raises(UnknownNameError, match="take no mood"):
+        RayDrafts.named("sd3", {"mood": "good"}, TWO)
+
+
+def test_scores_are_the_same_results_as_in_one_process(
+    cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = tmp_path / "brightness.py"
+    metric.write_text(
+        "import numpy as np\nfrom fashionedit.metrics import Metric\n"
+        "class Brightness(Metric):\n    id, label, unit = 'brightness', 'Brightness', 'levels'\n"
+        "    def score(self, pairs):\n        return [float(np.mean(result.pixels)) for result, _ in pairs]\n"
+    )
+    scoring = Scoring(("clip", "clip_star", "psnr", f"{metric}:Brightness"), encoder="offline")
+    source = ToySource(2)
+    texts = []
+    for engine in (None, TWO):
+        monkeypatch.setenv("FASHIONEDIT_CACHE", str(tmp_path / f"cache of {engine}"))
+        out = tmp_path / str(engine is None)
+        run(resolve_editor("synthetic-stepper"), source, out)
+        with scoring.loaded(engine) as (embedder, loaded):
+            bar = partial(Bar, hidden=True)
+            write_scores(RunFolder.open(out), source, embedder, bar, metrics=loaded)
+            assert isinstance(embedder, RayEmbedder) is (engine is not None)
+        texts.append((out / "results.json").read_text())
+    assert texts[0] == texts[1]
