@@ -134,7 +134,7 @@ class DrawnEditor:
 
     def describe(self) -> EditorInfo:
         """Returns who this is."""
-        return EditorInfo(NAME, f"{NAME} {fingerprint()}", takes_reference=True)
+        return EditorInfo(NAME, f"{NAME} {fingerprint()}", takes_reference=True, usd_per_edit=0.0)
 
     def check_params(self, params: Mapping[str, Any]) -> None:
         """Refuses every run of the benchmark: it edits its own drawings alone, never a draft.
