@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from PIL import Image
+
 from fashionedit.builders.generate.drafting import DraftMaker, DraftRequest
 from fashionedit.eval_harness.editing import EditResult, Status
+from fashionedit.images import read_image
 
 from .drawn import DrawnGenerator
 
@@ -60,7 +63,10 @@ class MakerWords:
         told: dict[str, Any] = {"cost_usd": result.cost, "seconds": result.seconds, "params": result.effective}
         if result.image is None:
             return EditResult.failed(Status.REFUSED, result.detail or result.reason or "no design came back", **told)
-        return EditResult.ok(result.image, **told)
+        drawn = result.image
+        return EditResult.ok(
+            drawn if isinstance(drawn, Image.Image) else read_image(drawn.data, name="the draft"), **told
+        )
 
 
 def load_generator(spec: str, **options: Any) -> Generator:
