@@ -46,7 +46,8 @@ def load(
         num_proc: Processes that prepare that copy.
         cache_dir: Where it is, instead of the usual place.
         token: For the Hub.
-        options: `samples=` and `seed=` of the synthetic set, `revision=` of a Hub repository.
+        options: `columns=`, a list of those that are read (all by default; without pictures it is much quicker),
+            `samples=` and `seed=` of the synthetic set, `revision=` of a Hub repository.
 
     Raises:
         DatasetNotFoundError: No place that was looked at holds the data.

@@ -6,7 +6,8 @@ It imports `datasets`, so it is imported when data is loaded, and not with the p
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class FashionEditConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datase
     samples: int = DEFAULT_SAMPLES  # of each split of the synthetic set
     seed: int = 0
     revision: str | None = None  # of a Hub repository
+    columns: list[str] | None = None  # those that are read; all by default
     source: str | None = None  # set by the builder, so that the copy in the cache is never a stale one
 
 
@@ -47,11 +49,6 @@ class _RowGroup:
     group: int
     folder: str
 
-    def tables(self) -> Iterator[pa.Table]:
-        path = Path(self.path)
-        with ParquetReader(path, name=self.path, folder=Path(self.folder)) as file:
-            yield file.read(self.group, COLUMNS)
-
 
 @dataclass(frozen=True, slots=True)
 class _RemoteFile:
@@ -59,17 +56,6 @@ class _RemoteFile:
 
     path: str
     token: str | bool | None
-
-    def tables(self) -> Iterator[pa.Table]:
-        from huggingface_hub import HfFileSystem
-
-        # a cache of blocks: the pages' headers are read before the pages
-        with (
-            HfFileSystem(token=self.token).open(self.path, "rb", cache_type="blockcache") as stream,
-            ParquetReader(stream, name=self.path) as file,
-        ):
-            for group in range(file.groups):
-                yield file.read(group, COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +65,38 @@ class _Rendered:
     source: SyntheticSet
     split: str
 
-    def tables(self) -> Iterator[pa.Table]:
-        folder = synthetic_folder(self.source.samples, (self.split,), seed=self.source.seed)
-        for part in _row_groups(folder)[self.split]:
-            yield from part.tables()
-
 
 _Part = _RowGroup | _RemoteFile | _Rendered
+
+
+def _tables(parts: Iterable[_Part], columns: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+    """Yields the tables of the parts, each with its file's name; a local file is opened once for its row groups."""
+    with ExitStack() as opened:
+        file: ParquetReader | None = None
+        for part in parts:
+            if isinstance(part, _RemoteFile):
+                yield from _remote_tables(part, columns)
+            elif isinstance(part, _Rendered):
+                folder = synthetic_folder(part.source.samples, (part.split,), seed=part.source.seed)
+                yield from _tables(_row_groups(folder)[part.split], columns)
+            else:
+                if file is None or file.name != part.path:
+                    opened.close()
+                    reader = ParquetReader(Path(part.path), name=part.path, folder=Path(part.folder))
+                    file = opened.enter_context(reader)
+                yield part.path, file.read(part.group, columns)
+
+
+def _remote_tables(file: _RemoteFile, columns: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+    from huggingface_hub import HfFileSystem
+
+    # a cache of blocks: the pages' headers are read before the pages
+    with (
+        HfFileSystem(token=file.token).open(file.path, "rb", cache_type="blockcache") as stream,
+        ParquetReader(stream, name=file.path) as reader,
+    ):
+        for group in range(reader.groups):
+            yield file.path, reader.read(group, columns)
 
 
 class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets has no types
@@ -146,10 +157,21 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
                 raise error.__cause__ from None
             raise
 
+    def _columns(self) -> list[str]:
+        columns = self.config.columns
+        if columns is None:
+            return list(COLUMNS)
+        unknown = [name for name in columns if name not in COLUMNS]
+        if unknown or not columns:
+            found = f"no column {unknown[0]}" if unknown else "no columns that are asked for"
+            raise InvalidDataError(f"FashionEdit has {found}; choose from {', '.join(COLUMNS)}")
+        return [name for name in COLUMNS if name in columns]
+
     def _info(self) -> Any:
+        kinds = features()
         return datasets.DatasetInfo(
             description="Fine-grained fashion image editing: originals, drafts, three differences each, and crops.",
-            features=features(),
+            features=datasets.Features({name: kinds[name] for name in self._columns()}),
             homepage="https://arxiv.org/abs/2509.09324",
         )
 
@@ -172,10 +194,10 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
         return _row_groups(origin.folder(self.token))
 
     def _generate_tables(self, parts: list[_Part]) -> Iterator[tuple[str, pa.Table]]:
-        for number, part in enumerate(parts):
-            for piece, table in enumerate(part.tables()):
-                whole = conform(table, COLUMNS, name=getattr(part, "path", "the synthetic set"))
-                yield f"{number}_{piece}", datasets.table.table_cast(whole, self.info.features.arrow_schema)
+        columns = self._columns()
+        schema = self.info.features.arrow_schema
+        for number, (name, table) in enumerate(_tables(parts, columns)):
+            yield str(number), datasets.table.table_cast(conform(table, columns, name=name), schema)
 
 
 def _origin(config_name: str, data_dir: str | Path | None, arguments: dict[str, Any]) -> Source:

@@ -150,6 +150,10 @@ class FashionEditFolder(Sequence[Sample]):
         """Returns the sample's images as they are stored, and decodes none."""
         return self._images(key)
 
+    def crop(self, key: str, place: int) -> Image.Image:
+        """Returns the crop of the sample's difference number `place`, from 0 on, and decodes nothing else."""
+        return read_image(self._images(key).crops[place], name=self._picture_name(f"crop {place + 1}", key))
+
     def row(self, key: str) -> dict[str, Any]:
         """Returns the sample's row as it is stored: the values of `COLUMNS`, images as their encoded bytes.
 

@@ -36,6 +36,8 @@ MOST_BYTES = 512 * 2**20
 MOST_ROWS = 1_000_000
 """The most rows of a file that is read."""
 
+_WORTH_THREADS = 2**20  # bytes of a row group
+
 _DICTIONARY_PAGE = 2  # kind of page, in the numbers of the format
 _FRONT_CODED = 7  # encoding DELTA_BYTE_ARRAY
 _DEEPEST = 8  # structs in a page's header; there are three
@@ -238,7 +240,8 @@ class ParquetReader:
                 sizes = [_chunk_size(stream, chunk, limit) for chunk in chunks]
             if sum(size.most for size in sizes) > limit:
                 self._check_exactly(group, names, [c.path_in_schema for c in chunks], sizes, limit)
-            table = self._file.read_row_group(group, columns=names)
+            # threads that are woken for a few texts take longer than the texts
+            table = self._file.read_row_group(group, columns=names, use_threads=packed > _WORTH_THREADS)
             table.validate(full=True)
         return table
 

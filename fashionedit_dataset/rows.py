@@ -71,7 +71,7 @@ class SampleFacts:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> SampleFacts:
-        """Returns the facts of a row that was read, with or without its image columns."""
+        """Returns the facts of a row that was read, with or without its image columns; its boxes are as stored."""
         for name in ("image_id", "annotation", "differences"):
             if row[name] is None:
                 raise InvalidDataError(f"{name} is empty; every row has one")
@@ -83,7 +83,7 @@ class SampleFacts:
             id=row["image_id"],
             annotation=row["annotation"],
             descriptions=tuple(difference["description"] for difference in differences),
-            boxes=tuple(stored_box(difference["box_2d"]) for difference in differences),
+            boxes=tuple(Box.from_box_2d(difference["box_2d"]) for difference in differences),
             **{name: row[name] for name in OPTIONAL_COLUMNS},
         )
 

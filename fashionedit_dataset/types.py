@@ -42,6 +42,11 @@ class Box:
     xmax: float
 
     def __post_init__(self) -> None:
+        ymin, xmin, ymax, xmax = self.box_2d
+        if type(ymin) is type(xmin) is type(ymax) is type(xmax) is float and (
+            0 <= ymin < ymax <= 1000 and 0 <= xmin < xmax <= 1000
+        ):
+            return  # nothing is wrong, as in nearly every row of a file
         for name in ("ymin", "xmin", "ymax", "xmax"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import datasets
@@ -55,6 +57,53 @@ def test_several_processes_share_the_row_groups(tmp_path, draw):
     rows = load_dataset("fashionedit", data_dir=tmp_path / "set", split="validation", num_proc=2)
     assert rows["image_id"][:] == [f"toy-{number:03d}" for number in range(150)]
     assert len(rows.cache_files) == 2
+
+
+@pytest.mark.parametrize("columns", [["annotation", "image_id"], ["differences"], ["crops", "view"]])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_columns_are_read_alone(toy_folder, columns, streaming):
+    whole = load_dataset("fashionedit", data_dir=toy_folder, split="train")
+    rows = load_dataset("fashionedit", data_dir=toy_folder, split="train", columns=columns, streaming=streaming)
+    wanted = [name for name in whole.features if name in columns]
+    assert list(rows.features) == wanted
+    assert [[row[name] for name in wanted] for row in rows] == [[row[name] for name in wanted] for row in whole]
+
+
+@pytest.mark.parametrize("columns", [["caption"], []])
+def test_columns_that_there_are_not_are_refused(toy_folder, columns):
+    with pytest.raises(InvalidDataError, match=r"FashionEdit has no columns? .*; choose from image_id, "):
+        fashionedit.load(toy_folder, columns=columns)
+
+
+COUNT_DECODED = """
+import sys
+import fashionedit, datasets
+from PIL import Image, ImageFile
+opened, load = [], ImageFile.ImageFile.load
+real_open = Image.open
+Image.open = lambda *args, **more: (opened.append("open"), real_open(*args, **more))[1]
+ImageFile.ImageFile.load = lambda self: (opened.append("load"), load(self))[1]
+rows = datasets.load_dataset("fashionedit", data_dir=sys.argv[1], split="validation", cache_dir=sys.argv[2])
+rows["image_id"][:], rows.select_columns(["differences"])[0]
+prepared = len(opened)
+stream = datasets.load_dataset(
+    "fashionedit", data_dir=sys.argv[1], split="validation", columns=["annotation"], streaming=True
+)
+texts = len(list(stream))
+streamed = len(opened)
+rows[0]["sd3_image"]
+print(prepared, streamed, texts, len(opened) > streamed)
+"""
+
+
+def test_no_picture_is_decoded_before_it_is_asked_for(toy_folder, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_DECODED, str(toy_folder), str(tmp_path / "cache")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["0", "0", "5", "True"]
 
 
 def test_the_bare_name_is_looked_up(toy_folder, monkeypatch):

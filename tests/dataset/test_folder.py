@@ -69,6 +69,9 @@ def test_facts_and_single_images(toy_folder, draw):
     assert facts.clip_score == 88.00013
     assert folder.original("toy-003").tobytes() == draw(3).original.tobytes()
     assert folder.draft("toy-003").tobytes() == draw(3).draft.tobytes()
+    assert [folder.crop("toy-003", place).tobytes() for place in range(3)] == [
+        difference.reference.tobytes() for difference in draw(3).differences
+    ]
 
 
 @pytest.mark.parametrize("split", ["train+validation", "train + val"])
