@@ -81,7 +81,7 @@ def write_sets(folder: Path, count: int) -> None:
 
 
 def undecoded(rows: Any) -> Any:
-    """Returns rows of `datasets` whose pictures stay bytes."""
+    """Returns a stream of `datasets` whose pictures stay bytes."""
     for column, kind in rows.features.items():
         if isinstance(kind, datasets.Image):
             rows = rows.cast_column(column, datasets.Image(decode=False))
@@ -133,8 +133,9 @@ class Raw:
 def reads(folder: Path, count: int, cache: Path) -> dict[str, dict[str, Callable[[], object]]]:
     """Returns the reads, by what is read and by whom."""
     ours, plain = folder / "fashionedit", folder / "imagefolder"
-    prepared = undecoded(fashionedit.load(ours, split="train", cache_dir=cache))
-    as_folder = undecoded(datasets.load_dataset("imagefolder", data_dir=str(plain), split="train", cache_dir=cache))
+    prepared = fashionedit.load(ours, split="train", cache_dir=cache).with_format("arrow")
+    as_folder = datasets.load_dataset("imagefolder", data_dir=str(plain), split="train", cache_dir=cache)
+    as_folder = as_folder.with_format("arrow")
     opened, raw = FashionEditFolder(ours, "train"), Raw(ours)
     places = random.Random(0).sample(range(count), min(SHUFFLED, count))
     stream = undecoded(fashionedit.load(ours, split="train", streaming=True))
@@ -149,14 +150,14 @@ def reads(folder: Path, count: int, cache: Path) -> dict[str, dict[str, Callable
         "sequential": {
             "pyarrow": lambda: sum(image_bytes(raw.row(place)) for place in range(count)),
             "open_folder": lambda: sum(image_bytes(opened.row(key)) for key in opened.ids),
-            "load_dataset": lambda: sum(map(image_bytes, prepared)),
-            "imagefolder": lambda: sum(map(image_bytes, as_folder)),
+            "load_dataset": lambda: sum(image_bytes(table.to_pylist()[0]) for table in prepared),
+            "imagefolder": lambda: sum(image_bytes(table.to_pylist()[0]) for table in as_folder),
         },
         "shuffled": {
             "pyarrow": lambda: sum(image_bytes(raw.row(place)) for place in places),
             "open_folder": lambda: sum(image_bytes(opened.row(opened.ids[place])) for place in places),
-            "load_dataset": lambda: sum(image_bytes(prepared[place]) for place in places),
-            "imagefolder": lambda: sum(image_bytes(as_folder[place]) for place in places),
+            "load_dataset": lambda: sum(image_bytes(prepared[place].to_pylist()[0]) for place in places),
+            "imagefolder": lambda: sum(image_bytes(as_folder[place].to_pylist()[0]) for place in places),
         },
         "texts alone": {
             "pyarrow": lambda: len(Raw(ours).texts()),

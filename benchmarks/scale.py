@@ -1,11 +1,11 @@
 """How `run`, `score` and `report` grow from 100 to 1,000 to 10,000 samples: seconds and memory of each command.
 
-    python benchmarks/scale.py [--samples 100,1000,10000] [--size 48x64] [--keep FOLDER]
+    python benchmarks/scale.py [--samples 100,1000,10000] [--size 48x64] [--encoder] [--keep FOLDER]
 
 Each sample has small pictures of its own, an editor that changes one corner makes six edits of it (two protocols, three
-rounds), and a tiny CLIP with random weights and PSNR score them: what is measured is this package, not a model. Every
-command is a process of its own. Per sample, a command may take 15 % more time and memory from the middle to the largest
-set than from the smallest to the middle one. Exits with 1 if one takes more.
+rounds), and PSNR scores them and all baselines; with `--encoder` a tiny CLIP with random weights does so too. What is
+measured is this package, not a model. Every command is a process of its own. A further sample may take 15 % more time
+and memory on the way to the largest set than on the way to the middle one. Exits with 1 if one takes more.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _megabytes(used: resource.struct_rusage) -> float:
     return used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def costs(folder: Path, samples: int, size: tuple[int, int]) -> dict[str, Cost]:
+def costs(folder: Path, samples: int, size: tuple[int, int], scored_by: list[str]) -> dict[str, Cost]:
     """Returns what each command took on a set of so many samples."""
     data, out, cache = folder / f"data-{samples}", folder / f"run-{samples}", folder / f"cache-{samples}"
     apart(write_data, data, samples, size)
@@ -125,8 +125,8 @@ def costs(folder: Path, samples: int, size: tuple[int, int]) -> dict[str, Cost]:
     commands = {
         "run": run,
         "resume": run,
-        "score": ["score", str(out), "--encoder", f"clip:{folder / 'encoder'}"],
-        "report": ["report", str(out)],
+        "score": ["score", str(out), *scored_by],
+        "report": ["report", str(out), "--out", str(folder / f"page-{samples}")],
     }
     found = {}
     for name, arguments in commands.items():
@@ -147,14 +147,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", default="100,1000,10000")
     parser.add_argument("--size", default="48x64", help="width and height of the pictures")
+    parser.add_argument("--encoder", action="store_true", help="score with a tiny CLIP too")
     parser.add_argument("--keep", type=Path, help="work in this new folder, and leave it")
     options = parser.parse_args()
     sizes = [int(number) for number in options.samples.split(",")]
     width, height = map(int, options.size.split("x"))
     folder = options.keep or Path(tempfile.mkdtemp(prefix="fashionedit-scale-"))
     try:
-        apart(write_encoder, folder / "encoder")
-        found = {samples: costs(folder, samples, (width, height)) for samples in sizes}
+        scored_by = ["--metric", "psnr"]
+        if options.encoder:
+            apart(write_encoder, folder / "encoder")
+            scored_by = ["--encoder", f"clip:{folder / 'encoder'}"]
+        found = {samples: costs(folder, samples, (width, height), scored_by) for samples in sizes}
     finally:
         if options.keep is None:
             shutil.rmtree(folder)

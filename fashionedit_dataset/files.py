@@ -321,11 +321,25 @@ def _check_depth(value: Any) -> None:
 
 
 def _leads_out(path: Path, folder: Path) -> bool:
+    if _is_plainly_inside(str(path), str(folder)):
+        return False
     home, real = (Path(os.path.realpath(place)) for place in (folder, path))
     if real.is_relative_to(home):
         return False
     snapshots = next((parent for parent in home.parents if parent.name == "snapshots"), None)
     return snapshots is None or not real.is_relative_to(snapshots.parent / "blobs")
+
+
+def _is_plainly_inside(path: str, folder: str) -> bool:
+    """Returns whether the path goes down from the folder, and no link is on the way: then it can't lead out."""
+    if not path.startswith(f"{folder}/"):
+        return False
+    place = folder
+    for part in path[len(folder) + 1 :].split("/"):
+        place = f"{place}/{part}"
+        if part == ".." or os.path.islink(place):  # noqa: PTH114  # a `Path` for each part takes longer
+            return False
+    return True
 
 
 def check_writable(folder: Path, room: int) -> None:

@@ -21,7 +21,16 @@ from .images import EncodedImage, read_image
 from .manifest import MANIFEST_FILE, Form, Manifest, SampleHashes, StoredImage, manifest_hash, read_manifest
 from .owned_folders import new_folder
 from .parallel import map_in_order
-from .parquet import MOST_BYTES, SHARD_BYTES, ParquetReader, ShardWriter, conform, open_parquet
+from .parquet import (
+    MOST_BYTES,
+    SHARD_BYTES,
+    ParquetReader,
+    ShardWriter,
+    conform,
+    fit_columns,
+    image_without_bytes,
+    open_parquet,
+)
 from .rows import EncodedSample, RowImages, SampleFacts, StoredRow, encoded_size, image_bytes, sample_of_row
 from .schema import COLUMNS, IMAGE_COLUMNS
 from .types import SPLITS, Sample, split_name
@@ -164,12 +173,15 @@ class FashionEditFolder(Sequence[Sample]):
         with self._lock:
             group = self._groups.pop((file, number), None)
             if group is None:
-                group = self._files[file].read(number, COLUMNS)
+                group = fit_columns(self._files[file].read(number, COLUMNS), COLUMNS, name=self._name(key))
             self._groups[file, number] = group
             while len(self._groups) > _GROUPS_KEPT:
                 self._groups.popitem(last=False)
-        name = f"{self._name(key)}, sample {key},"
-        row: dict[str, Any] = conform(group.slice(offset, 1), COLUMNS, name=name).to_pylist()[0]
+        row: dict[str, Any] = group.slice(offset, 1).to_pylist()[0]
+        for column in IMAGE_COLUMNS:
+            cells = row[column] if isinstance(row[column], list) else [row[column]]
+            if any(cell and cell["bytes"] is None and cell["path"] is not None for cell in cells):
+                raise InvalidDataError(image_without_bytes(f"{self._name(key)}, sample {key},", column))
         return row
 
     def digests(self, key: str) -> RowImages[str]:

@@ -406,7 +406,8 @@ def _repeated_bytes(array: pa.Array | pa.ChunkedArray) -> int:
 def open_parquet(path: Path, *, name: str, folder: Path | None = None) -> ParquetReader:
     """Returns the file, opened, once its columns are seen to be FashionEdit's."""
     file = ParquetReader(path, name=name, folder=folder)
-    conform(file.schema.empty_table(), COLUMNS, name=name)
+    empty = [pa.nulls(0, kind) for kind in file.schema.types]  # `empty_table` would import pandas
+    conform(pa.Table.from_arrays(empty, schema=file.schema), COLUMNS, name=name)
     return file
 
 
@@ -419,6 +420,20 @@ def conform(table: pa.Table, columns: Iterable[str], *, name: str) -> pa.Table:
         InvalidDataError: A required column is missing or there twice, one has another kind of values, or an image is a
             path without bytes, which `datasets` would open or fetch; messages say `name`.
     """
+    whole = fit_columns(table, columns, name=name)
+    for column in whole.column_names:
+        if column in IMAGE_COLUMNS and _names_files(whole.column(column).chunk(0)):
+            raise InvalidDataError(image_without_bytes(name, column))
+    return whole
+
+
+def image_without_bytes(name: str, column: str) -> str:
+    """Returns the sentence about an image that is a path without bytes."""
+    return f"{name} has an image in column {column} that is a path without bytes; every image is embedded in the file"
+
+
+def fit_columns(table: pa.Table, columns: Iterable[str], *, name: str) -> pa.Table:
+    """Returns what `conform` does, its images not looked at."""
     if twice := [column for column, count in Counter(table.column_names).items() if count > 1]:
         raise InvalidDataError(f"{name} has the column {twice[0]} twice; keep one of the two")
     schema = arrow_schema()
@@ -438,11 +453,6 @@ def conform(table: pa.Table, columns: Iterable[str], *, name: str) -> pa.Table:
             raise InvalidDataError(
                 f"{name} has {found.type} in column {field.name}; FashionEdit has {field.type} there"
             ) from error
-        if field.name in IMAGE_COLUMNS and _names_files(arrays[-1]):
-            raise InvalidDataError(
-                f"{name} has an image in column {field.name} that is a path without bytes; every image is embedded in "
-                "the file"
-            )
     return pa.Table.from_arrays(arrays, schema=pa.schema(chosen))
 
 

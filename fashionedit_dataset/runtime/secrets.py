@@ -160,6 +160,8 @@ def masked(value: Json, *, names: bool = True) -> Json:
     >>> masked({"note": "key sk-abc123456", "api_key": "abc", "max_tokens": 5})
     {'note': 'key [key]', 'api_key': '***', 'max_tokens': 5}
     """
+    if not value or isinstance(value, int | float):
+        return value  # most fields of a record; finding the secrets takes longer than writing it
     secrets = sorted(set(_secret_values()), key=len, reverse=True)
     shown: Json = _masked(value, secrets, names)
     return shown

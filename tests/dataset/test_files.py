@@ -204,3 +204,18 @@ def test_json_of_another_kind_and_lines_that_hold_none(tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b'{"a": 1}\n[2]\n\xff\n' + b"[" * 100_000 + b'\n{"b": "\xe2\x80\xa8"}\n{"c"')
     assert list(read_json_lines(tmp_path / "lines")) == [{"a": 1}, {"b": "\u2028"}]
     assert list(read_json_lines(tmp_path / "none")) == []
+
+
+def test_links_are_followed_where_a_path_goes_down_through_one(tmp_path):
+    folder, outside = tmp_path / "folder", tmp_path / "outside"
+    (folder / "inner").mkdir(parents=True)
+    outside.mkdir()
+    for place in (folder / "inner", outside):
+        (place / "text").write_text("text")
+    (folder / "link").symlink_to(outside)
+    (folder / "own").symlink_to(folder / "inner")
+    assert read_regular(folder / "inner" / "text", folder=folder) == b"text"
+    assert read_regular(folder / "own" / "text", folder=folder) == b"text"
+    for name in ("link/text", "inner/../link/text", "../outside/text"):
+        with pytest.raises(InvalidDataError, match="leads out of"):
+            read_regular(folder / name, folder=folder)
