@@ -210,6 +210,7 @@ def vote_report(votes: Iterable[Vote], results: Results) -> VoteReport:
     )
 
 
+_Answers = dict[tuple[Contest, int], Answer]
 _SCORES: dict[Answer, float] = {"first": 1.0, "tie": 0.5, "second": 0.0}
 
 
@@ -252,29 +253,26 @@ def _voters(
 def _agreements(
     verdicts: Sequence[Verdict], labels: dict[VoterKey, str], garments: Sequence[str]
 ) -> Iterator[Agreement]:
-    given: dict[str, dict[tuple[Contest, int], Answer]] = defaultdict(dict)
+    given: dict[VoterKey, _Answers] = defaultdict(dict)
     for one in verdicts:
         if one.asked:
-            given[labels[one.voter]][one.contest, one.place] = one.answer
-    people = [label for voter, label in labels.items() if voter[1] == "person" and label in given]
-    models = [label for voter, label in labels.items() if voter[1] == "model" and label in given]
-    pairs = list(combinations([*people, *models], 2))
-    if len(people) > 1 and models:
-        together = f"{PEOPLE} (majority)"
-        given[together] = _majority([given[label] for label in people])
-        pairs += [(together, model) for model in models]
-    for first, second in pairs:
-        shared = [key for key in given[first] if key in given[second]]
+            given[one.voter][one.contest, one.place] = one.answer
+    voters = [(labels[voter], voter[1], given[voter]) for voter in labels if voter in given]
+    people = [answers for _, kind, answers in voters if kind == "person"]
+    pairs = list(combinations(voters, 2))
+    if len(people) > 1:
+        majority: tuple[str, VoterKind, _Answers] = (f"{PEOPLE} (majority)", "person", _majority(people))
+        pairs += [(majority, voter) for voter in voters if voter[1] == "model"]
+    for (first, _, mine), (second, _, theirs) in pairs:
+        shared = [key for key in mine if key in theirs]
         if shared:
-            mine, theirs = ([given[voter][key] for key in shared] for voter in (first, second))
-            yield Agreement(first, second, cohens_kappa(mine, theirs, [garments[place] for _, place in shared]))
+            answers = [mine[key] for key in shared], [theirs[key] for key in shared]
+            yield Agreement(first, second, cohens_kappa(*answers, [garments[place] for _, place in shared]))
 
 
-def _majority(
-    voters: Sequence[dict[tuple[Contest, int], Answer]],
-) -> dict[tuple[Contest, int], Answer]:
+def _majority(voters: Sequence[_Answers]) -> _Answers:
     """Returns the answer that has more votes than any other, else a tie."""
-    found: dict[tuple[Contest, int], Answer] = {}
+    found: _Answers = {}
     for key in dict.fromkeys(key for voter in voters for key in voter):
         counted = Counter(voter[key] for voter in voters if key in voter).most_common(2)
         found[key] = "tie" if len(counted) > 1 and counted[0][1] == counted[1][1] else counted[0][0]

@@ -179,27 +179,29 @@ def judge_pairs(
         InvalidDataError: A budget is given but no price of the model is known, or a vote is damaged.
         MissingExtraError: The client is not installed.
         UnknownNameError: `retry` names something else.
+        RunBusyError: The same judge is at work in another process.
     """
     if budget is not None and judge.price is None:
         raise InvalidDataError(
             f"no price of {judge.model} is known, so that a budget can't be kept; give --price input=USD,output=USD "
             "(per million tokens)"
         )
-    showings = _Showings(pairs, judge, folder, name, limit, retry)
     folder.check_writable()
-    costs = CostTracker(folder.ledger, limit=budget)
-    stage = _Judging(pairs, judge, folder, name, costs, summary or JudgeSummary(), progress, spend)
-    try:
-        if tasks := stage.open(showings):
-            judge.check()
-            folder.keep_prompt(judge.prompt_digest, judge.prompt)
-        pool = WorkerPool(
-            stage, concurrency=judge.concurrency, retries=judge.max_retries, keep_going=keep_going, tell=tell
-        )
-        pool.run(tasks)
-    finally:
-        stage.close()
-    return stage.summary
+    with folder.locked(judge.settings):
+        showings = _Showings(pairs, judge, folder, name, limit, retry)
+        costs = CostTracker(folder.ledger, limit=budget)
+        stage = _Judging(pairs, judge, folder, name, costs, summary or JudgeSummary(), progress, spend)
+        try:
+            if tasks := stage.open(showings):
+                judge.check()
+                folder.keep_prompt(judge.prompt_digest, judge.prompt)
+            pool = WorkerPool(
+                stage, concurrency=judge.concurrency, retries=judge.max_retries, keep_going=keep_going, tell=tell
+            )
+            pool.run(tasks)
+        finally:
+            stage.close()
+        return stage.summary
 
 
 class _Judging(Stage[_Showing]):

@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from fashionedit.errors import InvalidDataError
+from fashionedit.errors import InvalidDataError, RunBusyError
 from fashionedit.eval_harness.editing import canonical_json
 from fashionedit.eval_harness.running.records import RunIdentity
 from fashionedit.eval_harness.running.sessions import timestamp
-from fashionedit.files import append_line, check_writable, parse_json, parse_model, write_atomically
+from fashionedit.files import append_line, check_writable, parse_json, parse_model, try_lock, write_atomically
 from fashionedit.runtime.costs import LEDGER_FILE
 from fashionedit.runtime.secrets import clean, masked
 
@@ -234,6 +235,33 @@ class VoteFolder:
         self._votes: dict[str, Vote] = {}
         self._taken_back: set[str] = set()
 
+    @classmethod
+    def open(cls, path: Path | str) -> VoteFolder:
+        """Returns a folder that exists, for reading.
+
+        Raises:
+            InvalidDataError: There is none.
+        """
+        if not Path(path).is_dir():
+            raise InvalidDataError(f"{path} is no folder; give the one that votes were written to")
+        return cls(path)
+
+    @contextmanager
+    def locked(self, settings: str) -> Iterator[None]:
+        """Holds the lock of the judge with these settings: two of it would pay for every answer twice.
+
+        Raises:
+            RunBusyError: Another process holds it.
+        """
+        path = self.path / f".judge-{settings}.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if not try_lock(descriptor, path):
+                raise RunBusyError(f"the same judge is at work with {self.path} in another process; wait for it")
+            yield
+        finally:
+            os.close(descriptor)
+
     @property
     def ledger(self) -> Path:
         """Where the money is kept that models cost."""
@@ -299,10 +327,10 @@ def prompt_digest(text: str) -> str:
 
 
 def voter_labels(votes: Iterable[Vote]) -> dict[tuple[str, VoterKind, str], str]:
-    """Returns how tables call each voter, by name, kind and settings; a model asked in two ways is two voters."""
+    """Returns how tables call each voter, people first; a model that was asked in two ways is two voters."""
     voters = sorted({voter_key(vote) for vote in votes}, key=lambda key: (key[1] == "model", key))
-    names = [(name, kind) for name, kind, _ in voters]
-    return {key: f"{key[0]} ({key[2][:6]})" if key[2] and names.count(key[:2]) > 1 else key[0] for key in voters}
+    names = [name for name, _, _ in voters]
+    return {key: f"{key[0]} ({key[2][:6]})" if key[2] and names.count(key[0]) > 1 else key[0] for key in voters}
 
 
 def voter_key(vote: Vote) -> tuple[str, VoterKind, str]:

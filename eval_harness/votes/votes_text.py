@@ -163,7 +163,7 @@ def _notes(report: VoteReport) -> Iterator[str]:
     else:
         yield (
             "First wins: the share of the pairs in which the first was preferred, ties half. Intervals are clustered "
-            "by garment. Votes are no part of any score."
+            "by garment; p is not corrected for the number of rows. Votes are no part of any score."
         )
     counts = {
         "about other runs or samples": report.ballots.elsewhere,

@@ -149,7 +149,7 @@ def compare(runs: tuple[Path, ...], by: tuple[Any, ...], form: str | None, votes
             systems.append(len(scored))
             scored.append(read_results(path / "results.json"))
     results = merge(scored)
-    voted = None if votes is None else vote_report(VoteFolder(votes).votes(), results)
+    voted = None if votes is None else vote_report(VoteFolder.open(votes).votes(), results)
     comparison = compare_results(results, systems) if voted is None or len(systems) > 1 else None
     if form == "json":
         found = {} if comparison is None else comparison_json(comparison)

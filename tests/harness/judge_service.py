@@ -64,6 +64,14 @@ def completion(text: str | None = None, *, refusal: str | None = None, finish: s
     )
 
 
+def response(text: str) -> Reply:
+    """Returns an answer of OpenAI's responses."""
+    part = {"type": "output_text", "text": text, "annotations": []}
+    message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [part]}
+    usage = {"input_tokens": TOKENS_IN, "output_tokens": TOKENS_OUT}
+    return as_json({"id": "resp-1", "object": "response", "model": VERSION, "output": [message], "usage": usage})
+
+
 def better(place: str) -> Reply:
     """Returns the answer that prefers a place."""
     return completion(json.dumps({"reason": "It looks right.", "better": place}))
@@ -78,7 +86,10 @@ def judge_service(prefers: Callable[[Shown], Reply | str]) -> Iterator[JsonServi
             return as_json({"detail": "Not Found"}, 404)
         shown = _shown(asked.json())
         found = prefers(shown)
-        return better(shown.place(found)) if isinstance(found, str) else found
+        if not isinstance(found, str):
+            return found
+        answer = {"reason": "It looks right.", "better": shown.place(found)}
+        return response(json.dumps(answer)) if asked.path.endswith("/responses") else completion(json.dumps(answer))
 
     with json_service(answer) as service:
         service.url += "/v1"
@@ -86,9 +97,10 @@ def judge_service(prefers: Callable[[Shown], Reply | str]) -> Iterator[JsonServi
 
 
 def _shown(body: dict[str, Any]) -> Shown:
-    content = body["messages"][0]["content"]
-    texts = [part["text"] for part in content if part["type"] == "text"]
-    pictures = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
+    content = (body.get("messages") or body["input"])[0]["content"]
+    texts = [part["text"] for part in content if "text" in part]
+    urls = [part["image_url"] for part in content if "image_url" in part]
+    pictures = [url if isinstance(url, str) else url["url"] for url in urls]
     (number,) = {found for text in texts for found in re.findall(r"of card (\d+) is", text)}
     first, second = map(_is_white, pictures[-2:])
     assert first != second

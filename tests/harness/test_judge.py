@@ -221,6 +221,28 @@ def test_a_budget_holds_over_all_sessions(runs: list[Path], capsys: pytest.Captu
         assert "no price of toy is known" in stopped(unknown, capsys)
 
 
+def test_one_judge_works_once_at_a_time(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    with judge_service(lambda shown: "first") as service:
+        judged(runs, service, "--limit", "1")
+        (settings,) = {vote.model.settings for vote in votes(runs) if vote.model}
+        with VoteFolder(runs[0].parent / "votes").locked(settings):
+            assert "the same judge is at work" in stopped(arguments(runs, service), capsys)
+        assert len(service.posts()) == 2
+
+
+def test_the_responses_api_is_asked_in_its_own_form(runs: list[Path]) -> None:
+    with judge_service(lambda shown: "second") as service:
+        line = arguments(runs, service, "--limit", "2", "--ask", "detail=low", "--quiet")
+        line[line.index("openai:toy")] = "openai-responses:toy"
+        assert CliRunner().invoke(cli, line, catch_exceptions=False).exit_code == 0
+        assert {asked.path for asked in service.posts()} == {"/v1/responses"}
+        body = service.posts()[0].json()
+    assert body["text"]["format"]["type"] == "json_schema"
+    assert body["store"] is False
+    assert {part.get("detail") for part in body["input"][0]["content"] if part["type"] == "input_image"} == {"low"}
+    assert [vote.answer for vote in votes(runs)] == ["second"] * 4
+
+
 @pytest.mark.slow
 def test_a_killed_judge_goes_on_without_repeating_a_vote_and_the_money_is_counted(tmp_path: Path) -> None:
     runs, kills, concurrency = write_runs(tmp_path, 8), 0, 3
@@ -237,7 +259,7 @@ def test_a_killed_judge_goes_on_without_repeating_a_vote_and_the_money_is_counte
                 timeout=120,
             )
 
-        for where, after in (("answered", 2), ("voted", 3), ("voted", 4)):
+        for where, after in (("answered", 2), ("voted", 4)):
             done = drive(where, after)
             kills += 1
             assert done.returncode == -signal.SIGKILL, done.stderr

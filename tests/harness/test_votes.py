@@ -22,7 +22,7 @@ from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.scores.intervals import student_quantile
 from fashionedit.eval_harness.scores.results import read_results
 from fashionedit.eval_harness.votes.agreement import cohens_kappa, share_of, vote_report
-from fashionedit.eval_harness.votes.pairs import Pair, PairList
+from fashionedit.eval_harness.votes.pairs import Pair, PairList, SideChoice
 from fashionedit.eval_harness.votes.votes import Answer, Vote, VoteFolder, Voter, run_digest, voter_name
 from fashionedit.eval_harness.votes.votes_text import votes_text
 
@@ -229,6 +229,21 @@ def test_people_and_their_agreement_stand_beside_what_the_metrics_say(
     alone = CliRunner().invoke(cli, ["compare", str(runs[0]), "--votes", str(tmp_path)])
     assert alone.exit_code == 0
     assert "Not counted: 24 about other runs or samples." in alone.output
+
+
+def test_two_protocols_of_one_run_are_compared_by_votes_alone(tmp_path: Path) -> None:
+    (run, _) = write_runs(tmp_path, 6, scored=True)
+    folders, source = [RunFolder.open(run)] * 2, write_cards(tmp_path / "again", 6)
+    folder = VoteFolder(tmp_path / "votes")
+    for pair in PairList(folders, source, SideChoice("bug"), SideChoice("vanilla")).pairs:
+        folder.add(vote(pair, "first"))
+    command = ["compare", str(run), "--votes", str(folder.path)]
+    text = CliRunner().invoke(cli, command, catch_exceptions=False).output
+    assert "Preferred: white text or white text+image, round 1" in text  # as the rows of the results stand
+    (wins,) = json.loads(CliRunner().invoke(cli, [*command, "--json"]).output)["votes"]["wins"]
+    assert (wins["wins"]["yes"], wins["wins"]["no"]) == (0, 6)
+    missing = CliRunner().invoke(cli, [*command[:-1], str(tmp_path / "nothing")])
+    assert "the one that votes were written to" in str(missing.exception)
 
 
 def test_votes_on_pictures_that_are_gone_and_models_half_asked_are_said_and_not_counted(
