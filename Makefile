@@ -1,4 +1,5 @@
-# demo: see it work · test: all checks and tests · bench: measure scoring · check: style and types only
+# demo: see it work · test: all checks and tests · check: style and types only
+# bench: every target of speed and memory, with its figure; hours, unless BENCHMARKS names fewer
 # coverage: the tests, with the lines that none of them reaches
 # lowest: the tests with the lowest version of every dependency that setup.cfg declares
 # Each target makes its own virtual environment in .venv from constraints.txt.
@@ -24,8 +25,11 @@ check: .venv/.dev .venv/.links
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+BENCHMARKS ?= scoring rescoring evaluate data scale ray_engine
 bench: .venv/.dev .venv/.links
-	$(BIN)/python benchmarks/scoring.py
+	@missed=; for name in $(BENCHMARKS); do \
+	  echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || missed="$$missed $$name"; done; \
+	test -z "$$missed" || { echo "missed a target, or failed:$$missed"; exit 1; }
 
 # Warnings of old libraries about each other are no errors here.
 lowest:

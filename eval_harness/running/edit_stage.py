@@ -84,22 +84,21 @@ class EditStage(Stage[Job]):
         """
         self._folder.request_id("")  # makes the run's secret, once, before there are threads
         jobs: list[Job] = []
-        reused: list[RoundRecord] = []
-        planned = reached = 0
+        planned = reached = kept = 0
         most = self._limits.limit or math.inf
         identity = self._folder.identity
         every = (chain for repeat in range(identity.repeats) for chain in chains(identity, self._source, repeat))
         for chain in every:
             done, job = self._advance(chain, -1)
-            reused += done
+            for record in done:  # counted and let go: a long run has gigabytes of them
+                self._stats.reused(record, counted=True)
+            kept += len(done)
             planned += len(chain.rounds)
             reached += len(done)
             if job is not None and self._samples[chain.sample] < most:
                 jobs.append(job)
                 reached += len(chain.rounds) - len(done)
-        self._stats.begin(reached, len(reused), planned)
-        for record in reused:
-            self._stats.reused(record, counted=True)
+        self._stats.begin(reached, kept, planned)
         for job in jobs:
             if not job.chain.protocol.edits:
                 record = draft_record(job.chain, job.step)
