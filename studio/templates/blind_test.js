@@ -42,9 +42,17 @@ async function show(next) {
   find(".sum").textContent = `${next.voter}, you have judged ${next.done} of ${next.total} pairs. You can close the page.`;
   root.querySelectorAll(".undo").forEach((button) => { button.disabled = !next.done; button.hidden = !next.done; });
   find(".said").textContent = ended ? "All pairs are judged" : `Pair ${next.done + 1} of ${next.total}`;
+  fit();
   find(".results").classList.remove("tie");
   root.querySelectorAll(".picture").forEach((picture) => picture.classList.remove("chosen"));
   shownAt = performance.now();
+}
+
+// The results take what is left of the window below the page's head, so that nothing has to be scrolled.
+function fit() {
+  const top = find(".stage").getBoundingClientRect().top + scrollY;
+  const below = find(".answers").offsetHeight + 44;
+  if (top) root.style.setProperty("--room", `${Math.max(300, innerHeight - top - below)}px`);
 }
 
 async function draw(next) {
@@ -71,6 +79,9 @@ async function draw(next) {
   });
   await Promise.all(ready);
   for (const [place, source] of Object.entries(pictures)) find(place).src = source;
+  for (const picture of root.querySelectorAll(".results img")) {
+    picture.decode().catch(() => {}).then(() => picture.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight));
+  }
   find(".wishes").replaceChildren(...wishes);
   find(".wanted").scrollTo(0, 0);
 }
@@ -116,6 +127,8 @@ function turnOver() {
 }
 
 document.addEventListener("keydown", onKey);
+new ResizeObserver(fit).observe(root);
+addEventListener("resize", fit);
 find(".who").addEventListener("submit", (event) => {
   event.preventDefault();
   ask("begin", { voter: event.target.voter.value });
