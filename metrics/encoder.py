@@ -15,7 +15,7 @@ from PIL import Image
 
 from fashionedit.errors import InvalidDataError
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "mixed", "bf16", "fp16"]
 
 
 @runtime_checkable

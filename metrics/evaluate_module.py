@@ -29,6 +29,7 @@ from .embedder import Embedder, Item
 from .encoder import ImageEncoder, ModelFiles, Precision, fingerprint_hash
 from .inputs import defer_input
 from .loading import CLIP_DIMENSION, CLIP_REPOSITORY, build_encoder, check_encoder, find_files
+from .mixed_precision import Provenance, add_provenance
 from .similarity import cosine_similarity
 
 Pair = tuple[int, Any, Any]
@@ -186,8 +187,11 @@ class EmbeddingMetric(PairMetric):
         self._settings = (device, precision, batch_size)
         self._made: Embedder | None = None
         self._sources: set[str] = set()
+        self._provenance: Provenance = {}
 
     pictures = "or vectors of floats that are embeddings already"
+    _thresholds: tuple[float, ...] = ()
+    """At which mixed precision decides as fp32 does."""
 
     @abstractmethod
     def _sum_up(self, cosines: NDArray[np.float64], prefix: str, **options: Any) -> dict[str, Any]:
@@ -202,13 +206,19 @@ class EmbeddingMetric(PairMetric):
         made = iter(self._embedder().embed(items) if items else ())
         self._sources |= {"encoded here" if isinstance(side, tuple) else "given" for side in sides}
         vectors = [next(made) if isinstance(side, tuple) else side for side in sides]
-        for (number, *_), first, second in zip(pairs, vectors[0::2], vectors[1::2], strict=True):
+        both = list(zip(vectors[0::2], vectors[1::2], strict=True))
+        for (number, *_), (first, second) in zip(pairs, both, strict=True):
             if first.shape != second.shape:
                 raise InvalidDataError(
                     f"pair {number} compares embeddings of {first.size} and {second.size} numbers; both must come from "
                     "one encoder"
                 )
-        return [float(cosine_similarity(*pair)) for pair in zip(vectors[0::2], vectors[1::2], strict=True)]
+        cosines = np.array([float(cosine_similarity(*pair)) for pair in both])
+        if items:
+            paired = list(zip(sides[0::2], sides[1::2], strict=True))
+            cosines, provenance = self._embedder().decided(paired, vectors, cosines, self._thresholds)
+            self._provenance = add_provenance(self._provenance, provenance)
+        return list(map(float, cosines))
 
     def _read(self, value: Any, name: str) -> Item | NDArray[np.float64]:
         found = defer_input(value, name)
@@ -234,6 +244,9 @@ class EmbeddingMetric(PairMetric):
                 self._made = Embedder(self._encoder, EmbeddingCache(), batch_size)
         return self._made
 
+    def _is_mixed(self) -> bool:
+        return self._made is not None and self._made.encoder.fingerprint.get("precision") == "mixed"
+
     def _facts(self) -> tuple[str, bool, int | None]:
         """Returns the encoder's label, whether it is CLIP, and its dimension where that is known without loading it."""
         encoder = self._encoder if self._made is None else self._made.encoder
@@ -247,7 +260,8 @@ class EmbeddingMetric(PairMetric):
         if self._sources == {"given"}:
             return {"encoder": label, "embeddings": "given"}
         partly = {"embeddings": "partly given"} if "given" in self._sources else {}
-        return {**self._embedder().encoder.fingerprint, **partly}
+        decided = {"as fp32 at": ", ".join(f"{one:g}" for one in self._thresholds)} if self._thresholds else {}
+        return {**self._embedder().encoder.fingerprint, **(decided if self._is_mixed() else {}), **partly}
 
     def _compute(self, predictions: Any, references: Any, per_image: bool = False, **options: Any) -> dict[str, Any]:
         cosines = np.asarray(predictions, dtype=np.float64)
@@ -255,7 +269,10 @@ class EmbeddingMetric(PairMetric):
         result = self._sum_up(cosines, "clip" if is_clip else "cosine", **options)
         shown = label + (" (embeddings as given)" if "given" in self._sources else "")
         result.update(n=len(cosines), encoder=shown, fingerprint=fingerprint_hash(self._fingerprint(label)))
+        if self._is_mixed():
+            result["provenance"] = dict(self._provenance)
         self._sources.clear()
+        self._provenance = {}
         return {**result, "per_image": (100 * cosines).tolist()} if per_image else result
 
 

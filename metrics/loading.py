@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from fashionedit.errors import EncoderNotFoundError, InvalidDataError, MissingExtraError, UnknownNameError
-from fashionedit.runtime.torch_device import find_device, find_dtype
+from fashionedit.runtime.torch_device import find_device, find_dtype, has_bf16
 
 from .encoder import ImageEncoder, ModelFiles, Precision
+from .mixed_precision import MixedEncoder
 
 CLIP_REPOSITORY = "openai/clip-vit-large-patch14"
 """The encoder of the paper; only its scores are called CLIP."""
@@ -54,7 +55,8 @@ def load_encoder(spec: str = "clip", *, device: str = "auto", precision: Precisi
         spec: One of the above. A folder of that name wins over a repository.
         device: `auto` (CUDA, else Apple's MPS, else the CPU), or a name that torch knows.
         precision: `fp32` as the reference, whatever type the weights are stored in; `bf16` moves a cosine by up to
-            3e-4; `fp16` needs a GPU. `offline` has `fp32` alone.
+            3e-4; `mixed` is bf16 with every pair near a threshold in fp32; `fp16` needs a GPU. `offline` has `fp32`
+            alone, and on a CPU without bf16 `mixed` is fp32 too.
 
     Raises:
         UnknownNameError: The spec, the device or the precision names nothing.
@@ -77,7 +79,7 @@ def find_files(spec: str, device: str, precision: Precision) -> ModelFiles | Non
     What can be checked on this machine is checked before the Hub is asked. Arguments and errors as for `load_encoder`.
     """
     if precision not in get_args(Precision):
-        raise UnknownNameError(f"no precision is called {precision!r}; choose fp32, bf16 or fp16")
+        raise UnknownNameError(f"no precision is called {precision!r}; choose {', '.join(get_args(Precision))}")
     if spec == "offline":
         return None
     place, revision = _place(spec)
@@ -86,7 +88,7 @@ def find_files(spec: str, device: str, precision: Precision) -> ModelFiles | Non
         import transformers  # noqa: F401  # whether it is there
     except ImportError as error:
         raise MissingExtraError("clip", "transformers") from error
-    find_dtype(precision, found_device)
+    find_dtype("bf16" if precision == "mixed" else precision, found_device)
     if Path(place).is_dir():
         folder, name = Path(place), Path(place).resolve().name
         identity = {}
@@ -108,6 +110,11 @@ def find_files(spec: str, device: str, precision: Precision) -> ModelFiles | Non
 
 def build_encoder(spec: str, files: ModelFiles | None, device: str, precision: Precision) -> ImageEncoder:
     """Returns the encoder whose files `find_files` found for the same arguments."""
+    if precision == "mixed":
+        exact = build_encoder(spec, files, device, "fp32")
+        if files is None or not has_bf16(find_device(device, "clip")):
+            return exact
+        return MixedEncoder(build_encoder(spec, files, device, "bf16"), exact)
     if files is None:
         from .offline_encoder import OfflineEncoder
 

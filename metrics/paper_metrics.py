@@ -19,7 +19,6 @@ from .registry import Metric, Pairs, Picture
 from .similarity import (
     PSNR_FINGERPRINT,
     PSNR_SIZE,
-    cosine_similarity,
     decibels,
     peak_signal_noise_ratio,
 )
@@ -48,14 +47,21 @@ class Similarity(Metric):
         self.embedder = embedder
         encoder = embedder.encoder
         self.encoder = encoder.label
-        self.fingerprint = dict(encoder.fingerprint)
+        self.fingerprint: Mapping[str, str] = dict(encoder.fingerprint)
         self.id, self.label = ("clip", "CLIP") if encoder.is_clip else ("cosine", f"Cosine ({encoder.label})")
         self.note = "" if encoder.is_clip else _NOT_CLIP
 
     def score(self, pairs: Pairs, /) -> Sequence[float]:
         """Returns the cosine similarity of each pair, -1..1."""
-        vectors = self.embedder.embed((picture.digest, picture.open) for pair in pairs for picture in pair)
-        return list(map(float, cosine_similarity(vectors[0::2], vectors[1::2])))
+        shown = [((one.digest, one.open), (other.digest, other.open)) for one, other in pairs]
+        cosines, self.provenance = self.embedder.similarities(shown, self.counted_at)
+        return list(map(float, cosines))
+
+    def count_above(self, threshold: float) -> None:
+        """Has mixed precision decide as fp32 does at this threshold, which its values then depend on."""
+        super().count_above(threshold)
+        if self.fingerprint.get("precision") == "mixed":
+            self.fingerprint = {**self.fingerprint, "as fp32 at": ", ".join(f"{one:g}" for one in self.counted_at)}
 
 
 class SimilarityShare(Metric):
@@ -69,6 +75,7 @@ class SimilarityShare(Metric):
 
     def __init__(self, embedder: Embedder) -> None:
         counted = Similarity(embedder)
+        counted.count_above(self.threshold)
         self.id, self.of = f"{counted.id}_star", counted.id
         self.label = "CLIP*" if embedder.encoder.is_clip else f"Cosine* ({embedder.encoder.label})"
         self.unit = f"% of samples with cosine > {self.threshold:g}"

@@ -23,6 +23,7 @@ from .cache import EmbeddingCache, Vector
 from .embedder import Embedder, Item
 from .encoder import ImageEncoder, Precision, fingerprint_hash
 from .loading import check_encoder, load_encoder
+from .mixed_precision import MixedEncoder
 
 _AHEAD = 2  # requests that are read or stored, for each that is computed
 
@@ -76,9 +77,14 @@ def sent_picture(digest: str, opener: Callable[[], Image.Image]) -> SentPicture:
 
 @dataclass(frozen=True, slots=True)
 class EncoderFacts:
-    """What a worker tells of an encoder; where it runs need not be the same in all workers."""
+    """What a worker tells of an encoder; where it runs need not be the same in all workers.
+
+    Args:
+        stored_as: The fingerprints under which embeddings are stored: those of `embed` first, then any others.
+    """
 
     fingerprint: Mapping[str, str]
+    stored_as: tuple[Mapping[str, str], ...]
     label: str
     is_clip: bool
     dimension: int
@@ -87,8 +93,15 @@ class EncoderFacts:
     @classmethod
     def of(cls, encoder: ImageEncoder) -> EncoderFacts:
         """Returns the facts of an encoder."""
+        parts = (encoder.quick, encoder.exact) if isinstance(encoder, MixedEncoder) else (encoder,)
+        stored_as = tuple(dict(part.fingerprint) for part in parts)
         return cls(
-            dict(encoder.fingerprint), encoder.label, encoder.is_clip, encoder.dimension, dict(encoder.environment)
+            dict(encoder.fingerprint),
+            stored_as,
+            encoder.label,
+            encoder.is_clip,
+            encoder.dimension,
+            dict(encoder.environment),
         )
 
 
@@ -181,6 +194,7 @@ class RayEmbedder(Embedder):
         self, workers: RayWorkers, facts: EncoderFacts, cache: EmbeddingCache | None = None, batch_size: int = 16
     ) -> None:
         super().__init__(RemoteEncoder(workers, facts), cache, batch_size)
+        self._stored_as = facts.stored_as[0]
         self.workers = workers
 
     @classmethod
@@ -224,7 +238,7 @@ class RayEmbedder(Embedder):
             made = dict(zip(part, rows, strict=True))
             self._known.update(made)
             if self.cache is not None:
-                self.cache.put(self.encoder.fingerprint, made)
+                self.cache.put(self._stored_as, made)
             finished(sum(counts[digest] for digest in part))
         if not order:
             return np.zeros((0, self.encoder.dimension), dtype=np.float32)

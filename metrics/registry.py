@@ -91,6 +91,9 @@ class Metric:
         thresholds: At which thresholds the curve of a share is drawn.
         control: The same metric computed in another way, with `control_limit`: by how much, in the unit, a row may
             lie above it (both cut at `control_most`, if that is given) before `control_note` is printed.
+        counted_at: The thresholds of the shares that count this metric, which `load_metrics` names to `count_above`.
+        provenance: How the last call of `score` computed: recorded, but no part of the fingerprint. Of several calls
+            whole numbers are added up, of floats the largest stays, and texts stand beside each other.
         tolerance: By how much, in the unit, a value may differ that is computed again on another device: in fp32, and
             in half precision.
     """
@@ -109,6 +112,8 @@ class Metric:
     of: str | None = None
     threshold: float | None = None
     thresholds: tuple[float, ...] = ()
+    counted_at: tuple[float, ...] = ()
+    provenance: Mapping[str, str | int | float] = {}
     control: Metric | None = None
     control_limit: float = 0.0
     control_most: float | None = None
@@ -118,6 +123,10 @@ class Metric:
     def score(self, pairs: Pairs, /) -> Sequence[float]:
         """Returns one finite raw value for each pair, in order."""
         raise NotImplementedError
+
+    def count_above(self, threshold: float) -> None:
+        """Learns, before anything is scored, that samples with a raw value above the threshold are counted."""
+        self.counted_at = tuple(sorted({*self.counted_at, threshold}))
 
 
 def load_metrics(
@@ -149,6 +158,9 @@ def load_metrics(
             raise InvalidDataError(
                 f"{names[place]} is a share of the metric {metric.of!r}, which is not among {', '.join(names)}; add it"
             )
+        for counted in metrics:
+            if counted.id == metric.of and metric.threshold is not None:
+                counted.count_above(metric.threshold)
     return tuple(metrics)
 
 

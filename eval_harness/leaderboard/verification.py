@@ -321,12 +321,12 @@ def _score_problems(
     Raises:
         InvalidDataError: The encoder is not the bundle's.
     """
-    stated, have = bundle.encoder, embedder.encoder.fingerprint
+    metrics = load_metrics(PAPER_METRICS, embedder)
+    stated, have = bundle.encoder, metrics[0].fingerprint
     if other := [field for field in sorted({*stated, *have}) if stated.get(field) != have.get(field)]:
         fields = "; ".join(f"{field}: {stated.get(field)}, yours {have.get(field)}" for field in other)
         raise InvalidDataError(f"the scores were made with another encoder ({fields}); name that one with --encoder")
     half = stated.get("precision", "fp32") != "fp32"
-    metrics = load_metrics(PAPER_METRICS, embedder)
     tolerances = {metric.id: metric.tolerance[half] for metric in metrics}
     with tempfile.TemporaryDirectory(prefix="fashionedit-verify-") as folder:
         run = _ClaimedRun(Path(folder), bundle, source, pictures)

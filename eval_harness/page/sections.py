@@ -179,7 +179,8 @@ def provenance(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("computed from", short_label(results.metric(metric.of or metric.id))),
             ]
         else:
-            fields = list(metric.fingerprint.items())
+            computed = ((name, _shown(value)) for name, value in metric.provenance.items())
+            fields = [*metric.fingerprint.items(), *computed]
         groups.append((f"Metric: {metric.label}", fields))
     for measure in results.measures:
         groups.append((f"Measure: {measure.label}", [("unit", measure.unit), *measure.fingerprint.items()]))

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from fashionedit.metrics.embedder import Embedder
+from fashionedit.metrics.mixed_precision import Provenance
 from fashionedit.metrics.registry import Metric, checked_scores
 
 from .measures import Asked, Change, Keeps, Pictures, measure
@@ -42,10 +43,15 @@ class Found:
 
     pairs: list[tuple[int, Pair, float]] = field(default_factory=list)
     measures: list[tuple[str, Change, float]] = field(default_factory=list)
+    provenance: list[tuple[int, Provenance]] = field(default_factory=list)
 
     def add_pair(self, scorer: int, pair: Pair, value: float) -> None:
         """Keeps the raw value of a pair."""
         self.pairs.append((scorer, pair, value))
+
+    def add_provenance(self, scorer: int, provenance: Provenance) -> None:
+        """Keeps how pairs were scored."""
+        self.provenance.append((scorer, provenance))
 
     def add(self, measure: str, change: Change, value: float) -> None:
         """Keeps the value of a measure."""
@@ -66,6 +72,9 @@ class KeepsAll(Keeps, Protocol):
     def add_pair(self, scorer: int, pair: Pair, value: float, /) -> None:
         """Keeps the raw value of a pair."""
 
+    def add_provenance(self, scorer: int, provenance: Provenance, /) -> None:
+        """Keeps how pairs were scored."""
+
 
 def compute(
     block: Block, pictures: Pictures, scorers: Sequence[Metric], embedder: Embedder | None, keep: KeepsAll
@@ -80,5 +89,7 @@ def compute(
         shown = [(pictures.picture(image), pictures.picture(original)) for image, original in pairs]
         for pair, value in zip(pairs, checked_scores(scorer, shown), strict=True):
             keep.add_pair(number, pair, value)
+        if pairs:
+            keep.add_provenance(number, scorer.provenance)
     if block.changes and embedder is not None:
         measure(list(block.changes), pictures, embedder, keep)

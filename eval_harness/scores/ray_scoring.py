@@ -97,7 +97,9 @@ class RayScoring(RayEmbedder):
     def __init__(self, workers: RayWorkers, cache: EmbeddingCache | None) -> None:
         facts: ScoringFacts = workers.facts
         super().__init__(workers, facts.encoder, cache)
+        self._facts = facts.encoder
         self._named = facts.named
+        self._stored = [one for found in (facts.encoder, *facts.named.values()) for one in found.stored_as]
 
     @classmethod
     def loaded(
@@ -142,19 +144,18 @@ class RayScoring(RayEmbedder):
         """
         for block, (found, made) in in_order(blocks, partial(self._score, pictures), _AHEAD * self.workers.count):
             if self.cache is not None:
-                for encoder in (self.encoder.fingerprint, *(facts.fingerprint for facts in self._named.values())):
-                    if rows := made.get(fingerprint_hash(encoder)):
-                        self.cache.put(encoder, rows)
+                for stored_as in self._stored:
+                    if rows := made.get(fingerprint_hash(stored_as)):
+                        self.cache.put(stored_as, rows)
             yield block, found
 
     def _score(self, pictures: Pictures, block: Block) -> tuple[Found, Known]:
         known: Known = {}
         if self.cache is not None:
             digests = {*block.digests, *(name for one in block.changes for name in _derived(one.change))}
-            encoder = self.encoder
             with self._lock:
-                have = self.cache.get(encoder.fingerprint, digests, encoder.dimension)
-            known = {fingerprint_hash(encoder.fingerprint): have}
+                for stored_as in self._facts.stored_as:
+                    known[fingerprint_hash(stored_as)] = self.cache.get(stored_as, digests, self._facts.dimension)
         sent = tuple(sent_picture(digest, pictures.opener(digest)) for digest in block.digests)
         try:
             found: tuple[Found, Known] = self.workers.ask("score", SentBlock(block, sent, known))[0]

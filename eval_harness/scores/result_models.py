@@ -28,6 +28,8 @@ class Metric(_Stored):
 
     Args:
         control_limit: None where the metric has no control.
+        provenance: How the values were computed: device, kernels, versions; in mixed precision also the margin, and
+            how many pairs were computed again. No part of what makes scores comparable. Empty for a share.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Metric(_Stored):
     control_most: float | None = None
     control_note: str = ""
     fingerprint: dict[str, str]
+    provenance: dict[str, str | int | float] = {}
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from fashionedit.eval_harness.samples import SampleSource, encoded_images
 from fashionedit.images import pixel_digest
 from fashionedit.metrics import registry as metrics
 from fashionedit.metrics.embedder import Embedder
+from fashionedit.metrics.mixed_precision import Provenance
 from fashionedit.metrics.ray_embedder import SentPicture
 
 from .blocks import Block, compute
@@ -64,11 +65,12 @@ class Scores:
         return self.controls[metric.id][pair] if metric.id in self.controls else None
 
 
-def described(metric: metrics.Metric) -> Metric:
-    """Returns what `results.json` says of a metric."""
-    names = Metric.model_fields.keys() - {"control_limit"}
+def described(metric: metrics.Metric, provenance: Provenance | None = None) -> Metric:
+    """Returns what `results.json` says of a metric, and of how its values were computed."""
+    names = Metric.model_fields.keys() - {"control_limit", "provenance"}
     limit = None if metric.control is None else metric.control_limit
-    return Metric(**{name: getattr(metric, name) for name in names}, control_limit=limit)
+    facts = {name: getattr(metric, name) for name in names}
+    return Metric(**facts, control_limit=limit, provenance=dict(provenance or {}))
 
 
 def score(
@@ -128,7 +130,10 @@ def score(
         if progress is not None:
             progress(done, total)
     thresholds = next((metric.thresholds for metric in columns if metric.of is not None), ())
-    return Scores(tuple(map(described, columns)), thresholds, stores, controls, measured)
+    shown_metrics = tuple(
+        described(metric, stores[metric.id].provenance if metric.of is None else None) for metric in columns
+    )
+    return Scores(shown_metrics, thresholds, stores, controls, measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,10 @@ class _Stores:
         """Stores the raw value of a pair."""
         self.stores[scorer].add(pair, value)
 
+    def add_provenance(self, scorer: int, provenance: Provenance) -> None:
+        """Stores how pairs were scored."""
+        self.stores[scorer].add_provenance(provenance)
+
     def add(self, measure: str, change: Change, value: float) -> None:
         """Stores the value of a measure."""
         assert self.measured is not None
@@ -192,6 +201,8 @@ def _scored(
     for _, found in embedder.scored(blocks(), pictures):
         for scorer, pair, value in found.pairs:
             keep.add_pair(scorer, pair, value)
+        for scorer, provenance in found.provenance:
+            keep.add_provenance(scorer, provenance)
         for measure, change, value in found.measures:
             keep.add(measure, change, value)
         yield parts.popleft()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fashionedit.files import append_line, read_json_lines
 from fashionedit.metrics.encoder import fingerprint_hash
+from fashionedit.metrics.mixed_precision import Provenance, add_provenance
 
 Pair = tuple[str, str]
 """The pixel digests of a result and of its original; for a measure the digest of all that the result is held to."""
@@ -30,9 +32,12 @@ class StoredScores:
         self.path = folder / f"{metric}-{fingerprint_hash(fingerprint)}.jsonl"
         self._header = {"schema_version": 1, "metric": metric, "fingerprint": dict(fingerprint)}
         self._values: dict[Pair, float] = {}
-        for found in map(_pair_of, read_json_lines(self.path, _MOST_BYTES, folder=folder.parent)):
-            if found is not None:
+        self.provenance: Provenance = {}
+        for entry in read_json_lines(self.path, _MOST_BYTES, folder=folder.parent):
+            if (found := _pair_of(entry)) is not None:
                 self._values.setdefault(*found)
+            elif said := _plain(entry.get("provenance")):
+                self.provenance = add_provenance(self.provenance, said)
 
     def __contains__(self, pair: Pair) -> bool:
         return pair in self._values
@@ -55,6 +60,24 @@ class StoredScores:
             append_line(self.path, json.dumps(self._header, sort_keys=True))
         append_line(self.path, json.dumps({"image": pair[0], "original": pair[1], "value": value}))
         self._values[pair] = value
+
+    def add_provenance(self, provenance: Provenance) -> None:
+        """Stores how values that were just added were computed, where that says anything new."""
+        said = _plain(provenance)
+        if (both := add_provenance(self.provenance, said)) != self.provenance:
+            append_line(self.path, json.dumps({"provenance": said}, sort_keys=True))
+            self.provenance = both
+
+
+def _plain(provenance: Any) -> dict[str, str | int | float]:
+    """Returns of a provenance what JSON can say."""
+    if not isinstance(provenance, Mapping):
+        return {}
+    return {
+        str(name): value
+        for name, value in provenance.items()
+        if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    }
 
 
 def _pair_of(entry: Mapping[str, Any]) -> tuple[Pair, float] | None:

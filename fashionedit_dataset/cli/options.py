@@ -203,10 +203,11 @@ scoring_options = option_group(
     device_option,
     click.option(
         "--precision",
-        type=click.Choice(["fp32", "bf16", "fp16"]),
+        type=click.Choice(["fp32", "mixed", "bf16", "fp16"]),
         default="fp32",
         show_default=True,
-        help="Number format of the encoder; part of every score's fingerprint.",
+        help="Number format of the encoder; part of every score's fingerprint. mixed is bf16, with fp32 for every pair "
+        "that bf16 could put on the wrong side of a threshold.",
     ),
     repeated_option(
         "--metric",

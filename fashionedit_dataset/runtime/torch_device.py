@@ -49,9 +49,16 @@ def find_dtype(precision: str, device: torch.device) -> torch.dtype:
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
-def backend_name(precision: str, device: torch.device) -> str:
-    """Returns the backend's part of a fingerprint: in fp32 devices agree to 1e-6, below it each has its own sums."""
-    return "torch" if precision == "fp32" else f"torch-{device.type}"
+def has_bf16(device: torch.device) -> bool:
+    """Returns whether the device computes in bfloat16; a CPU without it would be slower so than in fp32."""
+    import torch
+
+    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def backend_name(precision: str, device: torch.device, kernels: str = "torch") -> str:
+    """Returns the backend's part of a fingerprint: in fp32 all agree to 1e-6, below it each has its own sums."""
+    return "torch" if precision == "fp32" else f"{kernels.partition(',')[0]}-{device.type}"
 
 
 def describe_device(device: torch.device) -> str:

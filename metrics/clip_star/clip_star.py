@@ -16,7 +16,7 @@ class ClipStar(EmbeddingMetric):
         "the target's strictly above 0.9: how many a user would accept, by the paper's reading."
     )
     settings: Mapping[str, str] = {
-        "threshold": "(float): What the cosine similarity, -1..1, must exceed; 0.9 by default."
+        "threshold": "(float): What the cosine similarity, -1..1, must exceed; 0.9, or that of loading, by default."
     }
     per_image = "cosine similarity × 100"
     returns = (
@@ -24,14 +24,26 @@ class ClipStar(EmbeddingMetric):
         "    encoder other than CLIP the score is called `cosine_star`."
     )
 
-    def compute(
-        self, *, predictions: Any = None, references: Any = None, threshold: float = 0.9, **options: Any
-    ) -> Any:
+    def __init__(self, config_name: str | None = None, *args: Any, threshold: float = 0.9, **options: Any) -> None:
+        super().__init__(config_name, *args, **options)
+        self._thresholds = (_checked_threshold(threshold),)
+
+    def compute(self, *, predictions: Any = None, references: Any = None, **options: Any) -> Any:
         """Returns the score of all pairs that were added, or None on a process other than the first."""
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 <= threshold <= 1:
-            raise InvalidDataError(f"threshold is {threshold!r}; a cosine similarity can exceed numbers in -1..1 only")
-        return super().compute(predictions=predictions, references=references, threshold=threshold, **options)
+        options["threshold"] = _checked_threshold(options.get("threshold", self._thresholds[0]))
+        return super().compute(predictions=predictions, references=references, **options)
 
     def _sum_up(self, cosines: Any, prefix: str, **options: Any) -> dict[str, Any]:
         threshold = options["threshold"]
+        if self._is_mixed() and (threshold,) != self._thresholds:
+            raise InvalidDataError(
+                f"the pairs were scored in mixed precision, which decides as fp32 does at {self._thresholds[0]:g} "
+                f"alone; load the metric with threshold={threshold:g}, or with precision='fp32'"
+            )
         return {f"{prefix}_star": 100 * share_above(cosines, threshold), "threshold": threshold}
+
+
+def _checked_threshold(threshold: Any) -> float:
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 <= threshold <= 1:
+        raise InvalidDataError(f"threshold is {threshold!r}; a cosine similarity can exceed numbers in -1..1 only")
+    return threshold

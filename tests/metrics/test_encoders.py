@@ -17,9 +17,9 @@ from torch import nn
 from transformers.activations import QuickGELUActivation
 
 from fashionedit.errors import EncoderNotFoundError, InvalidDataError, MissingExtraError, UnknownNameError
-from fashionedit.metrics import ImageEncoder, fingerprint_hash, load_encoder
+from fashionedit.metrics import ImageEncoder, fingerprint_hash, kernels, load_encoder
+from fashionedit.metrics.kernels import KERNELS_VARIABLE, ONEDNN, TORCH, set_precision
 from fashionedit.metrics.loading import CLIP_REPOSITORY, CLIP_REVISION, check_encoder
-from fashionedit.metrics.transformers_encoder import pack_linears, split_activations
 
 
 def _embed(encoder: ImageEncoder, images: list[Image.Image]) -> np.ndarray:
@@ -415,28 +415,75 @@ def test_loading_leaves_transformers_logging_as_it_was(tiny_clip: Path, capfd: p
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 8), (3, 257, 4096), (130, 7)])
-def test_the_split_activation_gives_the_same_bits(shape: tuple[int, ...]) -> None:
-    model = nn.Sequential(QuickGELUActivation())
-    rows = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 5
-    wanted = model(rows)
-    split_activations(model)
-    assert type(model[0]) is not QuickGELUActivation
-    assert torch.equal(model(rows.clone()), wanted)
-    transposed = rows.clone().transpose(0, -1)
-    assert torch.equal(model(transposed), wanted.transpose(0, -1))
+class _Mlp(nn.Module):
+    """Two layers with CLIP's activation between them, named as transformers names them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.activation_fn, self.fc2 = nn.Linear(48, 96), QuickGELUActivation(), nn.Linear(96, 48, bias=False)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.fc2(self.activation_fn(self.fc1(rows)))
 
 
-def test_packed_layers_agree_with_the_plain_ones() -> None:
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
+def test_packed_layers_agree_with_the_plain_ones(
+    dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KERNELS_VARIABLE, "onednn")
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(48, 96), nn.ReLU(), nn.Linear(96, 16, bias=False))
+    model = nn.Sequential(nn.Linear(48, 48), nn.ReLU(), _Mlp(), nn.Linear(48, 16))
     rows = torch.randn(5, 48)
     wanted = model(rows).detach()
-    assert pack_linears(model)
+    assert set_precision(model, dtype) == ONEDNN
     with torch.inference_mode():
-        assert torch.allclose(model(rows), wanted, atol=1e-5)
-    assert not any(type(layer) is nn.Linear for layer in model)
+        found = model(rows.to(dtype))
+    assert found.dtype == dtype
+    assert (found.float() - wanted).abs().max() <= tolerance * wanted.abs().max()
+    assert not any(type(layer) in (nn.Linear, _Mlp, QuickGELUActivation) for layer in model.modules())
 
 
 def test_a_model_without_linear_layers_is_not_packed() -> None:
-    assert not pack_linears(nn.Sequential(nn.ReLU()))
+    assert set_precision(nn.Sequential(nn.ReLU()), torch.float32) == TORCH
+
+
+@pytest.mark.parametrize("fault", ["wrong", "missing"])
+def test_layers_that_onednn_computes_wrong_or_not_at_all_stay(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KERNELS_VARIABLE, "onednn")
+    real = kernels._PackedLinear.forward
+
+    def forward(layer: Any, rows: torch.Tensor) -> torch.Tensor:
+        if fault == "missing":
+            raise AttributeError("no such operator")
+        return real(layer, rows) + (0.1 if layer.after == "swish" else 0)
+
+    monkeypatch.setattr(kernels._PackedLinear, "forward", forward)
+    model = nn.Sequential(nn.Linear(48, 48), _Mlp())
+    rows = torch.randn(3, 48)
+    wanted = model(rows).detach()
+    assert set_precision(model, torch.float32) == TORCH
+    assert type(model[1]) is _Mlp
+    with torch.inference_mode():
+        assert torch.allclose(model(rows), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(("onednn", "expected"), [(3e-3, ONEDNN), (8e-3, TORCH)])
+def test_the_faster_kernels_are_taken(onednn: float, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_FEWEST_WEIGHTS", 0)
+    monkeypatch.setattr(kernels, "_timed", lambda runs: iter([[4e-3, onednn], [5e-3, 9e-3]]))
+    assert set_precision(nn.Sequential(nn.Linear(48, 48), _Mlp()), torch.float32) == expected
+
+
+def test_kernels_can_be_named_and_are_recorded(
+    tiny_clip: Path, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {}
+    for name, said in (("torch", TORCH), ("onednn", ONEDNN)):
+        monkeypatch.setenv(KERNELS_VARIABLE, name)
+        made[name] = load_encoder(str(tiny_clip), device="cpu")
+        assert made[name].environment["kernels"] == said
+    assert made["torch"].fingerprint == made["onednn"].fingerprint
+    np.testing.assert_allclose(*(_embed(encoder, images) for encoder in made.values()), atol=1e-6)
+    monkeypatch.setenv(KERNELS_VARIABLE, "cuda")
+    with pytest.raises(UnknownNameError, match="choose auto, torch or onednn"):
+        load_encoder(str(tiny_clip), device="cpu")
