@@ -1,0 +1,206 @@
+"""A vision model beside the designer: it makes words precise, and says which edits lead to a picture that is wanted.
+
+Nothing needs it. What it says is shown for correction before anything is sent to an editor.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from fashionedit.builders.analyse.analyst import PAPER, Analyst
+from fashionedit.builders.analyse.estimate import request_tokens
+from fashionedit.builders.analyse.service import request_body
+from fashionedit.builders.answers import read_answer
+from fashionedit.errors import InvalidBoxError, InvalidDataError, ServiceError, UnknownNameError
+from fashionedit.runtime.costs import LEDGER_FILE, CostTracker, Price
+from fashionedit.runtime.openai_client import open_client
+from fashionedit.runtime.vision_model import CallFailedError, Picture, Promises, Reply, image_tokens
+from fashionedit.types import Box
+
+PREFIX = "openai:"
+_SIDE = 1024  # pixels of the longest side of what is sent
+_TRIES = 2  # of an answer that can't be used
+_MOST_WORDS = 600  # characters of what it proposes
+_PROMPT = """\
+You help a fashion designer to say exactly what an image editor is to do. You see the current design{shown}. The \
+designer says: {words}
+
+Answer with JSON alone: {{"instruction": one sentence, at most 40 words, that names the part of the garment and what it \
+is to become, in a fashion designer's terms, and nothing that is to stay as it is, "box_2d": [ymin, xmin, ymax, xmax] \
+of that part on the current design, whole numbers normalized to 0-1000}}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One edit that the assistant proposes: what to say, and where, where it names a place."""
+
+    words: str
+    box: Box | None
+
+    def told(self) -> dict[str, Any]:
+        """Returns the proposal as plain JSON."""
+        return {"words": self.words, "box": None if self.box is None else [round(edge) for edge in self.box.box_2d]}
+
+
+class Assistant:
+    """Asks an OpenAI-compatible vision model; the key comes from `OPENAI_API_KEY` alone.
+
+    Args:
+        spec: `openai:MODEL`.
+        sessions: The folder whose ledger the money is entered in; None keeps it in memory.
+        base_url: Of a compatible service; OpenAI's by default.
+        budget: USD for everything in that ledger.
+        price: Of the model, in the place of the published one.
+
+    Raises:
+        UnknownNameError: The spec names no assistant.
+        InvalidDataError: There is a budget, and the model's price is not known.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        sessions: Path | None = None,
+        *,
+        base_url: str | None = None,
+        budget: float | None = None,
+        price: Price | None = None,
+        timeout: float = 120.0,
+    ) -> None:
+        model = spec.removeprefix(PREFIX)
+        if not spec.startswith(PREFIX) or not model:
+            raise UnknownNameError(f"no assistant is called {spec!r}; write openai:MODEL")
+        self.name = spec
+        prices = {} if price is None else {model: price}
+        self._analyst = Analyst(model, PAPER, base_url, structured="json_object", prices=prices, timeout=timeout)
+        if budget is not None and self._analyst.price is None:
+            raise InvalidDataError(
+                f"the price of {model} is not known, so that a budget can't be kept; give --price, or leave --budget out"
+            )
+        self._money = CostTracker(None if sessions is None else sessions / LEDGER_FILE, limit=budget)
+        self._promises = Promises(self._analyst.price, self._analyst.max_output_tokens)
+
+    def check(self, *, reach: bool) -> None:
+        """Checks the key and the model without paying.
+
+        Raises:
+            ServiceError: There is no key, or no such model.
+        """
+        self._analyst.check(reach=reach)
+
+    def make_precise(self, words: str, design: Image.Image, shown: Image.Image | None = None) -> Proposal:
+        """Returns the person's wish as one precise instruction, with the place on the design that it is about.
+
+        Raises:
+            InvalidDataError: There are no words, or no answer that can be used.
+            ServiceError: The service does not answer.
+            BudgetSpentError: The call could exceed the budget; it was not made.
+        """
+        if not words.strip():
+            raise InvalidDataError("Say in your own words what should change; then it can be made precise.")
+        told = " and a picture that shows what is meant" if shown is not None else ""
+        text = _PROMPT.format(shown=told, words=json.dumps(words.strip(), ensure_ascii=False))
+        pictures = [_sent(image) for image in (design, shown) if image is not None]
+        content = [{"type": "text", "text": text}, *({"type": "image_url", "image_url": {"url": p.url}} for p in pictures)]
+        body = {
+            "model": self._analyst.model,
+            "messages": [{"role": "user", "content": content}],
+            "response_format": {"type": "json_object"},
+            "max_completion_tokens": self._analyst.max_output_tokens,
+        }
+        tokens = math.ceil(len(text) / 4) + sum(image_tokens(self._analyst.model, *one.size) for one in pictures)
+        fault = ""
+        for _ in range(_TRIES):
+            try:
+                return _read_instruction(self._ask(body, tokens))
+            except InvalidDataError as error:
+                fault = str(error)
+        raise InvalidDataError(f"The assistant gave no answer that can be used: {fault}.")
+
+    def propose(self, design: Image.Image, wanted: Image.Image) -> tuple[Proposal, ...]:
+        """Returns the three edits that bring the design nearer to the wanted picture, as the builders' analysis finds.
+
+        Raises:
+            InvalidDataError: There is no answer that can be used.
+            ServiceError: The service does not answer.
+            BudgetSpentError: The call could exceed the budget; it was not made.
+        """
+        pictures = (_sent(wanted), _sent(design))
+        body = request_body(self._analyst, pictures)
+        tokens = request_tokens(self._analyst, [one.size for one in pictures])
+        fault = ""
+        for _ in range(_TRIES):
+            reply = self._ask(body, tokens)
+            try:
+                found = read_answer(reply.text, size=pictures[0].size).differences
+            except InvalidDataError as error:
+                fault = str(error)
+                continue
+            return tuple(Proposal(words[:_MOST_WORDS], box) for words, box in found)
+        raise InvalidDataError(f"The assistant gave no answer that can be used: {fault}.")
+
+    def _ask(self, body: dict[str, Any], tokens: int) -> Reply:
+        """Returns the model's answer, its cost entered.
+
+        Raises:
+            InvalidDataError: It refused.
+            ServiceError: The service does not answer.
+        """
+        entry = self._money.reserve(self._promises.usd(tokens), "assistant")
+        endpoint = self._analyst.endpoint
+        try:
+            with closing(open_client(base_url=self._analyst.base_url, timeout=self._analyst.timeout)) as client:
+                reply, _ = endpoint.ask(client, body)
+        except CallFailedError as error:
+            self._money.charge(entry, None if error.paid else 0.0)
+            raise ServiceError(f"The assistant did not answer: {error.detail}") from error
+        except BaseException:
+            self._money.charge(entry, 0.0)
+            raise
+        self._money.charge(entry, reply.usd(self._analyst.price) if self._analyst.price is not None else 0.0)
+        if reply.input_tokens:
+            self._promises.learn(tokens, reply.input_tokens)
+        if reply.refusal is not None:
+            raise ServiceError(f"The assistant refused: {reply.refusal[:300]}")
+        return reply
+
+
+def _read_instruction(reply: Reply) -> Proposal:
+    """Returns what an answer proposes; a box that can't be used is left out, since the person draws one anyway."""
+    text = reply.text.strip()
+    try:
+        value = json.loads(text[text.index("{") : text.rindex("}") + 1], strict=False)
+        words = " ".join(value["instruction"].split())
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InvalidDataError("it is no JSON object with an instruction") from error
+    if not words:
+        raise InvalidDataError("its instruction is empty")
+    try:
+        box = Box.from_box_2d(value["box_2d"])
+    except (InvalidBoxError, TypeError, KeyError):
+        box = None
+    return Proposal(words[:_MOST_WORDS], box)
+
+
+def _sent(image: Image.Image) -> Picture:
+    small = image.copy()
+    small.info.clear()
+    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=92, subsampling=0)
+    return Picture(buffer.getvalue(), "jpeg", small.size)
+
+
+def proposals_told(found: Proposal | Sequence[Proposal]) -> dict[str, Any]:
+    """Returns proposals as the page is told of them."""
+    several = [found] if isinstance(found, Proposal) else found
+    return {"proposals": [one.told() for one in several]}
