@@ -84,7 +84,8 @@ class Assistant:
         self._analyst = Analyst(model, PAPER, base_url, structured="json_object", prices=prices, timeout=timeout)
         if budget is not None and self._analyst.price is None:
             raise InvalidDataError(
-                f"the price of {model} is not known, so that a budget can't be kept; give --price, or leave --budget out"
+                f"the price of {model} is not known, so that a budget can't be kept; give --price, or leave --budget "
+                "out"
             )
         self._money = CostTracker(None if sessions is None else sessions / LEDGER_FILE, limit=budget)
         self._promises = Promises(self._analyst.price, self._analyst.max_output_tokens)
@@ -110,7 +111,8 @@ class Assistant:
         told = " and a picture that shows what is meant" if shown is not None else ""
         text = _PROMPT.format(shown=told, words=json.dumps(words.strip(), ensure_ascii=False))
         pictures = [_sent(image) for image in (design, shown) if image is not None]
-        content = [{"type": "text", "text": text}, *({"type": "image_url", "image_url": {"url": p.url}} for p in pictures)]
+        content: list[dict[str, Any]] = [{"type": "text", "text": text}]
+        content += [{"type": "image_url", "image_url": {"url": one.url}} for one in pictures]
         body = {
             "model": self._analyst.model,
             "messages": [{"role": "user", "content": content}],

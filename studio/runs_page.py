@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _HTML = '<p class="waiting" role="status">The report of the runs is being made…</p>'
 _STYLE = """
 .waiting { max-width: 40rem; margin: 4rem auto; line-height: 1.6; }
-iframe { display: block; width: 100%; height: calc(100dvh - 96px); min-height: 30rem; border: 0; border-radius: 12px; background: #fff; }
+iframe {
+  display: block; width: 100%; height: calc(100dvh - 96px); min-height: 30rem; border: 0; border-radius: 12px;
+  background: #fff;
+}
 """
 _SCRIPT = """
 async function look() {

@@ -102,6 +102,7 @@ def _requirements() -> list[str]:
     chosen = {
         (one.name, str(one.specifier))
         for one in needed
-        if one.name != "gradio" and (one.marker is None or any(one.marker.evaluate({"extra": name}) for name in _EXTRAS))
+        if one.name != "gradio"
+        and (one.marker is None or any(one.marker.evaluate({"extra": name}) for name in _EXTRAS))
     }
     return sorted(f"{name}{specifier}" for name, specifier in chosen)
