@@ -34,9 +34,9 @@ _PROMPT = """\
 You help a fashion designer to say exactly what an image editor is to do. You see the current design{shown}. The \
 designer says: {words}
 
-Answer with JSON alone: {{"instruction": one sentence, at most 40 words, that names the part of the garment and what it \
-is to become, in a fashion designer's terms, and nothing that is to stay as it is, "box_2d": [ymin, xmin, ymax, xmax] \
-of that part on the current design, whole numbers normalized to 0-1000}}."""
+Answer with JSON alone: {{"instruction": one sentence, at most 40 words, that names the part of the garment and what \
+it is to become, in a fashion designer's terms, and nothing that is to stay as it is, "box_2d": [ymin, xmin, ymax, \
+xmax] of that part on the current design, whole numbers normalized to 0-1000}}."""
 
 
 @dataclass(frozen=True, slots=True)
