@@ -137,9 +137,9 @@ class BlindTest:
     def _judged(self, name: str) -> dict[int, Vote]:
         """Returns the voter's votes by pair, the latest last."""
         judged: dict[int, Vote] = {}
-        voter = Voter(name=name, kind="person")
         for vote in self._folder.votes():
-            if vote.voter == voter and vote.original_shown == self._show_original:
+            is_own = vote.voter.name == name and vote.voter.kind == "person"
+            if is_own and vote.original_shown == self._show_original:
                 place = self._places.get(_key(vote.pair))
                 if place is not None:
                     judged.pop(place, None)
