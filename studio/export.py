@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -114,6 +115,21 @@ def write_sample(
         }
     )
     return metadata
+
+
+def sample_zip(session: Session, number: int, turns: Sequence[int]) -> bytes:
+    """Returns the image folder of one sample, as `write_sample` makes it, as a zip.
+
+    Raises:
+        InvalidDataError: As `write_sample`.
+    """
+    buffer = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        last = session.design(number).output
+        write_sample(session, number, turns, folder, id=f"design-{last.digest[:12] if last else number}")
+        for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(folder))
+    return buffer.getvalue()
 
 
 def to_zip(session: Session) -> bytes:

@@ -84,6 +84,10 @@ class Studio:
         self._money = CostTracker(store.folder / LEDGER_FILE, limit=self._limits.budget)
         self._scoring = threading.Lock()
 
+    def editor_infos(self) -> dict[str, EditorInfo]:
+        """Returns what the editors say of themselves, by the names that the page shows."""
+        return {name: seat.info for name, seat in self._seats.items()}
+
     def start_words(self, words: str, generator: str | None = None, *, seed: int = 0) -> Session:
         """Returns a session whose first turn is the design that the words describe.
 

@@ -13,7 +13,7 @@ import click
 from fashionedit import __version__
 from fashionedit.runtime.secrets import masked_arguments
 
-from . import building, data, editors, leaderboard, publishing, results, runs, votes
+from . import building, data, editors, leaderboard, publishing, results, runs, studio, votes
 from .printing import errors_as_sentences
 
 __all__ = ["cli", "main"]
@@ -64,5 +64,6 @@ for verb in (
     leaderboard.verify,
     results.export,
     leaderboard.leaderboard,
+    studio.studio,
 ):
     cli.add_command(verb)

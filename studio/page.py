@@ -1,0 +1,314 @@
+"""The studio as one Gradio component: what its script asks of the server, and what it is sent.
+
+Nothing of a person is kept between two calls but the sessions on disk, so that a reload, a restart or a second person
+changes nothing. The browser is sent pixels as data URLs: pictures have no address that somebody else could open.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraError
+from fashionedit.eval_harness.running.records import RoundRecord
+from fashionedit.images import to_rgb
+
+from .drawn import LABEL, vocabulary
+from .export import chosen_turns, sample_zip, to_zip
+from .generators import DRAWN
+from .sessions import Mark, Session, Turn
+from .storyboard import to_storyboard
+from .turns import MOST_UPLOADED_BYTES, Studio, uploaded
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SIDE = 1024  # pixels of the longest side of what is sent
+_THUMB = 320
+_SAMPLES_SHOWN = 24
+_SESSIONS_SHOWN = 50
+_UNKNOWN = "this page and its server are not of one kind; reload the page"
+
+
+class StudioPage:
+    """What the page's script may ask. Every function takes and returns plain JSON.
+
+    A session is told as `id`, `title`, `sample`, `turns` and `pictures`: the pictures by digest that the browser says
+    it does not have.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._working: dict[str, threading.Event] = {}
+        self._lock = threading.Lock()
+        self._thumbs = lru_cache(maxsize=256)(self._sample_thumb)
+
+    def begin(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what the page can offer, and those of the browser's own sessions that are still there."""
+        studio = self._studio
+        editors = [
+            {
+                "name": name,
+                "label": LABEL if name == DRAWN else name,
+                "takes_picture": info.takes_reference,
+                "needs_picture": info.needs_reference,
+                "drawn": name == DRAWN,
+            }
+            for name, info in studio.editor_infos().items()
+        ]
+        return {
+            "editors": editors,
+            "generators": [{"name": name, "label": LABEL if name == DRAWN else name} for name in studio.generators],
+            "samples": 0 if studio.samples is None else len(studio.samples.ids),
+            "vocabulary": vocabulary() if DRAWN in studio.generators else {},
+            "sessions": self._told_sessions(given.get("ids")),
+        }
+
+    def samples(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns one page of the samples that match the text: id, words, and the draft small."""
+        source = self._studio.samples
+        if source is None:
+            return {"samples": [], "more": False}
+        text, start = str(given.get("text", "")).lower(), max(0, int(given.get("start", 0)))
+        ids = [id for id in source.ids if not text or text in f"{id} {source.facts(id).annotation}".lower()]
+        shown = ids[start : start + _SAMPLES_SHOWN]
+        told = [{"id": id, "words": source.facts(id).annotation, "image": self._thumbs(id)} for id in shown]
+        return {"samples": told, "more": len(ids) > start + len(shown)}
+
+    def start(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Begins a session from `words`, a `picture` (data URL) or a `sample`, and returns it."""
+        if (picture := given.get("picture")) is not None:
+            session = self._studio.start_picture(_decoded(picture))
+        elif (sample := given.get("sample")) is not None:
+            session = self._studio.start_sample(str(sample))
+        else:
+            session = self._studio.start_words(str(given.get("words", "")), given.get("generator"))
+        return self._told(session, ())
+
+    def open(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the session with this id."""
+        return self._told(self._session(given), _digests(given))
+
+    def preview(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what the editor would be sent: the instruction, and the images in their order."""
+        editor, words = str(given.get("editor")), str(given.get("words", ""))
+        session = self._session(given)
+        request = self._studio.request(session, int(given["turn"]), editor, words, _picture(given))
+        images = [{"role": shown.role, "image": _data_url(shown.image)} for shown in request.images]
+        return {"instruction": request.instruction, "images": images, "seed": request.seed}
+
+    def edit(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Asks an editor for a change, and returns the session with the turn; `ticket` is what `cancel` names."""
+        session, ticket = self._session(given), str(given.get("ticket", ""))
+        with self._cancellable(f"{session.id} {ticket}") as cancel:
+            session = self._studio.edit(
+                session,
+                int(given["turn"]),
+                str(given.get("editor")),
+                str(given.get("words", "")),
+                _picture(given),
+                given.get("kind") if given.get("picture") is not None else None,
+                cancel=cancel,
+            )
+        return self._told(session, _digests(given))
+
+    def cancel(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Cancels the edit with this ticket, if it is still under way."""
+        with self._lock:
+            event = self._working.get(f"{self._session(given).id} {given.get('ticket', '')}")
+        if event is not None:
+            event.set()
+        return {"cancelled": event is not None}
+
+    def mark(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Keeps what the person thinks of a turn."""
+        accepted, rating = given.get("accepted"), given.get("rating")
+        if accepted not in (None, True, False) or not isinstance(rating, int | None):
+            raise InvalidDataError(_UNKNOWN)
+        session = self._session(given)
+        return self._told(self._studio.store.mark(session, int(given["turn"]), Mark(accepted, rating)), _digests(given))
+
+    def scores(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the scores of the turns of a session that began from a sample, as they are shown."""
+        found = self._studio.scores(self._session(given))
+        return {
+            "scores": {
+                str(number): [
+                    {
+                        "label": score.metric.label,
+                        "value": f"{score.value:.{score.metric.digits}f}",
+                        "change": f"{score.value - score.draft:+.{score.metric.digits}f}",
+                        "unit": score.metric.unit,
+                        "encoder": score.metric.encoder,
+                    }
+                    for score in scores
+                ]
+                for number, scores in found.items()
+            }
+        }
+
+    def download(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a file to save: the `zip` of a session, its `storyboard`, or a `sample` for `fashionedit pack`."""
+        session, turn, form = self._session(given), int(given["turn"]), given.get("form")
+        if form == "storyboard":
+            return _file("storyboard.html", "text/html", to_storyboard(session, turn).encode())
+        if form == "sample":
+            turns = given.get("turns") or [item.number for item in chosen_turns(session, turn)][-3:]
+            return _file("sample.zip", "application/zip", sample_zip(session, turn, [int(one) for one in turns]))
+        return _file("session.zip", "application/zip", to_zip(session))
+
+    @contextmanager
+    def _cancellable(self, name: str) -> Iterator[threading.Event]:
+        event = threading.Event()
+        with self._lock:
+            self._working[name] = event
+        try:
+            yield event
+        finally:
+            with self._lock:
+                self._working.pop(name, None)
+
+    def _session(self, given: Mapping[str, Any]) -> Session:
+        return self._studio.store.open(given["id"])
+
+    def _told_sessions(self, ids: Any) -> list[dict[str, Any]]:
+        told = []
+        for id in ids[:_SESSIONS_SHOWN] if isinstance(ids, list) else []:
+            try:
+                session = self._studio.store.open(id)
+                last = next((turn for turn in reversed(session.turns) if turn.output is not None), None)
+                image = None if last is None else _data_url(session.image(last.number), _THUMB)
+            except FashionEditError:
+                continue  # deleted, or damaged: the others are still shown
+            if image is not None:
+                told.append({"id": id, "title": session.title, "turns": len(session.turns), "image": image})
+        return told
+
+    def _told(self, session: Session, have: Collection[str]) -> dict[str, Any]:
+        pictures = {}
+        for turn in session.turns:
+            for digest in (turn.output and turn.output.digest, turn.reference):
+                if digest and digest not in have and digest not in pictures:
+                    pictures[digest] = _data_url(session.stored(digest))
+        sample = session.identity.sample
+        return {
+            "id": session.id,
+            "title": session.title,
+            "sample": sample,
+            "turns": [_told_turn(session, turn) for turn in session.turns],
+            "pictures": pictures,
+        }
+
+    def _sample_thumb(self, id: str) -> str:
+        source = self._studio.samples
+        assert source is not None  # only asked for where there are samples
+        return _data_url(source.sample(id).draft, _THUMB)
+
+
+def _told_turn(session: Session, turn: Turn) -> dict[str, Any]:
+    outcome, mark = turn.outcome, session.marks.get(turn.number, Mark())
+    return {
+        "number": turn.number,
+        "parent": turn.parent,
+        "source": turn.source,
+        "editor": turn.editor,
+        "words": turn.words,
+        "kind": turn.reference_kind,
+        "reference": turn.reference,
+        "image": turn.output and turn.output.digest,
+        "status": str(turn.status),
+        "message": turn.message,
+        "seconds": outcome.seconds,
+        "cost": outcome.cost_usd,
+        "instruction": outcome.instruction if isinstance(outcome, RoundRecord) and turn.source == "edit" else "",
+        "accepted": mark.accepted,
+        "rating": mark.rating,
+    }
+
+
+def _digests(given: Mapping[str, Any]) -> Collection[str]:
+    have = given.get("have")
+    return {str(digest) for digest in have} if isinstance(have, list) else ()
+
+
+def _picture(given: Mapping[str, Any]) -> Image.Image | None:
+    picture = given.get("picture")
+    return None if picture is None else uploaded(_decoded(picture), name="the picture")
+
+
+def _decoded(url: Any) -> bytes:
+    """Returns the bytes of a data URL.
+
+    Raises:
+        InvalidDataError: It is none, or holds more than 32 MiB.
+    """
+    head, comma, data = url.partition(",") if isinstance(url, str) else ("", "", "")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        raise InvalidDataError("the picture did not arrive; choose it again")
+    if len(data) * 3 // 4 > MOST_UPLOADED_BYTES + 2:
+        raise InvalidDataError(f"the picture has more than {MOST_UPLOADED_BYTES // 2**20} MiB; give a smaller one")
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidDataError("the picture did not arrive whole; choose it again") from None
+
+
+def _data_url(image: Image.Image, side: int = _SIDE) -> str:
+    small = to_rgb(image).copy()
+    small.info.clear()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=90, method=1)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _file(name: str, kind: str, data: bytes) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "data": base64.b64encode(data).decode("ascii")}
+
+
+def studio_panel(page: StudioPage) -> gr.HTML:
+    """Adds the page's component to the Gradio blocks that are being built, and returns it.
+
+    Raises:
+        MissingExtraError: Gradio is not installed.
+    """
+    try:
+        import gradio as gr
+    except ImportError as error:
+        raise MissingExtraError("studio", "gradio") from error
+    names = ("begin", "samples", "start", "open", "preview", "edit", "cancel", "mark", "scores", "download")
+    html, css, js = ((_TEMPLATES / f"studio.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
+    return gr.HTML(
+        "",
+        html_template=html,
+        css_template=css,
+        js_on_load=js,
+        apply_default_css=False,
+        server_functions=[_answering(name, getattr(page, name)) for name in names],
+        elem_id="studio",
+    )
+
+
+def _answering(name: str, ask: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """Returns the function under its own name, with a sentence in the place of what a person can mend."""
+
+    def answer(given: Any) -> dict[str, Any]:
+        try:
+            return ask(given)
+        except FashionEditError as error:
+            return {"error": str(error)}
+        except (AttributeError, KeyError, TypeError, ValueError):  # nothing that this page's script sends
+            return {"error": _UNKNOWN}
+
+    answer.__name__ = name
+    return answer

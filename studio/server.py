@@ -1,0 +1,109 @@
+"""The studio as an app: its tabs, and the server that shows them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from fashionedit.errors import InvalidDataError, MissingExtraError
+
+from .blind_test import BlindTest, blind_test_panel
+from .page import StudioPage, studio_panel
+from .turns import MOST_UPLOADED_BYTES, Studio
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+LOCAL = "127.0.0.1"
+_MOST_SENT = MOST_UPLOADED_BYTES * 4 // 3 + 2**20  # bytes of one request: a picture as base64, and words
+_STYLE = """
+.gradio-container { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
+footer { display: none !important; }
+"""
+
+
+def studio_app(studio: Studio, blind_test: BlindTest | None = None) -> gr.Blocks:
+    """Returns the app: the studio, and a tab for the blind comparison of two runs where there is one.
+
+    Raises:
+        MissingExtraError: Gradio is not installed.
+    """
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    try:
+        import gradio as gr
+    except ImportError as error:
+        raise MissingExtraError("studio", "gradio") from error
+    with gr.Blocks(title="fashionedit studio", analytics_enabled=False, fill_width=True) as app:
+        if blind_test is None:
+            studio_panel(StudioPage(studio))
+        else:
+            with gr.Tab("Design"):
+                studio_panel(StudioPage(studio))
+            with gr.Tab("Compare two runs"):
+                blind_test_panel(blind_test)
+    return app
+
+
+def serve(
+    app: gr.Blocks, *, host: str = LOCAL, port: int | None = None, password: str | None = None, wait: bool = True
+) -> str:
+    """Serves the app and returns its address; with `wait`, only once Ctrl-C was pressed.
+
+    Args:
+        host: 127.0.0.1 is this machine alone; 0.0.0.0 every machine that reaches it.
+        port: The first free one from 7860 on where None.
+        password: What the browser has to give, with any user name.
+
+    Raises:
+        InvalidDataError: Other machines may reach it and there is no password, or the port is taken.
+    """
+    import gradio as gr
+    from starlette.middleware import Middleware
+
+    if password is None and host not in (LOCAL, "localhost", "::1"):
+        raise InvalidDataError(f"{host} lets other machines in; give --password, or leave --host out")
+    options: dict[str, Any] = {"app_kwargs": {"middleware": [Middleware(_Bounded)]}}
+    if password is not None:
+        options["auth"] = lambda user, given: secrets.compare_digest(given.encode(), password.encode())
+        options["auth_message"] = "Any user name, and the password of this studio."
+    try:
+        _, url, _ = app.launch(
+            server_name=host,
+            server_port=port,
+            quiet=True,
+            prevent_thread_lock=True,
+            footer_links=[],
+            theme=_theme(gr),
+            css=_STYLE,
+            show_error=False,
+            ssr_mode=False,
+            mcp_server=False,
+            **options,
+        )
+    except OSError as error:
+        raise InvalidDataError(f"port {port} can't be used ({error}); give another --port") from error
+    if wait:
+        app.block_thread()
+    return str(url)
+
+
+def _theme(gr: Any) -> Any:
+    """Returns a theme that loads no font from a network."""
+    fonts = ["system-ui", "sans-serif"]
+    return gr.themes.Base(font=fonts, font_mono=["ui-monospace", "monospace"])
+
+
+class _Bounded:
+    """Refuses requests that are larger than anything that the page sends, before they are read."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        length = dict(scope.get("headers", ())).get(b"content-length", b"0")
+        if scope["type"] == "http" and length.isdigit() and int(length) > _MOST_SENT:
+            await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._app(scope, receive, send)
