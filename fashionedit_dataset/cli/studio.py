@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,9 @@ from fashionedit.errors import FashionEditError
 
 from .options import editor_options, editor_settings, number_option, open_data, quiet_option, repeated_option
 from .printing import echo
+
+if TYPE_CHECKING:
+    from fashionedit.metrics.registry import Metric
 
 _DRAWN = "drawn"
 
@@ -95,7 +99,7 @@ def studio(
             raise FashionEditError(f"{spec} sees the answer, which no design has; choose another editor")
         known[spec] = editor
     source = open_data(data, "validation", quiet) if data is not None else None
-    metrics = ()
+    metrics: Sequence[Metric] = ()
     if source is not None:
         embedder = Embedder(load_encoder(encoder), EmbeddingCache()) if needs_encoder(metric_names) else None
         metrics = load_metrics(metric_names, embedder)
