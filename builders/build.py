@@ -33,14 +33,12 @@ from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sh
 from .leaks import LeakReport, compare_splits
 from .photos import Unusable, check_photos
 from .photos.release import SelectionReport, compare_selections
-from .photos.sources import take_spread
-from .preflight import Outstanding, check_places, check_room, check_split, outstanding
-from .provenance import is_deepfashion, made_with, provenance_of
+from .photos.sources import Analysed, Pair, Photo, take_spread
+from .plan import Outstanding, check_places, check_room, check_split, outstanding
 from .split import SplitList, assign
-from .stage_items import Analysed, Pair, Photo
 from .stage_store import Funnel, FunnelStep, PaidOptions, Progress, StageRecord, check_reasons, spent
 from .work_folder import WorkFolder, check_settings, keep_settings, stored_settings
-from .write_dataset import write_dataset
+from .write_dataset import is_deepfashion, made_with, provenance_of, write_dataset
 
 Bars = Callable[[str, str], Bar]
 Item = TypeVar("Item")

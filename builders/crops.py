@@ -17,7 +17,7 @@ from fashionedit.images import crop, pixel_digest, read_image, to_rgb
 from fashionedit.parallel import map_in_order
 from fashionedit.rows import stored_box
 
-from .stage_items import Analysed
+from .photos.sources import Analysed
 from .stage_store import StageRecord, StageStore, stage_key
 
 MIN_CROP_SIDE = 8

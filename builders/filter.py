@@ -18,7 +18,7 @@ from fashionedit.metrics.encoder import fingerprint_hash
 from fashionedit.metrics.ray_embedder import PictureFile
 from fashionedit.metrics.similarity import cosine_similarity
 
-from .stage_items import Pair
+from .photos.sources import Pair
 from .stage_store import Progress, StageRecord, StageStore, stage_key
 
 MIN_SIMILARITY = 85.0

@@ -19,8 +19,8 @@ from fashionedit.files import write_atomically
 from fashionedit.images import crop, read_image
 from fashionedit.types import Box
 
-from .answers import overlap
-from .stage_items import Analysed
+from .analyse.answers import overlap
+from .photos.sources import Analysed
 
 BOXES_FILE = "boxes.json"
 """The figures, beside a dataset."""

@@ -16,8 +16,8 @@ from fashionedit.metrics.encoder import ImageEncoder
 from fashionedit.metrics.ray_embedder import PictureFile
 from fashionedit.types import SPLITS
 
+from .photos.sources import Pair
 from .split import SplitList
-from .stage_items import Pair
 
 LEAKS_FILE = "leaks.json"
 

@@ -20,7 +20,7 @@ from fashionedit.photo_index import NamedFiles, stem_of
 from fashionedit.rows import EncodedSample, RowImages, SampleFacts, stored_box
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, check_references, safe_id
 
-from .answers import difference_faults, other_unit
+from .analyse.answers import difference_faults, other_unit
 from .inspection import BOXES_FILE, BoxFigures, box_figures
 
 METADATA_FILE = "metadata.jsonl"

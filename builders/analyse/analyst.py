@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from fashionedit.builders.stage_items import Pair
+from fashionedit.builders.photos.sources import Pair
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import EncodedImage, png_bytes

@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fashionedit.builders.answers import read_answer
-from fashionedit.builders.stage_items import Analysed, Pair
+from fashionedit.builders.photos.sources import Analysed, Pair
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.runtime.vision_model import MAX_TEXT, CallFailedError, Reply
 from fashionedit.types import Box
 
 from .analyst import Analyst, repair_request
+from .answers import read_answer
 
 UNUSABLE = "no three valid differences"
 """The reason of a pair whose answers could not be used, repairs included."""

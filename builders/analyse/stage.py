@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Unpack
 
-from fashionedit.builders.answers import read_answer
-from fashionedit.builders.stage_items import Analysed, Pair
+from fashionedit.builders.photos.sources import Analysed, Pair
 from fashionedit.builders.stage_store import (
     PaidOptions,
     PaidStage,
@@ -27,9 +26,9 @@ from fashionedit.runtime.vision_model import CallFailedError, Promises
 from fashionedit.runtime.worker_pool import Outcome, Task
 
 from .analyst import Analyst, pictures
+from .answers import read_answer
 from .conversation import UNUSABLE, Conversation, Turn, analysed, stored_differences
-from .estimate import Size, request_tokens
-from .service import request_body
+from .request import Size, request_body, request_tokens
 
 if TYPE_CHECKING:
     from openai import OpenAI

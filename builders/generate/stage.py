@@ -12,8 +12,8 @@ from typing import Any, Literal, Unpack
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
+from fashionedit.builders.photos.sources import Pair, Photo
 from fashionedit.builders.photos.stage import blank_reason
-from fashionedit.builders.stage_items import Pair, Photo
 from fashionedit.builders.stage_store import PaidOptions, PaidStage, StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
 from fashionedit.files import write_atomically

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.photo_index import read_captions, stem_of
 
-from .sources import FileTree, Progress, Unusable, parse_file_name, photo_facts
+from .sources import FileTree, Photo, Progress, Unusable, parse_file_name, photo_facts
 
 CAPTIONS_FILE = "captions.json"
 

@@ -8,13 +8,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import open_regular, parse_json
 from fashionedit.photo_index import NamedFiles, read_captions, stem_of
 from fashionedit.types import safe_id
 
-from .sources import FileTree, Progress, Unusable, cell, match_columns, photo_facts
+from .sources import FileTree, Photo, Progress, Unusable, cell, match_columns, photo_facts
 
 TABLE_FILES = ("metadata.jsonl", "metadata.csv")
 

@@ -18,14 +18,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.files import append_line, read_regular, write_atomically
 from fashionedit.images import MAX_FILE_BYTES
 from fashionedit.photo_index import read_captions, stem_of
 from fashionedit.types import safe_id
 
-from .sources import Progress, Unusable, cell, match_columns, photo_facts
+from .sources import Photo, Progress, Unusable, cell, match_columns, photo_facts
 
 HUB_FILE = "hub.json"
 ROWS_FILE = "rows.jsonl"

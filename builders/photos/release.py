@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import parse_json, read_regular
 from fashionedit.photo_index import read_captions, stem_of
 from fashionedit.types import safe_id
 
 from .deepfashion import CAPTIONS_FILE
-from .sources import FileTree, Progress, Unusable, photo_facts
+from .sources import FileTree, Photo, Progress, Unusable, photo_facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,89 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from fashionedit.builders.stage_items import Photo
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES
 from fashionedit.photo_index import stem_of, walk_files
 from fashionedit.runtime.secrets import without_queries
-from fashionedit.types import check_id, safe_id
+from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box, check_id, safe_id
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photograph that may become a sample.
+
+    Args:
+        id: The `image_id` to be; safe as a file name.
+        path: The image file. It is only known to exist; what is in it was not looked at yet.
+        caption: What the draft is generated from; None where the source has none.
+        gender, category, garment_id, view: What the file name or the metadata tell, where known.
+        attributes: Further labels of the source, such as `sleeve length` → `long-sleeve`.
+        draft: A draft that the source has ready, as the authors' release does.
+        answer: The raw answer of a model about the differences that the source has ready.
+
+    Raises:
+        InvalidDataError: The id is not path-safe.
+    """
+
+    id: str
+    path: Path
+    caption: str | None = None
+    gender: str | None = None
+    category: str | None = None
+    garment_id: str | None = None
+    view: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    draft: Path | None = None
+    answer: str | None = None
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+
+    @property
+    def garment(self) -> str:
+        """What is shown: gender-category-garment id where known, else the photograph's own id."""
+        if self.garment_id is None:
+            return self.id
+        return "-".join(part for part in (self.gender, self.category, self.garment_id) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A photograph and the draft that was generated from its caption.
+
+    The digests are of the decoded pixels; `clip_score` is the cosine similarity × 100 of the two, once it was measured.
+    """
+
+    photo: Photo
+    draft: Path
+    original_digest: str
+    draft_digest: str
+    clip_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """A pair and what was found to differ, in the order of the rounds.
+
+    Raises:
+        InvalidDataError: There are not exactly three differences.
+    """
+
+    pair: Pair
+    differences: tuple[tuple[str, Box], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.differences) != DIFFERENCES_PER_SAMPLE:
+            raise InvalidDataError(
+                f"{self.pair.photo.id} has {len(self.differences)} differences; a sample has exactly "
+                f"{DIFFERENCES_PER_SAMPLE}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +237,17 @@ def match_columns(names: Sequence[str], given: Mapping[str, str], *, where: str)
         InvalidDataError: No column holds the image; `where` is what messages call the table.
     """
     columns = ", ".join(names)
-    for field, column in given.items():
-        if field not in FIELDS:
-            raise UnknownNameError(f"no field is called {field!r}; a column can be given for {', '.join(FIELDS)}")
+    for wanted, column in given.items():
+        if wanted not in FIELDS:
+            raise UnknownNameError(f"no field is called {wanted!r}; a column can be given for {', '.join(FIELDS)}")
         if column not in names:
             raise UnknownNameError(f"{where} has no column {column!r}; it has {columns}")
     free = {name.casefold(): name for name in reversed(names) if name not in given.values()}
     found = dict(given)
-    for field, usual in _USUAL.items():
+    for wanted, usual in _USUAL.items():
         likely = next((free[name] for name in usual if name in free), None)
-        if field not in found and likely is not None:
-            found[field] = likely
+        if wanted not in found and likely is not None:
+            found[wanted] = likely
     if "image" not in found:
         raise InvalidDataError(
             f"{where} has no column with the image; it has {columns}: name one with --column image=…"
@@ -194,18 +265,18 @@ def photo_facts(
     row, columns = row or {}, columns or {}
     facts: dict[str, Any] = parse_file_name(name)
     attributes = {"colourway": facts.pop("colourway")} if facts else {}
-    for field in ("gender", "category", "garment_id", "view"):
-        if (text := _text(cell(row, columns, field))) is not None:
-            facts[field] = text
+    for fact in ("gender", "category", "garment_id", "view"):
+        if (text := _text(cell(row, columns, fact))) is not None:
+            facts[fact] = text
     for column, value in row.items():
         if column not in columns.values() and (text := _text(value)) is not None:
             attributes[column] = text[:_LONGEST_ATTRIBUTE]
     return {"caption": _text(cell(row, columns, "caption")), "attributes": attributes, **facts}
 
 
-def cell(row: Mapping[str, Any], columns: Mapping[str, str], field: str) -> Any:
+def cell(row: Mapping[str, Any], columns: Mapping[str, str], name: str) -> Any:
     """Returns what a row has for a field; None where it has no such column."""
-    return row.get(columns[field]) if field in columns else None  # a column may be called ""
+    return row.get(columns[name]) if name in columns else None  # a column may be called ""
 
 
 def _text(value: Any) -> str | None:

@@ -9,13 +9,12 @@ from typing import Any
 
 from PIL import Image
 
-from fashionedit.builders.stage_items import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import pixel_digest, read_image, to_rgb
 from fashionedit.parallel import map_in_order
 
-from .sources import Progress, Unusable
+from .sources import Photo, Progress, Unusable
 
 MIN_SIDE = 64
 """Pixels; three differences can't be told apart on a photograph with a shorter side."""

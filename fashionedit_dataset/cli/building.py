@@ -179,8 +179,7 @@ def build(
     from fashionedit.builders.build_options import stage_names
     from fashionedit.builders.photos import open_source
     from fashionedit.builders.photos.hub import HubDataset
-    from fashionedit.builders.plan import plan_build
-    from fashionedit.builders.preflight import check_places
+    from fashionedit.builders.plan import check_places, plan_build
     from fashionedit.builders.work_folder import WorkFolder
 
     folder = WorkFolder(work or out.with_name(f"{out.name}.build"))

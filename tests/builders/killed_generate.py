@@ -15,7 +15,7 @@ from toy_drafts import write_photos
 from fashionedit.builders.generate.diffusers_drafts import DiffusersDrafts
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult
 from fashionedit.builders.generate.stage import generate
-from fashionedit.builders.stage_items import Pair
+from fashionedit.builders.photos.sources import Pair
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.files import append_line
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fashionedit.builders.analyse.analyst import Analyst
-from fashionedit.builders.stage_items import Pair, Photo
+from fashionedit.builders.photos.sources import Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.images import pixel_digest, read_image
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionedit.builders.photos import Unusable, open_source
-from fashionedit.builders.stage_items import Photo
+from fashionedit.builders.photos.sources import Photo
 
 
 def items(place: Path | str, work: Path = Path("nowhere"), **options: Any) -> dict[str, Photo | Unusable]:

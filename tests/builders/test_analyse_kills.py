@@ -13,7 +13,7 @@ from lmm_pairs import asked_about, make_pairs, outcomes, toy_analyst
 from lmm_server import Call, Fault, LmmServer
 
 from fashionedit.builders.analyse.stage import analyse
-from fashionedit.builders.stage_items import Pair
+from fashionedit.builders.photos.sources import Pair
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.runtime.costs import CostTracker
 

@@ -14,10 +14,9 @@ from lmm_server import Call, Fault, LmmServer
 from PIL import Image
 
 from fashionedit.builders.analyse.analyst import PAPER, PROMPTS, Analyst, SentImages, pictures, read_prompt
-from fashionedit.builders.analyse.estimate import estimate, request_tokens
-from fashionedit.builders.analyse.service import answer_schema, request_body
+from fashionedit.builders.analyse.request import answer_schema, estimate, request_body, request_tokens
 from fashionedit.builders.analyse.stage import analyse
-from fashionedit.builders.stage_items import Pair, Photo
+from fashionedit.builders.photos.sources import Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError
 from fashionedit.images import pixel_digest, read_image

@@ -13,7 +13,7 @@ from lmm_server import SHAPES, Call, Fault, LmmServer, differences_of, shaped
 
 from fashionedit.builders.analyse.analyst import PAPER, REFERENCE, Analyst
 from fashionedit.builders.analyse.stage import analyse
-from fashionedit.builders.stage_items import Analysed, Pair
+from fashionedit.builders.photos.sources import Analysed, Pair
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
 from fashionedit.runtime.costs import CostTracker, Price

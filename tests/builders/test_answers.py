@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fashionedit.builders.answers import MAX_ANSWER_CHARS, parse_answer, read_answer
+from fashionedit.builders.analyse.answers import MAX_ANSWER_CHARS, parse_answer, read_answer
 from fashionedit.errors import InvalidDataError
 from fashionedit.types import Box
 

@@ -11,7 +11,7 @@ from whole_build import images
 
 import fashionedit.builders.crops as crops_module
 from fashionedit.builders.crops import cut_crops, is_blank, sketch
-from fashionedit.builders.stage_items import Analysed, Pair, Photo
+from fashionedit.builders.photos.sources import Analysed, Pair, Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError
 from fashionedit.images import crop, pixel_digest, read_image

@@ -14,7 +14,7 @@ from PIL import Image
 
 from fashionedit.builders.build_options import BuildOptions
 from fashionedit.builders.filter import decide, filter_pairs, stored_scores
-from fashionedit.builders.stage_items import Pair, Photo
+from fashionedit.builders.photos.sources import Pair, Photo
 from fashionedit.builders.stage_store import FunnelStep, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest

@@ -17,8 +17,8 @@ from PIL import Image
 from tiny_pipelines import write_tiny_sd3
 from toy_drafts import ToyDrafts, painted, write_photos
 
-from fashionedit.builders import answers, build_options, filter, stage_store
-from fashionedit.builders.analyse import estimate
+from fashionedit.builders import build_options, filter, stage_store
+from fashionedit.builders.analyse import answers, request
 from fashionedit.builders.generate import drafting
 from fashionedit.builders.generate.diffusers_drafts import DiffusersDrafts
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult, draft_seed
@@ -26,7 +26,7 @@ from fashionedit.builders.generate.makers import FolderDrafts, make_drafts
 from fashionedit.builders.generate.openai_drafts import OpenAIDrafts
 from fashionedit.builders.generate.stage import generate, throughput
 from fashionedit.builders.photos import stage
-from fashionedit.builders.stage_items import Photo
+from fashionedit.builders.photos.sources import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore, spent
 from fashionedit.errors import (
     DatasetNotFoundError,

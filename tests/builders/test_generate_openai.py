@@ -13,7 +13,7 @@ from images_server import USAGE, ImagesServer, drawn
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult, draft_seed
 from fashionedit.builders.generate.openai_drafts import OpenAIDrafts
 from fashionedit.builders.generate.stage import generate
-from fashionedit.builders.stage_items import Photo
+from fashionedit.builders.photos.sources import Photo
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
 from fashionedit.images import pixel_digest

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fashionedit.builders.inspection import box_figures, write_contact_sheet
-from fashionedit.builders.stage_items import Analysed, Pair, Photo
+from fashionedit.builders.photos.sources import Analysed, Pair, Photo
 from fashionedit.types import Box
 
 

@@ -9,7 +9,7 @@ import pytest
 from photo_toys import authors_selection, items, photos, unusable
 from PIL import Image
 
-from fashionedit.builders.answers import parse_answer
+from fashionedit.builders.analyse.answers import parse_answer
 from fashionedit.builders.photos import open_source
 from fashionedit.builders.photos.release import compare_selections, read_selection
 from fashionedit.builders.photos.sources import parse_file_name

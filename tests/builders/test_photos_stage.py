@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from whole_build import pictures
 
 from fashionedit.builders.photos import Unusable, check_photos, open_source
-from fashionedit.builders.stage_items import Photo
+from fashionedit.builders.photos.sources import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest, read_image

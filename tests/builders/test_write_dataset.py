@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashionedit.builders.stage_items import Photo
+from fashionedit.builders.photos.sources import Photo
 from fashionedit.builders.write_dataset import find_examples
 
 
