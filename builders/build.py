@@ -11,37 +11,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.owned_folders import recover_folder
 from fashionedit.runtime.costs import LEDGER_FILE, CostTracker
-from fashionedit.runtime.progress import Bar
+from fashionedit.runtime.progress import Bar, Progress
 from fashionedit.runtime.worker_pool import FIRST_OUTCOMES
 
 from .analyse.conversation import analysed
 from .analyse.stage import analyse, check_price, read_answers
 from .build_options import STAGES, BuildOptions, BuildParts, BuildReport
-from .crops import Cut, cut_crops
+from .crops import cut_crops
 from .filter import MIN_SIMILARITY, decide, filter_pairs, stored_scores
 from .generate.drafting import DraftFinder, DraftMaker
 from .generate.openai_drafts import OpenAIDrafts
 from .generate.stage import check_draft_price, generate, throughput
 from .inspection import SHEET_FILE, SHEET_SAMPLES, box_figures, write_contact_sheet
 from .leaks import LeakReport, compare_splits
-from .photos import Unusable, check_photos
+from .photos import Photo, Unusable, check_photos
 from .photos.release import SelectionReport, compare_selections
-from .photos.sources import Analysed, Pair, Photo, take_spread
+from .photos.sources import take_spread
 from .plan import Outstanding, check_places, check_room, check_split, outstanding
 from .split import SplitList, assign
-from .stage_store import Funnel, FunnelStep, PaidOptions, Progress, StageRecord, check_reasons, spent
-from .work_folder import WorkFolder, check_settings, keep_settings, stored_settings
-from .write_dataset import is_deepfashion, made_with, provenance_of, write_dataset
+from .stage_store import Funnel, FunnelStep, PaidOptions, StageRecord, check_reasons, spent
+from .work_folder import WorkFolder, check_settings, keep_settings
+from .write_dataset import made_with, provenance_of, write_dataset
 
 Bars = Callable[[str, str], Bar]
-Item = TypeVar("Item")
+_ID = attrgetter("id")
 
 
 class Build:
@@ -78,7 +79,6 @@ class Build:
         self._tell = tell
         self._steps: list[FunnelStep] = []
         self.sheet: Path | None = None
-        self._digests: dict[str, str] = {}
         self._selection: SelectionReport | None = None
 
     def run(self, out: Path, stages: Sequence[str] = STAGES) -> BuildReport:
@@ -171,14 +171,14 @@ class Build:
         items = self.analyse(pairs, anew="analyse" in stages)
         if last == "analyse":
             return self._report()
-        cuts = self.crop(items)
+        samples = self.crop(items)
         if last == "crop":
             return self._report()
-        splits = self.split(cuts, out)
-        leaks = self.leaks(cuts, splits)
+        split = self.split(samples, out)
+        leaks = self.leaks(samples, split)
         if last == "split":
             return replace(self._report(), leaks=leaks)
-        return self.shards(photos, cuts, splits, leaks, out)
+        return self.shards(photos, samples, split, leaks, out)
 
     def listed(self) -> tuple[list[Photo], list[str]]:
         """Returns the photographs to build from, and the ids of all that the source names; looks into no picture."""
@@ -195,8 +195,7 @@ class Build:
             photos, records = check_photos(
                 self._named(fetching.at), store, workers=self.options.workers, progress=bar.at
             )
-        self._step("photos", (record.id for record in records), photos, records)
-        self._digests = {record.id: record.data["digest"] for record in records if record.status == "kept"}
+        self._step("photos", records, photos, records)
         return self._need(photos, "photographs")
 
     def _named(self, fetching: Progress | None = None) -> list[Photo | Unusable]:
@@ -204,7 +203,7 @@ class Build:
         items, limit = self.parts.source.photos(fetching), self.options.limit
         return items if limit is None else take_spread(items, limit)
 
-    def generate(self, photos: Sequence[Photo], *, anew: bool = True) -> list[Pair]:
+    def generate(self, photos: Sequence[Photo], *, anew: bool = True) -> list[Photo]:
         """Returns each photograph with its draft; only those that are there if the stage is not run now."""
         store = self.work.store("generate")
         if not anew:
@@ -213,18 +212,11 @@ class Build:
             if any(photo.draft is None for photo in photos):
                 keep_settings(store.folder, self._generate_settings())  # keys say what is paid for anew
             with self._bars("drafts", "image") as bar:
-                pairs = generate(
-                    photos,
-                    self.maker,
-                    store,
-                    base_seed=self.options.base_seed,
-                    digest_of=lambda photo: self._digests[photo.id],
-                    **self._paid(bar),
-                )
+                pairs = generate(photos, self.maker, store, base_seed=self.options.base_seed, **self._paid(bar))
         self._step("drafts", photos, pairs, store.records())
         return self._need(pairs, "drafts")
 
-    def _finished_drafts(self, photos: Sequence[Photo]) -> list[Pair]:
+    def _finished_drafts(self, photos: Sequence[Photo]) -> list[Photo]:
         store, kept = self.work.store("generate"), self._kept("generate", photos)
         # Ready drafts that the source does not name lie in a folder of their own.
         elsewhere = any(record.data.get("ready") and photo.draft is None for photo, record in kept)
@@ -233,14 +225,14 @@ class Build:
         for photo, record in kept:
             digest = record.data["draft"]
             ready = photo.draft or (finder.find(photo.id) if isinstance(finder, DraftFinder) else None)
-            pairs.append(Pair(photo, ready or store.image_path(digest), self._digests[photo.id], digest))
+            pairs.append(replace(photo, draft=ready or store.image_path(digest), draft_digest=digest))
         return pairs
 
-    def filter(self, pairs: Sequence[Pair], *, anew: bool = True) -> list[Pair]:
+    def filter(self, pairs: Sequence[Photo], *, anew: bool = True) -> list[Photo]:
         """Returns the pairs that resemble each other enough; all of them where there is no limit and no selection."""
         options, store = self.options, self.work.store("filter")
         if not options.filters:
-            kept = [replace(pair, clip_score=_selection_score(pair.photo)) for pair in pairs]
+            kept = [replace(pair, clip_score=_selection_score(pair)) for pair in pairs]
         elif anew:
             with self._bars("similarity", "pair") as bar:
                 kept = filter_pairs(
@@ -260,14 +252,14 @@ class Build:
         self._step("kept", pairs, kept, store.records())
         if anew and options.selection is not None:
             # How the ready selection differs from what the paper's limit gives on our own scores.
-            ids = set(map(_id, pairs))
+            ids = {pair.id for pair in pairs}
             scores = {name: score for name, score in stored_scores(store, self.embedder).items() if name in ids}
             ours = [name for name, reason in decide(scores, min_similarity=MIN_SIMILARITY).items() if reason is None]
             self._selection = compare_selections(options.selection, scores, kept_computed=ours)
             self.work.keep_selection(self._selection)
         return self._need(kept, "pairs that are similar enough")
 
-    def analyse(self, pairs: Sequence[Pair], *, anew: bool = True) -> list[Analysed]:
+    def analyse(self, pairs: Sequence[Photo], *, anew: bool = True) -> list[Photo]:
         """Returns the pairs with their three differences; only those that are there if the stage is not run now."""
         if anew:
             items = self._analyse(pairs)
@@ -276,10 +268,10 @@ class Build:
         self._step("analysed", pairs, items, self.work.store("analyse").records())
         return self._need(items, "pairs with three differences")
 
-    def _analyse(self, pairs: Sequence[Pair]) -> list[Analysed]:
+    def _analyse(self, pairs: Sequence[Photo]) -> list[Photo]:
         store, analyst = self.work.store("analyse"), self.parts.analyst
-        ready = [pair for pair in pairs if pair.photo.answer is not None]
-        asked = [pair for pair in pairs if pair.photo.answer is None]
+        ready = [pair for pair in pairs if pair.answer is not None]
+        asked = [pair for pair in pairs if pair.answer is None]
         # The first part holds as many as are looked at for a reason that all of them share.
         first = max(SHEET_SAMPLES, FIRST_OUTCOMES, analyst.concurrency)
         with self._bars("differences", "pair") as bar:
@@ -291,18 +283,18 @@ class Build:
                     continue
                 items += analyse(part, analyst, store, **self._paid(bar, before, len(pairs)))
                 self._keep_sheet(items)
-        return sorted(items, key=_id)
+        return sorted(items, key=_ID)
 
-    def _kept(self, stage: str, items: Sequence[Item]) -> list[tuple[Item, StageRecord]]:
-        """Returns the items that went on when the stage was run last, with their records; all must have been in it."""
-        ids = set(map(_id, items))
+    def _kept(self, stage: str, photos: Sequence[Photo]) -> list[tuple[Photo, StageRecord]]:
+        """Returns the photographs that the stage kept when it ran last, with their records; all must have been in."""
+        ids = {photo.id for photo in photos}
         records = {record.id: record for record in self.work.store(stage).records() if record.id in ids}
         if missing := len(ids) - len(records):
             raise InvalidDataError(
                 f"{missing:,} of {len(ids):,} photographs have not been through the stage {stage}; run it first, with "
                 f"--only {stage}"
             )
-        return [(item, record) for item in items if (record := records[_id(item)]).status == "kept"]
+        return [(photo, record) for photo in photos if (record := records[photo.id]).status == "kept"]
 
     def _paid(self, bar: Bar, before: int = 0, of: int | None = None) -> PaidOptions:
         """Returns the options of a stage that costs money; its bar moves `before` items on, and shows all costs."""
@@ -320,85 +312,70 @@ class Build:
             "tell": self._tell,
         }
 
-    def _keep_sheet(self, items: Sequence[Analysed]) -> None:
+    def _keep_sheet(self, items: Sequence[Photo]) -> None:
         """Writes the sheet of the first samples, once, so that a person can look before the rest is paid for."""
         if items and self.sheet is None:
             self.sheet = self.work.path / SHEET_FILE
-            write_contact_sheet(sorted(items, key=_id)[:SHEET_SAMPLES], self.sheet)
+            write_contact_sheet(sorted(items, key=_ID)[:SHEET_SAMPLES], self.sheet)
 
-    def crop(self, items: Sequence[Analysed]) -> list[Cut]:
+    def crop(self, items: Sequence[Photo]) -> list[Photo]:
         """Returns the items whose crops show something, with their sketches where these are wanted."""
         options, store = self.options, self.work.store("crop")
         with self._bars("crops", "sample") as bar:
-            cuts = list(cut_crops(items, store, sketches=options.sketches, workers=options.workers, progress=bar.at))
-        self._step("samples", items, cuts, store.records())
-        return self._need(cuts, "samples")
+            samples = list(cut_crops(items, store, sketches=options.sketches, workers=options.workers, progress=bar.at))
+        self._step("samples", items, samples, store.records())
+        return self._need(samples, "samples")
 
-    def split(self, cuts: Sequence[Cut], out: Path) -> SplitList:
+    def split(self, samples: Sequence[Photo], out: Path) -> SplitList:
         """Returns which garment or sample is in which split; what was assigned before stays where it is."""
         options, frozen = self.options, self.work.frozen_split(out)
         if "split" in options.again:
             frozen = None
-        photos = [cut.analysed.pair.photo for cut in cuts]
         split = assign(
-            [(photo.id, photo.garment) for photo in photos],
+            [(sample.id, sample.garment) for sample in samples],
             rule=options.split_rule,
             seed=options.split_seed,
             validation=options.validation,
             listed=options.listed,
-            known=self._digests if options.listed is None else [item.id for item in self.parts.source.photos()],
+            known=() if options.listed is None else [item.id for item in self.parts.source.photos()],
             frozen=frozen,
         )
         self.work.keep_split(split)
         return split
 
-    def leaks(self, cuts: Sequence[Cut], split: SplitList) -> LeakReport:
+    def leaks(self, samples: Sequence[Photo], split: SplitList) -> LeakReport:
         """Returns the garments and the near-duplicate photographs that are in both splits."""
         with self._bars("leak check", "image") as bar:
-            return compare_splits([cut.analysed.pair for cut in cuts], split, self.embedder, bar.at)
+            return compare_splits(samples, split, self.embedder, bar.at)
 
     def shards(
-        self, photos: Sequence[Photo], cuts: Sequence[Cut], split: SplitList, leaks: LeakReport, out: Path
+        self, photos: Sequence[Photo], samples: Sequence[Photo], split: SplitList, leaks: LeakReport, out: Path
     ) -> BuildReport:
         """Writes the dataset, all of it or nothing."""
-        report = replace(self._report(), leaks=leaks)
+        figures = box_figures([[box for _, box in sample.differences] for sample in samples])
+        report = replace(self._report(), leaks=leaks, figures=figures)
         if report.funnel.failed and not self.options.leave_failed:
             raise InvalidDataError(
                 f"{report.funnel.failed:,} photographs failed and are tried again by the same command; give it again, "
                 "or give --leave-failed to write the dataset without them"
             )
-        generation, analysis = (stored_settings(self.work.store(stage).folder) for stage in ("generate", "analyse"))
-        ids = {cut.analysed.pair.photo.id for cut in cuts}
-        drafts, answers = (
-            [record for record in self.work.store(stage).records() if record.id in ids]
-            for stage in ("generate", "analyse")
-        )
-        provenance = provenance_of(
-            self.parts.source, drafts=drafts, answers=answers, generation=generation, analysis=analysis
-        )
-        made = made_with(self.parts, self.options, split, provenance)
+        drafts, answers = self.work.store("generate"), self.work.store("analyse")
+        provenance = provenance_of(self.parts.source, drafts, answers, {sample.id for sample in samples})
+        report = replace(report, made_with=made_with(provenance, self.options, split, self.parts.encoder_name))
         with self._bars("writing", "sample") as bar:
-            sizes = write_dataset(
-                out,
-                cuts,
-                split,
-                photos=photos,
-                digests=self._digests,
-                funnel=report.funnel,
-                leaks=leaks,
-                made_with=made,
-                provenance=provenance,
-                deepfashion=is_deepfashion(self.parts.source),
-                options=self.options,
-                progress=bar.at,
-            )
-        figures = box_figures([[box for _, box in cut.analysed.differences] for cut in cuts])
-        return replace(report, out=out, splits=sizes, answered=made.get("differences"), figures=figures)
+            sizes = write_dataset(out, photos, samples, split, report, provenance, self.options, bar.at)
+        return replace(report, out=out, splits=sizes)
 
-    def _step(self, name: str, came: Iterable[Any], kept: Iterable[Any], records: Iterable[StageRecord]) -> None:
-        self._steps.append(FunnelStep.of_records(name, map(_id, came), map(_id, kept), records))
+    def _step(
+        self,
+        name: str,
+        came: Iterable[Photo | StageRecord],
+        kept: Iterable[Photo],
+        records: Iterable[StageRecord],
+    ) -> None:
+        self._steps.append(FunnelStep.of_records(name, map(_ID, came), map(_ID, kept), records))
 
-    def _need(self, items: list[Item], what: str) -> list[Item]:
+    def _need(self, items: list[Photo], what: str) -> list[Photo]:
         if not items:
             funnel = Funnel(tuple(self._steps)).to_text()
             raise InvalidDataError(f"there are no {what} to go on with; this is what became of the others:\n{funnel}")
@@ -416,13 +393,6 @@ class Build:
             ),
             drafts_per_second=throughput(self.work.store("generate")),
         )
-
-
-def _id(item: Any) -> str:
-    """Returns the photograph's id of whatever travels through the stages; an id is its own."""
-    for name in ("analysed", "pair", "photo", "id"):
-        item = getattr(item, name, item)
-    return str(item)
 
 
 def _selection_score(photo: Photo) -> float | None:

@@ -121,7 +121,7 @@ class BuildReport:
         splits: Its size by split.
         leaks: What the two splits share.
         selection: How the given selection differs from the one that our own scores make.
-        answered: Which models named the differences, and how many each; None if the dataset was not written.
+        made_with: What made each part of the dataset, in a line each; empty if it was not written.
         usd: What generation and analysis have cost in all runs together, as far as prices are known.
         drafts_per_second: Of one process, measured; None if no draft was generated.
         figures: On the boxes of the whole set, if the dataset was written.
@@ -134,7 +134,7 @@ class BuildReport:
     splits: Mapping[str, SplitSize] = field(default_factory=dict)
     leaks: LeakReport | None = None
     selection: SelectionReport | None = None
-    answered: str | None = None
+    made_with: Mapping[str, str] = field(default_factory=dict)
     usd: float = 0.0
     drafts_per_second: float | None = None
     figures: BoxFigures | None = None

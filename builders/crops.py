@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,30 +15,23 @@ from fashionedit.errors import InvalidImageError, MissingExtraError
 from fashionedit.images import crop, pixel_digest, read_image, to_rgb
 from fashionedit.parallel import map_in_order
 from fashionedit.rows import stored_box
+from fashionedit.runtime.progress import Progress
 
-from .photos.sources import Analysed
+from .photos import Photo
 from .stage_store import StageRecord, StageStore, stage_key
 
 MIN_CROP_SIDE = 8
 """Pixels; a narrower crop shows nothing that an editor could take over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """An analysed pair whose crops are large enough, and the line drawing of each crop where these are wanted."""
-
-    analysed: Analysed
-    sketches: tuple[Path, ...]
-
-
 def cut_crops(
-    items: Iterable[Analysed],
+    items: Iterable[Photo],
     store: StageStore,
     *,
     sketches: bool = False,
     workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[Cut]:
+    progress: Progress = lambda done, total: None,
+) -> Iterator[Photo]:
     """Yields the pairs whose three crops are large enough, in their order, with sketches where these are wanted.
 
     Raises:
@@ -50,22 +42,21 @@ def cut_crops(
     for done, (item, record) in enumerate(zip(todo, records, strict=True), 1):
         progress(done, len(todo))
         if record.status == "kept":
-            yield Cut(item, tuple(store.image_path(digest) for digest in record.data["sketches"]))
+            yield replace(item, sketches=tuple(map(store.image_path, record.data["sketches"])))
 
 
-def _cut(store: StageStore, sketches: bool, item: Analysed) -> StageRecord:
-    photo = item.pair.photo
-    boxes = [stored_box(box.box_2d) for _, box in item.differences]
+def _cut(store: StageStore, sketches: bool, photo: Photo) -> StageRecord:
+    boxes = [stored_box(box.box_2d) for _, box in photo.differences]
     key = stage_key(
         "crop",
-        original=item.pair.original_digest,
+        original=photo.digest,
         boxes=[list(box.box_2d) for box in boxes],
         sketch=SKETCH_VERSION if sketches else None,
     )
     if (found := store.find(photo.id, key)) is not None:
         return found
     original = read_image(photo.path)
-    if pixel_digest(original) != item.pair.original_digest:
+    if pixel_digest(original) != photo.digest:
         raise InvalidImageError(
             f"{photo.path} is another picture than when it was first read; put the old one back, or run the stage "
             "photos again"

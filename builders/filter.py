@@ -17,9 +17,10 @@ from fashionedit.metrics.embedder import Embedder, Item
 from fashionedit.metrics.encoder import fingerprint_hash
 from fashionedit.metrics.ray_embedder import PictureFile
 from fashionedit.metrics.similarity import cosine_similarity
+from fashionedit.runtime.progress import Progress
 
-from .photos.sources import Pair
-from .stage_store import Progress, StageRecord, StageStore, stage_key
+from .photos import Photo
+from .stage_store import StageRecord, StageStore, stage_key
 
 MIN_SIMILARITY = 85.0
 """The paper's selection in effect: the lowest of its 11,546 published scores is 85.00013."""
@@ -28,7 +29,7 @@ _PAIRS_AT_ONCE = 64
 
 
 def filter_pairs(
-    pairs: Sequence[Pair],
+    pairs: Sequence[Photo],
     embedder: Embedder | None,
     store: StageStore,
     *,
@@ -36,7 +37,7 @@ def filter_pairs(
     top_k: int | None = None,
     selection: Collection[str] | None = None,
     progress: Progress | None = None,
-) -> list[Pair]:
+) -> list[Photo]:
     """Returns the pairs that go on, in their order, with their `clip_score` where the encoder is CLIP.
 
     The score is the cosine similarity × 100 of photograph and draft. A pair goes on if its score is at least
@@ -54,7 +55,7 @@ def filter_pairs(
     """
     if embedder is None and selection is None:
         raise InvalidDataError("there is neither an encoder nor a selection to filter with; give one of the two")
-    names = Counter(pair.photo.id for pair in pairs)
+    names = Counter(pair.id for pair in pairs)
     if twice := [name for name, count in names.items() if count > 1]:
         raise InvalidDataError(f"photograph {twice[0]} comes twice; ids are unique in a build")
 
@@ -85,7 +86,7 @@ def filter_pairs(
     is_clip = embedder is not None and embedder.encoder.is_clip
     kept = []
     for pair in pairs:
-        identity = pair.photo.id
+        identity = pair.id
         if identity not in scores:
             continue
         record = records[identity].model_copy(update=outcome(reasons[identity], scores[identity]))
@@ -131,7 +132,7 @@ def stored_scores(store: StageStore, embedder: Embedder) -> dict[str, float]:
 
 
 def _measure(
-    pairs: Sequence[Pair],
+    pairs: Sequence[Photo],
     embedder: Embedder | None,
     store: StageStore,
     outcome: Callable[[str, float | None], dict[str, Any]],
@@ -142,32 +143,32 @@ def _measure(
     records: dict[str, StageRecord] = {}
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         chunk = pairs[start : start + _PAIRS_AT_ONCE]
-        missing: list[tuple[Pair, str]] = []
+        missing: list[tuple[Photo, str]] = []
         for pair in chunk:
-            key = stage_key("filter", encoder=encoder, original=pair.original_digest, draft=pair.draft_digest)
-            record = store.find(pair.photo.id, key)
+            key = stage_key("filter", encoder=encoder, original=pair.digest, draft=pair.draft_digest)
+            record = store.find(pair.id, key)
             measured = record is not None and (embedder is None or isinstance(record.data.get("score"), float))
             if record is not None and measured and record.status != "failed":
                 records[record.id] = record
             else:
                 missing.append((pair, key))
         for (pair, key), score in zip(missing, _scores([pair for pair, _ in missing], embedder), strict=True):
-            made: dict[str, Any] = {"id": pair.photo.id, "key": key}
+            made: dict[str, Any] = {"id": pair.id, "key": key}
             if isinstance(score, InvalidImageError):
                 made |= {"status": "failed", "reason": "not readable", "detail": str(score)}
             else:
-                made |= outcome(pair.photo.id, score)
+                made |= outcome(pair.id, score)
                 if embedder is not None:
                     named = {"encoder": embedder.encoder.label, "clip": embedder.encoder.is_clip}
                     made["data"] = {"score": score, **named, "fingerprint": encoder}
-            records[pair.photo.id] = StageRecord.model_validate(made)
-            store.commit(records[pair.photo.id])
+            records[pair.id] = StageRecord.model_validate(made)
+            store.commit(records[pair.id])
         if progress is not None:
             progress(start + len(chunk), len(pairs))
     return records
 
 
-def _scores(pairs: list[Pair], embedder: Embedder | None) -> list[float | InvalidImageError | None]:
+def _scores(pairs: list[Photo], embedder: Embedder | None) -> list[float | InvalidImageError | None]:
     if embedder is None:
         return [None] * len(pairs)
     try:
@@ -179,10 +180,9 @@ def _scores(pairs: list[Pair], embedder: Embedder | None) -> list[float | Invali
     return [score for pair in pairs for score in _scores([pair], embedder)]
 
 
-def _cosines(pairs: list[Pair], embedder: Embedder) -> list[float]:
+def _cosines(pairs: list[Photo], embedder: Embedder) -> list[float]:
     items: list[Item] = []
     for pair in pairs:
-        for path, digest in ((pair.photo.path, pair.original_digest), (pair.draft, pair.draft_digest)):
-            items.append((digest, PictureFile(path, digest)))
+        items += [(digest, PictureFile(path, digest)) for path, digest in pair.pair]
     vectors = embedder.embed(items)
     return [100 * float(cosine) for cosine in cosine_similarity(vectors[0::2], vectors[1::2])]

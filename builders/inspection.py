@@ -20,7 +20,7 @@ from fashionedit.images import crop, read_image
 from fashionedit.types import Box
 
 from .analyse.answers import overlap
-from .photos.sources import Analysed
+from .photos import Photo
 
 BOXES_FILE = "boxes.json"
 """The figures, beside a dataset."""
@@ -128,7 +128,7 @@ def box_figures(samples: Iterable[Sequence[Box]]) -> BoxFigures:
     )
 
 
-def write_contact_sheet(items: Sequence[Analysed], path: Path) -> None:
+def write_contact_sheet(items: Sequence[Photo], path: Path) -> None:
     """Writes a page, all in one file, with each sample's boxes on the original, draft, crops and descriptions."""
     rows = "\n".join(map(_row, items))
     figures = box_figures([[box for _, box in item.differences] for item in items])
@@ -143,8 +143,8 @@ def write_contact_sheet(items: Sequence[Analysed], path: Path) -> None:
     write_atomically(path, page.encode())
 
 
-def _row(item: Analysed) -> str:
-    original = read_image(item.pair.photo.path)
+def _row(item: Photo) -> str:
+    original, draft = (read_image(path) for path, _ in item.pair)
     drawn = original.copy()
     pen = ImageDraw.Draw(drawn)
     cells = []
@@ -152,8 +152,7 @@ def _row(item: Analysed) -> str:
         left, top, right, bottom = box.pixels(*original.size)
         pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=max(2, max(original.size) // 200))
         cells.append(f'<p style="color:{colour}">{html.escape(words)}<br>{_picture(crop(original, box), 160)}</p>')
-    caption = html.escape(f"{item.pair.photo.id}: {item.pair.photo.caption or ''}")
-    draft = read_image(item.pair.draft)
+    caption = html.escape(f"{item.id}: {item.caption or ''}")
     return f"<tr><td>{_picture(drawn)}<br>{caption}<td>{_picture(draft)}<td>{''.join(cells)}"
 
 

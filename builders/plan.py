@@ -20,8 +20,7 @@ from .analyse.request import Size, estimate
 from .build_options import STAGES, BuildOptions
 from .generate.drafting import DraftFinder, DraftMaker, draft_key
 from .generate.stage import throughput
-from .photos import PhotoSource
-from .photos.sources import Pair, Photo
+from .photos import Photo, PhotoSource
 from .split import SplitList
 from .stage_store import StageRecord
 from .work_folder import WorkFolder
@@ -361,8 +360,7 @@ def outstanding(
         digests = (original and original.data.get("digest"), record and record.data.get("draft"))
         found = None
         if all(digests):
-            key = analyst.key(Pair(photo, photo.path, str(digests[0]), str(digests[1])))
-            found = stores["analyse"].look_up(photo.id, key)
+            found = stores["analyse"].look_up(photo.id, analyst.key(str(digests[0]), str(digests[1])))
         if found is None or found.status == "failed":
             left.answers.add(photo.id)
         draft_is_known = bool(all(digests)) or photo.id in left.remade["generate"]

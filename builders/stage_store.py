@@ -25,13 +25,11 @@ from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.files import check_writable, write_atomically
 from fashionedit.images import EncodedImage, pixel_digest, png_bytes, to_rgb
 from fashionedit.runtime.costs import CostTracker
+from fashionedit.runtime.progress import Progress
 from fashionedit.runtime.secrets import clean, masked, whole
 from fashionedit.runtime.tables import markdown_rows
 from fashionedit.runtime.worker_pool import Stage, Task, WorkerPool
 from fashionedit.types import check_id
-
-Progress = Callable[[int, int], None]
-"""Called with how many are done, and how many there are."""
 
 PAID_REASONS = (
     "answer too large",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,33 +20,28 @@ from fashionedit.folder import write_folder
 from fashionedit.images import EncodedImage, crop
 from fashionedit.parallel import map_in_order
 from fashionedit.rows import EncodedSample, RowImages, SampleFacts, stored_box
+from fashionedit.runtime.progress import Progress
 from fashionedit.runtime.secrets import masked
 from fashionedit.types import SPLITS
 
-from .build_options import BuildOptions, BuildParts
-from .crops import Cut
-from .inspection import BOXES_FILE, box_figures
+from .build_options import BuildOptions, BuildReport
+from .inspection import BOXES_FILE
 from .leaks import LEAKS_FILE, LeakReport
-from .photos import PhotoSource
-from .photos.sources import Photo
+from .photos import Photo, PhotoSource
 from .split import SPLIT_FILE, SplitList
-from .stage_store import FUNNEL_FILE, Funnel, StageRecord
+from .stage_store import FUNNEL_FILE, Funnel, StageRecord, StageStore
+from .work_folder import stored_settings
 
 
 def write_dataset(
     out: Path,
-    cuts: Sequence[Cut],
-    split: SplitList,
-    *,
     photos: Sequence[Photo],
-    digests: Mapping[str, str],
-    funnel: Funnel,
-    leaks: LeakReport,
-    made_with: Mapping[str, str],
+    samples: Sequence[Photo],
+    split: SplitList,
+    report: BuildReport,
     provenance: Mapping[str, Any],
-    deepfashion: bool,
     options: BuildOptions,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> dict[str, SplitSize]:
     """Writes Parquet, card, manifest, split list, funnel, leak report and `eval.yaml`; all of it or nothing.
 
@@ -57,34 +52,37 @@ def write_dataset(
         InvalidDataError: `out` holds something else.
         InvalidImageError: A picture is not what it was.
     """
-    splits = split.splits((cut.analysed.pair.photo.id, cut.analysed.pair.photo.garment) for cut in cuts)
-    examples = find_examples(photos, digests=digests, splits=splits) if options.examples else {}
-    by_split = {name: [cut for cut in cuts if splits[cut.analysed.pair.photo.id] == name] for name in SPLITS}
+    assert report.leaks is not None
+    assert report.figures is not None
+    splits = split.splits((sample.id, sample.garment) for sample in samples)
+    examples = find_examples(photos, splits=splits) if options.examples else {}
+    by_split = {name: [sample for sample in samples if splits[sample.id] == name] for name in SPLITS}
     done = 0
 
-    def rows(items: Sequence[Cut]) -> Iterator[EncodedSample]:
+    def rows(items: Sequence[Photo]) -> Iterator[EncodedSample]:
         nonlocal done
         for row in map_in_order(partial(_assemble, examples=examples), items, workers=options.workers):
             yield row
             done += 1
-            progress(done, len(cuts))
+            progress(done, len(samples))
 
     name = options.name or out.resolve().name
-    told = " ".join(leaks.sentences())
-    figures = box_figures([[box for _, box in cut.analysed.differences] for cut in cuts])
-    boxes = " ".join((figures.sentence(), *figures.warnings()))
+    deepfashion = is_deepfashion(provenance["photographs"])
     return write_folder(
         out,
         {name: rows(items) for name, items in by_split.items() if items},
         name=name,
         licence=options.licence,
         licence_note=DEEPFASHION_LICENCE if deepfashion and options.licence is None else None,
-        sections=[*card_sections(funnel, made_with, deepfashion=deepfashion, leaks=told), ("Boxes", boxes)],
+        sections=[
+            *card_sections(report.funnel, report.made_with, report.leaks, deepfashion=deepfashion),
+            ("Boxes", " ".join((report.figures.sentence(), *report.figures.warnings()))),
+        ],
         files={
             SPLIT_FILE: split.to_json().encode(),
-            FUNNEL_FILE: funnel.to_json().encode(),
-            BOXES_FILE: figures.to_json().encode(),
-            LEAKS_FILE: leaks.to_json().encode(),
+            FUNNEL_FILE: report.funnel.to_json().encode(),
+            BOXES_FILE: report.figures.to_json().encode(),
+            LEAKS_FILE: report.leaks.to_json().encode(),
             EVAL_FILE: eval_yaml(name).encode(),
             PROVENANCE_FILE: (json.dumps(provenance, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
         },
@@ -93,7 +91,7 @@ def write_dataset(
     )
 
 
-def _assemble(item: Cut, examples: Mapping[str, Sequence[Photo]]) -> EncodedSample:
+def _assemble(sample: Photo, examples: Mapping[str, Sequence[Photo]]) -> EncodedSample:
     """Returns the row: original, draft and examples with the bytes of their files, crops and sketches as PNG."""
 
     def encoded(path: Path, digest: str | None = None) -> tuple[EncodedImage, Image.Image]:
@@ -104,27 +102,25 @@ def _assemble(item: Cut, examples: Mapping[str, Sequence[Photo]]) -> EncodedSamp
             )
         return found, image
 
-    pair, photo = item.analysed.pair, item.analysed.pair.photo
-    original, image = encoded(photo.path, pair.original_digest)
-    draft, _ = encoded(pair.draft, pair.draft_digest)
-    boxes = tuple(stored_box(box.box_2d) for _, box in item.analysed.differences)
+    (original, image), (draft, _) = (encoded(path, digest) for path, digest in sample.pair)
+    boxes = tuple(stored_box(box.box_2d) for _, box in sample.differences)
     facts = SampleFacts(
-        id=photo.id,
-        annotation=photo.caption or "",
-        descriptions=tuple(text for text, _ in item.analysed.differences),
+        id=sample.id,
+        annotation=sample.caption or "",
+        descriptions=tuple(text for text, _ in sample.differences),
         boxes=boxes,
-        clip_score=pair.clip_score,
-        gender=photo.gender,
-        category=photo.category,
-        garment_id=photo.garment_id,
-        view=photo.view,
+        clip_score=sample.clip_score,
+        gender=sample.gender,
+        category=sample.category,
+        garment_id=sample.garment_id,
+        view=sample.view,
     )
     images = RowImages(
         original,
         draft,
         crops=tuple(EncodedImage.of(crop(image, box)) for box in boxes),
-        sketches=tuple(encoded(path)[0] for path in item.sketches),
-        examples=tuple(encoded(other.path)[0] for other in examples.get(photo.id, ())),
+        sketches=tuple(encoded(path)[0] for path in sample.sketches),
+        examples=tuple(encoded(other.path)[0] for other in examples.get(sample.id, ())),
     )
     return EncodedSample(facts, images)
 
@@ -134,17 +130,13 @@ VIEWS = ("front", "full", "side", "back", "flat", "additional")
 
 
 def find_examples(
-    photos: Sequence[Photo],
-    *,
-    digests: Mapping[str, str],
-    splits: Mapping[str, str],
-    limit: int = 3,
+    photos: Sequence[Photo], *, splits: Mapping[str, str], limit: int = 3
 ) -> dict[str, tuple[Photo, ...]]:
     """Returns for each photograph the best other photographs of its garment, at most `limit`.
 
     The same colourway goes before another one, as colour is the first thing that is copied from a reference; then the
     views in the order of `VIEWS`, then the ids. A photograph is never its own example, nor is one with the same
-    pixels (`digests`), and no two examples of one photograph have the same pixels. A photograph of another split is
+    pixels, and no two examples of one photograph have the same pixels. A photograph of another split is
     none either: what is compared with in validation must not be seen in training. One of no split may be shown in each.
     """
     garments: dict[str, list[Photo]] = defaultdict(list)
@@ -158,17 +150,12 @@ def find_examples(
             for other in garments.get(photo.garment, ())
             if other.id not in splits or splits[other.id] == splits.get(photo.id, splits[other.id])
         ]
-        seen = {photo.id, digests.get(photo.id, photo.id)}
-        chosen = []
+        chosen: dict[str, Photo] = {}
         for other in sorted(others, key=lambda other: _distance(photo, other)):
-            if not seen.isdisjoint(pixels := {other.id, digests.get(other.id, other.id)}):
-                continue
-            seen |= pixels
-            chosen.append(other)
-            if len(chosen) == limit:
-                break
+            if other.digest != photo.digest:
+                chosen.setdefault(other.digest, other)
         if chosen:
-            found[photo.id] = tuple(chosen)
+            found[photo.id] = tuple(chosen.values())[:limit]
     return found
 
 
@@ -213,13 +200,13 @@ Dataset from LMM* (arXiv 2509.09324)."""
 
 
 def card_sections(
-    funnel: Funnel, made_with: Mapping[str, str], *, deepfashion: bool, leaks: str
+    funnel: Funnel, made_with: Mapping[str, str], leaks: LeakReport, *, deepfashion: bool
 ) -> list[tuple[str, str]]:
     """Returns heading and Markdown text of each section."""
     made = "\n".join(f"| {what} | {how.replace('|', '/')} |" for what, how in made_with.items())
     return [
         ("How it was made", f"{funnel.to_markdown()}\n\n| part | made with |\n|---|---|\n{made}"),
-        ("Splits", leaks),
+        ("Splits", " ".join(leaks.sentences())),
         *([("Getting the photographs", _GETTING_THE_PHOTOGRAPHS)] if deepfashion else []),
         ("What is unclear", _CONTRADICTIONS),
         ("Citation", _CITATION),
@@ -251,15 +238,12 @@ def eval_yaml(name: str) -> str:
 PROVENANCE_FILE = "provenance.json"
 
 
-def is_deepfashion(source: PhotoSource) -> bool:
-    """Returns whether the photographs are DeepFashion-MultiModal's, as far as the source shows it."""
-    described = source.describe()
+def is_deepfashion(described: Mapping[str, Any]) -> bool:
+    """Returns whether the photographs are DeepFashion-MultiModal's, as far as the source's description shows it."""
     return described["kind"] in ("deepfashion", "release") or "deepfashion" in str(described.get("spec", "")).lower()
 
 
-def made_with(
-    parts: BuildParts, options: BuildOptions, split: SplitList, provenance: Mapping[str, Any]
-) -> dict[str, str]:
+def made_with(provenance: Mapping[str, Any], options: BuildOptions, split: SplitList, encoder: str) -> dict[str, str]:
     """Returns what made each part, by the part's name, in a line each; `provenance` is that of `provenance_of`."""
     limits = []
     if options.selection is not None:
@@ -269,13 +253,13 @@ def made_with(
             limits.append(f"similarity ≥ {options.min_similarity:g}")
         if options.top_k is not None:
             limits.append(f"the {options.top_k:,} most similar")
-    made = {"photographs and captions": _plain(parts.source.describe())}
+    made = {"photographs and captions": _plain(provenance["photographs"])}
     if drafts := provenance["drafts"]:
         made["drafts"] = _plain(provenance["draft_settings"])
         made["drafts by"] = _counted(drafts, "model")
         made["seed"] = f"{provenance['base_seed']}, with each photograph's id"
     if limits:
-        made["selection"] = f"{', '.join(limits)}, by {parts.encoder_name}"
+        made["selection"] = f"{', '.join(limits)}, by {encoder}"
     if answers := provenance["differences"]:
         asked = sorted({entry["asked"] for entry in answers})
         prompts = sorted({f"{entry['prompt']} (SHA-256 {entry['prompt_sha256'][:12]})" for entry in answers})
@@ -287,24 +271,15 @@ def made_with(
     return masked(made)
 
 
-def provenance_of(
-    source: PhotoSource,
-    *,
-    drafts: Iterable[StageRecord],
-    answers: Iterable[StageRecord],
-    generation: Mapping[str, Any],
-    analysis: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Returns what made the samples, as plain JSON: which models answered, for how many, where, and when.
+def provenance_of(source: PhotoSource, drafts: StageStore, answers: StageStore, ids: Collection[str]) -> dict[str, Any]:
+    """Returns what made the samples of these ids, as plain JSON: which models, for how many, where, and when.
 
-    Args:
-        source: Where the photographs are.
-        drafts, answers: The records of the samples' drafts and differences.
-        generation, analysis: The kept settings of the two stages; empty where everything was there already.
+    The stores are those of the stages `generate` and `analyse`.
     """
+    generation, analysis = stored_settings(drafts.folder), stored_settings(answers.folder)
     maker = generation.get("maker", {})
     prompt = hashlib.sha256(str(analysis.get("prompt", "")).encode()).hexdigest()
-    made = [record for record in drafts if "seed" in record.data]
+    made = [record for record in drafts.records() if record.id in ids and "seed" in record.data]
     return {
         "format_version": 1,
         "photographs": source.describe(),
@@ -327,8 +302,8 @@ def provenance_of(
                 },
                 record,
             )
-            for record in answers
-            if "asked" in record.data
+            for record in answers.records()
+            if record.id in ids and "asked" in record.data
         ),
     }
 

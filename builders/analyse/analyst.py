@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from fashionedit.builders.photos.sources import Pair
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import EncodedImage, png_bytes
@@ -59,16 +59,14 @@ class SentImages:
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def pictures(pair: Pair, settings: SentImages) -> tuple[Picture, Picture]:
+def pictures(pair: Photo, settings: SentImages) -> tuple[Picture, Picture]:
     """Returns the original and the draft as they are sent.
 
     Raises:
         InvalidImageError: A file can't be read, or holds other pixels than when the pair was made.
     """
-    return (
-        _picture(pair.photo.path, pair.original_digest, settings),
-        _picture(pair.draft, pair.draft_digest, settings),
-    )
+    original, draft = (_picture(path, digest, settings) for path, digest in pair.pair)
+    return original, draft
 
 
 def _picture(path: Path, digest: str, settings: SentImages) -> Picture:
@@ -296,6 +294,6 @@ class Analyst:
             "extra_body": dict(self.extra_body),
         }
 
-    def key(self, pair: Pair) -> str:
-        """Returns the key of the record for this pair."""
-        return stage_key("analyse", original=pair.original_digest, draft=pair.draft_digest, **self.identity())
+    def key(self, original: str, draft: str) -> str:
+        """Returns the key of the record for the pair of these digests."""
+        return stage_key("analyse", original=original, draft=draft, **self.identity())

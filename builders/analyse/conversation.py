@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fashionedit.builders.photos.sources import Analysed, Pair
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageRecord, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.runtime.vision_model import MAX_TEXT, CallFailedError, Reply
-from fashionedit.types import Box
+from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box
 
 from .analyst import Analyst, repair_request
 from .answers import read_answer
@@ -187,14 +187,14 @@ class Conversation:
         return data
 
 
-def analysed(pair: Pair, record: StageRecord) -> Analysed:
+def analysed(pair: Photo, record: StageRecord) -> Photo:
     """Returns the pair with the differences that its record holds.
 
     Raises:
         InvalidDataError: The record holds none, or they are damaged.
     """
     try:
-        return Analysed(pair, _differences(record))
+        return replace(pair, differences=_differences(record))
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidDataError(f"the record of {record.id} holds no three differences ({error})") from error
 
@@ -206,4 +206,6 @@ def stored_differences(differences: Differences) -> list[dict[str, Any]]:
 
 def _differences(record: StageRecord) -> Differences:
     found: list[dict[str, Any]] = record.data["differences"]
+    if len(found) != DIFFERENCES_PER_SAMPLE:
+        raise InvalidDataError(f"{record.id} has {len(found)} differences; a sample has {DIFFERENCES_PER_SAMPLE}")
     return tuple((str(entry["description"]), Box.from_box_2d(entry["box_2d"])) for entry in found)

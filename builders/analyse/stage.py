@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Unpack
 
-from fashionedit.builders.photos.sources import Analysed, Pair
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import (
     PaidOptions,
     PaidStage,
-    Progress,
     StageRecord,
     StageStore,
     is_named,
@@ -22,6 +21,7 @@ from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtra
 from fashionedit.images import upright_size
 from fashionedit.runtime import openai_client
 from fashionedit.runtime.costs import CostTracker
+from fashionedit.runtime.progress import Progress
 from fashionedit.runtime.vision_model import CallFailedError, Promises
 from fashionedit.runtime.worker_pool import Outcome, Task
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 
 def analyse(
-    pairs: Iterable[Pair],
+    pairs: Iterable[Photo],
     analyst: Analyst,
     store: StageStore,
     **options: Unpack[PaidOptions],
-) -> list[Analysed]:
+) -> list[Photo]:
     """Returns the pairs with what was found to differ, in the order of the pairs.
 
     Every answer is committed before the next call about its pair, so that calls ≤ committed answers + kills ×
@@ -61,7 +61,7 @@ def analyse(
         stage.run(stage.open(todo), concurrency=analyst.concurrency, retries=analyst.max_retries)
     finally:
         stage.close()
-    records = ((pair, store.find(pair.photo.id, analyst.key(pair))) for pair in todo)
+    records = ((pair, store.find(pair.id, analyst.key(pair.digest, pair.draft_digest))) for pair in todo)
     return [analysed(pair, record) for pair, record in records if record is not None and record.status == "kept"]
 
 
@@ -76,7 +76,7 @@ def check_price(analyst: Analyst, budget: CostTracker | None) -> None:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _PairTask(Task):
-    pair: Pair
+    pair: Photo
     conversation: Conversation
     sizes: list[Size]
 
@@ -96,13 +96,13 @@ class _Analysis(PaidStage[_PairTask]):
         self._opening = Lock()
         self._client: OpenAI | None = None
 
-    def open(self, pairs: Sequence[Pair]) -> list[_PairTask]:
+    def open(self, pairs: Sequence[Photo]) -> list[_PairTask]:
         """Returns what is left to ask about."""
         self.total = len(pairs)
         tasks: list[_PairTask] = []
         most = self.analyst.max_repairs
         for number, pair in enumerate(pairs):
-            conversation = Conversation.resume(pair.photo.id, self.analyst.key(pair), self.store)
+            conversation = Conversation.resume(pair.id, self.analyst.key(pair.digest, pair.draft_digest), self.store)
             if (record := conversation.settled(most)) is not None and is_named(record, self.retry):
                 conversation = Conversation(conversation.id, conversation.key)
             elif record is not None or conversation.finished(most):
@@ -111,7 +111,7 @@ class _Analysis(PaidStage[_PairTask]):
                 self.advance()
                 continue
             # By the files' headers; those of a usual draft where they say none.
-            sizes = [upright_size(path) or (1024, 1024) for path in (pair.photo.path, pair.draft)]
+            sizes = [upright_size(path) or (1024, 1024) for path, _ in pair.pair]
             tasks.append(_PairTask(place=(0, number, 0), pair=pair, conversation=conversation, sizes=sizes))
         return tasks
 
@@ -197,18 +197,18 @@ class _Analysis(PaidStage[_PairTask]):
                 self.advance()
 
 
-def read_answers(pairs: Sequence[Pair], store: StageStore, progress: Progress | None = None) -> list[Analysed]:
-    """Returns the pairs whose ready answer (`Photo.answer`) can be used, in their order.
+def read_answers(pairs: Sequence[Photo], store: StageStore, progress: Progress | None = None) -> list[Photo]:
+    """Returns the pairs whose ready answer (`answer`) can be used, in their order.
 
     `data` of a record: `answer` (the raw text) and, where it is kept, `differences`.
     """
     items = []
     for done, pair in enumerate(pairs, 1):
-        text = pair.photo.answer or ""
-        key = stage_key("analyse", ready=text, original=pair.original_digest)
-        record = store.find(pair.photo.id, key)
+        text = pair.answer or ""
+        key = stage_key("analyse", ready=text, original=pair.digest)
+        record = store.find(pair.id, key)
         if record is None:
-            record = _read(pair.photo.id, key, text)
+            record = _read(pair.id, key, text)
             store.commit(record)
         if progress is not None:
             progress(done, len(pairs))

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
-from fashionedit.builders.photos.sources import Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError, ServiceError
 from fashionedit.images import EncodedImage

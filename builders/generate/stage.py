@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Literal, Unpack
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from fashionedit.builders.photos.sources import Pair, Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.photos.stage import blank_reason
 from fashionedit.builders.stage_store import PaidOptions, PaidStage, StageRecord, StageStore, is_named, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError
@@ -71,10 +71,9 @@ def generate(
     store: StageStore,
     *,
     base_seed: int = 0,
-    digest_of: Callable[[Photo], str] | None = None,
     **options: Unpack[PaidOptions],
-) -> list[Pair]:
-    """Returns each photograph with its draft, in the order of the photographs; without those that have none.
+) -> list[Photo]:
+    """Returns the photographs with their drafts, in their order; without those that have none.
 
     A photograph whose record is committed is not generated again unless its caption, its seed or `maker.describe()`
     has changed. Drafts are made in batches of `maker.batch_size`, and each batch is committed as a whole: a killed
@@ -88,7 +87,7 @@ def generate(
     |---|---|
     | dropped | no caption, invalid caption, no draft, draft not readable, black image, one-colour image |
     | dropped, by the maker | safety filter, refused, caption not accepted, draft not fetched |
-    | failed | photograph not readable, no draft (where the source names one that isn't there) |
+    | failed | no draft (where the source names one that isn't there) |
     | failed, by the maker | pipeline error, time-out, rate limit, server error, no connection, malformed answer |
 
     Args:
@@ -96,7 +95,6 @@ def generate(
         maker: What makes the drafts.
         store: The stage's own.
         base_seed: Gives each photograph its seed, together with its id.
-        digest_of: The pixel digest of a photograph, where another stage knows it; decoded by default.
         options: As in `PaidOptions`.
 
     Raises:
@@ -106,7 +104,7 @@ def generate(
     """
     finish_batches(store)
     concurrency = int(getattr(maker, "concurrency", 1))
-    stage = _Generation(maker, store, base_seed, digest_of or _decoded_digest, options)
+    stage = _Generation(maker, store, base_seed, options)
     drafts = stage.open(list(photos))
     try:
         stage.run(
@@ -119,7 +117,7 @@ def generate(
         if (close := getattr(maker, "close", None)) is not None:
             close()
     return [
-        Pair(draft.photo, draft.ready or store.image_path(digest), draft.original_digest, digest)
+        replace(draft.photo, draft=draft.ready or store.image_path(digest), draft_digest=digest)
         for draft in drafts
         if draft.record is not None and draft.record.status == "kept" and (digest := draft.record.data["draft"])
     ]
@@ -147,7 +145,6 @@ class _Draft(Task):
     photo: Photo
     key: str = ""
     ready: Path | None = None
-    original_digest: str = ""
     record: StageRecord | None = None
     request: DraftRequest | None = None
     earlier: float = 0.0  # USD that failed tries have cost
@@ -171,18 +168,10 @@ class _Generation(PaidStage[_Draft]):
 
     noun = "drafts"
 
-    def __init__(
-        self,
-        maker: DraftMaker,
-        store: StageStore,
-        base_seed: int,
-        digest_of: Callable[[Photo], str],
-        options: PaidOptions,
-    ) -> None:
+    def __init__(self, maker: DraftMaker, store: StageStore, base_seed: int, options: PaidOptions) -> None:
         super().__init__(store, options)
         self._maker = maker
         self._base_seed = base_seed
-        self._digest_of = digest_of
         self._described: dict[str, Any] | None = None
         self._highest = maker.highest_cost  # USD, of one draft; or the largest cost seen, if that is more
 
@@ -256,15 +245,6 @@ class _Generation(PaidStage[_Draft]):
             self._read(draft, draft.ready)
         else:
             self._want(draft)
-        if draft.record is None or draft.record.status == "kept":
-            try:
-                draft.original_digest = self._digest_of(photo)
-            except InvalidImageError as error:
-                paid = {"usd": draft.earlier} if draft.earlier else {}
-                committed, draft.request = draft.record is not None, None
-                record = draft.note("failed", "photograph not readable", str(error), **paid)
-                if not committed:  # a draft that is there stays there until the photograph can be read again
-                    self.store.commit(record)
         return draft
 
     def _read(self, draft: _Draft, path: Path) -> None:
@@ -370,7 +350,3 @@ def _outcome(result: DraftResult) -> Outcome:
         reply=result.reply,
         value=result,
     )
-
-
-def _decoded_digest(photo: Photo) -> str:
-    return pixel_digest(read_image(photo.path))

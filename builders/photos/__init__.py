@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .opening import fetch_photographs, open_source
-from .sources import PhotoSource, Unusable
+from .sources import Photo, PhotoSource, Unusable
 from .stage import check_photos
 
-__all__ = ["PhotoSource", "Unusable", "check_photos", "fetch_photographs", "open_source"]
+__all__ = ["Photo", "PhotoSource", "Unusable", "check_photos", "fetch_photographs", "open_source"]

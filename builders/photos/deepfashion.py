@@ -8,8 +8,9 @@ from typing import Any
 
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.photo_index import read_captions, stem_of
+from fashionedit.runtime.progress import Progress
 
-from .sources import FileTree, Photo, Progress, Unusable, parse_file_name, photo_facts
+from .sources import FileTree, Photo, Unusable, parse_file_name, photo_facts
 
 CAPTIONS_FILE = "captions.json"
 

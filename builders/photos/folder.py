@@ -11,9 +11,10 @@ from typing import Any
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import open_regular, parse_json
 from fashionedit.photo_index import NamedFiles, read_captions, stem_of
+from fashionedit.runtime.progress import Progress
 from fashionedit.types import safe_id
 
-from .sources import FileTree, Photo, Progress, Unusable, cell, match_columns, photo_facts
+from .sources import FileTree, Photo, Unusable, cell, match_columns, photo_facts
 
 TABLE_FILES = ("metadata.jsonl", "metadata.csv")
 

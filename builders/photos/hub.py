@@ -22,9 +22,10 @@ from fashionedit.errors import DatasetNotFoundError, InvalidDataError, ServiceEr
 from fashionedit.files import append_line, read_regular, write_atomically
 from fashionedit.images import MAX_FILE_BYTES
 from fashionedit.photo_index import read_captions, stem_of
+from fashionedit.runtime.progress import Progress
 from fashionedit.types import safe_id
 
-from .sources import Photo, Progress, Unusable, cell, match_columns, photo_facts
+from .sources import Photo, Unusable, cell, match_columns, photo_facts
 
 HUB_FILE = "hub.json"
 ROWS_FILE = "rows.jsonl"

@@ -12,12 +12,13 @@ from pathlib import Path
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError, UnknownNameError
 from fashionedit.files import cache_folder, lock_folder
 from fashionedit.photo_index import holds_photographs
+from fashionedit.runtime.progress import Progress
 
 from .deepfashion import DeepFashionFolder
 from .folder import TABLE_FILES, PhotoFolder, find_tables
 from .hub import HubDataset
 from .release import ReleaseFolder
-from .sources import FileTree, PhotoSource, Progress
+from .sources import FileTree, PhotoSource
 
 IMAGES_FOLDER = "photos"
 KINDS = ("deepfashion", "folder", "hub", "release")

@@ -12,10 +12,11 @@ from typing import Any
 from fashionedit.errors import DatasetNotFoundError, InvalidDataError
 from fashionedit.files import parse_json, read_regular
 from fashionedit.photo_index import read_captions, stem_of
+from fashionedit.runtime.progress import Progress
 from fashionedit.types import safe_id
 
 from .deepfashion import CAPTIONS_FILE
-from .sources import FileTree, Photo, Progress, Unusable, photo_facts
+from .sources import FileTree, Photo, Unusable, photo_facts
 
 
 @dataclass(frozen=True, slots=True)

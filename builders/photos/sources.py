@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,15 +13,16 @@ from typing import Any, Protocol
 from fashionedit.errors import InvalidDataError, UnknownNameError
 from fashionedit.images import SUFFIXES, UNREAD_SUFFIXES
 from fashionedit.photo_index import stem_of, walk_files
+from fashionedit.runtime.progress import Progress
 from fashionedit.runtime.secrets import without_queries
-from fashionedit.types import DIFFERENCES_PER_SAMPLE, Box, check_id, safe_id
-
-Progress = Callable[[int, int], None]
+from fashionedit.types import Box, check_id, safe_id
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photograph that may become a sample.
+    """A photograph on its way to becoming a sample; each stage returns it with more fields filled in.
+
+    The digests are of decoded pixels.
 
     Args:
         id: The `image_id` to be; safe as a file name.
@@ -29,8 +30,13 @@ class Photo:
         caption: What the draft is generated from; None where the source has none.
         gender, category, garment_id, view: What the file name or the metadata tell, where known.
         attributes: Further labels of the source, such as `sleeve length` → `long-sleeve`.
-        draft: A draft that the source has ready, as the authors' release does.
+        draft: The draft: one that the source has ready, as the authors' release does, or that of stage `generate`.
         answer: The raw answer of a model about the differences that the source has ready.
+        digest: Of the photograph; from stage `photos` on.
+        draft_digest: Of the draft; from stage `generate` on.
+        clip_score: The cosine similarity × 100 of photograph and draft, where stage `filter` has measured it by CLIP.
+        differences: Description and box of the three, in the order of the rounds; from stage `analyse` on.
+        sketches: The line drawing of each crop, where stage `crop` was to make them.
 
     Raises:
         InvalidDataError: The id is not path-safe.
@@ -46,6 +52,11 @@ class Photo:
     attributes: Mapping[str, str] = field(default_factory=dict)
     draft: Path | None = None
     answer: str | None = None
+    digest: str = ""
+    draft_digest: str = ""
+    clip_score: float | None = None
+    differences: tuple[tuple[str, Box], ...] = ()
+    sketches: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -57,38 +68,11 @@ class Photo:
             return self.id
         return "-".join(part for part in (self.gender, self.category, self.garment_id) if part)
 
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A photograph and the draft that was generated from its caption.
-
-    The digests are of the decoded pixels; `clip_score` is the cosine similarity × 100 of the two, once it was measured.
-    """
-
-    photo: Photo
-    draft: Path
-    original_digest: str
-    draft_digest: str
-    clip_score: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Analysed:
-    """A pair and what was found to differ, in the order of the rounds.
-
-    Raises:
-        InvalidDataError: There are not exactly three differences.
-    """
-
-    pair: Pair
-    differences: tuple[tuple[str, Box], ...]
-
-    def __post_init__(self) -> None:
-        if len(self.differences) != DIFFERENCES_PER_SAMPLE:
-            raise InvalidDataError(
-                f"{self.pair.photo.id} has {len(self.differences)} differences; a sample has exactly "
-                f"{DIFFERENCES_PER_SAMPLE}"
-            )
+    @property
+    def pair(self) -> tuple[tuple[Path, str], tuple[Path, str]]:
+        """File and digest of the photograph and of its draft, which must be there."""
+        assert self.draft is not None
+        return (self.path, self.digest), (self.draft, self.draft_digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -13,8 +14,9 @@ from fashionedit.builders.stage_store import StageRecord, StageStore, stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import pixel_digest, read_image, to_rgb
 from fashionedit.parallel import map_in_order
+from fashionedit.runtime.progress import Progress
 
-from .sources import Photo, Progress, Unusable
+from .sources import Photo, Unusable
 
 MIN_SIDE = 64
 """Pixels; three differences can't be told apart on a photograph with a shorter side."""
@@ -56,7 +58,7 @@ def check_photos(
             store.commit(record)
         records.append(record)
         if record.status == "kept" and isinstance(item, Photo):
-            kept.append(item)
+            kept.append(replace(item, digest=record.data["digest"]))
         progress(len(records), len(items))
     return kept, records
 

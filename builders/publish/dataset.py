@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +20,10 @@ from fashionedit.images import EncodedImage, without_metadata
 from fashionedit.manifest import read_manifest
 from fashionedit.parallel import map_in_order
 from fashionedit.rows import EncodedSample, image_bytes
+from fashionedit.runtime.progress import Progress
 
 from .guard import ALLOWED_FILES, check_files, files_to_send
 from .repository import HubRepository, Publication
-
-Progress = Callable[[int, int], None]
 
 
 def publish_dataset(

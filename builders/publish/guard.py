@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from fashionedit.owned_folders import MARK_FILE
 from fashionedit.parallel import map_in_order
 from fashionedit.perceptual_hash import FingerprintIndex, fingerprint, shows_picture
 from fashionedit.rows import image_bytes
+from fashionedit.runtime.progress import Progress
 from fashionedit.schema import COLUMNS
 
 LEAST_WORDS = 4
@@ -114,7 +115,7 @@ def files_to_send(folder: Path) -> list[Path]:
     return sorted(name for name in names if any(fnmatchcase(name.as_posix(), allowed) for allowed in ALLOWED_FILES))
 
 
-def check_files(staged: Path, full: Path, *, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+def check_files(staged: Path, full: Path, *, progress: Progress = lambda done, total: None) -> None:
     """Checks that the files of `staged` hold no photograph, caption, crop or other reference of the folder `full`.
 
     Checked are: the files' names, the columns, every text and the Parquet metadata for captions (`CaptionSearch`) and
@@ -142,7 +143,7 @@ def check_files(staged: Path, full: Path, *, progress: Callable[[int, int], None
 class _Guard:
     """Knows what of a full folder must not be sent, and looks for it."""
 
-    def __init__(self, full: Path, progress: Callable[[int, int], None]) -> None:
+    def __init__(self, full: Path, progress: Progress) -> None:
         sources = {split: FashionEditFolder(full, split) for split in split_files(full)}
         items = [(source, key) for source in sources.values() for key in source.ids]
         control_set = read_manifest(full).control_set

@@ -233,8 +233,8 @@ def _told(report: BuildReport) -> str:
         lines += [report.figures.sentence(), *report.figures.warnings()]
     if report.sheet is not None:
         lines.append(f"The first samples, to look at: {report.sheet}")
-    if report.answered is not None:
-        lines.append(f"Differences by {report.answered}.")
+    if "differences" in report.made_with:
+        lines.append(f"Differences by {report.made_with['differences']}.")
     if report.captions_cut:
         lines.append(
             f"{report.captions_cut:,} captions have more tokens than the drafts' model reads; their ends are lost."

@@ -7,13 +7,18 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .secrets import printable, shown
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress as LiveBars
+    from rich.progress import TaskID
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done, and how many there are."""
 
 FIRST_LINE = 10.0
 """Seconds until the first line where there is no terminal; what ends sooner has its last line alone."""
@@ -44,7 +49,7 @@ class Bar:
         self._failures: Counter[str] = Counter()
         self._spent: tuple[str, ...] = ()
         self._began = self._due = 0.0
-        self._live: Progress | None = None
+        self._live: LiveBars | None = None
         self._task: TaskID | None = None
 
     def __enter__(self) -> Bar:
@@ -112,7 +117,7 @@ class Bar:
         print(", ".join([counted, *self._news(), clock]), file=sys.stderr, flush=True)
 
 
-def _live_display() -> Progress:
+def _live_display() -> LiveBars:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.table import Column

@@ -15,7 +15,7 @@ from toy_drafts import write_photos
 from fashionedit.builders.generate.diffusers_drafts import DiffusersDrafts
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult
 from fashionedit.builders.generate.stage import generate
-from fashionedit.builders.photos.sources import Pair
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.files import append_line
 
@@ -36,7 +36,7 @@ class CountingDrafts(DiffusersDrafts):
         return super().make(requests)
 
 
-def run(maker: CountingDrafts, photos: Path, out: Path) -> list[Pair]:
+def run(maker: CountingDrafts, photos: Path, out: Path) -> list[Photo]:
     return generate(write_photos(photos, PHOTOS), maker, StageStore(out))
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image
 
 from fashionedit.builders.analyse.analyst import Analyst
-from fashionedit.builders.photos.sources import Pair, Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.images import pixel_digest, read_image
 
 
-def make_pairs(folder: Path, count: int) -> list[Pair]:
+def make_pairs(folder: Path, count: int) -> list[Photo]:
     """Draws the photographs as JPEG and the drafts as PNG, the same for the same numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     pairs = []
@@ -25,14 +25,14 @@ def make_pairs(folder: Path, count: int) -> list[Pair]:
         if not draft.exists():
             Image.fromarray(chance.integers(0, 256, (48, 32, 3), dtype=np.uint8)).save(original)
             Image.fromarray(chance.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(draft)
-        digests = (pixel_digest(read_image(original)), pixel_digest(read_image(draft)))
-        pairs.append(Pair(Photo(f"photo-{number:03d}", original, f"Caption {number}."), draft, *digests))
+        digests = {"digest": pixel_digest(read_image(original)), "draft_digest": pixel_digest(read_image(draft))}
+        pairs.append(Photo(f"photo-{number:03d}", original, f"Caption {number}.", draft=draft, **digests))
     return pairs
 
 
-def asked_about(pair: Pair) -> str:
+def asked_about(pair: Photo) -> str:
     """Returns what the server calls the pair: a digest of both files, which are sent as they are."""
-    return hashlib.sha256(pair.photo.path.read_bytes() + pair.draft.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(b"".join(path.read_bytes() for path, _ in pair.pair)).hexdigest()[:16]
 
 
 def toy_analyst(url: str, **changes: Any) -> Analyst:

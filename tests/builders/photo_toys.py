@@ -7,8 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from fashionedit.builders.photos import Unusable, open_source
-from fashionedit.builders.photos.sources import Photo
+from fashionedit.builders.photos import Photo, Unusable, open_source
 
 
 def items(place: Path | str, work: Path = Path("nowhere"), **options: Any) -> dict[str, Photo | Unusable]:

@@ -13,7 +13,7 @@ from lmm_pairs import asked_about, make_pairs, outcomes, toy_analyst
 from lmm_server import Call, Fault, LmmServer
 
 from fashionedit.builders.analyse.stage import analyse
-from fashionedit.builders.photos.sources import Pair
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.runtime.costs import CostTracker
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 @pytest.fixture
-def pairs(tmp_path: Path) -> list[Pair]:
+def pairs(tmp_path: Path) -> list[Photo]:
     return make_pairs(tmp_path / "pairs", PAIRS)
 
 
@@ -47,12 +47,12 @@ def answers(folder: Path) -> int:
     return sum(len(json.loads(path.read_text())["data"]["turns"]) for path in folder.glob("records/*/*.json"))
 
 
-def needs_repair(pairs: list[Pair]) -> set[str]:
+def needs_repair(pairs: list[Photo]) -> set[str]:
     return {asked_about(pair) for pair in pairs[::3]}
 
 
 def test_a_run_killed_in_the_middle_of_calls_pays_for_no_more_than_was_under_way(
-    pairs: list[Pair], tmp_path: Path
+    pairs: list[Photo], tmp_path: Path
 ) -> None:
     broken = needs_repair(pairs)
 

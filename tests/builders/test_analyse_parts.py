@@ -16,7 +16,7 @@ from PIL import Image
 from fashionedit.builders.analyse.analyst import PAPER, PROMPTS, Analyst, SentImages, pictures, read_prompt
 from fashionedit.builders.analyse.request import answer_schema, estimate, request_body, request_tokens
 from fashionedit.builders.analyse.stage import analyse
-from fashionedit.builders.photos.sources import Pair, Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError
 from fashionedit.images import pixel_digest, read_image
@@ -65,11 +65,11 @@ def test_a_prompt_without_the_word_json_is_refused_where_services_want_it(tmp_pa
         Analyst(prompt=read_prompt(str(path)), structured="json_object")
 
 
-def pair_of(folder: Path, original: Image.Image, draft: Image.Image, name: str = "photo.jpg", **save: object) -> Pair:
+def pair_of(folder: Path, original: Image.Image, draft: Image.Image, name: str = "photo.jpg", **save: object) -> Photo:
     original.save(folder / name, **save)
     draft.save(folder / "draft.png")
     digests = [pixel_digest(read_image(folder / file)) for file in (name, "draft.png")]
-    return Pair(Photo("photo", folder / name), folder / "draft.png", *digests)
+    return Photo("photo", folder / name, draft=folder / "draft.png", digest=digests[0], draft_digest=digests[1])
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -79,7 +79,7 @@ def noise(width: int, height: int) -> Image.Image:
 def test_small_files_are_sent_as_they_are_and_large_ones_as_jpeg(tmp_path: Path) -> None:
     pair = pair_of(tmp_path, noise(60, 90), noise(600, 500))
     original, draft = pictures(pair, SentImages())
-    assert original.data == pair.photo.path.read_bytes()
+    assert original.data == pair.path.read_bytes()
     assert (draft.format, draft.size) == ("jpeg", (600, 500))
     sent = Image.open(io.BytesIO(draft.data))
     exact = np.asarray(read_image(pair.draft), dtype=float)
@@ -95,7 +95,7 @@ def test_exact_pixels_and_smaller_pictures_on_request(tmp_path: Path) -> None:
     assert (original.size, draft.size) == ((43, 64), (64, 53))
     assert read_image(draft.data).size == (64, 53)
     original, _ = pictures(pair, SentImages(format="jpeg", quality=50))
-    assert original.data != pair.photo.path.read_bytes()
+    assert original.data != pair.path.read_bytes()
 
 
 def test_a_photograph_on_its_side_is_sent_upright(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_photograph_on_its_side_is_sent_upright(tmp_path: Path) -> None:
 
 def test_a_picture_with_other_pixels_than_before_is_refused(tmp_path: Path) -> None:
     pair = pair_of(tmp_path, noise(60, 90), noise(20, 20))
-    noise(61, 90).save(pair.photo.path)
+    noise(61, 90).save(pair.path)
     with pytest.raises(InvalidImageError, match=r"photo\.jpg has other pixels"):
         pictures(pair, SentImages())
 

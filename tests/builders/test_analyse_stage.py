@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lmm_server import SHAPES, Call, Fault, LmmServer, differences_of, shaped
 
 from fashionedit.builders.analyse.analyst import PAPER, REFERENCE, Analyst
 from fashionedit.builders.analyse.stage import analyse
-from fashionedit.builders.photos.sources import Analysed, Pair
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, FashionEditError, InvalidDataError, ServiceError
 from fashionedit.runtime.costs import CostTracker, Price
@@ -23,11 +24,11 @@ pytestmark = pytest.mark.usefixtures("openai_key")
 
 
 @pytest.fixture
-def pairs(tmp_path: Path) -> list[Pair]:
+def pairs(tmp_path: Path) -> list[Photo]:
     return make_pairs(tmp_path / "pairs", 6)
 
 
-def found(sample: Analysed) -> list[dict[str, Any]]:
+def found(sample: Photo) -> list[dict[str, Any]]:
     return [{"description": text, "box_2d": [int(edge) for edge in box.box_2d]} for text, box in sample.differences]
 
 
@@ -50,12 +51,12 @@ def once(fault: Fault, photo: str | None = None, turn: int = 0) -> Callable[[Cal
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
-def test_pairs_come_back_in_their_order_with_three_differences(pairs: list[Pair], store: StageStore, api: Any) -> None:
+def test_pairs_come_back_in_their_order_with_three_differences(pairs: list[Photo], store: StageStore, api: Any) -> None:
     seen: list[tuple[int, int]] = []
     with LmmServer(seconds=0.02) as server:
         analyst = toy_analyst(server.url, api=api)
         results = analyse(pairs, analyst, store, progress=lambda *at: seen.append(at))
-        assert [sample.pair for sample in results] == pairs
+        assert [replace(sample, differences=()) for sample in results] == pairs
         assert [found(sample) for sample in results] == [differences_of(asked_about(pair)) for pair in pairs]
         assert server.calls == 6
         assert seen == [(done, 6) for done in range(1, 7)]
@@ -65,7 +66,7 @@ def test_pairs_come_back_in_their_order_with_three_differences(pairs: list[Pair]
         assert server.calls == 6  # nothing is asked twice
 
 
-def test_the_record_tells_what_was_said_by_whom_and_what_it_took(pairs: list[Pair], store: StageStore) -> None:
+def test_the_record_tells_what_was_said_by_whom_and_what_it_took(pairs: list[Photo], store: StageStore) -> None:
     with LmmServer() as server:
         analyse(pairs[:1], toy_analyst(server.url), store)
         body = server.bodies[0]
@@ -89,7 +90,7 @@ def test_the_record_tells_what_was_said_by_whom_and_what_it_took(pairs: list[Pai
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_shape_of_answer_is_read(pairs: list[Pair], store: StageStore, shape: str) -> None:
+def test_every_shape_of_answer_is_read(pairs: list[Photo], store: StageStore, shape: str) -> None:
     with LmmServer(shape=shape) as server:
         (sample,) = analyse(pairs[:1], toy_analyst(server.url, structured="none", prompt=REFERENCE), store)
         assert found(sample) == differences_of(asked_about(pairs[0]))
@@ -98,7 +99,7 @@ def test_every_shape_of_answer_is_read(pairs: list[Pair], store: StageStore, sha
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_an_answer_that_cannot_be_used_is_sent_back_with_its_fault(
-    pairs: list[Pair], store: StageStore, api: Any
+    pairs: list[Photo], store: StageStore, api: Any
 ) -> None:
     wrong = differences_of("x")
     wrong[1]["box_2d"] = [900, 100, 300, 400]
@@ -117,7 +118,7 @@ def test_an_answer_that_cannot_be_used_is_sent_back_with_its_fault(
 
 
 def test_after_the_last_repair_the_pair_is_dropped_and_all_that_was_said_is_kept(
-    pairs: list[Pair], store: StageStore
+    pairs: list[Photo], store: StageStore
 ) -> None:
     with LmmServer(lambda call: Fault(text=f"I see no difference ({call.turn}).")) as server:
         assert analyse(pairs[:1], toy_analyst(server.url, max_repairs=2), store) == []
@@ -135,7 +136,7 @@ def test_after_the_last_repair_the_pair_is_dropped_and_all_that_was_said_is_kept
         assert (server.calls, len(sample.differences)) == (4, 3)
 
 
-def test_an_answer_that_was_cut_off_is_sent_back(pairs: list[Pair], store: StageStore) -> None:
+def test_an_answer_that_was_cut_off_is_sent_back(pairs: list[Photo], store: StageStore) -> None:
     with LmmServer(once(Fault(text='{"differences": [{"descr', finish="length"))) as server:
         assert len(analyse(pairs[:1], toy_analyst(server.url), store)) == 1
     assert one_record(store).data["turns"][0]["fault"] == "the answer was cut off because it is too long"
@@ -151,11 +152,11 @@ def test_an_answer_that_was_cut_off_is_sent_back(pairs: list[Pair], store: Stage
         ("responses", Fault(text="", finish="content_filter")),
     ],
 )
-def test_a_refusal_is_a_result(pairs: list[Pair], store: StageStore, api: Any, fault: Fault) -> None:
+def test_a_refusal_is_a_result(pairs: list[Photo], store: StageStore, api: Any, fault: Fault) -> None:
     with LmmServer(lambda call: fault if call.photo == asked_about(pairs[0]) else None) as server:
         analyst = toy_analyst(server.url, api=api)
-        assert [sample.pair for sample in analyse(pairs[:2], analyst, store)] == [pairs[1]]
-        record = store.find(pairs[0].photo.id, analyst.key(pairs[0]))
+        assert [sample.id for sample in analyse(pairs[:2], analyst, store)] == [pairs[1].id]
+        record = store.find(pairs[0].id, analyst.key(pairs[0].digest, pairs[0].draft_digest))
         assert record is not None
         assert (record.status, record.reason) == ("dropped", "refused")
         assert record.detail
@@ -176,7 +177,7 @@ def test_a_refusal_is_a_result(pairs: list[Pair], store: StageStore, api: Any, f
     ],
     ids=["429 with retry-after", "429", "500", "503 as HTML", "truncated", "reset", "hang"],
 )
-def test_a_fault_in_passing_is_retried(pairs: list[Pair], store: StageStore, fault: Fault) -> None:
+def test_a_fault_in_passing_is_retried(pairs: list[Photo], store: StageStore, fault: Fault) -> None:
     with LmmServer(once(fault)) as server:
         assert len(analyse(pairs[:1], toy_analyst(server.url, timeout=0.5), store)) == 1
         assert server.calls == 2
@@ -206,7 +207,7 @@ def test_a_fault_in_passing_is_retried(pairs: list[Pair], store: StageStore, fau
     ],
 )
 def test_what_is_not_answered_fails_and_the_next_run_tries_again(
-    pairs: list[Pair], store: StageStore, fault: Fault, reason: str
+    pairs: list[Photo], store: StageStore, fault: Fault, reason: str
 ) -> None:
     with LmmServer(lambda call: fault) as server:
         analyst = toy_analyst(server.url, timeout=0.4)
@@ -245,7 +246,7 @@ def test_what_is_not_answered_fails_and_the_next_run_tries_again(
     ],
 )
 def test_a_service_that_will_not_work_at_all_stops_the_stage_in_one_sentence(
-    pairs: list[Pair], store: StageStore, fault: Fault, sentence: str
+    pairs: list[Photo], store: StageStore, fault: Fault, sentence: str
 ) -> None:
     with LmmServer(lambda call: fault) as server:
         with pytest.raises(ServiceError, match=sentence) as caught:
@@ -255,7 +256,7 @@ def test_a_service_that_will_not_work_at_all_stops_the_stage_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_the_key_is_written_nowhere(pairs: list[Pair], store: StageStore) -> None:
+def test_the_key_is_written_nowhere(pairs: list[Photo], store: StageStore) -> None:
     faults = {asked_about(pairs[0]): Fault.error(400, "odd", "bad request by key sk-toy-0123456789abcdef")}
     with LmmServer(lambda call: faults.get(call.photo)) as server:
         analyse(pairs, toy_analyst(server.url), store)
@@ -266,7 +267,7 @@ def test_the_key_is_written_nowhere(pairs: list[Pair], store: StageStore) -> Non
 
 
 def test_without_a_key_one_sentence_says_so_and_what_is_committed_needs_none(
-    pairs: list[Pair], store: StageStore, monkeypatch: pytest.MonkeyPatch
+    pairs: list[Photo], store: StageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     with LmmServer() as server:
@@ -324,7 +325,7 @@ def test_the_budget_stops_in_time(tmp_path: Path, store: StageStore) -> None:
         assert more.spent == pytest.approx(spent(store))
 
 
-def test_a_budget_wants_a_price(pairs: list[Pair], store: StageStore) -> None:
+def test_a_budget_wants_a_price(pairs: list[Photo], store: StageStore) -> None:
     with pytest.raises(InvalidDataError, match=r"no price of my-model is known.*--price"):
         analyse(pairs, Analyst(model="my-model"), store, budget=CostTracker(limit=1.0))
     with LmmServer() as server:
@@ -350,7 +351,7 @@ def test_ctrl_c_commits_what_is_under_way_and_is_passed_on(tmp_path: Path, store
         assert server.calls == len(list(store.records())) < 12
 
 
-def test_an_error_of_the_pairs_is_passed_on(pairs: list[Pair], store: StageStore) -> None:
+def test_an_error_of_the_pairs_is_passed_on(pairs: list[Photo], store: StageStore) -> None:
     def broken() -> Any:
         yield pairs[0]
         raise InvalidDataError("the stage before this has stopped")
@@ -360,18 +361,19 @@ def test_an_error_of_the_pairs_is_passed_on(pairs: list[Pair], store: StageStore
     assert server.calls == 0
 
 
-def test_a_file_that_changed_or_is_gone_fails_its_pair_alone(pairs: list[Pair], store: StageStore) -> None:
+def test_a_file_that_changed_or_is_gone_fails_its_pair_alone(pairs: list[Photo], store: StageStore) -> None:
     pairs[0].draft.unlink()
-    pairs[1].photo.path.write_bytes(pairs[2].photo.path.read_bytes())
+    pairs[1].path.write_bytes(pairs[2].path.read_bytes())
     with LmmServer() as server:
-        assert [sample.pair for sample in analyse(pairs, toy_analyst(server.url), store)] == pairs[2:]
+        kept = analyse(pairs, toy_analyst(server.url), store)
+        assert [sample.id for sample in kept] == [pair.id for pair in pairs[2:]]
         assert server.calls == 4
     failed = [record for record in store.records() if record.status == "failed"]
     assert [record.reason for record in failed] == ["image not readable"] * 2
     assert "other pixels" in str(failed[1].detail)
 
 
-def test_other_settings_are_another_question(pairs: list[Pair], store: StageStore) -> None:
+def test_other_settings_are_another_question(pairs: list[Photo], store: StageStore) -> None:
     with LmmServer() as server:
         for number, change in enumerate(
             [{}, {"prompt": REFERENCE}, {"model": "gpt-4o"}, {"temperature": None}, {"extra_body": {"seed": 7}}], 1
@@ -388,7 +390,7 @@ def test_other_settings_are_another_question(pairs: list[Pair], store: StageStor
         assert moved.calls == 0  # a model that moves house is the same model
 
 
-def test_half_characters_in_an_answer_are_no_trouble(pairs: list[Pair], store: StageStore) -> None:
+def test_half_characters_in_an_answer_are_no_trouble(pairs: list[Photo], store: StageStore) -> None:
     said = differences_of("x")
     said[0]["description"] = "Wearing a \ud800 collar"
     with LmmServer(lambda call: Fault(text=json.dumps(said, ensure_ascii=False))) as server:
@@ -397,7 +399,7 @@ def test_half_characters_in_an_answer_are_no_trouble(pairs: list[Pair], store: S
         assert len(analyse(pairs[:1], toy_analyst(server.url), store)) == 1
 
 
-def test_a_damaged_record_is_named(pairs: list[Pair], store: StageStore) -> None:
+def test_a_damaged_record_is_named(pairs: list[Photo], store: StageStore) -> None:
     with LmmServer() as server:
         analyst = toy_analyst(server.url)
         analyse(pairs[:1], analyst, store)
@@ -457,7 +459,7 @@ def test_going_on_is_a_word_away(tmp_path: Path, store: StageStore) -> None:
 
 @pytest.mark.parametrize("usage", [None, {"prompt_tokens": None}, {"prompt_tokens": 0, "completion_tokens": 0}])
 def test_an_answer_without_usage_counts_as_the_most_that_it_may_cost(
-    pairs: list[Pair], store: StageStore, usage: Any
+    pairs: list[Photo], store: StageStore, usage: Any
 ) -> None:
     body = {"choices": [{"message": {"content": shaped("a")}, "finish_reason": "stop"}], "usage": usage}
     with LmmServer(lambda call: Fault(200, body=body)) as server:

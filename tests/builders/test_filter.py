@@ -14,7 +14,7 @@ from PIL import Image
 
 from fashionedit.builders.build_options import BuildOptions
 from fashionedit.builders.filter import decide, filter_pairs, stored_scores
-from fashionedit.builders.photos.sources import Pair, Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import FunnelStep, StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest
@@ -42,14 +42,14 @@ class ToneEncoder:
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def _pair(folder: Path, identity: str, level: int) -> Pair:
+def _pair(folder: Path, identity: str, level: int) -> Photo:
     """A black photograph and a grey draft: their score is 100 cos(level / 255 · 90°)."""
     paths, digests = [folder / f"{identity}.png", folder / f"{identity}-draft.png"], []
     for path, tone in zip(paths, (0, level), strict=True):
         image = Image.new("RGB", (4 + sum(identity.encode()), 5), (tone, tone, tone))  # each id has a size of its own
         image.save(path)
         digests.append(pixel_digest(image))
-    return Pair(Photo(identity, paths[0], caption="a shirt"), paths[1], *digests)
+    return Photo(identity, paths[0], draft=paths[1], digest=digests[0], draft_digest=digests[1])
 
 
 def _score(level: int) -> float:
@@ -61,27 +61,27 @@ LEVELS = {"a": 60, "b": 100, "c": 20, "d": 95, "e": 20, "f": 0, "g": 30}
 
 
 @pytest.fixture
-def pairs(tmp_path: Path) -> list[Pair]:
+def pairs(tmp_path: Path) -> list[Photo]:
     (tmp_path / "images").mkdir()
     return [_pair(tmp_path / "images", identity, level) for identity, level in LEVELS.items()]
 
 
 def _kept(pairs: Any, store: StageStore, encoder: ToneEncoder | None = None, **limits: Any) -> str:
     found = filter_pairs(pairs, Embedder(encoder or ToneEncoder()), store, **limits)
-    return "".join(pair.photo.id for pair in found)
+    return "".join(pair.id for pair in found)
 
 
 def _reasons(store: StageStore) -> dict[str, str | None]:
     return {record.id: record.reason for record in store.records()}
 
 
-def test_scores_are_kept_for_all_and_low_ones_are_dropped(pairs: list[Pair], store: StageStore) -> None:
+def test_scores_are_kept_for_all_and_low_ones_are_dropped(pairs: list[Photo], store: StageStore) -> None:
     encoder = ToneEncoder(is_clip=True)
     embedder = Embedder(encoder)
     kept = filter_pairs(pairs, embedder, store)
-    assert [pair.photo.id for pair in kept] == list("acefg")
+    assert [pair.id for pair in kept] == list("acefg")
     for pair in kept:
-        assert pair.clip_score == pytest.approx(_score(LEVELS[pair.photo.id]), abs=1e-4)
+        assert pair.clip_score == pytest.approx(_score(LEVELS[pair.id]), abs=1e-4)
     scores = stored_scores(store, embedder)
     assert scores == pytest.approx({identity: _score(level) for identity, level in LEVELS.items()}, abs=1e-4)
     low = [record for record in store.records() if record.status == "dropped"]
@@ -89,18 +89,18 @@ def test_scores_are_kept_for_all_and_low_ones_are_dropped(pairs: list[Pair], sto
     assert low[0].detail == "its similarity is 81.62; at least 85 is asked for"
     told = {"score": scores["b"], "encoder": "tone", "clip": True}
     assert low[0].data == {**told, "fingerprint": low[0].data["fingerprint"]}
-    step = FunnelStep.of_records("kept", LEVELS, [pair.photo.id for pair in kept], store.records())
+    step = FunnelStep.of_records("kept", LEVELS, [pair.id for pair in kept], store.records())
     assert (step.came, step.kept, step.dropped) == (7, 5, {"similarity below 85": 2})
 
 
-def test_the_limit_itself_passes(pairs: list[Pair], store: StageStore) -> None:
+def test_the_limit_itself_passes(pairs: list[Photo], store: StageStore) -> None:
     assert {pair.clip_score for pair in filter_pairs(pairs, Embedder(ToneEncoder()), store)} == {None}  # it is no CLIP
     exact = stored_scores(store, Embedder(ToneEncoder()))["d"]
     assert _kept(pairs, store, min_similarity=exact) == "acdefg"
     assert _kept(pairs, store, min_similarity=np.nextafter(exact, 100)) == "acefg"
 
 
-def test_the_highest_go_on_and_equal_ones_by_their_ids(pairs: list[Pair], store: StageStore) -> None:
+def test_the_highest_go_on_and_equal_ones_by_their_ids(pairs: list[Photo], store: StageStore) -> None:
     assert _kept(pairs, store, min_similarity=None, top_k=2) == "cf"
     assert _kept(pairs, store, min_similarity=None, top_k=3) == "cef"
     assert _kept(pairs[::-1], store, min_similarity=None, top_k=2) == "fc"
@@ -109,7 +109,7 @@ def test_the_highest_go_on_and_equal_ones_by_their_ids(pairs: list[Pair], store:
     assert _kept(pairs, store, min_similarity=None) == "abcdefg"
 
 
-def test_both_limits_must_hold(pairs: list[Pair], store: StageStore) -> None:
+def test_both_limits_must_hold(pairs: list[Photo], store: StageStore) -> None:
     assert _kept(pairs, store, top_k=6) == "acefg"
     assert _kept(pairs, store, top_k=4) == "cefg"
     assert _reasons(store) == {
@@ -120,7 +120,7 @@ def test_both_limits_must_hold(pairs: list[Pair], store: StageStore) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_deciding_from_the_scores_alone_gives_the_same(seed: int, pairs: list[Pair], tmp_path: Path) -> None:
+def test_deciding_from_the_scores_alone_gives_the_same(seed: int, pairs: list[Photo], tmp_path: Path) -> None:
     chance = np.random.default_rng(seed)
     limits = {"min_similarity": float(chance.uniform(75, 100)), "top_k": int(chance.integers(1, 8))}
     if seed % 3 == 2:
@@ -132,31 +132,31 @@ def test_deciding_from_the_scores_alone_gives_the_same(seed: int, pairs: list[Pa
     assert _reasons(store) == reasons
 
 
-def test_a_given_selection_goes_on_whatever_the_scores_are(pairs: list[Pair], store: StageStore) -> None:
+def test_a_given_selection_goes_on_whatever_the_scores_are(pairs: list[Photo], store: StageStore) -> None:
     selection = {"b": 99.0, "c": 86.0, "unknown": 90.0}
     assert _kept(pairs, store, selection=selection, top_k=1) == "bc"
     assert _reasons(store) == {**dict.fromkeys("bc"), **dict.fromkeys("adefg", "not in the selection")}
     assert len(stored_scores(store, Embedder(ToneEncoder()))) == 7
 
 
-def test_a_selection_needs_no_encoder(pairs: list[Pair], store: StageStore) -> None:
+def test_a_selection_needs_no_encoder(pairs: list[Photo], store: StageStore) -> None:
     for pair in pairs:
         pair.draft.unlink()
     kept = filter_pairs(pairs, None, store, selection=["a", "b"])
-    assert [(pair.photo.id, pair.clip_score) for pair in kept] == [("a", None), ("b", None)]
+    assert [(pair.id, pair.clip_score) for pair in kept] == [("a", None), ("b", None)]
     assert _reasons(store)["c"] == "not in the selection"
     with pytest.raises(InvalidDataError, match="neither an encoder nor a selection"):
         filter_pairs(pairs, None, store)
 
 
-def test_other_limits_open_nothing_and_write_only_what_changes(pairs: list[Pair], store: StageStore) -> None:
+def test_other_limits_open_nothing_and_write_only_what_changes(pairs: list[Photo], store: StageStore) -> None:
     _kept(pairs, store)
 
     def files() -> dict[str, int]:
         return {path.stem: path.stat().st_ino for path in store.folder.glob("records/*/*.json")}
 
     for pair in pairs:
-        pair.photo.path.unlink()
+        pair.path.unlink()
         pair.draft.unlink()
     before = files()
     encoder = ToneEncoder()
@@ -172,7 +172,7 @@ def test_other_limits_open_nothing_and_write_only_what_changes(pairs: list[Pair]
     assert encoder.encoded == 0
 
 
-def test_another_encoder_or_picture_is_measured_anew(pairs: list[Pair], store: StageStore, tmp_path: Path) -> None:
+def test_another_encoder_or_picture_is_measured_anew(pairs: list[Photo], store: StageStore, tmp_path: Path) -> None:
     _kept(pairs, store)
     other = ToneEncoder(version="2")
     assert _kept(pairs, store, other) == "acefg"
@@ -183,7 +183,7 @@ def test_another_encoder_or_picture_is_measured_anew(pairs: list[Pair], store: S
     assert other.encoded == 13 + 2  # another embedder, which has to see both pictures of the pair
 
 
-def test_a_picture_with_a_known_embedding_is_not_opened(pairs: list[Pair], tmp_path: Path) -> None:
+def test_a_picture_with_a_known_embedding_is_not_opened(pairs: list[Photo], tmp_path: Path) -> None:
     encoder = ToneEncoder()
     for run in range(2):
         embedder = Embedder(encoder, EmbeddingCache(tmp_path / "embeddings"))
@@ -193,10 +193,10 @@ def test_a_picture_with_a_known_embedding_is_not_opened(pairs: list[Pair], tmp_p
     assert encoder.encoded == 13
 
 
-def test_a_picture_that_is_bad_fails_alone_and_is_tried_again(pairs: list[Pair], store: StageStore) -> None:
+def test_a_picture_that_is_bad_fails_alone_and_is_tried_again(pairs: list[Photo], store: StageStore) -> None:
     good = pairs[1].draft.read_bytes()
     pairs[1].draft.write_bytes(good[:40])
-    Image.new("RGB", (9, 9)).save(pairs[2].photo.path)
+    Image.new("RGB", (9, 9)).save(pairs[2].path)
     pairs[3].draft.unlink()
     assert _kept(pairs, store, min_similarity=0) == "aefg"
     failed = {record.id: record.detail for record in store.records() if record.status == "failed"}
@@ -212,7 +212,7 @@ def test_a_picture_that_is_bad_fails_alone_and_is_tried_again(pairs: list[Pair],
     assert encoder.encoded == 2  # both of b; those of c and d never get so far, the good pairs are known
 
 
-def test_progress_counts_the_pairs(pairs: list[Pair], store: StageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_counts_the_pairs(pairs: list[Photo], store: StageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fashionedit.builders.filter._PAIRS_AT_ONCE", 3)
     seen: list[tuple[int, int]] = []
     _kept(pairs, store, progress=lambda *state: seen.append(state))
@@ -226,12 +226,12 @@ def test_limits_that_make_no_sense_are_refused_at_once(limits: Any) -> None:
         BuildOptions(**limits)
 
 
-def test_an_id_that_comes_twice_is_named(pairs: list[Pair], store: StageStore) -> None:
+def test_an_id_that_comes_twice_is_named(pairs: list[Photo], store: StageStore) -> None:
     with pytest.raises(InvalidDataError, match="photograph a comes twice"):
         _kept([*pairs, pairs[0]], store)
 
 
-def test_a_record_without_its_score_is_measured_again(pairs: list[Pair], store: StageStore) -> None:
+def test_a_record_without_its_score_is_measured_again(pairs: list[Photo], store: StageStore) -> None:
     _kept(pairs, store)
     record = next(iter(store.records()))
     store.commit(record.model_copy(update={"data": {}}))
@@ -263,7 +263,7 @@ stage.filter_pairs(pairs, Embedder(Dying()), StageStore(folder / "filter"), top_
 """
 
 
-def test_after_kills_nothing_that_was_committed_is_encoded_again(pairs: list[Pair], tmp_path: Path) -> None:
+def test_after_kills_nothing_that_was_committed_is_encoded_again(pairs: list[Photo], tmp_path: Path) -> None:
     for encoded in (4, 4):
         done = subprocess.run(
             [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path), str(encoded)],
@@ -292,7 +292,8 @@ def test_a_real_clip_gives_the_score_of_the_plain_computation(tiny_clip: Path, t
     images = [Image.fromarray(chance.integers(0, 256, (70, 50, 3), dtype=np.uint8)) for _ in range(2)]
     for number, image in enumerate(images):
         image.save(tmp_path / f"{number}.png")
-    pair = Pair(Photo("p", tmp_path / "0.png"), tmp_path / "1.png", *map(pixel_digest, images))
+    digest, draft_digest = map(pixel_digest, images)
+    pair = Photo("p", tmp_path / "0.png", draft=tmp_path / "1.png", digest=digest, draft_digest=draft_digest)
     embedder = Embedder(load_encoder(f"clip:{tiny_clip}", device="cpu"))
     (kept,) = filter_pairs([pair], embedder, StageStore(tmp_path / "filter"), min_similarity=None)
     with torch.inference_mode():

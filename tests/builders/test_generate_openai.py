@@ -13,7 +13,7 @@ from images_server import USAGE, ImagesServer, drawn
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult, draft_seed
 from fashionedit.builders.generate.openai_drafts import OpenAIDrafts
 from fashionedit.builders.generate.stage import generate
-from fashionedit.builders.photos.sources import Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageStore, spent
 from fashionedit.errors import BudgetSpentError, InvalidDataError, ServiceError
 from fashionedit.images import pixel_digest
@@ -40,7 +40,7 @@ def photos(captions: Sequence[str]) -> list[Photo]:
 
 def run(server: ImagesServer, captions: Sequence[str], store: StageStore, **settings: Any) -> list[Any]:
     own = {name: settings.pop(name) for name in ("budget", "retry", "keep_going") if name in settings}
-    return generate(photos(captions), maker(server, **settings), store, digest_of=lambda photo: "0" * 64, **own)
+    return generate(photos(captions), maker(server, **settings), store, **own)
 
 
 def test_a_draft_is_what_the_server_drew() -> None:
@@ -205,7 +205,7 @@ def test_without_a_key_openai_is_not_asked_and_another_service_is(monkeypatch: p
 def test_calls_run_side_by_side_and_no_more_than_allowed(store: StageStore) -> None:
     with ImagesServer(pause=0.05) as server:
         pairs = run(server, [f"caption {number}" for number in range(12)], store, concurrency=4)
-    assert [pair.photo.id for pair in pairs] == [f"p{number:02}" for number in range(12)]
+    assert [pair.id for pair in pairs] == [f"p{number:02}" for number in range(12)]
     assert server.most_at_once == 4
 
 
@@ -337,5 +337,5 @@ def test_a_call_that_was_answered_with_an_error_costs_nothing_and_a_lost_one_its
     gone = OpenAIDrafts("toy-image", base_url="http://127.0.0.1:9/v1", **money)
     budget = CostTracker()
     with pytest.raises(ServiceError):
-        generate(photos(["a"]), gone, StageStore(tmp_path / "gone"), digest_of=lambda photo: "0", budget=budget)
+        generate(photos(["a"]), gone, StageStore(tmp_path / "gone"), budget=budget)
     assert budget.spent == 0

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fashionedit.builders.inspection import box_figures, write_contact_sheet
-from fashionedit.builders.photos.sources import Analysed, Pair, Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.types import Box
 
 
@@ -63,8 +63,8 @@ def test_the_sheet_is_one_page_with_pictures_and_escaped_words(tmp_path: Path) -
     Image.new("RGB", (64, 64), "blue").save(draft)
     words = ("<b>cuffs</b>", "a hem", "a bow")
     differences = tuple(zip(words, garments(1)[0], strict=True))
-    pair = Pair(Photo("a", original, "a <i>coat</i>"), draft, "0", "1")
-    write_contact_sheet([Analysed(pair, differences)], tmp_path / "sheet.html")
+    sample = Photo("a", original, "a <i>coat</i>", draft=draft, differences=differences)
+    write_contact_sheet([sample], tmp_path / "sheet.html")
     page = (tmp_path / "sheet.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 5
     assert "&lt;b&gt;cuffs" in page

@@ -13,8 +13,7 @@ from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
 from PIL import Image, ImageDraw
 from whole_build import pictures
 
-from fashionedit.builders.photos import Unusable, check_photos, open_source
-from fashionedit.builders.photos.sources import Photo
+from fashionedit.builders.photos import Photo, Unusable, check_photos, open_source
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest, read_image

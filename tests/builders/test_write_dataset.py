@@ -6,11 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashionedit.builders.photos.sources import Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.write_dataset import find_examples
 
 
-def _photo(identity: str, garment: str | None = "g", view: str | None = "front", colourway: str = "01") -> Photo:
+def _photo(
+    identity: str,
+    garment: str | None = "g",
+    view: str | None = "front",
+    colourway: str = "01",
+    digest: str | None = None,
+) -> Photo:
     return Photo(
         identity,
         Path(f"{identity}.jpg"),
@@ -19,11 +25,12 @@ def _photo(identity: str, garment: str | None = "g", view: str | None = "front",
         garment_id=garment,
         view=view,
         attributes={"colourway": colourway},
+        digest=identity if digest is None else digest,
     )
 
 
 def _examples(photos: list[Photo], **options: Any) -> dict[str, list[str]]:
-    found = find_examples(photos, **{"digests": {}, "splits": {}, **options})
+    found = find_examples(photos, **{"splits": {}, **options})
     return {identity: [photo.id for photo in examples] for identity, examples in found.items()}
 
 
@@ -51,10 +58,9 @@ def test_garments_do_not_mix_and_one_photograph_alone_has_no_example() -> None:
 
 
 def test_the_same_pixels_are_no_example_and_come_once() -> None:
-    photos = [_photo(name) for name in "abcd"]
-    digests = {"a": "1", "b": "1", "c": "2", "d": "2"}
-    assert _examples(photos, digests=digests) == {"a": ["c"], "b": ["c"], "c": ["a"], "d": ["a"]}
-    assert _examples(photos, digests={"a": "1", "b": "1"})["a"] == ["c", "d"]
+    photos = [_photo(name, digest=digest) for name, digest in {"a": "1", "b": "1", "c": "2", "d": "2"}.items()]
+    assert _examples(photos) == {"a": ["c"], "b": ["c"], "c": ["a"], "d": ["a"]}
+    assert _examples([*photos[:3], _photo("d")])["a"] == ["c", "d"]
 
 
 def test_a_photograph_of_another_split_is_no_example() -> None:
@@ -68,11 +74,14 @@ def test_a_photograph_of_another_split_is_no_example() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_no_example_is_itself_of_another_garment_or_split(seed: int) -> None:
     chance = np.random.default_rng(seed)
-    photos = [_photo(f"p{k}", f"g{chance.integers(12)}", colourway=str(chance.integers(3))) for k in range(60)]
-    digests = {photo.id: str(chance.integers(40)) for photo in photos}
+    photos = [
+        _photo(f"p{k}", f"g{chance.integers(12)}", colourway=str(chance.integers(3)), digest=str(chance.integers(40)))
+        for k in range(60)
+    ]
+    digests = {photo.id: photo.digest for photo in photos}
     splits = {photo.id: str(chance.choice(["train", "validation"])) for photo in photos}
     garments = {photo.id: photo.garment for photo in photos}
-    found = find_examples(photos, digests=digests, splits=splits)
+    found = find_examples(photos, splits=splits)
     assert found
     for identity, examples in found.items():
         pixels = [digests[identity], *(digests[example.id] for example in examples)]

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult
-from fashionedit.builders.photos.sources import Photo
+from fashionedit.builders.photos import Photo
 
 
 def painted(caption: str, seed: int) -> Image.Image:
