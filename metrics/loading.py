@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from fashionedit.errors import EncoderNotFoundError, InvalidDataError, MissingExtraError, UnknownNameError
+from fashionedit.runtime.hub import download_failures
 from fashionedit.runtime.torch_device import find_device, find_dtype, has_bf16
 
 from .encoder import ImageEncoder, ModelFiles, Precision
@@ -200,26 +201,7 @@ def _safetensors(folder: Path, name: str) -> list[Path]:
 
 def _fetch(repository: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
 
-    name = repository if revision is None else f"{repository}@{revision}"
-    try:
+    instead = "give a folder that holds it, or score with the encoder 'offline'"
+    with download_failures(repository, revision, EncoderNotFoundError, instead=instead):
         return Path(snapshot_download(repository, revision=revision, allow_patterns=_WANTED))
-    except HFValidationError as error:
-        raise UnknownNameError(f"{repository!r} can't be the name of a repository ({error})") from error
-    except RepositoryNotFoundError as error:
-        raise EncoderNotFoundError(
-            f"the Hub has no repository {repository}, or it is private or gated; check the name, or log in"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise EncoderNotFoundError(f"{repository} has no revision {revision!r}; check the name") from error
-    except (HfHubHTTPError, OSError) as error:  # no network, offline mode, or the Hub is down
-        raise EncoderNotFoundError(
-            f"the weights of {name} are not on this machine and can't be fetched ({type(error).__name__}); connect to "
-            "the Hub once, give a folder that holds them, or score with the encoder 'offline'"
-        ) from error

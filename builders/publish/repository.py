@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +38,7 @@ class HubRepository:
     def __init__(self, id: str, kind: Literal["dataset", "space"]) -> None:
         self.id = repository_name(id)
         self._kind = kind
+        self._what = f"the {kind} repository"
         self._api = hub_client()
         self._token_works = False
 
@@ -46,7 +46,7 @@ class HubRepository:
         """Returns whether everybody can see the repository; None where it does not exist."""
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        with self._sentences("look at"):
+        with hub_failures("look at", self.id, self._what):
             if not self._token_works:
                 self._api.whoami()  # says by itself that there is no token, or a wrong one
                 self._token_works = True
@@ -58,7 +58,7 @@ class HubRepository:
     def create(self) -> None:
         """Creates the repository, for its owners to see; one that is there stays as it is."""
         options: dict[str, Any] = {"space_sdk": "gradio"} if self._kind == "space" else {}
-        with self._sentences("create"):
+        with hub_failures("create", self.id, self._what):
             self._api.create_repo(self.id, repo_type=self._kind, private=True, exist_ok=True, **options)
 
     def upload(
@@ -76,9 +76,9 @@ class HubRepository:
         Files there that match `replaces` and are not sent go. The branch is created where it does not exist.
         """
         if branch is not None:
-            with self._sentences("change"):
+            with hub_failures("change", self.id, self._what):
                 self._api.create_branch(self.id, branch=branch, repo_type=self._kind, exist_ok=True)
-        with self._sentences("write to"):
+        with hub_failures("write to", self.id, self._what):
             done = self._api.upload_folder(
                 repo_id=self.id,
                 folder_path=folder,
@@ -89,10 +89,7 @@ class HubRepository:
                 revision=branch,
             )
         if public:
-            with self._sentences("change"):
+            with hub_failures("change", self.id, self._what):
                 self._api.update_repo_settings(self.id, repo_type=self._kind, private=False)
         url = f"{self._api.endpoint}/{self._kind}s/{self.id}"
         return Publication(self.id, files, url, str(done.oid), bool(self.is_public()))
-
-    def _sentences(self, doing: str) -> AbstractContextManager[None]:
-        return hub_failures(doing, f"the {self._kind} repository {self.id}", self.id.partition("/")[0])

@@ -22,6 +22,7 @@ from PIL import Image
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, Status
+from fashionedit.runtime.hub import download_failures
 from fashionedit.runtime.pipelines import (
     DTYPES,
     Offload,
@@ -400,15 +401,9 @@ def find_lora(text: str) -> Lora:
 
 def _fetched(repository: str, name: str | None, revision: str | None, scale: float) -> Lora:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
-    try:
+    with download_failures(repository, revision, instead="give a folder that holds the LoRA"):
         folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[name or "*.safetensors"]))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ServiceError(
-            f"the LoRA {repository} can't be fetched ({type(error).__name__}); check its name and revision, or give a "
-            "folder that holds it"
-        ) from error
     file = folder / name if name else _only(sorted(folder.glob("*.safetensors")), repository)
     if not file.is_file():
         raise UnknownNameError(f"{repository} has no {name}; check the name of the file")

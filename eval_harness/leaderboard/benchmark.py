@@ -91,7 +91,7 @@ def find_benchmark(repository: str, revision: str | None = None, *, token: str |
 
     at = f" at revision {revision}" if revision else ""
     api = hub_client(token)
-    with hub_failures("read", f"the dataset repository {repository}", repository.partition("/")[0]):
+    with hub_failures("read", repository):
         try:
             commit = str(api.dataset_info(repository, revision=revision).sha)
             path = Path(api.hf_hub_download(repository, MANIFEST_FILE, repo_type="dataset", revision=commit))

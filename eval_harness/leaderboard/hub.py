@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -54,6 +54,7 @@ class HubInbox:
     def __init__(self, id: str, kind: Literal["model", "dataset"], *, token: str | None = None) -> None:
         self.id = repository_name(id)
         self._kind = kind
+        self._what = f"the {kind} repository"
         self._api: HfApi = hub_client(token)
 
     @cached_property
@@ -63,7 +64,7 @@ class HubInbox:
         Raises:
             ServiceError: There is no token or a wrong one, or the Hub can't be reached.
         """
-        with self._failures("open a pull request on"):
+        with hub_failures("open a pull request on", self.id, self._what):
             return str(self._api.whoami()["name"])
 
     def check(self) -> None:
@@ -75,7 +76,7 @@ class HubInbox:
         """
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        with self._failures("look at"):
+        with hub_failures("look at", self.id, self._what):
             try:
                 self._api.repo_info(self.id, repo_type=self._kind)
             except RepositoryNotFoundError as error:
@@ -100,7 +101,7 @@ class HubInbox:
 
         number = self._open_request(title)
         revision = f"refs/pr/{number}" if number is not None else "main"
-        with self._failures("open a pull request on"):
+        with hub_failures("open a pull request on", self.id, self._what):
             existing = self._content(path, revision)
             content = content_for(existing)
             if content == existing:
@@ -120,7 +121,7 @@ class HubInbox:
 
     def _open_request(self, title: str) -> int | None:
         user = self.user
-        with self._failures("look at the pull requests of"):
+        with hub_failures("look at the pull requests of", self.id, self._what):
             found = self._api.get_repo_discussions(
                 self.id, author=user, discussion_type="pull_request", discussion_status="open", repo_type=self._kind
             )
@@ -140,9 +141,6 @@ class HubInbox:
     def _page(self, number: int | None) -> str:
         home = f"{self._api.endpoint}/{'' if self._kind == 'model' else f'{self._kind}s/'}{self.id}"
         return home if number is None else f"{home}/discussions/{number}"
-
-    def _failures(self, doing: str) -> Any:
-        return hub_failures(doing, f"the {self._kind} repository {self.id}", self.id.partition("/")[0])
 
 
 VERIFIED_FILE = "verified.json"
@@ -187,7 +185,7 @@ def fetch_bundles(repository: str, revision: str | None = None, *, token: str | 
 
     name = repository_name(repository)
     api = hub_client(token)
-    with hub_failures("read", f"the dataset repository {name}", name.partition("/")[0]):
+    with hub_failures("read", name):
         try:
             info = api.dataset_info(name, revision=revision, files_metadata=True)
             wanted = [
@@ -273,7 +271,7 @@ def hub_entries(repository: str, *, token: str | None = None) -> list[HubEntry] 
     from huggingface_hub.errors import HfHubHTTPError
 
     api = hub_client(token)
-    with hub_failures("read", f"the leaderboard of {repository}", repository.partition("/")[0]):
+    with hub_failures("read", repository, "the leaderboard of"):
         try:
             listed = api.get_dataset_leaderboard(repository, base_model_only=False)
         except HfHubHTTPError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fashionedit.errors import FashionEditError, InvalidDataError, ServiceError
+from fashionedit.errors import FashionEditError, InvalidDataError, ServiceError, UnknownNameError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -41,13 +41,13 @@ def hub_client(token: str | None = None) -> HfApi:
 
 
 @contextmanager
-def hub_failures(doing: str, what: str, owner: str) -> Iterator[None]:
+def hub_failures(doing: str, repository: str, what: str = "the dataset repository") -> Iterator[None]:
     """Puts what the Hub's client raises into one sentence.
 
     Args:
-        doing: A verb, as in "the token may not DOING WHAT".
-        what: Such as "the dataset repository org/name".
-        owner: Whose rights a token needs.
+        doing: A verb, as in "the token may not DOING WHAT org/name".
+        repository: Its name, `org/name`.
+        what: What it is, in words.
 
     Raises:
         ServiceError: In place of whatever was raised.
@@ -65,14 +65,14 @@ def hub_failures(doing: str, what: str, owner: str) -> Iterator[None]:
     except FashionEditError:
         raise
     except connection as error:
-        raise ServiceError(_sentence(doing, what, owner, _status(error), error)) from error
+        raise ServiceError(_sentence(doing, repository, f"{what} {repository}", _status(error), error)) from error
 
 
-def _sentence(doing: str, what: str, owner: str, status: int | None, error: BaseException) -> str:
+def _sentence(doing: str, repository: str, what: str, status: int | None, error: BaseException) -> str:
     if status == 401:
         return "the Hub does not know the token; run `hf auth login`, or set $HF_TOKEN to a valid one"
     if status in (403, 404):
-        return f"the token may not {doing} {what}; give one with write access to {owner}"
+        return f"the token may not {doing} {what}; give one with write access to {repository.partition('/')[0]}"
     if status == 409:
         return f"the Hub is busy with {what}; give the same command again in a minute"
     if status == 412:
@@ -83,6 +83,54 @@ def _sentence(doing: str, what: str, owner: str, status: int | None, error: Base
         reason = f"{what} ({_reason(error)})"
         return f"the Hub can't be reached to {doing} {reason}; check the network, the same command continues"
     return f"the Hub answered {status} to an attempt to {doing} {what} ({_reason(error)}); the same command continues"
+
+
+@contextmanager
+def download_failures(
+    repository: str, revision: str | None, failure: type[FashionEditError] = ServiceError, *, instead: str
+) -> Iterator[None]:
+    """Puts what a download from the Hub raises into one sentence.
+
+    Args:
+        repository: Its name.
+        revision: What of it was asked for.
+        failure: The class of the error where it can't be had.
+        instead: What else a user can do, such as "give a folder that holds it".
+
+    Raises:
+        UnknownNameError: The name can't be one of a repository.
+    """
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except FashionEditError:
+        raise
+    except HFValidationError as error:
+        raise UnknownNameError(f"{repository!r} can't be the name of a repository ({error})") from error
+    except GatedRepoError as error:
+        raise failure(
+            f"{repository} is gated; accept its licence on https://huggingface.co/{repository}, then log in with: "
+            "hf auth login"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise failure(
+            f"the Hub has no repository {repository}, or it is private; check the name, or log in with: hf auth login"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise failure(f"{repository} has no revision {revision!r}; check the name") from error
+    except (HfHubHTTPError, OSError) as error:  # no network, offline mode, or the Hub is down
+        name = repository if revision is None else f"{repository}@{revision}"
+        raise failure(
+            f"{name} is not on this machine and can't be fetched ({type(error).__name__}); connect to the Hub once, or "
+            f"{instead}"
+        ) from error
 
 
 def _status(error: BaseException | None) -> int | None:

@@ -17,6 +17,7 @@ from PIL import Image
 from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.parallel import map_in_order
 
+from .hub import download_failures
 from .torch_device import find_dtype, is_out_of_memory
 
 if TYPE_CHECKING:
@@ -179,47 +180,18 @@ def _class(index: Mapping[str, Any], name: str) -> tuple[str, Mapping[str, inspe
 
 def _fetch_index(repository: str, revision: str | None) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    try:
-        return Path(hf_hub_download(repository, _INDEX, revision=revision))
-    except HFValidationError as error:
-        raise UnknownNameError(f"{repository!r} can't be the name of a repository ({error})") from error
-    except GatedRepoError as error:
-        raise ServiceError(
-            f"{repository} is gated; accept its licence on https://huggingface.co/{repository}, then log in with: "
-            "hf auth login"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ServiceError(
-            f"the Hub has no repository {repository}, or it is private; check the name, or log in with: hf auth login"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise ServiceError(f"{repository} has no revision {revision!r}; check the name") from error
-    except LocalEntryNotFoundError as error:
-        raise _unreachable(repository, error) from error
-    except EntryNotFoundError as error:
-        raise UnknownNameError(
-            f"{repository} has no {_INDEX}, so it is no diffusers pipeline; look for a repository whose name ends in "
-            "-diffusers"
-        ) from error
-    except (HfHubHTTPError, OSError) as error:
-        raise _unreachable(repository, error) from error
-
-
-def _unreachable(repository: str, error: Exception) -> ServiceError:
-    return ServiceError(
-        f"{repository} is not on this machine and can't be fetched ({type(error).__name__}); connect to the Hub once, "
-        "or give a folder that holds the pipeline"
-    )
+    with download_failures(repository, revision, instead="give a folder that holds the pipeline"):
+        try:
+            return Path(hf_hub_download(repository, _INDEX, revision=revision))
+        except LocalEntryNotFoundError:  # not what its parent says: the Hub was not reached
+            raise
+        except EntryNotFoundError as error:
+            raise UnknownNameError(
+                f"{repository} has no {_INDEX}, so it is no diffusers pipeline; look for a repository whose name ends "
+                "in -diffusers"
+            ) from error
 
 
 def dropped_tokens(pipeline: Any, text: str) -> dict[str, int]:

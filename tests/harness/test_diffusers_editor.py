@@ -443,7 +443,7 @@ def test_a_lora_is_added_by_its_scale_and_named(folders: dict[str, Path], tmp_pa
 
 def test_a_lora_that_is_none_is_one_sentence(folders: dict[str, Path], tmp_path: Path) -> None:
     write_tiny_lora(tmp_path, editor_of(folders["pix2pix"])._pipeline, name="first.safetensors")
-    with pytest.raises(ServiceError, match="the LoRA owner/nothing-here can't be fetched"):
+    with pytest.raises(ServiceError, match="owner/nothing-here is not on this machine and can't be fetched"):
         editor_of(folders["pix2pix"], lora="owner/nothing-here")
     (tmp_path / "second.safetensors").write_bytes((tmp_path / "first.safetensors").read_bytes())
     with pytest.raises(UnknownNameError, match=r"holds first.safetensors, second.safetensors; name the one"):

@@ -283,8 +283,8 @@ def test_specs_that_name_nothing_are_refused(spec: str, error: type[Exception], 
 @pytest.mark.parametrize(
     ("failure", "error", "words"),
     [
-        ("RepositoryNotFoundError", EncoderNotFoundError, "private or gated"),
-        ("GatedRepoError", EncoderNotFoundError, "private or gated"),
+        ("RepositoryNotFoundError", EncoderNotFoundError, "or it is private"),
+        ("GatedRepoError", EncoderNotFoundError, "is gated; accept its licence"),
         ("RevisionNotFoundError", EncoderNotFoundError, "no revision 'v9'"),
         ("HfHubHTTPError", EncoderNotFoundError, "can't be fetched"),
         ("HFValidationError", UnknownNameError, "can't be the name"),
