@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -18,6 +18,7 @@ from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.runtime.pipelines import (
     DTYPES,
     NOT_FOR_RECORDS,
+    BatchedCalls,
     Offload,
     PipelineFacts,
     default_dtype,
@@ -27,7 +28,7 @@ from fashionedit.runtime.pipelines import (
     parts_without_t5,
     quiet,
 )
-from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype, free_memory, is_out_of_memory
+from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype
 
 from .drafting import DraftRequest, DraftResult
 
@@ -126,9 +127,6 @@ def _other_work(class_name: str, parameters: Mapping[str, inspect.Parameter]) ->
 _NAMES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
 
 
-_FAILURES_IN_A_ROW = 3  # from here on it is the pipeline, not the captions
-
-
 class DiffusersDrafts:
     """Makes drafts with a text-to-image pipeline; its weights are loaded with the first draft, not before.
 
@@ -203,8 +201,18 @@ class DiffusersDrafts:
         self._device_asked = device
         self._offload = offload
         self._t5 = t5
-        self.batch_size = batch_size  # less, once memory has run out
-        self._failures = 0
+        self._calls = BatchedCalls(
+            batch_size,
+            making="draft",
+            given="caption",
+            smaller="offload model or sequential, a smaller dtype, or a smaller width and height",
+            change="its settings, or name another",
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """How many drafts are made together at most; less once memory has run out."""
+        return self._calls.size
 
     def describe(self) -> dict[str, Any]:
         """Returns what decides the pixels; `model_index.json` is fetched for it, the weights are not.
@@ -231,37 +239,18 @@ class DiffusersDrafts:
         Raises:
             ServiceError: The pipeline can't be loaded, has no memory for a single draft, or fails at every caption.
         """
-        results: list[DraftResult] = []
-        waiting = [list(requests)]
-        while waiting:
-            batch = waiting.pop(0)
-            if len(batch) > self.batch_size:
-                waiting[:0] = [batch[: self.batch_size], batch[self.batch_size :]]
-                continue
-            made = self._attempt(batch)
-            if isinstance(made, list):
-                results += made
-                self._failures = 0
-            elif is_out_of_memory(made):
-                self._shrink(len(batch), made)
-                waiting.insert(0, batch)
-            elif len(batch) > 1:  # one of them may be to blame
-                waiting[:0] = [[request] for request in batch]
-            else:
-                results.append(self._failed(made))
-        return results
-
-    def _attempt(self, batch: list[DraftRequest]) -> list[DraftResult] | Exception:
-        """Returns the error instead of raising it; without the frames that hold the tensors, if memory has run out."""
         pipeline = self._pipeline
-        try:
-            return self._run(pipeline, batch)
-        except ServiceError:
-            raise
-        except Exception as error:
-            return error.with_traceback(None) if is_out_of_memory(error) else error
+        return self._calls.run(
+            [requests],
+            partial(self._run, pipeline),
+            lambda detail: DraftResult(reason="pipeline error", detail=detail, retry=True),
+            pipeline=pipeline,
+            name=self._facts.name,
+            dtype=self._dtype,
+            device=self._device,
+        )
 
-    def _run(self, pipeline: Any, batch: list[DraftRequest]) -> list[DraftResult]:
+    def _run(self, pipeline: Any, batch: Sequence[DraftRequest]) -> list[DraftResult]:
         import torch
 
         given = {name: value for name, value in self._call.items() if value is not None}
@@ -298,25 +287,6 @@ class DiffusersDrafts:
             else:
                 made.append(DraftResult(image, **details))
         return made
-
-    def _shrink(self, failed: int, error: Exception) -> None:
-        facts, device = self._facts, self._device
-        if failed == 1:
-            raise ServiceError(
-                f"{device.type} has no memory for a single draft of {facts.name} in {self._dtype}; try offload "
-                "model or sequential, a smaller dtype, or a smaller width and height"
-            ) from error
-        self.batch_size = failed // 2
-        free_memory(self._pipeline, device)
-
-    def _failed(self, error: Exception) -> DraftResult:
-        self._failures += 1
-        line = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-        if self._failures >= _FAILURES_IN_A_ROW:
-            raise ServiceError(
-                f"{self._facts.name} fails at every caption ({line}); change its settings, or name another"
-            ) from error
-        return DraftResult(reason="pipeline error", detail=f"{self._facts.name} failed ({line})", retry=True)
 
     @cached_property
     def _facts(self) -> PipelineFacts:

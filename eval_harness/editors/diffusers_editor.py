@@ -14,7 +14,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +26,7 @@ from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
 from fashionedit.runtime.hub import download_failures
 from fashionedit.runtime.pipelines import (
     DTYPES,
+    BatchedCalls,
     Offload,
     default_dtype,
     dropped_tokens,
@@ -33,16 +35,13 @@ from fashionedit.runtime.pipelines import (
     load_pipeline,
     quiet,
 )
-from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype, free_memory, is_out_of_memory
+from fashionedit.runtime.torch_device import describe_device, find_device, find_dtype, free_memory
 
 from .diffusers_pipelines import Shown, arguments, find_edit_class, seed_of, show
 from .settings import EditorSettings, choice
 
 if TYPE_CHECKING:
     import torch
-
-
-_FAILURES_IN_A_ROW = 3  # from here on it is the pipeline, not the pictures
 
 
 class DiffusersEditor:
@@ -70,7 +69,14 @@ class DiffusersEditor:
         self._facts = facts = find_pipeline(place, revision or None)
         self._kind = kind = find_edit_class(facts)
         self._options = options = read_options(settings)
-        self._batch_size = options.batch_size if kind.together else 1
+        self._calls = BatchedCalls(
+            options.batch_size if kind.together else 1,
+            making="edit",
+            given="edit",
+            smaller="option offload=model or sequential, a smaller dtype, or max_pixels",
+            change="its params, or name another",
+            halved=self._warn_once,
+        )
         self._native = kind.several and not options.stitched
         self._device: torch.device = find_device(options.device, "diffusers")
         if options.offload is not None and self._device.type == "cpu":
@@ -78,13 +84,12 @@ class DiffusersEditor:
         self._dtype = options.dtype or default_dtype(facts, self._device)
         find_dtype(self._dtype, self._device)
         self._lora: Lora | None = find_lora(options.lora) if options.lora else None
-        self._failures = 0
-        self._told = False
+        self._warned = False
 
     @property
     def batch_size(self) -> int:
         """How many edits are made together at most; less once memory has run out, 1 where the class can't."""
-        return self._batch_size
+        return self._calls.size
 
     def describe(self) -> EditorInfo:
         """Returns the pipeline, its files or commit, and what changes its pixels."""
@@ -124,24 +129,17 @@ class DiffusersEditor:
         groups: dict[Any, list[int]] = {}
         for place, one in enumerate(shown):
             groups.setdefault((one.size, len(one.images)) if self._kind.together else place, []).append(place)
-        results: dict[int, EditResult] = {}
-        waiting = list(groups.values())
-        while waiting:
-            batch = waiting.pop(0)
-            if len(batch) > self._batch_size:
-                waiting[:0] = [batch[: self._batch_size], batch[self._batch_size :]]
-                continue
-            made = self._attempt([requests[place] for place in batch], [shown[place] for place in batch])
-            if isinstance(made, list):
-                results.update(zip(batch, made, strict=True))
-                self._failures = 0
-            elif is_out_of_memory(made):
-                self._shrink(len(batch), made)
-                waiting.insert(0, batch)
-            elif len(batch) > 1:  # one of them may be to blame
-                waiting[:0] = [[place] for place in batch]
-            else:
-                results[batch[0]] = self._failed(made)
+        pipeline = self._pipeline
+        made = self._calls.run(
+            groups.values(),
+            lambda batch: self._run(pipeline, [requests[place] for place in batch], [shown[place] for place in batch]),
+            partial(EditResult.failed, Status.ERROR),
+            pipeline=pipeline,
+            name=self._facts.name,
+            dtype=self._dtype,
+            device=self._device,
+        )
+        results = dict(zip(chain.from_iterable(groups.values()), made, strict=True))
         return [results[place] for place in range(len(requests))]
 
     def close(self) -> None:
@@ -161,16 +159,6 @@ class DiffusersEditor:
             max_pixels=self._options.max_pixels or self._kind.pixels,
             size=size,
         )
-
-    def _attempt(self, requests: list[EditRequest], shown: list[Shown]) -> list[EditResult] | Exception:
-        """Returns the error instead of raising it; without the frames that hold the tensors, if memory has run out."""
-        pipeline = self._pipeline
-        try:
-            return self._run(pipeline, requests, shown)
-        except ServiceError:
-            raise
-        except Exception as error:
-            return error.with_traceback(None) if is_out_of_memory(error) else error
 
     def _run(self, pipeline: Any, requests: list[EditRequest], shown: list[Shown]) -> list[EditResult]:
         import torch
@@ -226,30 +214,10 @@ class DiffusersEditor:
         further = {"offload": options.offload, "device_map": options.device_map, "lora": options.lora}
         return told | {name: value for name, value in further.items() if value is not None}
 
-    def _shrink(self, failed: int, error: Exception) -> None:
-        free_memory(self._pipeline, self._device)
-        if failed == 1:
-            raise ServiceError(
-                f"{self._device.type} has no memory for a single edit of {self._facts.name} in {self._dtype}; try "
-                "option offload=model or sequential, a smaller dtype, or max_pixels"
-            ) from error
-        self._batch_size = failed // 2
-        if not self._told:
-            self._told = True
-            warnings.warn(
-                f"{self._device.type} has no memory for {failed} edits of {self._facts.name} at once; going on with "
-                f"{self._batch_size}, and fewer where that is needed",
-                stacklevel=2,
-            )
-
-    def _failed(self, error: Exception) -> EditResult:
-        self._failures += 1
-        line = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-        if self._failures >= _FAILURES_IN_A_ROW:
-            raise ServiceError(
-                f"{self._facts.name} fails at every edit ({line}); change its params, or name another"
-            ) from error
-        return EditResult.failed(Status.ERROR, f"{self._facts.name} failed ({line})")
+    def _warn_once(self, sentence: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(sentence, stacklevel=2)
 
     @cached_property
     def _cell(self) -> int:

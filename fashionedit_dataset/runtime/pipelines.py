@@ -6,11 +6,11 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from PIL import Image
 
@@ -18,7 +18,7 @@ from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraE
 from fashionedit.parallel import map_in_order
 
 from .hub import download_failures
-from .torch_device import find_dtype, is_out_of_memory
+from .torch_device import find_dtype, free_memory, is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -323,6 +323,101 @@ def parts_without_t5(facts: PipelineFacts) -> tuple[str, ...]:
     if facts.t5 and not facts.class_name.startswith("StableDiffusion3"):
         raise UnknownNameError(f"{facts.name} ({facts.class_name}) can't do without T5; leave that option away")
     return facts.t5
+
+
+_FAILURES_IN_A_ROW = 3  # from here on it is the pipeline, not what it is given
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+
+
+class BatchedCalls:
+    """Calls a pipeline with as many requests at once as there is memory for.
+
+    A batch that doesn't fit is halved, and later ones are as small. Of a batch that fails for another reason each
+    request is tried alone.
+
+    Args:
+        size: How many requests at once at most; less, once memory has run out.
+        making: What a request makes, in the singular, for messages.
+        given: What a request is, in the singular, for messages.
+        smaller: What to try where not even one fits.
+        change: What to change where every request fails.
+        halved: Called with a sentence when a batch did not fit.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        making: str,
+        given: str,
+        smaller: str,
+        change: str,
+        halved: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.size = size
+        self._making, self._given, self._smaller, self._change = making, given, smaller, change
+        self._halved = halved
+        self._failures = 0
+
+    def run(
+        self,
+        batches: Iterable[Sequence[Request]],
+        call: Callable[[Sequence[Request]], list[Result]],
+        failed: Callable[[str], Result],
+        *,
+        pipeline: Any,
+        name: str,
+        dtype: str,
+        device: torch.device,
+    ) -> list[Result]:
+        """Returns the results of all batches in their order; `failed` makes that of a request at which it fails.
+
+        `pipeline` has the name `name` and computes in `dtype` on `device`.
+
+        Raises:
+            ServiceError: There is no memory for a single request, every request fails, or `call` raises it.
+        """
+        results: list[Result] = []
+        waiting = [list(batch) for batch in batches]
+        while waiting:
+            batch = waiting.pop(0)
+            if len(batch) > self.size:
+                waiting[:0] = [batch[: self.size], batch[self.size :]]
+                continue
+            try:
+                results += call(batch)
+                self._failures = 0
+                continue
+            except ServiceError:
+                raise
+            except Exception as caught:  # without the frames that hold the tensors, if memory has run out
+                error = caught.with_traceback(None) if is_out_of_memory(caught) else caught
+            if is_out_of_memory(error):
+                free_memory(pipeline, device)
+                if len(batch) == 1:
+                    raise ServiceError(
+                        f"{device.type} has no memory for a single {self._making} of {name} in {dtype}; try "
+                        f"{self._smaller}"
+                    ) from error
+                self.size = len(batch) // 2
+                self._halved(
+                    f"{device.type} has no memory for {len(batch)} {self._making}s of {name} at once; going on with "
+                    f"{self.size}, and fewer where that is needed"
+                )
+                waiting.insert(0, batch)
+            elif len(batch) > 1:  # one of them may be to blame
+                waiting[:0] = [[request] for request in batch]
+            else:
+                results.append(failed(self._failure(name, error)))
+        return results
+
+    def _failure(self, name: str, error: Exception) -> str:
+        self._failures += 1
+        line = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        if self._failures >= _FAILURES_IN_A_ROW:
+            raise ServiceError(f"{name} fails at every {self._given} ({line}); change {self._change}") from error
+        return f"{name} failed ({line})"
 
 
 @contextmanager
