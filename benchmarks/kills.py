@@ -38,8 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "builders"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "harness"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "services"))
 
 from image_service import USAGE as EDIT_USAGE
 from image_service import ImageService

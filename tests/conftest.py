@@ -29,8 +29,7 @@ _session = Path(tempfile.mkdtemp(prefix="fashionedit-tests-"))
 for name, folder in {"HF_HOME": "hf", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "HOME": "home"}.items():
     os.environ[name] = str(_session / folder)
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers with as many threads as cores each only wait
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # models of tests are tiny: their threads only wait for each other
 for name in ("HF_TOKEN", "FASHIONEDIT_DATA", "FASHIONEDIT_REPO", "FASHIONEDIT_NO_ALIASES"):
     os.environ.pop(name, None)
 

@@ -81,19 +81,6 @@ class ParsedAnswer:
     notes: tuple[str, ...] = ()
 
 
-def parse_answer(text: str) -> tuple[tuple[str, Box], ...]:
-    """Returns the differences of `read_answer`.
-
-    Raises:
-        InvalidDataError: As `read_answer`.
-
-    >>> parse_answer("[{'discription': 'a bow', 'box_2d': ['10', 20, 30, 40.5]}]")
-    Traceback (most recent call last):
-    fashionedit.errors.InvalidDataError: the answer has 1 difference; give exactly 3
-    """
-    return read_answer(text).differences
-
-
 def read_answer(text: str, *, size: tuple[int, int] | None = None, convert: bool = False) -> ParsedAnswer:
     """Returns the description and the box of each of the three differences.
 
@@ -110,6 +97,10 @@ def read_answer(text: str, *, size: tuple[int, int] | None = None, convert: bool
     Raises:
         InvalidDataError: There are not three such differences, or `difference_faults` finds something; the message
             names each fault in words that can be sent back to the model.
+
+    >>> read_answer("[{'discription': 'a bow', 'box_2d': ['10', 20, 30, 40.5]}]")
+    Traceback (most recent call last):
+    fashionedit.errors.InvalidDataError: the answer has 1 difference; give exactly 3
     """
     if len(text) > MAX_ANSWER_CHARS:
         raise InvalidDataError(

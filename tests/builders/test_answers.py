@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fashionedit.builders.analyse.answers import MAX_ANSWER_CHARS, parse_answer, read_answer
+from fashionedit.builders.analyse.answers import MAX_ANSWER_CHARS, read_answer
 from fashionedit.errors import InvalidDataError
 from fashionedit.types import Box
 
@@ -66,19 +66,19 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_of_answer_is_read(shape: str) -> None:
-    assert parse_answer(SHAPES[shape]) == EXPECTED
+    assert read_answer(SHAPES[shape]).differences == EXPECTED
 
 
 def test_naive_quotes_inside_a_text_are_part_of_it() -> None:
     naive = "[{'description': 'the model's sleeve', 'box_2d': [1, 2, 30, 40]}, " + str(ITEMS[1:])[1:]
-    assert parse_answer(naive)[0][0] == "the model's sleeve"
+    assert read_answer(naive).differences[0][0] == "the model's sleeve"
     inches = '[{"description": "a 3" belt, worn", "box_2d": [1, 2, 30, 40]}, ' + json.dumps(ITEMS[1:])[1:]
-    assert parse_answer(inches)[0][0] == 'a 3" belt, worn'
+    assert read_answer(inches).differences[0][0] == 'a 3" belt, worn'
 
 
 def test_escapes_of_python_are_those_of_python() -> None:
     text = r"[{'description': 'caf\xe9 \u2014 d\'or \\ \d', 'box_2d': [1, 2, 30, 40]}, " + str(ITEMS[1:])[1:]
-    assert parse_answer(text)[0][0] == "café — d'or \\ \\d"
+    assert read_answer(text).differences[0][0] == "café — d'or \\ \\d"
 
 
 def _with(number: int = 2, **changes: Any) -> str:
@@ -154,7 +154,7 @@ FAULTS = {
 @pytest.mark.parametrize("text", FAULTS, ids=range(len(FAULTS)))
 def test_a_fault_is_named_so_that_the_model_can_mend_it(text: str) -> None:
     with pytest.raises(InvalidDataError) as caught:
-        parse_answer(text)
+        read_answer(text)
     assert type(caught.value) is InvalidDataError
     assert FAULTS[text] in str(caught.value)
     assert len(str(caught.value)) < 600
@@ -213,7 +213,7 @@ def test_descriptions_that_say_something_are_read(words: str) -> None:
 
 def test_all_faults_of_an_answer_are_named_at_once() -> None:
     with pytest.raises(InvalidDataError) as caught:
-        parse_answer(json.dumps([{"description": "a"}, ITEMS[1], {"box_2d": [0, 0, 9, 9]}]))
+        read_answer(json.dumps([{"description": "a"}, ITEMS[1], {"box_2d": [0, 0, 9, 9]}]))
     assert str(caught.value) == (
         "difference 1 has no box; give box_2d as [ymin, xmin, ymax, xmax], each 0..1000. "
         "difference 3 has no description; say in words what the first image shows there"
@@ -245,7 +245,7 @@ HOSTILE = {
 @pytest.mark.timeout(20)
 def test_hostile_answers_are_refused(name: str) -> None:
     with pytest.raises(InvalidDataError):
-        parse_answer(HOSTILE[name])
+        read_answer(HOSTILE[name])
 
 
 def test_mutated_answers_are_read_or_refused() -> None:
@@ -259,7 +259,7 @@ def test_mutated_answers_are_read_or_refused() -> None:
             length = chance.choice((0, 0, 1, 1, 3, 40))
             text = text[:place] + chance.choice(["", *pieces]) + text[place + length :]
         try:
-            found = parse_answer(text)
+            found = read_answer(text).differences
         except InvalidDataError:
             continue
         read += 1

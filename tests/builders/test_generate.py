@@ -18,7 +18,7 @@ from tiny_pipelines import write_tiny_sd3
 from toy_drafts import ToyDrafts, painted, write_photos
 
 from fashionedit.builders import build_options, filter, stage_store
-from fashionedit.builders.analyse import answers, request
+from fashionedit.builders.analyse import answers
 from fashionedit.builders.generate import drafting
 from fashionedit.builders.generate.diffusers_drafts import DiffusersDrafts
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult, draft_seed
@@ -36,6 +36,7 @@ from fashionedit.errors import (
     UnknownNameError,
 )
 from fashionedit.images import pixel_digest, read_image
+from fashionedit.runtime import vision_model
 from fashionedit.types import safe_id
 
 HERE = Path(__file__).parent
@@ -283,7 +284,7 @@ def test_a_result_is_one_of_three_things() -> None:
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    for module in (answers, build_options, drafting, request, filter, stage, stage_store):
+    for module in (answers, build_options, drafting, vision_model, filter, stage, stage_store):
         assert doctest.testmod(module).failed == 0
         assert doctest.testmod(module).attempted >= 1
 

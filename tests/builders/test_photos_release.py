@@ -9,7 +9,7 @@ import pytest
 from photo_toys import authors_selection, items, photos, unusable
 from PIL import Image
 
-from fashionedit.builders.analyse.answers import parse_answer
+from fashionedit.builders.analyse.answers import read_answer
 from fashionedit.builders.photos import open_source
 from fashionedit.builders.photos.release import compare_selections, read_selection
 from fashionedit.builders.photos.sources import parse_file_name
@@ -48,7 +48,8 @@ def test_photographs_come_with_drafts_and_answers(release: Path, tmp_path: Path)
     assert (photo.caption, photo.garment, photo.view) == ("", "WOMEN-Dresses-00000001", "front")
     assert photo.attributes == {"colourway": "01", "selection score": "90.44541931152344"}
     for name in NAMES[:3]:
-        assert [words for words, _ in parse_answer(found[name].answer or "")] == [each["description"] for each in ITEMS]
+        read = read_answer(found[name].answer or "").differences
+    assert [words for words, _ in read] == [each["description"] for each in ITEMS]
 
 
 def test_what_lacks_a_partner_is_counted_with_its_reason(release: Path, tmp_path: Path) -> None:

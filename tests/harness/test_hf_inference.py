@@ -24,7 +24,6 @@ from json_service import (
     assert_fault,
     edit_request,
     faults,
-    json_service,
 )
 from PIL import Image
 from toy_samples import ToySource
@@ -73,7 +72,7 @@ def provider(
             }[name]
         )
 
-    with json_service(answer) as service:
+    with JsonService(answer) as service:
         monkeypatch.setenv("HF_TOKEN", "hf_forthistest")
         monkeypatch.setattr(huggingface_hub.constants, "INFERENCE_PROXY_TEMPLATE", service.url + "/{provider}")
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
@@ -135,7 +134,7 @@ def test_an_inference_endpoint_is_shown_base_and_reference_side_by_side(
         return Reply(200, base64.b64decode(asked.json()["inputs"]), {"Content-Type": "image/png"})
 
     try:
-        with json_service(echo) as service:
+        with JsonService(echo) as service:
             editor = resolve_editor(f"hf:hf-inference/{MODEL}", EditorSettings(base_url=f"{service.url}/endpoint"))
             result = editor.edit(REQUEST)
             shown = Image.open(io.BytesIO(base64.b64decode(service.posts()[0].json()["inputs"])))
@@ -198,7 +197,7 @@ def test_a_task_that_failed_for_its_content_is_a_refusal(monkeypatch: pytest.Mon
             return as_json({"data": {"status": "failed", "error": "flagged as sensitive"}})
         return as_json({"data": {"urls": {"get": "/result"}}})
 
-    with provider("wavespeed", monkeypatch), json_service(answer) as service:
+    with provider("wavespeed", monkeypatch), JsonService(answer) as service:
         monkeypatch.setattr(huggingface_hub.constants, "INFERENCE_PROXY_TEMPLATE", service.url + "/{provider}")
         result = resolve_editor(f"hf:wavespeed/{MODEL}").edit(REQUEST)
     assert result.status is Status.REFUSED
@@ -264,6 +263,6 @@ def test_other_calls_of_the_hubs_client_keep_no_editors_rules(monkeypatch: pytes
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     for name in ("fal-ai", "replicate"):
         resolve_editor(f"hf:{name}/{MODEL}")
-        with json_service(lambda asked: as_json({"name": "a tester", "type": "user"})) as other:
+        with JsonService(lambda asked: as_json({"name": "a tester", "type": "user"})) as other:
             said = huggingface_hub.HfApi(endpoint=other.url, token="hf_tester").whoami()
         assert said["name"] == "a tester"

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from json_service import PICTURE, Asked, JsonService, Reply, as_base64, as_json, edit_request, json_service
+from json_service import PICTURE, Asked, JsonService, Reply, as_base64, as_json, edit_request
 from PIL import Image, ImageOps
 from toy_samples import ToySource
 
@@ -60,7 +60,7 @@ def test_the_example_server_edits_three_rounds_of_both_protocols(tmp_path: Path)
 def test_the_request_holds_all_that_the_contract_promises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FASHIONEDIT_HTTP_TOKEN", "very-secret")
     answer = {"image": as_base64(PICTURE), "params": {"steps": 4}, "model_version": "m2", "usage": {"images": 1}}
-    with json_service(described(as_json({**answer, "cost_usd": 0.25, "state": {"turn": 2}}))) as service:
+    with JsonService(described(as_json({**answer, "cost_usd": 0.25, "state": {"turn": 2}}))) as service:
         editor = resolve_editor(f"http:{service.url}/edit?size=2", EditorSettings(state="conversation"))
         result = editor.edit(edit_request(round=2, params={"steps": 4}, state={"turn": 1}))
         asked = service.posts()[0]
@@ -82,7 +82,7 @@ def test_the_request_holds_all_that_the_contract_promises(monkeypatch: pytest.Mo
 
 
 def test_state_is_carried_only_where_the_run_is_a_conversation() -> None:
-    with json_service(described(as_json({"image": as_base64(PICTURE), "state": 1}))) as service:
+    with JsonService(described(as_json({"image": as_base64(PICTURE), "state": 1}))) as service:
         result = edited(service, edit_request(round=2, state=1))
         assert service.posts()[0].json()["state"] is None
     assert result.state is None
@@ -91,20 +91,20 @@ def test_state_is_carried_only_where_the_run_is_a_conversation() -> None:
 @pytest.mark.parametrize("status", [401, 402, 403, 404])
 def test_an_answer_that_holds_for_every_request_ends_the_run(status: int) -> None:
     with (
-        json_service(described(as_json({"message": "not for you"}, status))) as service,
+        JsonService(described(as_json({"message": "not for you"}, status))) as service,
         pytest.raises(ServiceError, match="not for you"),
     ):
         edited(service)
 
 
 def test_the_server_may_say_the_status_itself() -> None:
-    with json_service(described(as_json({"status": "error", "message": "warming up", "retry": True}))) as service:
+    with JsonService(described(as_json({"status": "error", "message": "warming up", "retry": True}))) as service:
         result = edited(service)
     assert (result.status, result.message, result.retry) == (Status.ERROR, "warming up", True)
 
 
 def test_connections_are_kept_open_and_shared_by_threads() -> None:
-    with json_service(described(as_json({"image": as_base64(PICTURE)}))) as service:
+    with JsonService(described(as_json({"image": as_base64(PICTURE)}))) as service:
         editor = resolve_editor(service.url)
         with ThreadPoolExecutor(4) as pool:
             results = list(pool.map(editor.edit, [REQUEST] * 24))
@@ -119,7 +119,7 @@ def test_more_than_a_thousand_open_files_are_in_nobodys_way() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     opened = []
     try:
-        with json_service(described(as_json({"image": as_base64(PICTURE)}))) as service:
+        with JsonService(described(as_json({"image": as_base64(PICTURE)}))) as service:
             opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
             editor = resolve_editor(service.url)
             assert [editor.edit(REQUEST).status for _ in range(3)] == [Status.OK] * 3
@@ -131,7 +131,7 @@ def test_more_than_a_thousand_open_files_are_in_nobodys_way() -> None:
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
-    with json_service(described(Reply(200, as_json({"image": as_base64(PICTURE)}).body, {"Connection": "close"}))) as s:
+    with JsonService(described(Reply(200, as_json({"image": as_base64(PICTURE)}).body, {"Connection": "close"}))) as s:
         editor = resolve_editor(s.url)
         assert [editor.edit(REQUEST).status for _ in range(3)] == [Status.OK] * 3
         editor.close()
@@ -139,7 +139,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> No
 
 def test_the_fingerprint_is_the_declared_version() -> None:
     def version(reply: Reply, settings: EditorSettings | None = None) -> str:
-        with json_service(lambda asked: reply) as service:
+        with JsonService(lambda asked: reply) as service:
             editor = resolve_editor(service.url, settings)
             editor.close()
             return editor.describe().fingerprint.replace(service.url, "")
@@ -157,14 +157,14 @@ def test_a_server_says_whether_it_takes_a_reference() -> None:
     def answer(asked: Asked) -> Reply:
         return as_json({"name": "mine", "version": "1", "takes_reference": False})
 
-    with json_service(answer) as service:
+    with JsonService(answer) as service:
         editor = resolve_editor(service.url)
         editor.close()
     assert editor.describe().takes_reference is False
 
 
 def test_an_address_without_a_server_is_one_sentence() -> None:
-    with json_service(lambda asked: Reply()) as service:
+    with JsonService(lambda asked: Reply()) as service:
         url = service.url
     with pytest.raises(ServiceError, match=r"nothing answers at .*; start the server"):
         resolve_editor(url)
@@ -187,7 +187,7 @@ def test_an_address_that_is_none_is_one_sentence(url: str, words: str) -> None:
 
 def test_a_token_that_the_server_repeats_is_not_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FASHIONEDIT_HTTP_TOKEN", "very-secret")
-    with json_service(described(as_json({"message": "very-secret is wrong"}, 500))) as service:
+    with JsonService(described(as_json({"message": "very-secret is wrong"}, 500))) as service:
         result = edited(service)
     assert "very-secret" not in result.message
 
@@ -195,6 +195,6 @@ def test_a_token_that_the_server_repeats_is_not_in_the_message(monkeypatch: pyte
 def test_a_picture_of_too_many_pixels_is_invalid() -> None:
     buffer = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
-    with json_service(described(as_json({"image": as_base64(buffer.getvalue())}))) as service:
+    with JsonService(described(as_json({"image": as_base64(buffer.getvalue())}))) as service:
         result = edited(service)
     assert result.status is Status.INVALID_IMAGE

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from json_service import PICTURE, Asked, Reply, as_base64, as_json, json_service
+from json_service import PICTURE, Asked, JsonService, Reply, as_base64, as_json
 
 from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
@@ -99,7 +99,7 @@ def test_a_server_that_echoes_its_request_leaks_no_key(
         told = picture if status == 200 else {"error": {"message": seen, "code": seen}, "message": seen}
         return as_json(told, status) if as_object else Reply(status, seen.encode("utf-8", "replace"))
 
-    with json_service(answer) as service:
+    with JsonService(answer) as service:
         place = f"{service.url}/edit?session=LEAKED0session&api_key=LEAKED-in-the-query"
         run(place, tmp_path, capsys)
         if as_object:

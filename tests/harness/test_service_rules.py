@@ -24,7 +24,6 @@ from json_service import (
     assert_fault,
     edit_request,
     faults,
-    json_service,
 )
 
 from fashionedit.errors import ServiceError
@@ -60,7 +59,7 @@ def service_of(reply: Callable[[Asked], Reply]) -> Iterator[JsonService]:
     def answer(asked: Asked) -> Reply:
         return reply(asked) if asked.method == "POST" else Reply(404)
 
-    with json_service(answer) as service:
+    with JsonService(answer) as service:
         yield service
 
 
@@ -89,7 +88,7 @@ def test_each_fault_ends_in_its_status(name: str, fault: str) -> None:
 @pytest.mark.parametrize("status", [302, 307])
 def test_a_redirect_ends_the_run_and_nothing_is_sent_on(name: str, status: int) -> None:
     with (
-        json_service(lambda asked: as_json(WRAPPED[name](as_base64(PICTURE)))) as elsewhere,
+        JsonService(lambda asked: as_json(WRAPPED[name](as_base64(PICTURE)))) as elsewhere,
         service_of(lambda asked: Reply(status, b"", {"Location": f"{elsewhere.url}/steal"})) as service,
     ):
         with pytest.raises(ServiceError) as caught:
@@ -155,7 +154,7 @@ def test_a_picture_is_read_in_each_spelling(name: str, way: str) -> None:
     def answer(asked: Asked) -> Reply:
         return reply(asked) if asked.method == "POST" or asked.path == "/out.png" else Reply(404)
 
-    with json_service(answer) as service:
+    with JsonService(answer) as service:
         result = edited(name, service)
     assert result.image is not None, result.message
     assert result.image.tobytes() == PICTURE.tobytes()

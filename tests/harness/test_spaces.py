@@ -12,7 +12,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from json_service import Asked, Reply, as_json, edit_request, json_service
+from json_service import Asked, JsonService, Reply, as_json, edit_request
 from PIL import Image, ImageOps
 from toy_samples import ToySource
 
@@ -183,7 +183,7 @@ def test_a_seed_goes_into_the_range_that_its_input_allows(space: Open, name: str
 
 
 def test_a_redirect_ends_the_run_and_no_picture_is_sent_on(app: str, space: Open) -> None:
-    with json_service(lambda asked: as_json(["stolen.png"])) as elsewhere:
+    with JsonService(lambda asked: as_json(["stolen.png"])) as elsewhere:
 
         def forwarded(asked: Asked) -> Reply:
             if asked.method == "POST":
@@ -191,7 +191,7 @@ def test_a_redirect_ends_the_run_and_no_picture_is_sent_on(app: str, space: Open
             with urllib.request.urlopen(f"{app}{asked.path}", timeout=60) as answer:
                 return Reply(answer.status, answer.read(), {"Content-Type": answer.headers["Content-Type"]})
 
-        with json_service(forwarded) as service:
+        with JsonService(forwarded) as service:
             editor = space(at=service.url)
             with pytest.raises(ServiceError, match="it points to"):
                 editor.edit(asked())
@@ -231,7 +231,7 @@ def test_each_fault_on_the_way_is_an_error_that_may_pass(app: str, space: Open, 
             with error:
                 return Reply(error.code, error.read())
 
-    with json_service(forwarded) as service:
+    with JsonService(forwarded) as service:
         editor = space(at=service.url)
         result = editor.edit(asked())
         assert sum(one.path.endswith("/queue/join") for one in service.asked) == 1
@@ -278,7 +278,7 @@ def test_a_url_declares_its_version(app: str, space: Open) -> None:
 
 
 def test_an_address_without_an_app_is_one_sentence() -> None:
-    with json_service(lambda asked: Reply(404)) as service:
+    with JsonService(lambda asked: Reply(404)) as service:
         url = service.url
         with pytest.raises(ServiceError, match="can't be reached as a Gradio app"):
             resolve_editor(f"space:{url}")
@@ -296,7 +296,7 @@ def test_the_saved_token_is_not_sent_to_a_url(app: str, monkeypatch: pytest.Monk
         seen.append(asked)
         return Reply(404)
 
-    with json_service(noted) as service, pytest.raises(ServiceError):
+    with JsonService(noted) as service, pytest.raises(ServiceError):
         resolve_editor(f"space:{service.url}")
     assert seen
     assert not any("hf_forthistest" in value for asked in seen for value in asked.headers.values())
@@ -312,7 +312,7 @@ def test_a_space_on_the_hub_is_known_by_its_revision_and_given_the_token(
 
     monkeypatch.setenv("HF_TOKEN", "hf_forthistest")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    with json_service(hub) as service:
+    with JsonService(hub) as service:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", service.url)
         monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", service.url)
         editor = resolve_editor("space:owner/name", EditorSettings(options={"api_name": "edit"}))

@@ -63,6 +63,8 @@ class ImagesServer(LoopbackServer):
         usage: Of every good answer.
     """
 
+    path = "/v1"
+
     def __init__(
         self,
         script: dict[str, Sequence[str]] | None = None,

@@ -16,12 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
+from loopback import LoopbackServer, Request
 
 NOW = "2026-11-22T00:00:00.000Z"
 KINDS = ("models", "datasets", "spaces")
@@ -137,7 +136,7 @@ class _Failure:
     seen: int = 0
 
 
-class HubServer:
+class HubServer(LoopbackServer):
     """The Hub, answering on 127.0.0.1 while the block lasts.
 
     Args:
@@ -147,29 +146,13 @@ class HubServer:
     """
 
     def __init__(self, users: Mapping[str, User] | None = None, *, lfs_from: int | None = None, port: int = 0) -> None:
+        super().__init__(port=port)
         self.users = dict(users or USERS)
         self.lfs_from = lfs_from
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.large: dict[str, bytes] = {}
         self.requests: list[Received] = []
-        self.lock = threading.RLock()
         self._failures: list[_Failure] = []
-        handler = type("Handler", (_Handler,), {"hub": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self) -> HubServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def environment(self, token: str | None = "hf_tester") -> dict[str, str]:
         """Returns what a process needs to take this for the Hub; to be set before it imports anything."""
@@ -218,8 +201,11 @@ class HubServer:
         """Fails matching requests: lets `after` of them pass, then `times` get `status`, each after `hang` seconds."""
         self._failures.append(_Failure(matches, after, times, status, hang))
 
-    def take(self, request: Received, headers: Mapping[str, str]) -> Answer:
-        """Returns the answer to a request."""
+    def answer(self, request: Request) -> None:
+        answer = self._take(Received(request.command, request.path, request.body), request.headers)
+        request.send(answer.status, answer.body, answer.headers)
+
+    def _take(self, request: Received, headers: Mapping[str, str]) -> Answer:
         with self.lock:
             self.requests.append(request)
             failure = self._due(request)
@@ -239,36 +225,6 @@ class HubServer:
                 if failure.after < failure.seen <= failure.after + failure.times:
                     return failure
         return None
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    hub: HubServer
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def _take(self) -> None:
-        body = self._body()
-        answer = self.hub.take(Received(self.command, self.path, body), self.headers)
-        self.send_response(answer.status)
-        for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.body)
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _take
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
 
 
 class _Route:

@@ -4,13 +4,10 @@ POST /v1/images/edits   OpenAI's images.edit (multipart)
 POST /v1/responses      OpenAI's Responses API with the image tool; remembers its answers for previous_response_id
 POST /edit              the JSON contract of the `http:` editor; GET /edit tells who it is
 GET  /counts            {"calls": …, "most_at_once": …}
-
-python tests/harness/image_service.py [--pause 1.0]     prints its address and serves until it is ended
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import email.message
 import email.parser
@@ -18,17 +15,11 @@ import email.policy
 import hashlib
 import io
 import json
-import socket
-import struct
-import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from loopback import LoopbackServer, Request
 from PIL import Image, ImageChops
 
 from fashionedit.images import png_bytes
@@ -73,7 +64,7 @@ def edited(call: Call) -> Image.Image:
     return image
 
 
-class ImageService:
+class ImageService(LoopbackServer):
     """Serves on `url` while the context is open.
 
     Args:
@@ -90,79 +81,39 @@ class ImageService:
         pause: float = 0.0,
         headers: dict[str, str] | None = None,
     ) -> None:
+        super().__init__(headers)
         self._script = script
         self._pause = pause
-        self._headers = headers or {}
         self.calls: list[Call] = []
         self.keys: set[str] = set()
-        self.at_once = self.most_at_once = 0
         self._remembered: dict[str, Image.Image] = {}
-        self._closing = threading.Event()
-        self._lock = threading.Lock()
 
-    def __enter__(self) -> ImageService:
-        outer = self
+    @property
+    def openai(self) -> str:
+        """The base URL of the two dialects of OpenAI."""
+        return f"{self.url}/v1"
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1
-            disable_nagle_algorithm = True
-
-            def do_POST(self) -> None:
-                outer._post(self)
-
-            def do_GET(self) -> None:
-                outer._get(self)
-
-            def log_message(self, *ignored: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 64
-
-            def handle_error(self, *ignored: Any) -> None:
-                pass  # a client that was killed or had no patience
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self.openai = f"{self.url}/v1"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _get(self, request: BaseHTTPRequestHandler) -> None:
+    def get(self, request: Request) -> None:
         if request.path == "/counts":
-            told: dict[str, Any] = {"calls": len(self.calls), "most_at_once": self.most_at_once}
+            request.send(200, {"calls": len(self.calls), "most_at_once": self.most_at_once})
         else:
-            told = {"name": "toy service", "version": "1", "takes_reference": True}
-        self._send(request, 200, json.dumps(told).encode())
+            request.send(200, {"name": "toy service", "version": "1", "takes_reference": True})
 
-    def _post(self, request: BaseHTTPRequestHandler) -> None:
-        data = request.rfile.read(int(request.headers["Content-Length"]))
-        with self._lock:
-            self.at_once += 1
-            self.most_at_once = max(self.most_at_once, self.at_once)
-            self.keys.add(request.headers.get("Authorization", ""))
-        try:
-            call = self._read(request.path, request.headers["Content-Type"], data)
-            with self._lock:
-                call = Call(call.path, call.instruction, call.images, call.body, len(self.calls))
+    def answer(self, request: Request) -> None:
+        if request.command != "POST":
+            self.get(request)
+            return
+        with self.under_way():
+            call = self._read(request.path, request.headers["Content-Type"], request.body)
+            with self.lock:
+                self.keys.add(request.headers.get("Authorization", ""))
+                call = replace(call, number=len(self.calls))
                 self.calls.append(call)
             if callable(self._script):
                 fault = self._script(call)
             else:
                 fault = self._script[call.number] if call.number < len(self._script) else None
             self._perform(request, call, fault)
-        finally:
-            with self._lock:
-                self.at_once -= 1
 
     def _read(self, path: str, kind: str, data: bytes) -> Call:
         if path == "/v1/images/edits":
@@ -177,23 +128,22 @@ class ImageService:
             return Call(path, text, tuple(images), body)
         return Call(path, body["instruction"], tuple(_picture(item["image"]) for item in body["images"]), body)
 
-    def _perform(self, request: BaseHTTPRequestHandler, call: Call, fault: str | None) -> None:
+    def _perform(self, request: Request, call: Call, fault: str | None) -> None:
         if fault == "hang":
-            self._closing.wait(20)
-            request.close_connection = True
+            request.hang()
         elif fault == "html":
-            self._send(request, 200, b"<html>Welcome to the proxy</html>", kind="text/html")
+            request.send(200, b"<html>Welcome to the proxy</html>")
         elif fault in _ERRORS:
             status, code, message = _ERRORS[fault]
-            extra = {"Retry-After": "1"} if fault == "429 with Retry-After" else {}
-            error: dict[str, Any] = {"message": message, "type": "invalid_request_error", "code": code, "param": None}
-            self._send(request, status, json.dumps({"error": error}).encode(), headers=extra)
+            error = {"message": message, "type": "invalid_request_error", "code": code, "param": None}
+            request.send(status, {"error": error}, {"Retry-After": "1"} if fault == "429 with Retry-After" else {})
         else:
-            self._closing.wait(self._pause)
-            content = json.dumps(self._answer(call, fault)).encode()
-            self._send(request, 200, content, cut=fault == "reset")
+            self.wait(self._pause)
+            request.send(200, self._content(call, fault), cut=fault == "reset")
+            if fault == "reset":
+                request.reset()
 
-    def _answer(self, call: Call, fault: str | None) -> dict[str, Any]:
+    def _content(self, call: Call, fault: str | None) -> dict[str, Any]:
         image = edited(call)
         picture = None if fault == "empty" else base64.b64encode(png_bytes(image)).decode()
         if call.path == "/v1/images/edits":
@@ -243,28 +193,6 @@ class ImageService:
             "tool_usage": {"image_gen": USAGE, "web_search": {"num_requests": 0}},
         }
 
-    def _send(
-        self,
-        request: BaseHTTPRequestHandler,
-        status: int,
-        content: bytes,
-        *,
-        kind: str = "application/json",
-        headers: dict[str, str] | None = None,
-        cut: bool = False,
-    ) -> None:
-        request.send_response(status)
-        told = {"Content-Type": kind, "Content-Length": str(len(content))} | self._headers | (headers or {})
-        for name, value in told.items():
-            request.send_header(name, value)
-        request.end_headers()
-        request.wfile.write(content[: len(content) // 2] if cut else content)
-        if cut:
-            request.wfile.flush()
-            request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            request.connection.close()
-            request.close_connection = True
-
 
 def _picture(text: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(text.rpartition("base64,")[2]))).convert("RGB")
@@ -284,16 +212,3 @@ def _multipart(path: str, kind: str, data: bytes) -> Call:
             body.setdefault("fields", []).append(name)
             images.append(Image.open(io.BytesIO(part.get_payload(decode=True))).convert("RGB"))  # type: ignore[arg-type]
     return Call(path, body["prompt"], tuple(images), body)
-
-
-if __name__ == "__main__":
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--pause", type=float, default=0.0)
-    with ImageService(pause=arguments.parse_args().pause) as service:
-        print(service.url, flush=True)
-        try:
-            while sys.stdin.readline():
-                pass
-            time.sleep(1e9)
-        except KeyboardInterrupt:
-            pass

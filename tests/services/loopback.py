@@ -1,10 +1,11 @@
-"""What the toy services of a build have in common: a server on loopback that sends, hangs and breaks connections."""
+"""What the toy services of the tests have in common: a server on loopback that sends, hangs and breaks connections."""
 
 from __future__ import annotations
 
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,29 +16,53 @@ class Request(BaseHTTPRequestHandler):
     """One request, and what can be done to it."""
 
     service: LoopbackServer
+    body: bytes
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # or each answer waits 40 ms for an acknowledgement
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        with self.service.under_way():
-            self.service.post(self, body)
+    def _take(self) -> None:
+        self.body = self._read()
+        self.service.answer(self)
 
-    def do_GET(self) -> None:
-        self.service.get(self)
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _take
 
-    do_HEAD = do_GET
+    def _read(self) -> bytes:
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        parts = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
-    def send(self, status: int, content: Any, headers: Mapping[str, str] | None = None, *, cut: bool = False) -> None:
-        """Answers with bytes as they are, or with anything else as JSON; `cut` leaves half of it out."""
+    def send(
+        self,
+        status: int,
+        content: Any,
+        headers: Mapping[str, str] | None = None,
+        *,
+        cut: bool = False,
+        drip: float = 0.0,
+    ) -> None:
+        """Answers with bytes as they are, or with anything else as JSON.
+
+        `cut` leaves half of it out; with `drip`, ten bytes are sent at a time, so many seconds apart.
+        """
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         kind = "text/html" if data.startswith(b"<") else "application/json"
-        sent = {"content-type": kind, "content-length": str(len(data)), **self.service.headers, **(headers or {})}
+        sent = {"content-type": kind, "content-length": str(len(data))}
+        sent |= {name.lower(): value for name, value in {**self.service.headers, **(headers or {})}.items()}
         self.send_response(status)
         for name, value in sent.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if cut else data)
+        if self.command == "HEAD":
+            return
+        data = data[: len(data) // 2] if cut else data
+        for start in range(0, len(data), 10 if drip else max(len(data), 1)):
+            self.wfile.write(data[start : start + 10] if drip else data)
+            time.sleep(drip)
         self.close_connection = self.close_connection or cut
 
     def hang(self) -> None:
@@ -66,16 +91,32 @@ class Request(BaseHTTPRequestHandler):
 
 
 class LoopbackServer:
-    """Serves on `url` while the context is open. `headers` are sent with every answer."""
+    """Serves on `url` while the context is open.
 
-    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+    Args:
+        headers: Sent with every answer.
+        port: 0 takes a free one.
+    """
+
+    path = ""
+    """What clients add to the address."""
+
+    def __init__(self, headers: Mapping[str, str] | None = None, *, port: int = 0) -> None:
         self.headers = dict(headers or {})
         self.at_once = self.most_at_once = 0
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._closing = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Request,), {"service": self}))
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (Request,), {"service": self}))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+
+    def answer(self, request: Request) -> None:
+        """Answers any request: a POST with JSON by `post`, others by `get`."""
+        if request.command == "POST":
+            with self.under_way():
+                self.post(request, json.loads(request.body))
+        else:
+            self.get(request)
 
     def post(self, request: Request, body: dict[str, Any]) -> None:
         """Answers a POST."""
@@ -88,7 +129,7 @@ class LoopbackServer:
     @property
     def url(self) -> str:
         """The base URL for clients."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self._http.server_address[1]}{self.path}"
 
     def __enter__(self) -> Self:
         self._thread.start()

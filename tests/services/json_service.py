@@ -5,17 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
-import socket
-import struct
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from loopback import LoopbackServer, Request
 from PIL import Image
 
 from fashionedit.errors import ServiceError
@@ -57,15 +52,6 @@ class Asked:
         return json.loads(self.body)
 
 
-@dataclass
-class JsonService:
-    url: str
-    asked: list[Asked]
-
-    def posts(self) -> list[Asked]:
-        return [asked for asked in self.asked if asked.method == "POST"]
-
-
 def as_json(content: Any, status: int = 200, **headers: str) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status, json.dumps(content).encode(), {"Content-Type": "application/json", **named})
@@ -75,64 +61,32 @@ def as_base64(image: Image.Image | bytes) -> str:
     return base64.b64encode(image if isinstance(image, bytes) else png_bytes(image)).decode()
 
 
-@contextmanager
-def json_service(answer: Callable[[Asked], Reply], *, drip: float = 0.0) -> Iterator[JsonService]:
-    """Yields a server that answers as told; `answer` is called in the server's threads.
+class JsonService(LoopbackServer):
+    """The server.
 
-    With `drip`, ten bytes of a body are sent at a time, so many seconds apart.
+    Args:
+        reply: Returns what is answered; called in the server's threads.
+        drip: Seconds between ten bytes of a body and the next ten.
     """
-    over = threading.Event()
-    asked: list[Asked] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def __init__(self, reply: Callable[[Asked], Reply], *, drip: float = 0.0) -> None:
+        super().__init__()
+        self._reply, self._drip = reply, drip
+        self.asked: list[Asked] = []
 
-        def _take(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            request = Asked(self.command, self.path, dict(self.headers), body, self.client_address)
-            asked.append(request)
-            reply = answer(request)
-            if reply.hang:
-                over.wait(60)
-                self.close_connection = True
-                return
-            self.send_response(reply.status)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
-            if reply.reset:
-                self.wfile.write(reply.body[: len(reply.body) // 2])
-                self.wfile.flush()
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.connection.close()
-                self.close_connection = True
-                return
-            for start in range(0, len(reply.body), 10 if drip else max(len(reply.body), 1)):
-                self.wfile.write(reply.body[start : start + 10] if drip else reply.body)
-                self.wfile.flush()
-                time.sleep(drip)
+    def posts(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.method == "POST"]
 
-        do_GET = do_POST = _take
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # a connection that the test broke
-
-    server = Server(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield JsonService(f"http://127.0.0.1:{server.server_port}", asked)
-    finally:
-        over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    def answer(self, request: Request) -> None:
+        asked = Asked(request.command, request.path, dict(request.headers), request.body, request.client_address)
+        self.asked.append(asked)
+        reply = self._reply(asked)
+        if reply.hang:
+            request.hang()
+            return
+        request.send(reply.status, reply.body, reply.headers, cut=reply.reset, drip=self._drip)
+        if reply.reset:
+            request.reset()
 
 
 def faults(ok: Callable[[bytes], Reply]) -> dict[str, Reply]:

@@ -102,6 +102,8 @@ class LmmServer(LoopbackServer):
         key: The only key that it accepts; any by default.
     """
 
+    path = "/v1"
+
     def __init__(
         self,
         script: Script | None = None,
