@@ -21,7 +21,7 @@ from fashionedit.cli import main
 from fashionedit.images import crop, pixel_digest
 
 PHOTOGRAPHS = 24
-KEPT = 18
+WHOLE = ("--min-similarity", "none", "--top-k", "18", "--sketches", "--examples")
 pytestmark = pytest.mark.slow
 
 
@@ -44,7 +44,7 @@ def server() -> Iterator[LmmServer]:
 @pytest.fixture(scope="module")
 def built(ground: BuildGround, server: LmmServer) -> Path:
     out = ground.folder / "fashionedit"
-    main(ground.arguments(out, server.url, "--min-similarity", "none", "--top-k", str(KEPT), "--sketches", "--examples"))
+    main(ground.arguments(out, server.url, *WHOLE))
     return out
 
 
@@ -63,7 +63,7 @@ def test_every_photograph_is_accounted_for(ground: BuildGround, built: Path) -> 
     for step in steps.values():
         assert step["came"] == step["kept"] + sum(step["dropped"].values())
         assert step["failed"] == {}
-    assert steps["kept"]["kept"] == KEPT
+    assert steps["kept"]["kept"] == 18
     assert steps["analysed"]["dropped"].keys() == {"refused"}
 
 
@@ -99,7 +99,7 @@ def test_no_garment_is_in_both_splits(built: Path) -> None:
 
 def test_the_same_command_again_makes_nothing_again(ground: BuildGround, server: LmmServer, built: Path) -> None:
     calls, before = server.calls, {path.name: path.read_bytes() for path in (built / "data").iterdir()}
-    main(ground.arguments(built, server.url, "--min-similarity", "none", "--top-k", str(KEPT), "--sketches", "--examples"))
+    main(ground.arguments(built, server.url, *WHOLE))
     assert server.calls == calls
     assert {path.name: path.read_bytes() for path in (built / "data").iterdir()} == before
 
@@ -108,7 +108,7 @@ def test_a_dry_run_tells_what_is_left_and_spends_nothing(
     ground: BuildGround, server: LmmServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = server.calls
-    main(ground.arguments(tmp_path / "out", server.url, "--min-similarity", "none", "--top-k", str(KEPT), "--dry-run"))
+    main(ground.arguments(tmp_path / "out", server.url, "--min-similarity", "none", "--top-k", "18", "--dry-run"))
     table = capsys.readouterr().out
     assert "Nothing was spent by this look." in table
     main(ground.arguments(tmp_path / "out", server.url, "--min-similarity", "none", "--dry-run", "--json"))
@@ -126,9 +126,9 @@ def test_other_settings_are_refused_before_anything_is_paid_for(
     ground: BuildGround, server: LmmServer, built: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = server.calls
-    arguments = ground.arguments(built, server.url, "--min-similarity", "none", "--top-k", str(KEPT), "--model", "other")
+    arguments = ground.arguments(built, server.url, *WHOLE, "--model", "other")
     with pytest.raises(SystemExit):
-        main([*arguments, "--sketches", "--examples", "--price", "input=1,output=4"])
+        main([*arguments, "--price", "input=1,output=4"])
     assert 'model: "toy-lmm" → "other"' in capsys.readouterr().err
     assert server.calls == calls
 
@@ -137,7 +137,7 @@ def test_stages_run_alone_one_after_another(
     ground: BuildGround, server: LmmServer, built: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "fashionedit"
-    rest = ("--min-similarity", "none", "--top-k", str(KEPT), "--sketches", "--examples")
+    rest = WHOLE
     with pytest.raises(SystemExit):
         main(ground.arguments(out, server.url, *rest, "--only", "filter"))
     for stage in ("generate", "filter", "analyse", "crop", "split", "shards"):
@@ -151,7 +151,7 @@ def test_a_budget_stops_in_time_and_a_higher_one_goes_on(
     ground: BuildGround, server: LmmServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "fashionedit"
-    rest = ("--min-similarity", "none", "--top-k", str(KEPT), "--limit", "12", "--validation", "0")
+    rest = ("--min-similarity", "none", "--limit", "12", "--validation", "0")
     with pytest.raises(SystemExit):
         main([*ground.arguments(out, server.url, *rest), "--budget", "0.025"])
     assert "of the budget of $0.0250 is spent" in capsys.readouterr().err

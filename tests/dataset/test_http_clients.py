@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
-from json_service import Asked, Reply, json_service
+from json_service import Asked, JsonService, Reply
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError, InvalidImageError, ServiceError
@@ -47,7 +47,7 @@ def served(answer: Answer, drip: float = 0.0) -> Iterator[tuple[str, list[Asked]
         status, headers, body = answer(asked.method, asked.path)
         return Reply(status, body, headers)
 
-    with json_service(reply, drip=drip) as service:
+    with JsonService(reply, drip=drip) as service:
         yield service.url, service.asked
 
 
