@@ -18,7 +18,7 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 from image_service import ImageService
-from json_service import Asked, Reply, json_service
+from json_service import Asked, JsonService, Reply
 from PIL import Image
 from publishing_toys import image_folder
 from tiny_edit_pipelines import write_tiny_klein, write_tiny_pix2pix
@@ -84,7 +84,7 @@ def endpoint(folder: Path, app: Callable[[], str]) -> Iterator[Mapping[str, str]
     def echo(asked: Asked) -> Reply:
         return Reply(200, base64.b64decode(json.loads(asked.body)["inputs"]), {"Content-Type": "image/png"})
 
-    with json_service(echo) as service, pytest.MonkeyPatch.context() as patch:
+    with JsonService(echo) as service, pytest.MonkeyPatch.context() as patch:
         patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
         yield {"https://my-endpoint.example": service.url}
         sent = [{name.lower(): value for name, value in asked.headers.items()} for asked in service.posts()]
