@@ -1,4 +1,4 @@
-"""All stages one after another: from photographs to a FashionEdit folder, continued where it stopped.
+"""Runs all stages, from photographs to a FashionEdit folder, and resumes where an earlier run stopped.
 
     photos → generate → filter → analyse → crop → split → shards
 
@@ -147,12 +147,12 @@ class Build:
 
     @cached_property
     def maker(self) -> DraftMaker:
-        """What makes drafts."""
+        """The draft maker."""
         return self.parts.drafts()
 
     @cached_property
     def embedder(self) -> Embedder:
-        """What pictures are compared with."""
+        """The embedder of the filter and the leak check."""
         return self.parts.embedder()
 
     def _run(self, out: Path, stages: Sequence[str]) -> BuildReport:

@@ -1,4 +1,4 @@
-"""What a build is told, and what it reports."""
+"""Options and parts of a build, and its report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AGAIN = ("generate", "analyse", "split")
 
 @dataclass(frozen=True, slots=True)
 class BuildParts:
-    """What does the work of the stages. Heavy parts are made when their stage begins.
+    """The source, the models and the service of a build. Heavy parts are made when their stage begins.
 
     Args:
         source: Where the photographs are.
@@ -51,7 +51,7 @@ class BuildParts:
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What the stages are told.
+    """Options of the stages.
 
     Args:
         base_seed: Gives each photograph the seed of its draft.
@@ -107,13 +107,13 @@ class BuildOptions:
 
     @property
     def filters(self) -> bool:
-        """Whether the filter is to leave anything out."""
+        """Whether the filter may drop anything."""
         return not (self.min_similarity is None and self.top_k is None and self.selection is None)
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build has done.
+    """Result of a build.
 
     Args:
         funnel: How many went on from each stage, and why the others did not.

@@ -1,4 +1,4 @@
-"""Stage `crop`: what the original shows inside each box, checked, and drawn as a sketch where that is wanted."""
+"""Stage `crop`: cuts the boxes out of the original, checks the crops, and draws sketches of them on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person looks at before the rest is paid for: figures on the boxes of a whole set, and a sheet of samples."""
+"""For a person to look at: statistics of all boxes of a set, and a contact sheet of the first samples."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _COLOURS = ("#d00000", "#0050d0", "#008030")
 
 @dataclass(frozen=True, slots=True)
 class BoxFigures:
-    """Figures on all boxes of a set, three for each sample.
+    """Statistics of all boxes of a set, three for each sample.
 
     Args:
         samples: How many there are.

@@ -1,4 +1,4 @@
-"""What the splits share: garments, pictures, and pictures that are nearly the same."""
+"""Finds what the splits share: garments, equal pictures, nearly equal pictures."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class NearPair:
 
 @dataclass(frozen=True, slots=True)
 class LeakReport:
-    """What was found.
+    """What train and validation share.
 
     Args:
         images: Of each split.

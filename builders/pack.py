@@ -31,7 +31,7 @@ _SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validati
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One line of the metadata, checked; its images are known to be files inside the folder."""
+    """A checked line of the metadata; its images are files inside the folder."""
 
     where: str
     facts: SampleFacts
@@ -140,7 +140,7 @@ _OTHER_NAMES = {
 
 
 class MetadataDifference(BaseModel):
-    """One difference as it is written down."""
+    """A difference in the metadata."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -149,7 +149,7 @@ class MetadataDifference(BaseModel):
 
 
 class MetadataLine(BaseModel):
-    """One line as it is written down."""
+    """A line of the metadata."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -256,7 +256,7 @@ def _sentence(error: ValidationError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PackSummary:
-    """What was written: the samples by split, and the figures on all boxes."""
+    """Samples written, by split, and statistics of all boxes."""
 
     rows: dict[str, int]
     figures: BoxFigures

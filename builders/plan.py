@@ -40,7 +40,7 @@ Records = dict[str, StageRecord]
 
 @dataclass(frozen=True, slots=True)
 class PlanLine:
-    """What is left to do in one stage, by estimate. A number that is None is not known before the stage has begun.
+    """Estimate of what is left to do in one stage. A number is None while it is not known.
 
     Args:
         stage: The stage's name.
@@ -302,7 +302,7 @@ def check_split(photos: Iterable[Photo], named: Iterable[str], options: BuildOpt
 
 @dataclass(slots=True)
 class Outstanding:
-    """What is left to make of drafts and answers, judged by the keys that the stages use.
+    """Drafts and answers that are still to be made, by the keys that the stages use.
 
     `drafts` and `answers` are the ids of photographs that have no outcome under today's key; `remade` has by stage
     those of them that were paid for under another key: of another caption, model or setting.

@@ -28,7 +28,7 @@ SplitRule = Literal["garment", "random", "file"]
 
 
 class SplitList(BaseModel):
-    """What has which split, for good.
+    """The split of each garment or image; it never changes.
 
     Args:
         rule: How it was chosen.

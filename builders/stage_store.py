@@ -1,4 +1,4 @@
-"""What a stage has finished, on disk: one record for each photograph, which is the commit marker.
+"""Records of a stage on disk: one for each photograph, written last, as the commit marker.
 
     <folder>/records/<aa>/<id>.json      written whole, after everything it names
     <folder>/files/<aa>/<name>           images
@@ -46,7 +46,7 @@ PAID_REASONS = (
 
 
 class StageRecord(BaseModel):
-    """What became of one photograph in one stage.
+    """Outcome of one stage for one photograph.
 
     Args:
         id: The photograph's.
@@ -214,7 +214,7 @@ T = TypeVar("T", bound=Task)
 
 
 class PaidOptions(TypedDict, total=False):
-    """What the two stages are told that ask a model or a service.
+    """Options of the two stages that call a model or a service.
 
     `budget` is asked before each call, and told what it has cost. `retry` has reasons, as `is_named` takes them, for
     which photographs were dropped and are asked about anew. `progress` is told the photographs done and those in all.
@@ -229,7 +229,7 @@ class PaidOptions(TypedDict, total=False):
 
 
 class PaidStage(Stage[T]):
-    """What these stages share: records, a budget, progress and the worker pool."""
+    """Base of these stages: records, budget, progress and worker pool."""
 
     def __init__(self, store: StageStore, options: PaidOptions) -> None:
         self.store = store
@@ -252,7 +252,7 @@ class PaidStage(Stage[T]):
                 progress(self._done, self.total)
 
     def run(self, tasks: Sequence[T], *, concurrency: int, retries: int, images: int = 0) -> None:
-        """Does the tasks in a worker pool, once it is sure that their records and so many images can be written."""
+        """Runs the tasks in a worker pool, after a check that records and so many images can be written."""
         if tasks:
             self.store.check_writable(images)
         pool = WorkerPool(

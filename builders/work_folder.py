@@ -1,4 +1,4 @@
-"""Where a build keeps what its stages have finished, the settings of each, and what a later run resumes from."""
+"""A build's work folder: a store for each stage, its settings, the frozen split, the funnel."""
 
 from __future__ import annotations
 

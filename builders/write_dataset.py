@@ -1,4 +1,4 @@
-"""Stage `shards`, the last: the dataset's folder, its card, the examples of each sample, and what made each part."""
+"""Stage `shards`: writes the dataset's folder, card and provenance, and picks each sample's examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The annotations form: what of a FashionEdit folder may be published, and the hashes by which the rest is known again.
+"""The annotations form: the part of a FashionEdit folder that may be published, and hashes of the rest.
 
 It is an allow-list: a column that is not named here is null, also one that is added later.
 """

@@ -33,7 +33,7 @@ them."""
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What was found of one sample."""
+    """Result for one sample."""
 
     problem: str | None = None
     path: Path | None = None
@@ -321,7 +321,7 @@ _NAMED = 3  # ids in a sentence
 
 @dataclass(frozen=True)
 class HydrationReport:
-    """What was found.
+    """Result for all samples.
 
     Args:
         wanted: Samples in the annotations form.

@@ -1,4 +1,4 @@
-"""Folders that this package writes whole, replaces and deletes: which ones are ours, and what a killed process left.
+"""Folders that this package may replace and delete: their marks, and what killed processes left.
 
 A folder of ours holds `.fashionedit.json`: what kind of folder it is, and which files were written into it. Only these
 files are ever replaced or deleted; whatever else lies there stays.

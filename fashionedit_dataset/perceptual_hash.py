@@ -1,4 +1,4 @@
-"""Knowing a picture again: resized or encoded anew by a fingerprint; cut, turned or framed by its middle."""
+"""Recognises pictures: resized or re-encoded ones by a fingerprint; cut, turned or framed ones by their middle."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FAINT = 0.1  # of the mean variance: where there is less to be seen nothing is 
 
 
 class FingerprintIndex:
-    """The fingerprints of pictures that must not be found elsewhere, and what messages call these."""
+    """Fingerprints of pictures to look for, and their names for messages."""
 
     def __init__(self, names: Sequence[str], prints: Iterable[NDArray[np.uint8]]) -> None:
         levels = np.array(list(prints), np.uint8).reshape(-1, SIDE * SIDE * 3)

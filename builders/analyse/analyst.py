@@ -1,4 +1,4 @@
-"""The prompts of the analysis, and its settings: model, service, images, limits."""
+"""Settings of the analysis: model, service, prompt, images, limits."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _MAX_BYTES = 64 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A request in words, which the two images follow, the original first. Keys hold the text, and not the name.
+    """A text prompt; the two images follow it, the original first. Keys depend on the text, not on the name.
 
     Raises:
         InvalidDataError: There are no words.
@@ -257,14 +257,14 @@ class Analyst:
 
     @property
     def service(self) -> Service:
-        """The service and the model, as messages name them."""
+        """The service and the model for messages."""
         port = urlsplit(service_url(self.base_url)).port
         host = f"{self.host}:{port}" if port else self.host
         return Service(host, self.model, address="--base-url and --ask api", model_option="--model")
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where and how the model is called."""
+        """The endpoint that is called."""
         return Endpoint(self.service, self.base_url, self.api, self.timeout, _ADVICE)
 
     def check(self, *, reach: bool) -> None:
@@ -273,7 +273,7 @@ class Analyst:
 
     @property
     def price(self) -> Price | None:
-        """What the model costs, where that is known."""
+        """The price of the model; None where it is not known."""
         return price_of(self.model, self.prices)
 
     def identity(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A model's answer about the differences: from whatever text it wrote to three descriptions and boxes.
+"""Parses a model's answer into three descriptions and boxes, whatever text stands around them.
 
 The form that is asked for is `{"differences": [{"description": …, "box_2d": [ymin, xmin, ymax, xmax]}, …]}`. Models
 also answer with a bare list, misspelt keys, Python's quotes, code fences and prose; all of these are read. Nothing is
@@ -75,7 +75,7 @@ _ESCAPE = re.compile(r'\\x([0-9a-fA-F]{2})|\\(["\\/bfnrt]|u[0-9a-fA-F]{4})|\\(.)
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnswer:
-    """Description and box of each difference, as the dataset stores them, and what was converted, in sentences."""
+    """Description and box of each difference, and a sentence on each conversion."""
 
     differences: tuple[tuple[str, Box], ...]
     notes: tuple[str, ...] = ()

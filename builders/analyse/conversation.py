@@ -1,4 +1,4 @@
-"""The conversation about one pair: what was said so far, what comes next, and what its record holds."""
+"""The conversation with the model about one pair: its turns so far, and the record that holds them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Turn(BaseModel):
 
 @dataclass(slots=True)
 class Conversation:
-    """What was said about one pair, and what is committed of it.
+    """The conversation about one pair, and how much of it is committed.
 
     Every answer is committed before the next call is made, in a record that is `failed` until the last one is there. A
     process that is killed loses the calls under way, and no answer.
@@ -115,7 +115,7 @@ class Conversation:
         return [(turn.reply.text, repair_request(turn.fault or "it is empty")) for turn in self.turns]
 
     def add(self, reply: Reply, analyst: Analyst, *, seconds: float = 0.0, attempts: int = 1) -> Turn:
-        """Takes an answer in, with what it cost, and returns it as a turn."""
+        """Adds an answer with its cost, and returns it as a turn."""
         fault = self._read(reply) if reply.refusal is None else None
         usd = reply.usd(analyst.price)
         today = datetime.now(UTC).date().isoformat()
@@ -124,7 +124,7 @@ class Conversation:
         return turn
 
     def _read(self, reply: Reply) -> str | None:
-        """Takes in the differences that the answer names; returns what is wrong where it can't be used."""
+        """Reads the differences of an answer; returns what is wrong with one that can't be used."""
         if len(reply.text) >= MAX_TEXT:
             return f"the answer is longer than {MAX_TEXT:,} characters"
         size = self.sent[0]["size"] if self.sent else None  # of the original as it was sent

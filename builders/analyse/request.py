@@ -1,4 +1,4 @@
-"""The request of the analysis: its body, the form of the answer that it asks for, and what it is estimated to cost."""
+"""Builds the request of the analysis, and estimates its tokens and cost."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What an analysis will take: calls without repairs, the tokens of all of them, and USD where a price is known."""
+    """Calls (without repairs) and tokens of an analysis, and its cost in USD; None where no price is known."""
 
     calls: int
     input_tokens: int

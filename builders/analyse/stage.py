@@ -1,4 +1,4 @@
-"""Stage `analyse`: pairs go in, pairs with their three differences come out, in the same order."""
+"""Stage `analyse`: a model names three differences of each pair."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _Prepared = tuple[_PairTask, "OpenAI", dict[str, Any] | InvalidImageError]
 
 
 class _Analysis(PaidStage[_PairTask]):
-    """What the worker pool does; the value of an outcome is the answer, or why there is none."""
+    """The worker pool's jobs; the value of an outcome is the answer, or the reason why there is none."""
 
     noun = "pairs"
 

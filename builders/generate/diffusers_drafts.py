@@ -297,7 +297,7 @@ class DiffusersDrafts:
 
     @cached_property
     def _call(self) -> dict[str, Any]:
-        """What decides the pixels of a call, the pipeline's own defaults of the usual five included, sorted.
+        """The arguments that decide the pixels, sorted, with the pipeline's own defaults of the usual five.
 
         A default that isn't among them is left out, so that a release of diffusers that adds one leaves the keys as
         they are; `PipelineFacts.effective` has them all.

@@ -1,4 +1,4 @@
-"""The seam between the stage and whatever makes drafts: what is asked, what is answered."""
+"""The interface between the stage and a draft maker: request, result, maker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fashionedit.runtime.limiter import ServiceReply
 
 @dataclass(frozen=True, slots=True)
 class DraftRequest:
-    """One draft to make: of which photograph, what it is to show, and its seed, 0 .. 2**31 - 1, from `draft_seed`."""
+    """One draft to make: the photograph's id, the caption, and the seed of `draft_seed`, 0 .. 2**31 - 1."""
 
     id: str
     caption: str
@@ -29,7 +29,7 @@ class DraftRequest:
 
 @dataclass(frozen=True, slots=True)
 class DraftResult:
-    """What came of one request: an image, a reason why there is none, or an end to all requests.
+    """Result of one request: an image, a reason why there is none, or an error that ends all requests.
 
     Args:
         image: The draft, any mode and size; or as the PNG of a worker, which has judged it.
@@ -71,7 +71,7 @@ class DraftResult:
 
 
 class DraftMaker(Protocol):
-    """Anything that makes drafts from captions.
+    """Makes drafts from captions.
 
     It may also have `concurrency`, the calls of `make` that may be under way at once (1 by default), `max_retries`, how
     often a request is made again that may be answered a little later (0), and `close()`, called once at the end.

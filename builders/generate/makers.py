@@ -1,4 +1,4 @@
-"""From a name on the command line to a maker of drafts; drafts that exist already as files."""
+"""Draft makers by their names on the command line; drafts that exist as files."""
 
 from __future__ import annotations
 

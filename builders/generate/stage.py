@@ -41,7 +41,7 @@ def commit_together(store: StageStore, records: Sequence[StageRecord]) -> None:
 
 
 def finish_batches(store: StageStore) -> None:
-    """Commits what a killed process had made and was committing.
+    """Commits the batches that a killed process was committing.
 
     Raises:
         InvalidDataError: A batch's file can't be understood.
@@ -140,7 +140,7 @@ def check_draft_price(maker: DraftMaker, budget: CostTracker | None) -> None:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Draft(Task):
-    """A photograph's draft, as far as it is known: with a request as long as it is still to be made."""
+    """State of a photograph's draft; it has a request while it is still to be made."""
 
     photo: Photo
     key: str = ""
@@ -164,7 +164,7 @@ class _Draft(Task):
 
 
 class _Generation(PaidStage[_Draft]):
-    """What the worker pool does; the value of an outcome is a `DraftResult` that was judged."""
+    """The worker pool's jobs; the value of an outcome is a validated `DraftResult`."""
 
     noun = "drafts"
 
@@ -236,7 +236,7 @@ class _Generation(PaidStage[_Draft]):
         return []
 
     def _look(self, draft: _Draft) -> _Draft:
-        """Fills in what is known of the draft, or the request for one."""
+        """Fills in the record of a draft that exists, or the request for one."""
         photo = draft.photo
         draft.ready = photo.draft
         if draft.ready is None and isinstance(self._maker, DraftFinder):
@@ -270,7 +270,7 @@ class _Generation(PaidStage[_Draft]):
         self.store.commit(record)
 
     def _want(self, draft: _Draft) -> None:
-        """Asks for the draft where it was not made yet."""
+        """Sets the request, unless the draft was made."""
         identity, caption = draft.photo.id, draft.photo.caption
         if caption is None or not caption.strip():
             draft.key = stage_key("generate", caption=None)
@@ -307,7 +307,7 @@ class _Generation(PaidStage[_Draft]):
         return True
 
     def _made(self, draft: _Draft, result: DraftResult, batch: int) -> StageRecord:
-        """Gives the draft its record, whose image is on disk then; it is still to be committed."""
+        """Writes the image and returns the record, which is still to be committed."""
         assert draft.request is not None
         data: dict[str, Any] = {
             "seed": draft.request.seed,

@@ -1,4 +1,4 @@
-"""Stage 1: where photographs come from, and which of them can be built from."""
+"""Stage 1, photos: sources of photographs, and which photographs can be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dataset on the Hub, or a folder that `datasets` can open: its rows become files and a list of them, once.
+"""Photographs of a dataset on the Hub, or of a folder that `datasets` opens; each row is fetched once and kept.
 
     <work>/hub.json            which dataset, at which commit, and the number of rows once all are there
     <work>/rows.jsonl          one line for each row, written after its images
@@ -34,7 +34,7 @@ _SIGNATURES = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp", b"GIF
 
 
 class _Row(BaseModel):
-    """One row as it was kept: files relative to the work folder, and the arguments of `Photo`."""
+    """A kept row: its files, relative to the work folder, and the arguments of `Photo`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Which kind of source a user means: found out by looking."""
+"""Opens a source; looks into it to find out its kind."""
 
 from __future__ import annotations
 

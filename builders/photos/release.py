@@ -1,4 +1,4 @@
-"""The authors' release: photographs, drafts and answers that are there already, and a selection with its scores."""
+"""The authors' release: photographs with drafts and answers, and a selection with its scores."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SelectionReport:
 
     @property
     def sentence(self) -> str:
-        """What a reader of the funnel should know, in a sentence."""
+        """The differences in a sentence."""
         kept = (
             f"the ready selection and the recomputed one share {self.both:,} photographs; "
             f"{len(self.only_ready):,} are only in the ready one and {len(self.only_computed):,} only in the "

@@ -1,4 +1,4 @@
-"""What the sources of photographs share: the items they name, the files of a folder, and what names and columns say."""
+"""What all sources of photographs share: the photograph, the files of a folder, file names and columns."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Photo:
 
     @property
     def garment(self) -> str:
-        """What is shown: gender-category-garment id where known, else the photograph's own id."""
+        """The garment's name: gender-category-garment id where known, else the photograph's own id."""
         if self.garment_id is None:
             return self.id
         return "-".join(part for part in (self.gender, self.category, self.garment_id) if part)

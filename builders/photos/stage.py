@@ -1,4 +1,4 @@
-"""Stage `photos`: which photographs can be read, are large enough, have a caption and are no copy of another."""
+"""Stage `photos`: keeps photographs that can be read, are large enough, have a caption and are no copy."""
 
 from __future__ import annotations
 

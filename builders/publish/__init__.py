@@ -1,1 +1,1 @@
-"""How a dataset and the metrics get to the Hub, and what is looked at before anything is sent."""
+"""Publishes a dataset or the metrics on the Hub, and checks everything before it is sent."""

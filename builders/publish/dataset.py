@@ -1,4 +1,4 @@
-"""Publishing a dataset: the annotations form, looked at before it is sent, or with leave the full set."""
+"""Publishes a dataset: the annotations form after a check, or the full set with permission."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _without_metadata(folder: Path, staged: Path, progress: Progress) -> Path:
 
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
-    """Gives a folder in the cache for what is going to be sent; it goes afterwards, and so does a killed process's."""
+    """Gives a folder in the cache for the upload; removes it afterwards, and what a killed process left."""
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     home = cache_folder() / "publishing" / name
     home.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The last look before anything is sent: no photograph, no piece of one, and no caption in the files themselves.
+"""Checks the files of an upload: no photograph, no piece of one, no caption is in them.
 
 It reads the files that are going to be uploaded, not what somebody meant to write into them, and knows the full folder
 only as the list of what must not be there.
@@ -44,7 +44,7 @@ _SIGN = re.compile(f"[{_UNSPACED}]")
 
 
 class CaptionSearch:
-    """Knows captions, by `image_id`, by their words.
+    """Finds captions in a text by their words, and gives their `image_id`.
 
     A caption is found where its words stand in a row, whatever is between them; of one with more than `LONGEST_RUN`
     words any run of that length is enough. The work grows with the text that is searched, not with the captions. Two
@@ -141,7 +141,7 @@ def check_files(staged: Path, full: Path, *, progress: Progress = lambda done, t
 
 
 class _Guard:
-    """Knows what of a full folder must not be sent, and looks for it."""
+    """Looks for everything of a full folder that must not be sent."""
 
     def __init__(self, full: Path, progress: Progress) -> None:
         sources = {split: FashionEditFolder(full, split) for split in split_files(full)}

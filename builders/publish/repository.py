@@ -1,4 +1,4 @@
-"""A repository on the Hub as something to publish to: who can see it, and an upload of a folder."""
+"""A repository on the Hub to publish to: its visibility, and uploads of a folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Publication:
 
 
 class HubRepository:
-    """A repository by its name, of which nothing is known yet.
+    """A repository on the Hub; nothing is asked before a method is called.
 
     Every method raises ServiceError where there is no token, the token may not, or the Hub can't be reached.
 

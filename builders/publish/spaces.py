@@ -1,4 +1,4 @@
-"""The three metrics as Spaces: a page where two pictures are compared, and what `evaluate.load("org/name")` loads.
+"""Publishes the three metrics as Spaces: a page that compares two pictures, and what `evaluate.load("org/name")` loads.
 
 A Space carries the package's own code, so that it needs no other place to install it from.
 """

@@ -1,4 +1,4 @@
-"""The verb that makes a dataset out of photographs."""
+"""The command `build`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs that make data, and that register a folder."""
+"""The commands `pack`, `use` and `synthesize`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs between a folder and the Hub: what may be published goes there, and is filled in again on the way back."""
+"""The commands `publish` and `hydrate`."""
 
 from __future__ import annotations
 
