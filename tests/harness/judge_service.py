@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from json_service import Asked, JsonService, Reply, as_json, json_service
+from json_service import Asked, JsonService, Reply, as_json
 from PIL import Image
 from scored_toys import drawn_baselines, drawn_sample, toy_embedder
 from toy_editors import ToyEditor
@@ -91,8 +91,8 @@ def judge_service(prefers: Callable[[Shown], Reply | str]) -> Iterator[JsonServi
         answer = {"reason": "It looks right.", "better": shown.place(found)}
         return response(json.dumps(answer)) if asked.path.endswith("/responses") else completion(json.dumps(answer))
 
-    with json_service(answer) as service:
-        service.url += "/v1"
+    with JsonService(answer) as service:
+        service.path = "/v1"
         yield service
 
 
