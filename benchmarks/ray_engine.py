@@ -34,7 +34,7 @@ from PIL import Image
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult
 from fashionedit.builders.generate.ray_drafts import DraftReplica, RayDrafts
 from fashionedit.builders.generate.stage import generate
-from fashionedit.builders.stage_items import Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.data import FashionEditFolder
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult
@@ -133,7 +133,7 @@ def drafts(folder: Path, source: FashionEditFolder, workers: int) -> float:
     maker = RayDrafts(RayEngine(workers=workers), replica, what="burning drafts")
     maker.describe()  # starts the workers
     start = time.monotonic()
-    pairs = generate(photos, maker, StageStore(folder / "generate"), digest_of=lambda photo: photo.id)
+    pairs = generate(photos, maker, StageStore(folder / "generate"))
     seconds = time.monotonic() - start
     assert len(pairs) == len(photos)
     return seconds

@@ -26,7 +26,7 @@ from toy_samples import ToySource
 from fashionedit.builders.generate.drafting import DraftMaker, DraftRequest, DraftResult
 from fashionedit.builders.generate.ray_drafts import DraftReplica, RayDrafts
 from fashionedit.builders.generate.stage import generate
-from fashionedit.builders.stage_items import Photo
+from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.cli import main
 from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError, UnknownNameError
