@@ -31,6 +31,10 @@ def _photo(folder: Path, name: str, size: tuple[int, int] = (80, 90), color: str
     return Photo(name, folder / f"{name}.png", **{"caption": f"a {name}", **facts})
 
 
+def _kept(items: list[Photo | Unusable], store: StageStore) -> list[str]:
+    return [photo.id for photo in check_photos(items, store)[0]]
+
+
 def _reasons(store: StageStore) -> Counter[str]:
     return Counter(record.reason for record in store.records() if record.reason is not None)
 
@@ -41,6 +45,7 @@ def test_what_can_be_built_from_goes_on_and_the_rest_has_its_reason(tree: DeepFa
     items = open_source(tree.root, work=store.folder).photos()
     found, records = check_photos(items, store, progress=lambda *at: seen.append(at))
     assert tuple(photo.id for photo in found) == tree.usable
+    assert [photo.digest for photo in found] == [pixel_digest(read_image(photo.path)) for photo in found]
     assert _reasons(store) == {"no caption": len(tree.uncaptioned), "not readable": 1}
     assert seen == [(done, tree.images) for done in range(1, tree.images + 1)]
     assert [record.id for record in records] == sorted(tree.paths)
@@ -83,9 +88,9 @@ def test_small_photographs_and_copies_are_dropped_and_the_first_copy_stays(tmp_p
 def test_a_copy_goes_on_once_the_first_is_gone(tmp_path: Path) -> None:
     store = StageStore(tmp_path / "photos")
     first, second = _photo(tmp_path, "a"), _photo(tmp_path, "b")
-    assert [photo.id for photo in check_photos([first, second], store)[0]] == ["a"]
-    assert [photo.id for photo in check_photos([second], store)[0]] == ["b"]
-    assert [photo.id for photo in check_photos([second, first], store)[0]] == ["a"]
+    assert _kept([first, second], store) == ["a"]
+    assert _kept([second], store) == ["b"]
+    assert _kept([second, first], store) == ["a"]
 
 
 def test_a_photograph_with_a_draft_needs_no_caption(tmp_path: Path) -> None:
@@ -93,7 +98,7 @@ def test_a_photograph_with_a_draft_needs_no_caption(tmp_path: Path) -> None:
     ready = _photo(tmp_path, "a", caption=None, draft=draft)
     bare = _photo(tmp_path, "b", color="blue", caption=" ")
     store = StageStore(tmp_path / "photos")
-    assert check_photos([ready, bare], store)[0] == [ready]
+    assert _kept([ready, bare], store) == [ready.id]
     assert _reasons(store) == {"no caption": 1}
 
 
@@ -104,13 +109,13 @@ def test_nothing_is_decoded_twice_and_what_changed_is(tmp_path: Path) -> None:
     state = photo.path.stat()
     photo.path.write_bytes(b"\0" * state.st_size)  # would not be an image if it were looked at
     os.utime(photo.path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert check_photos([photo], store)[0] == [photo]
+    assert _kept([photo], store) == [photo.id]
     assert list(store.records()) == [record]
     os.utime(photo.path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
-    assert check_photos([photo], store)[0] == []
+    assert _kept([photo], store) == []
     assert _reasons(store) == {"not readable": 1}
     again = _photo(tmp_path, "a", color="green", view="front")
-    assert check_photos([again], store)[0] == [again]
+    assert _kept([again], store) == [again.id]
     (record,) = store.records()
     assert (record.status, record.reason, record.data["view"]) == ("kept", None, "front")
 
@@ -121,11 +126,11 @@ def test_a_file_that_vanished_is_not_readable_until_it_is_back(tmp_path: Path) -
     data = photo.path.read_bytes()
     photo.path.unlink()
     for _ in range(2):
-        assert check_photos([photo], store)[0] == []
+        assert _kept([photo], store) == []
     (record,) = store.records()
     assert record.detail == "a.png can't be read (No such file or directory)"
     photo.path.write_bytes(data)
-    assert check_photos([photo], store)[0] == [photo]
+    assert _kept([photo], store) == [photo.id]
 
 
 def test_a_file_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
@@ -133,7 +138,7 @@ def test_a_file_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(257 * 2**20)
     store = StageStore(tmp_path / "photos")
-    assert check_photos([Photo("a", path, "a coat")], store)[0] == []
+    assert _kept([Photo("a", path, "a coat")], store) == []
     (record,) = store.records()
     assert (record.reason, record.detail) == (
         "not readable",
