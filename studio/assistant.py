@@ -17,9 +17,8 @@ from typing import Any
 from PIL import Image
 
 from fashionedit.builders.analyse.analyst import PAPER, Analyst
-from fashionedit.builders.analyse.estimate import request_tokens
-from fashionedit.builders.analyse.service import request_body
-from fashionedit.builders.answers import read_answer
+from fashionedit.builders.analyse.answers import read_answer
+from fashionedit.builders.analyse.request import request_body, request_tokens
 from fashionedit.errors import InvalidBoxError, InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.runtime.costs import LEDGER_FILE, CostTracker, Price
 from fashionedit.runtime.openai_client import open_client
