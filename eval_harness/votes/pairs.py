@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from PIL import Image
 
@@ -64,10 +65,14 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class SideChoice:
-    """Which protocol and round of a run is shown; None leaves the choice to what both runs have."""
+    """Which protocol and round of a run is shown."""
 
     protocol: str | None = None
     round: int | None = None
+
+
+_Place = tuple[int, str, int]
+"""Which of the two runs, protocol, round."""
 
 
 class PairList:
@@ -76,8 +81,8 @@ class PairList:
     Args:
         runs: The run folders; the same one twice for two rounds or two protocols of one.
         source: The dataset of both.
-        first, second: What is compared. Where a protocol is not named, every protocol that both runs have makes pairs;
-            where a round is not, the last one that both have.
+        first, second: What is compared. What the second does not name is as in the first; where neither names a
+            protocol, every one that both runs have makes pairs, and where neither names a round, the last of both.
         seed: Decides the order, so that several voters judge the same pairs first.
 
     Raises:
@@ -99,17 +104,15 @@ class PairList:
         self.source = with_reference(source, kinds.pop() if len(kinds) == 1 else DETAIL)
         self.seed = seed
         self.not_run = 0
-        self.titles = tuple(run.identity.editor.name for run in runs)
         self._runs = tuple(runs)
-        self._outcomes: dict[int, dict[tuple[str, str, int], RoundOutcome]] = {}
-        choice = first or SideChoice()
-        contests = _contests(self._runs, choice, second or choice)
+        self._outcomes: dict[Path, dict[tuple[str, str, int], RoundOutcome]] = {}
+        contests = _contests(self._runs, first or SideChoice(), second or SideChoice())
         pairs = [pair for sides in contests for pair in self._pairs(*sides)]
         if not pairs:
             raise InvalidDataError(
                 "no sample has been run in both; finish the runs, or choose another protocol or round"
             )
-        self.pairs = tuple(sorted(pairs, key=self._place))
+        self.pairs = tuple(sorted(pairs, key=self._order))
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -134,7 +137,7 @@ class PairList:
         """Returns the side that is shown to this person on the left: half of them by chance, and always the same."""
         return "first" if self._draw("left", voter, pair)[0] % 2 else "second"
 
-    def _place(self, pair: Pair) -> bytes:
+    def _order(self, pair: Pair) -> bytes:
         return self._draw("order", "", pair)
 
     def _draw(self, purpose: str, voter: str, pair: Pair) -> bytes:
@@ -142,31 +145,27 @@ class PairList:
         text = canonical_json([purpose, self.seed, voter, pair.sample, sides], name="a pair")
         return hashlib.sha256(text.encode()).digest()
 
-    def _pairs(self, first: tuple[int, str, int], second: tuple[int, str, int]) -> list[Pair]:
+    def _pairs(self, first: _Place, second: _Place) -> list[Pair]:
         found = []
+        rounds = max(first[2], second[2])
         for sample in self.source.ids:
-            outcomes = [self._outcome(*side, sample) for side in (first, second)]
-            if any(outcome is None or outcome.status is None for outcome in outcomes):
+            one, other = self._outcome(first, sample), self._outcome(second, sample)
+            if one is None or other is None:
                 self.not_run += 1
                 continue
-            sides = [
-                self._side(place, outcome)
-                for place, outcome in zip((first, second), outcomes, strict=True)
-                if outcome is not None
-            ]
-            images = [outcome.current for outcome in outcomes if outcome is not None]
-            rounds = max(first[2], second[2])
+            sides = {"first": self._side(first, one), "second": self._side(second, other)}
             found.append(
                 Pair(
-                    VotedPair(manifest=self.source.manifest_hash, sample=sample, first=sides[0], second=sides[1]),
+                    VotedPair(manifest=self.source.manifest_hash, sample=sample, **sides),
                     self.source.facts(sample).descriptions[:rounds],
                     self._question(sample, rounds),
-                    *images,
+                    one.current,
+                    other.current,
                 )
             )
         return found
 
-    def _side(self, place: tuple[int, str, int], outcome: RoundOutcome) -> Side:
+    def _side(self, place: _Place, outcome: RoundOutcome) -> Side:
         identity = self._runs[place[0]].identity
         return Side(
             run=run_digest(identity),
@@ -184,24 +183,18 @@ class PairList:
         without, with_original = (hashlib.sha256(text.encode()).hexdigest() for text in texts)
         return without, with_original
 
-    def _outcome(self, run: int, protocol: str, round: int, sample: str) -> RoundOutcome | None:
-        if run not in self._outcomes:
-            same = next((at for at in self._outcomes if self._runs[at].path == self._runs[run].path), None)
-            self._outcomes[run] = (
-                self._outcomes[same]
-                if same is not None
-                else {
-                    (outcome.protocol, outcome.sample, outcome.round): outcome
-                    for outcome in self._runs[run].outcomes(self.source)
-                }
-            )
-        return self._outcomes[run].get((protocol, sample, round))
+    def _outcome(self, place: _Place, sample: str) -> RoundOutcome | None:
+        """Returns what the run had come to; None where it was not run."""
+        run = self._runs[place[0]]
+        if run.path not in self._outcomes:
+            outcomes = run.outcomes(self.source)
+            self._outcomes[run.path] = {(one.sample, one.protocol, one.round): one for one in outcomes}
+        outcome = self._outcomes[run.path].get((sample, *place[1:]))
+        return outcome if outcome is not None and outcome.status is not None else None
 
 
-def _contests(
-    runs: Sequence[RunFolder], first: SideChoice, second: SideChoice
-) -> list[tuple[tuple[int, str, int], tuple[int, str, int]]]:
-    """Returns what is compared with what: place of the run, protocol and round, of both sides."""
+def _contests(runs: Sequence[RunFolder], first: SideChoice, second: SideChoice) -> list[tuple[_Place, _Place]]:
+    """Returns what is compared with what."""
     identities = [run.identity for run in runs]
     have = [[name for name in identity.protocols if PROTOCOLS[name].edits] for identity in identities]
     shared = [name for name in have[0] if name in have[1]]
@@ -223,11 +216,11 @@ def _contests(
         if not 1 <= wanted <= identity.rounds:
             raise UnknownNameError(f"{runs[place].path} has no round {wanted}; choose 1 to {identity.rounds}")
     contests = [((0, one, rounds[0]), (1, other, rounds[1])) for one, other in protocols]
-    if run_digest(identities[0]) == run_digest(identities[1]) and runs[0].path.resolve() == runs[1].path.resolve():
+    if run_digest(identities[0]) == run_digest(identities[1]):
         contests = [sides for sides in contests if sides[0][1:] != sides[1][1:]]
         if not contests:
             raise InvalidDataError(
-                f"both sides are {runs[0].path}, in the same protocol and round; give two runs, or name two rounds "
-                "(--round, --round-b) or two protocols (--protocol, --protocol-b)"
+                f"both sides are the run of {runs[0].path}, in one protocol and round; give two runs, or name two "
+                "rounds (--round, --round-b) or two protocols (--protocol, --protocol-b)"
             )
     return contests

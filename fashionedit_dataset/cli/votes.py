@@ -57,7 +57,7 @@ def open_pairs(runs: tuple[Path, Path], data: str | None, quiet: bool, given: di
     second, _ = open_run(runs[1], data, quiet)
     sides = (
         SideChoice(given["protocol"], given["round"]),
-        SideChoice(given["protocol_b"] or given["protocol"], given["round_b"] or given["round"]),
+        SideChoice(given["protocol_b"], given["round_b"]),
     )
     return PairList((first, second), source, *sides, seed=given["seed"])
 
