@@ -261,7 +261,7 @@ def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_more_gpus_than_the_cluster_has(cluster: None) -> None:
-    with pytest.raises(ServiceError, match="2 workers with 4 GPUs each need 8, and the cluster has 0"):
+    with pytest.raises(ServiceError, match="the cluster has 0 GPUs, and --workers 2 × --gpus-per-worker 4 is 8"):
         on_engine("identity", RayEngine(workers=2, gpus_per_worker=4))
 
 

@@ -140,6 +140,14 @@ def _connect(engine: RayEngine) -> None:
     if address.startswith("ray://") and importlib.util.find_spec("grpc") is None:
         raise MissingExtraError("ray", "grpcio")
     _check_answers(address)
+    if address != "local":
+        warnings.filterwarnings("ignore", message="More than 10MB of messages")  # pictures are sent, and meant to be
+        with suppress(Exception):  # Ray looks for the token only where it starts a cluster
+            from ray._private.authentication.authentication_token_setup import (
+                maybe_enable_token_auth_if_token_available,
+            )
+
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     own: dict[str, Any] = {}
     if address == "local":
         workers = engine.workers or 1
@@ -158,7 +166,7 @@ def _connect(engine: RayEngine) -> None:
         raise ServiceError(
             f"the Ray cluster {'on this machine' if address == 'local' else address} can't be joined "
             f"({reason[0] if reason else type(error).__name__}); check that it runs with the same versions of Python "
-            "and Ray"
+            "and Ray, and that ~/.ray/auth_token is its token"
         ) from error
     finally:
         for name, handler in handlers.items():  # Ray's own would end the process without a word
@@ -386,8 +394,8 @@ class RayWorkers:
         self.count = engine.workers or max(1, int(gpus / each) if each else cpus)
         if each and self.count * each > gpus:
             raise ServiceError(
-                f"{self.count} workers with {each:g} GPUs each need {self.count * each:g}, and the cluster has "
-                f"{gpus:g}; give fewer --workers or --gpus-per-worker"
+                f"the cluster has {gpus:g} GPUs, and --workers {self.count} × --gpus-per-worker {each:g} is "
+                f"{self.count * each:g}; give fewer"
             )
         self._fit = max(1, min(self.count, cpus))
         told = os.environ.get("OMP_NUM_THREADS", "")
