@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -282,8 +283,6 @@ def test_other_machines_need_a_password() -> None:
 
 @pytest.mark.browser
 def test_a_password_is_asked_for_and_requests_are_bounded(tmp_path: Path, browser: Browser) -> None:
-    import httpx2 as httpx
-
     studio = make_studio(tmp_path / "sessions")
     app = studio_app(studio)
     url = serve(app, password="correct horse", wait=False)
@@ -300,7 +299,11 @@ def test_a_password_is_asked_for_and_requests_are_bounded(tmp_path: Path, browse
     page.click("button:has-text('Login')")
     page.wait_for_selector(".studio .begin")
     context.close()
-    response = httpx.post(f"{url}gradio_api/component_server", content=iter([]), headers={"content-length": "99999999"})
-    assert response.status_code == 413
+    connection = http.client.HTTPConnection(url.split("/")[2], timeout=20)
+    connection.putrequest("POST", "/gradio_api/component_server")
+    connection.putheader("Content-Length", "99999999")
+    connection.endheaders()
+    assert connection.getresponse().status == 413  # before anything of it is read
+    connection.close()
     app.close()
     studio.close()
