@@ -452,9 +452,9 @@ def _placket(scene: Scene, body: Cloth, hem: float) -> None:
         scene.stitch(points((-26, 170), (-26, foot - 34), (-14, foot - 22)), within=body)
         return
     colour = COLOURS["ivory"] if look.vary(0, 1, "buttons") < 0.7 else COLOURS["chocolate"]
-    count = int(design.get("button count", 7))
+    count, last = int(design.get("button count", 7)), foot if "button count" not in design else hem + 5
     for n in range(count):
-        scene.button(0, 190 + n * (foot - 262) / max(count - 1, 1), 6.4, colour, "pearl")
+        scene.button(0, 190 + n * (last - 262) / max(count - 1, 1), 6.4, colour, "pearl")
 
 
 def _collar_cloth(scene: Scene) -> Material:

@@ -11,7 +11,7 @@ from fashionedit.synthetic.materials import Colour, brightness
 
 from .colours import colour_name, ink_for, shaded
 from .design import Design
-from .garments import SHOWN_BY, Feature
+from .garments import SHOWN_BY, UNPAINTED, Feature
 from .prints import PRINTS, Print, Swatch
 from .reading import LOOKS, Reading, Token, Wish, lexicon
 from .words import COLOURS, PrintWord, phrase
@@ -123,6 +123,8 @@ def apply(
         work.wish(wish)
     if not creating:
         work.keep(reading.kept)
+    if seen is not None and not work.notes:
+        work.notes.append("The words say it all, so I took nothing from the picture.")
     after = work.design
     unknown = tuple(_with_suggestion(word, design.garment) for word in reading.unknown)
     impossible = [*work.impossible]
@@ -162,7 +164,10 @@ class _Work:
 
     def wish(self, wish: Wish) -> None:
         """Carries one wish out."""
-        if wish.removed:
+        if wish.foreign:
+            told = " ".join(word.text for word in wish.modifiers)
+            self.impossible.append(f"I left out “{told}”, which you say of “{wish.foreign}”.")
+        elif wish.removed:
             self._remove(wish)
         elif not wish.nouns:
             self._whole(wish)
@@ -272,16 +277,23 @@ class _Work:
         """Sees to it that what a noun means is there; returns whether it is."""
         key = _key(noun)
         present = [(name, value) for name in names if (value := _noun_value(self.features[name], key)) is not None]
-        if not present and looks and part in SHOWN_BY[self.design.garment]:
-            present = [SHOWN_BY[self.design.garment][part]]
+        shown = SHOWN_BY[self.design.garment].get(part or "") if looks else None
+        if shown and (not present or shown[0] in names):
+            unpainted = UNPAINTED.get((self.design.garment, shown[0]), (self.features[shown[0]].absent,))
+            own = next((value for name, value in present if name == shown[0] and value not in unpainted), shown[1])
+            if self.design.features[shown[0]] in unpainted and not (present and wish.definite and not self.creating):
+                self._set(shown[0], own)
+                return True
         if not present:
             if not looks and not any("more" in word for word in wish.modifiers) and not wish.modifiers:
                 self.impossible.append(f"Say what the {noun.text} should be.")
             return bool(looks)
-        if any(self._is_there(name) for name, _ in present):
-            name = next(name for name, _ in present if self._is_there(name))
+        there = [name for name, value in present if self._is_there(name) or self.design.features[name] == value]
+        if there:
+            name = there[0]
             wanted = dict(present)[name]
             current = self.design.features[name]
+            self._need(name)
             if not looks and not wish.modifiers:
                 if (
                     key in self.features[name].nouns
@@ -293,8 +305,10 @@ class _Work:
                     self.unchanged.append(f"{name}: {current}")
             return True
         name, value = present[0]
+        if looks and part is not None and part not in SHOWN_BY[self.design.garment]:
+            return True  # always there, whatever it is called: a neckline is the T-shirt's collar
         if wish.definite and looks and not self.creating:
-            self.impossible.append(f"There is no {noun.text} to change; say “add …” to have one.")
+            self.impossible.append(f"I see no {noun.text} to change; say “add …” to have that.")
             return False
         self._set(name, value)
         return True
@@ -309,8 +323,12 @@ class _Work:
                 self.unchanged.append(f"{name}: {value}")
         else:
             self.design = self.design.with_feature(name, value)
+        if value != self.features[name].absent:
+            self._need(name)
+
+    def _need(self, name: str) -> None:
         needed = _NEEDED.get((self.design.garment, name))
-        if needed and value != self.features[name].absent:
+        if needed:
             other, wanted = needed
             if self.design.features[other] in ("none", self.features[other].absent) or other == "closure":
                 self.design = self.design.with_feature(other, wanted)
@@ -446,7 +464,7 @@ class _Work:
     def _look(self, part: str | None, words: Sequence[Token], wish: Wish) -> None:
         old = self.design.cloth if part is None else self._current(part)
         fresh = part is not None and part not in self.design.parts
-        look = _Look(words, self._weave, picture=self.seen.swatch if self.seen else None, text=wish.text)
+        look = _Look(words, self._weave, picture=self.seen.swatch if self.seen else None)
         if look.picture_wanted and self.seen is not None:
             self.notes = [*dict.fromkeys([*self.notes, self.seen.note])]
             if self.seen.swatch is None and not (look.colours or look.mark or look.weave):
@@ -461,9 +479,6 @@ class _Work:
             new = Swatch(new.colour)
         if part is None and (look.colours or look.picture_wanted):
             self.coloured = True
-        if new == old and part is not None and part not in self.design.parts and not self.creating:
-            self.unchanged.append(f"{part}: {swatch_text(old)}")
-            return
         if new == old and not self.creating:
             self.unchanged.append(f"{part or 'cloth'}: {swatch_text(old)}")
         self._give(part, new)
@@ -524,14 +539,12 @@ def _scale(value: float) -> float:
 class _Look:
     """What words say about cloth, before it is known which cloth."""
 
-    def __init__(
-        self, words: Sequence[Token], weave: Callable[[str], str], *, picture: Swatch | None, text: str
-    ) -> None:
+    def __init__(self, words: Sequence[Token], weave: Callable[[str], str], *, picture: Swatch | None) -> None:
         self.colours: list[Colour] = []
         self.mark: PrintWord | None = None
         self.size, self.direction, self.weave = "", None, ""
         self.plain = self.picture_wanted = False
-        self.picture, self.text = picture, text
+        self.picture, self.colour_alone = picture, False
         shade = 0.0
         told = [word for word in words if "colour" in word and "weave" not in word]
         for word in words:
@@ -539,6 +552,7 @@ class _Look:
                 shade = word.senses["shade"]
             elif "picture" in word:
                 self.picture_wanted = True
+                self.colour_alone = word.senses["picture"] == "colour"
             elif "colour" in word:
                 if not ("weave" in word and told):
                     colour = word.senses["colour"]
@@ -590,8 +604,7 @@ class _Look:
 
     def _from_picture(self, old: Swatch) -> tuple[Colour, Print | None]:
         assert self.picture is not None
-        words = {part for word in self.text.split() for part in phrase(word)}
-        if words & {"colour", "shade", "hue", "tone"} and not words & {"pattern", "print", "fabric", "material"}:
+        if self.colour_alone:
             return self.picture.colour, old.print
         return self.picture.colour, self.picture.print
 
@@ -643,7 +656,8 @@ def print_text(mark: Print) -> str:
     usual, share = PRINTS[mark.kind]
     size = "small " if mark.scale < usual * 0.72 else "large " if mark.scale > usual * 1.4 else ""
     if mark.kind == "stripes":
-        size = "thin " if mark.share < share * 0.7 else "wide " if mark.scale > usual * 1.4 else size
+        broad = mark.scale > usual * 1.4 or mark.share > share * 1.3
+        size = "thin " if mark.share < share * 0.75 else "wide " if broad else size
         turn = {0: "horizontal ", 90: "vertical "}.get(abs(mark.angle), "diagonal ")
     else:
         turn = ""
@@ -662,7 +676,8 @@ def differences(before: Design, after: Design) -> list[str]:
         told.append(f"cloth: {swatch_text(after.cloth)}")
     for part in after.kind.parts:
         old, new = before.parts.get(part), after.parts.get(part)
-        if old != new and new is not None and (new != before.swatch(part) or part in before.parts):
+        seen = before.parts.get(part) or replace(before.cloth, weave=None)
+        if new is not None and old != new and (old is not None or new != seen):
             told.append(f"{part}: {swatch_text(new)}")
     if before.trim != after.trim:
         told.append(f"trim: {colour_name(after.trim)}")

@@ -126,6 +126,9 @@ _PART_OF = {
 """What the renderer calls a piece, without its number, and the part it belongs to."""
 
 _ALIASES = {
+    ("coat", "tail"): "belt",
+    ("coat", "bow loop"): "belt",
+    ("coat", "bow knot"): "belt",
     ("skirt", "skirt"): "body",
     ("skirt", "frill"): "body",
     ("dress", "back hem"): "skirt",
@@ -238,7 +241,8 @@ def _rows(values: dict[str, str]) -> str:
 def _stage(design: Design) -> Scene:
     wardrobe = WARDROBE[design.kind.kind]
     features = _renderer_features(design)
-    inks = (design.cloth.colour, design.trim, COLOURS["mustard"], COLOURS["ivory"])
+    decoration = design.parts["decoration"].colour if "decoration" in design.parts else design.trim
+    inks = (design.cloth.colour, decoration, COLOURS["mustard"], COLOURS["ivory"])
     palette = _Palette("", "", "", "", "", design.backdrop, inks)
     cloth = design.cloth.material(design.cloth.weave or "poplin")
     name = f"drawn {design.garment} {design.cut}"

@@ -177,18 +177,21 @@ class DrawnEditor:
 
 def edit(design: Design, words: str, picture: Image.Image | None = None) -> Drawing:
     """Returns the design as the words, and the picture that they point at, have it."""
-    garment = garment_in(words)
-    seen = None if picture is None else read_picture(picture)
-    reading = read(words, design.garment, picture=picture is not None)
-    after, answer = apply(design, reading, seen=seen)
-    if garment is not None and garment != design.garment and not _has_noun(words, design.garment, garment):
-        other = f"This is a {design.garment}; start anew from words to have a {garment}."
-        answer = replace(answer, impossible=(other, *answer.impossible))
+    after, answer = changed(design, words, picture)
     return Drawing(draw(after), after, answer)
 
 
-def _has_noun(words: str, garment: str, other: str) -> bool:
-    return any("noun" in token and token.senses.get("garment") == other for token in tokens(words, garment))
+def changed(design: Design, words: str, picture: Image.Image | None = None) -> tuple[Design, Answer]:
+    """Returns what `edit` draws, undrawn."""
+    for token in tokens(words, design.garment):
+        other = token.senses.get("garment", design.garment)
+        if other != design.garment and "noun" not in token and {other, design.garment} != {"shirt", "t-shirt"}:
+            refusal = f"This is a {design.garment}; start anew from words to have a {other}."
+            unknown = apply(design, read(words, design.garment))[1].unknown
+            return design, Answer(impossible=(refusal,), unknown=unknown)
+    seen = None if picture is None else read_picture(picture)
+    reading = read(words, design.garment, picture=picture is not None)
+    return apply(design, reading, seen=seen)
 
 
 @lru_cache(maxsize=1)

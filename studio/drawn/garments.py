@@ -453,14 +453,14 @@ _COAT = Garment(
         ),
         "front": _BREASTED,
         "closure": _feature(
-            "toggle:toggles, zip:zip, zipper:zip, fastening:, closure:, button:buttons",
+            "toggle:toggles, zip:zip, zipper:zip, fastening:, closure:, button:",
             {"buttons": "button, buttoned", "toggles": "toggle, =duffle", "zip": "zip, zipped, zipper"},
             "buttons",
             "body",
             absent="buttons",
         ),
         "buttons": _feature(
-            "button:, front button:", {"none": "", **{str(n): str(n) for n in (1, 2, 3, 4, 6, 8)}}, "3", "body"
+            "button:3, front button:3", {"none": "", **{str(n): str(n) for n in (1, 2, 3, 4, 6, 8)}}, "3", "body"
         ),
         "length": _feature(
             "length:, hem:, hemline:",
@@ -898,3 +898,13 @@ SHOWN_BY: dict[str, dict[str, tuple[str, str]]] = {
     },
 }  # fmt: skip
 """Garment → part → the feature and value that show it where the design does not."""
+
+UNPAINTED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("t-shirt", "hem"): ("straight", "curved"),
+    ("shirt", "hem"): ("straight", "curved"),
+    ("blazer", "cuffs"): ("plain", "buttons"),
+    ("skirt", "pockets"): ("none", "slant"),
+    ("trousers", "front pockets"): ("none", "slant", "zip"),
+    ("trousers", "hem"): ("plain", "zip"),
+}
+"""Values of a feature of `SHOWN_BY` that show no cloth of their own, besides the absent one."""

@@ -23,6 +23,8 @@ _MODIFIERS = (*LOOKS, "alone", "beside", "more", "number")
 _LONGEST_PHRASE = 4
 _JOINS = {"and", "with", "but", "plus", "also", "then", "or"}
 _MARKS = ",;.:!?()"
+_COLOUR_NOUNS = {"colour", "color", "colours", "colors", "shade", "tone", "hue"}
+_CLOTH_NOUNS = {"pattern", "print", "fabric", "material", "cloth", "textile", "motif"}
 _PATTERNS = {"pattern", "patterns", "print", "prints", "motif", "motifs"}
 
 
@@ -47,6 +49,7 @@ class Wish:
         removed: Whether they are to go.
         definite: Whether the sentence takes for granted that they are there ("the pockets").
         text: How the sentence puts it.
+        foreign: The word that the modifiers are said of, where the garment has no such thing.
     """
 
     nouns: tuple[Token, ...]
@@ -54,6 +57,7 @@ class Wish:
     removed: bool = False
     definite: bool = False
     text: str = ""
+    foreign: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,11 @@ def tokens(text: str, garment: str) -> list[Token]:
             senses = {"number": text}
         if "number" in senses and "beside" not in senses:
             senses = {**senses, "beside": table.get((senses["number"],), {}).get("beside", {})}
+        if "noun" in senses and "print" in senses:  # "red flowers" are a print, "a red flower" is pinned on
+            wanted = "noun" if text == " ".join(part for part, _ in stems[place : place + size]) else "print"
+            senses = {kind: meant for kind, meant in senses.items() if kind not in {"noun", "part", "print"} - {wanted}}
+            if wanted == "noun":
+                senses["part"] = table[tuple(phrase(text))].get("part")
         found.append(Token(text, senses))
         place += size
     return found
@@ -238,6 +247,18 @@ class _Segment:
     def text(self) -> str:
         return " ".join(word.text for word in self.words)
 
+    @property
+    def garments(self) -> list[Token]:
+        """Names of garments that are no part of this one: a dress has a skirt."""
+        return [word for word in self.words if "garment" in word and "noun" not in word]
+
+    @property
+    def foreign(self) -> str:
+        """Words that this garment has not, where nothing else here could be meant."""
+        if any({"noun", "garment", "whole", "neutral"} & set(word.senses) for word in self.words):
+            return ""
+        return " ".join(word.text for word in self.words if set(word.senses) <= {"elsewhere"})
+
     def of(self, kind: str) -> list[Token]:
         return [word for word in self.words if kind in word]
 
@@ -266,7 +287,19 @@ def read(text: str, garment: str, *, picture: bool = False) -> Reading:
         else:
             wanted.append(segment)
     wishes = [wish for wish in _wishes(wanted, garment) if wish.nouns or wish.modifiers]
+    if picture and not any("picture" in word for wish in wishes for word in wish.modifiers):
+        wishes = _pointing(wishes)
     return Reading(tuple(wishes), tuple(kept), unknown, elsewhere)
+
+
+def _pointing(wishes: list[Wish]) -> list[Wish]:
+    """Returns the wishes with the picture for those that say no more than a part ("sleeves", or nothing at all)."""
+    shown = Token("picture", {"picture": "all"})
+    if not wishes:
+        return [Wish((), (shown,), text="picture")]
+    return [
+        wish if wish.modifiers or wish.removed else replace(wish, modifiers=(shown,), definite=True) for wish in wishes
+    ]
 
 
 def _segments(every: Sequence[Token], picture: bool) -> Iterator[_Segment]:
@@ -289,7 +322,7 @@ def _segments(every: Sequence[Token], picture: bool) -> Iterator[_Segment]:
                 yield current
                 current = _Segment("")
             current.negated = True
-        elif ("verb" in token or "change" in token) and not {"noun", "garment"} & set(token.senses):
+        elif _is_verb(token, current):
             if current:
                 yield current
                 current = _Segment("")
@@ -302,6 +335,13 @@ def _segments(every: Sequence[Token], picture: bool) -> Iterator[_Segment]:
         else:
             _place(current, token, picture)
     yield current
+
+
+def _is_verb(token: Token, segment: _Segment) -> bool:
+    """Returns whether a word asks for something here: "colour it red" and not "this colour"."""
+    if not ("verb" in token or "change" in token) or {"noun", "garment"} & set(token.senses):
+        return False
+    return "neutral" not in token or not (segment or segment.article or segment.points or segment.verb)
 
 
 def _next_is(every: Sequence[Token], n: int, word: str) -> bool:
@@ -318,12 +358,12 @@ def _place(segment: _Segment, token: Token, picture: bool) -> None:
     if picture and (word in ("this", "that", "these", "those", "such", "same") or "reference" in token):
         segment.points = True
         if not any("picture" in other for other in segment.words):
-            segment.words.append(Token(word, {"picture": True}))
+            segment.words.append(Token(word, {"picture": "all"}))
         return
     if "preposition" in token:
         segment.aside = len(segment.words)
     content = {"noun", "alone", "beside", "garment", "neutral", "whole", "more", "number", "elsewhere", *LOOKS}
-    if content & set(token.senses) or ("place" in token and segment.aside >= 0):
+    if not token.senses or content & set(token.senses) or ("place" in token and segment.aside >= 0):
         segment.words.append(token)
 
 
@@ -350,7 +390,11 @@ def _wishes(segments: Sequence[_Segment], garment: str) -> Iterator[Wish]:
                 modifiers += (Token("pattern", {"print": None}),)
             yield Wish(nouns, modifiers, removed=True, definite=segment.definite, text=segment.text)
             continue
-        if not nouns and not segment.of("garment") and not segment.of("whole") and not segment.of("neutral"):
+        if segment.foreign:
+            yield Wish((), modifiers, text=segment.text, foreign=segment.foreign)
+            target = ()
+            continue
+        if not nouns and not segment.garments and not segment.of("whole") and not segment.of("neutral"):
             if _goes_with_next(segment, follows):
                 waiting += modifiers
                 continue
@@ -358,7 +402,7 @@ def _wishes(segments: Sequence[_Segment], garment: str) -> Iterator[Wish]:
             waiting = []
             continue
         shared = _shared(segments, n, nouns, modifiers)
-        if segment.of("garment") and nouns:
+        if segment.garments and nouns:
             yield from _compound(segment, nouns, (*waiting, *modifiers))
         else:
             yield Wish(nouns, (*waiting, *modifiers, *shared), definite=segment.definite, text=segment.text)
@@ -382,6 +426,9 @@ def _sorted(segment: _Segment) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
             modifiers.append(token)
         elif "place" in token and segment.aside >= 0 and place >= segment.aside and nouns:
             nouns[-1] = replace(nouns[-1], senses={**nouns[-1].senses, "at": token})
+    said = {word.text for word in segment.of("neutral")}
+    if said & _COLOUR_NOUNS and not said & _CLOTH_NOUNS and not segment.of("print"):
+        modifiers = [Token(word.text, {"picture": "colour"}) if "picture" in word else word for word in modifiers]
     return tuple(nouns), tuple(modifiers)
 
 
@@ -390,8 +437,10 @@ def _is_modifier(segment: _Segment, place: int) -> bool:
     token = segment.words[place]
     if not any(kind in token for kind in ("beside", "alone", *LOOKS)):
         return False
-    later = [word for word in segment.words[place + 1 :] if "noun" in word]
-    names = {name for word in later for name in word.senses["noun"]}
+    others = segment.words[place + 1 :]
+    if place == len(segment.words) - 1 and segment.aside < 0:
+        others = segment.words[:place]  # "the sleeve should be elbow"
+    names = {name for word in others if "noun" in word for name in word.senses["noun"]}
     return bool(names & set(token.senses.get("beside", {}))) or ("print" in token and not token.senses["noun"])
 
 
@@ -425,16 +474,17 @@ def _shared(
         after = tuple(word for word in words[last + 1 :] if any(kind in word for kind in _MODIFIERS))
         if after:
             return after
-    if n and segments[n].join in ("and", ",") and not segments[n].article and not segments[n].verb:
-        before = segments[n - 1]
-        return tuple(word for word in before.words if any(kind in word for kind in LOOKS) and "noun" not in word)
+    if n and segments[n].join in ("and", ",") and not segments[n].verb:
+        _, before = _sorted(segments[n - 1])
+        alone = not segments[n].article  # "a white collar and a belt" says nothing of the belt
+        return tuple(word for word in before if "picture" in word or (alone and any(kind in word for kind in LOOKS)))
     return ()
 
 
 def _compound(segment: _Segment, nouns: tuple[Token, ...], modifiers: tuple[Token, ...]) -> Iterator[Wish]:
     """Yields the wishes of "a navy short sleeve shirt": what fits the noun is the noun's, the rest the shirt's."""
     words = segment.words
-    first = min(k for k, word in enumerate(words) if "garment" in word)
+    first = words.index(segment.garments[0])
     after = any("noun" in word for word in words[first + 1 :])
     names = {name for noun in nouns for name in noun.senses["noun"]}
     fits = tuple(word for word in modifiers if names & set(word.senses.get("beside", {})))
@@ -470,6 +520,9 @@ def _changed(segment: _Segment, follows: _Segment | None, garment: str) -> Itera
 def _from_to(
     nouns: tuple[Token, ...], before: _Segment, after_nouns: tuple[Token, ...], after: tuple[Token, ...], text: str
 ) -> Iterator[Wish]:
+    own = {name for noun in nouns for name in noun.senses["noun"]}
+    if nouns and not after and all(own & set(word.senses.get("beside", {})) for word in after_nouns):
+        after_nouns, after = (), (*after, *after_nouns)  # "change the cuffs to ruffles"
     if not after_nouns:
         yield Wish(nouns, after, definite=bool(nouns), text=text)
         return

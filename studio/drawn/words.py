@@ -189,7 +189,7 @@ CHANGES = ("change", "replace", "swap", "turn", "exchange", "convert", "switch",
 
 VERBS = (
     "make", "add", "put", "give", "set", "dye", "colour", "paint", "use", "apply", "draw", "sew", "attach", "recolour",
-    "get", "cover", "let", "cut", "design", "create", "show", "try", "want", "like", "need", "place", "turned",
+    "get", "cover", "cut", "design", "create", "show", "try", "place",
 )  # fmt: skip
 """Other verbs of a request."""
 
@@ -200,7 +200,21 @@ NEUTRAL = (
 )  # fmt: skip
 """Nouns that say of a colour or print what it is; "the pattern" alone is the whole garment's."""
 
-WHOLE = ("it", "everything", "whole", "entire", "all", "garment", "piece", "them", "thing", "outfit", "item")
+WHOLE = (
+    "it",
+    "everything",
+    "whole",
+    "entire",
+    "all",
+    "garment",
+    "piece",
+    "them",
+    "thing",
+    "outfit",
+    "item",
+    "rest",
+    "remainder",
+)
 """Words for the garment as a whole."""
 
 PLACES = (
@@ -225,20 +239,20 @@ FILLERS = (
     "their", "his", "her", "this", "that", "these", "those", "there", "have", "has", "having", "had", "do", "does",
     "some", "any", "each", "every", "as", "so", "too", "just", "only", "now", "instead", "into", "by", "up", "out",
     "ones", "one", "d", "s", "ll", "also", "then", "which", "who", "what", "or", "and", "with", "but", "plus", "than",
-    "kindly", "maybe", "perhaps", "thank", "thanks", "hello", "hi", "rid", "like", "it", "here", "if", "too", "set",
-    "new", "go", "let", "lets", "off", "away", "at", "on", "both", "same", "way",
-    "been", "such", "other",
+    "kindly", "want", "need", "maybe", "perhaps", "thank", "thanks", "hello", "hi", "rid", "like", "it", "here", "if",
+    "set", "a bit", "a little bit", "slightly", "somewhat", "new", "go", "let", "lets", "off", "away", "at", "on",
+    "both", "same", "way", "been", "such", "other",
 )  # fmt: skip
 """Words that only build a sentence."""
 
 _SPELLINGS = {
     "color": "colour", "colors": "colour", "colored": "coloured", "recolor": "recolour", "gray": "grey",
-    "center": "centre", "can't": "can not", "cannot": "can not",
+    "center": "centre", "cannot": "can not",
     "miniskirt": "mini skirt", "minidress": "mini dress", "tees": "t shirt", "buttonless": "no button",
     "pocketless": "no pocket", "beltless": "no belt", "cuffless": "no cuff", "patternless": "no pattern",
     "fitandflare": "fit and flare", "flyfront": "fly front", "polkadot": "polka dot", "polkadots": "polka dot",
     "pinstripes": "pinstripe", "necked": "neck",
-    "don": "do not", "dont": "do not", "isn": "is not", "isnt": "is not", "shouldn": "should not", "leaves": "leaf",
+    "dont": "do not", "isnt": "is not", "leaves": "leaf",
     "scarves": "scarf", "patches": "patch", "dresses": "dress", "blouses": "blouse", "sashes": "sash",
     "cropt": "cropped", "zippers": "zipper", "bows": "bow", "ties": "tie", "trouser": "trousers", "pant": "pants",
     "jean": "jeans", "legging": "leggings", "midlength": "mid length", "kneelength": "knee length", "vneck": "v neck",
@@ -268,7 +282,8 @@ def stem(word: str) -> tuple[str, ...]:
 
 def split_words(text: str) -> list[str]:
     """Returns the words and marks of a text, lower case; hyphens and apostrophes divide words."""
-    return WORD.findall(unicodedata.normalize("NFKC", text).lower().replace("&", " and "))
+    plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("&", " and ")
+    return WORD.findall(plain.replace("can't", "can not").replace("won't", "will not").replace("n't", " not"))
 
 
 def phrase(words: str) -> tuple[str, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from drawn_requests import faults, mixed, requests
 
 from fashionedit.errors import EditorError
 from fashionedit.eval_harness.editing import EditRequest, RequestImage, Status
 from fashionedit.images import pixel_digest
 from fashionedit.studio.drawn import Design, Drawing, DrawnEditor, edit, generate, vocabulary, vocabulary_markdown
+from fashionedit.studio.drawn.editor import changed
 
 
 def asked(drawing: Drawing, words: str) -> EditRequest:
@@ -59,3 +61,66 @@ def test_unknown_words_are_named() -> None:
 def test_the_vocabulary_is_shown() -> None:
     assert "three-quarter" in vocabulary()["shirt"]["sleeves"]
     assert "### Trousers" in vocabulary_markdown()
+
+
+def test_200_random_requests_change_the_right_field_and_no_other() -> None:
+    """Pixels too: `benchmarks/drawn.py`."""
+    assert [fault for request in requests(200) for fault in faults(request, pixels=False)] == []
+
+
+def test_random_requests_change_no_pixel_outside_their_part() -> None:
+    assert [fault for request in requests(4, seed=3) for fault in faults(request)] == []
+
+
+def test_50_requests_with_foreign_words_are_carried_out_and_name_these_words() -> None:
+    for request, foreign in mixed(50):
+        assert faults(request, pixels=False) == []
+        _, answer = changed(request.before, request.words)
+        assert {word.split("”")[0].strip("“") for word in answer.unknown} == foreign
+
+
+TALK = {
+    "make the sleeves long": {"features.sleeves": "long"},
+    "add two chest pockets and remove the buttons": {"features.chest pockets": "two", "features.buttons": "none"},
+    "longer hem": {"features.length": "long"},
+    "a mandarin collar instead of the point collar": {"features.collar": "band"},
+    "no buttons or cuffs": {"features.buttons": "none", "features.cuffs": "plain"},
+    "without cuffs, and make it sleeveless": {"features.cuffs": "plain", "features.sleeves": "none"},
+    "turn it into something longline": {"features.length": "long"},
+    "I'd like the sleeves a bit longer, please!": {"features.sleeves": "elbow"},
+    "5 buttons": {"features.buttons": "5"},
+    "Replace the plain placket with a ruffled placket": {"features.placket": "ruffled"},
+}
+
+
+@pytest.mark.parametrize("words", TALK)
+def test_a_person_s_sentence_changes_what_it_names(words: str) -> None:
+    before = generate("a white shirt with short sleeves").design
+    after, _ = changed(before, words)
+    differing = {f"features.{name}": value for name, value in after.features.items() if before.features[name] != value}
+    assert differing == TALK[words]
+    assert after.parts == before.parts
+    assert after.cloth == before.cloth
+
+
+def test_colours_share_and_stay() -> None:
+    shirt = generate("a white shirt").design
+    both, _ = changed(shirt, "make the collar and cuffs red")
+    assert both.swatch("collar").colour == both.swatch("cuffs").colour == (184, 44, 48)
+    rest, _ = changed(shirt, "don't change the sleeves but make the rest green")
+    assert (rest.cloth.colour, rest.swatch("sleeves").colour) == ((52, 124, 78), (244, 242, 237))
+    striped, _ = changed(shirt, "change the pattern to thin red stripes")
+    mark = striped.cloth.print
+    assert mark is not None
+    assert (mark.kind, mark.inks, mark.share < 0.3) == ("stripes", ((184, 44, 48),), True)
+
+
+def test_what_a_garment_has_not_is_said_and_nothing_changes() -> None:
+    skirt = generate("a navy skirt").design
+    after, answer = changed(skirt, "make the collar white")
+    assert after == skirt
+    assert answer.impossible == ("I left out “white”, which you say of “collar”.", "A skirt has no “collar” here.")
+    after, answer = changed(skirt, "make the hood white")
+    assert (after, answer.unknown) == (skirt, ("“hood”",))
+    after, answer = changed(skirt, "a red coat")
+    assert (after, answer.impossible) == (skirt, ("This is a skirt; start anew from words to have a coat.",))
