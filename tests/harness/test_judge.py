@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,9 +27,15 @@ PRICE = "input=1,output=2"
 USD = (TOKENS_IN + 2 * TOKENS_OUT) / 1e6
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_runs(tmp_path_factory.mktemp("made"))
+
+
 @pytest.fixture
-def runs(tmp_path: Path) -> list[Path]:
-    return write_runs(tmp_path)
+def runs(made: list[Path], tmp_path: Path) -> list[Path]:
+    """Copies of the two runs, with no votes beside them."""
+    return [Path(shutil.copytree(path, tmp_path / path.name)) for path in made]
 
 
 def judged(runs: list[Path], service: JsonService, *rest: str) -> dict[str, Any]:
@@ -277,12 +284,12 @@ def test_a_killed_judge_goes_on_without_repeating_a_vote_and_the_money_is_counte
 
 
 def test_known_preferences_are_recovered_and_flippers_end_as_ties(tmp_path: Path) -> None:
-    """Forty cards of twenty garments; the truth is what the service was told, and four cards always say left."""
-    runs = write_runs(tmp_path, 40, scored=True, protocols=("bug",))
+    """Thirty cards of fifteen garments; the truth is what the service was told, and four cards always say left."""
+    runs = write_runs(tmp_path, 30, scored=True, protocols=("bug",))
     chance = np.random.default_rng(7)
-    garments = chance.normal(0.6, 1.0, 20)
-    wins = {f"card-{n:02d}": chance.random() < 1 / (1 + np.exp(-garments[n // 2])) for n in range(40)}
-    flippers = {f"card-{n:02d}" for n in (3, 17, 30, 34)}
+    garments = chance.normal(0.6, 1.0, 15)
+    wins = {f"card-{n:02d}": chance.random() < 1 / (1 + np.exp(-garments[n // 2])) for n in range(30)}
+    flippers = {f"card-{n:02d}" for n in (3, 17, 21, 28)}
 
     def prefers(shown: Shown) -> Reply | str:
         if shown.sample in flippers:
@@ -296,19 +303,19 @@ def test_known_preferences_are_recovered_and_flippers_end_as_ties(tmp_path: Path
     (rate,) = found["wins"]
     won = sum(wins[sample] for sample in wins if sample not in flippers)
     assert rate["wins"] | {"low": 0, "high": 0, "p": 0, "share": 0} == {
-        **{"yes": won, "half": 4, "no": 36 - won, "garments": 20, "low": 0, "high": 0, "p": 0, "share": 0}
+        **{"yes": won, "half": 4, "no": 26 - won, "garments": 15, "low": 0, "high": 0, "p": 0, "share": 0}
     }
-    assert rate["wins"]["share"] == pytest.approx((won + 2) / 40)
+    assert rate["wins"]["share"] == pytest.approx((won + 2) / 30)
     truth = np.mean(1 / (1 + np.exp(-np.random.default_rng(0).normal(0.6, 1.0, 100_000))))
     assert rate["wins"]["low"] < truth < rate["wins"]["high"]
     flipped = {one["sample"] for one in found["verdicts"] if one["flipped"]}
     assert flipped == flippers
     assert {one["answer"] for one in found["verdicts"] if one["sample"] in flippers} == {"tie"}
     (voter,) = found["voters"]
-    assert (voter["voter"], voter["showings"], voter["flipped"]) == ("openai:toy", 80, pytest.approx(4 / 40))
-    assert voter["left"]["share"] == pytest.approx(44 / 80)
+    assert (voter["voter"], voter["showings"], voter["flipped"]) == ("openai:toy", 60, pytest.approx(4 / 30))
+    assert voter["left"]["share"] == pytest.approx(34 / 60)
     assert [one["metric"] for one in found["predictions"]] == ["cosine", "cosine_star", "psnr"]
-    assert {one["share"]["yes"] + one["share"]["half"] + one["share"]["no"] for one in found["predictions"]} == {36}
+    assert {one["share"]["yes"] + one["share"]["half"] + one["share"]["no"] for one in found["predictions"]} == {26}
     text = CliRunner().invoke(cli, line, catch_exceptions=False).output
     assert "Preferred: white or black, text+image, round 1" in text
     assert "How well the metrics predict the votes" in text
