@@ -22,6 +22,7 @@ from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraE
 from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.images import to_rgb
 
+from .assistant import Assistant, proposals_told
 from .drawn import LABEL, vocabulary
 from .export import chosen_turns, sample_zip, to_zip
 from .generators import DRAWN
@@ -47,8 +48,9 @@ class StudioPage:
     it does not have.
     """
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Studio, assistant: Assistant | None = None) -> None:
         self._studio = studio
+        self._assistant = assistant
         self._working: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
         self._thumbs = lru_cache(maxsize=256)(self._sample_thumb)
@@ -69,7 +71,8 @@ class StudioPage:
         return {
             "editors": editors,
             "generators": [{"name": name, "label": LABEL if name == DRAWN else name} for name in studio.generators],
-            "samples": 0 if studio.samples is None else len(studio.samples.ids),
+            "samples": studio.samples is not None,
+            "assistant": self._assistant is not None,
             "vocabulary": vocabulary() if DRAWN in studio.generators else {},
             "sessions": self._told_sessions(given.get("ids")),
         }
@@ -129,6 +132,17 @@ class StudioPage:
         if event is not None:
             event.set()
         return {"cancelled": event is not None}
+
+    def assist(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what the assistant makes of the person's words; with `wanted`, three edits that lead to the picture."""
+        if self._assistant is None:
+            raise InvalidDataError(_UNKNOWN)
+        design, shown = self._session(given).image(int(given["turn"])), _picture(given)
+        if given.get("wanted"):
+            if shown is None:
+                raise InvalidDataError("Upload a picture of what you want first, as an example.")
+            return proposals_told(self._assistant.propose(design, shown))
+        return proposals_told(self._assistant.make_precise(str(given.get("words", "")), design, shown))
 
     def mark(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Keeps what the person thinks of a turn."""
@@ -286,7 +300,7 @@ def studio_panel(page: StudioPage) -> gr.HTML:
         import gradio as gr
     except ImportError as error:
         raise MissingExtraError("studio", "gradio") from error
-    names = ("begin", "samples", "start", "open", "preview", "edit", "cancel", "mark", "scores", "download")
+    names = ("begin", "samples", "start", "open", "preview", "edit", "cancel", "mark", "scores", "download", "assist")
     html, css, js = ((_TEMPLATES / f"studio.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
     return gr.HTML(
         "",

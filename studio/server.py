@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import InvalidDataError, MissingExtraError
 
+from .assistant import Assistant
 from .blind_test import BlindTest, blind_test_panel
 from .page import StudioPage, studio_panel
+from .runs_page import RunsPage, runs_panel
 from .turns import MOST_UPLOADED_BYTES, Studio
 
 if TYPE_CHECKING:
@@ -17,14 +19,21 @@ if TYPE_CHECKING:
 
 LOCAL = "127.0.0.1"
 _MOST_SENT = MOST_UPLOADED_BYTES * 4 // 3 + 2**20  # bytes of one request: a picture as base64, and words
+_SPACE = "SPACE_ID"  # set on Hugging Face, whose own settings say who gets in
 _STYLE = """
 .gradio-container { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 footer { display: none !important; }
 """
 
 
-def studio_app(studio: Studio, blind_test: BlindTest | None = None) -> gr.Blocks:
-    """Returns the app: the studio, and a tab for the blind comparison of two runs where there is one.
+def studio_app(
+    studio: Studio,
+    blind_test: BlindTest | None = None,
+    *,
+    runs: RunsPage | None = None,
+    assistant: Assistant | None = None,
+) -> gr.Blocks:
+    """Returns the app: the studio, and beside it tabs for scored runs and for their blind comparison.
 
     Raises:
         MissingExtraError: Gradio is not installed.
@@ -35,12 +44,17 @@ def studio_app(studio: Studio, blind_test: BlindTest | None = None) -> gr.Blocks
     except ImportError as error:
         raise MissingExtraError("studio", "gradio") from error
     with gr.Blocks(title="fashionedit studio", analytics_enabled=False, fill_width=True) as app:
-        if blind_test is None:
-            studio_panel(StudioPage(studio))
-        else:
-            with gr.Tab("Design"):
-                studio_panel(StudioPage(studio))
-            with gr.Tab("Compare two runs"):
+        page = StudioPage(studio, assistant)
+        if blind_test is None and runs is None:
+            studio_panel(page)
+            return app
+        with gr.Tab("Design"):
+            studio_panel(page)
+        if runs is not None:
+            with gr.Tab("Runs"):
+                runs_panel(runs)
+        if blind_test is not None:
+            with gr.Tab("Which is better?"):
                 blind_test_panel(blind_test)
     return app
 
@@ -56,12 +70,13 @@ def serve(
         password: What the browser has to give, with any user name.
 
     Raises:
-        InvalidDataError: Other machines may reach it and there is no password, or the port is taken.
+        InvalidDataError: Other machines may reach it and there is no password, and it is no Space; or the port is
+            taken.
     """
     import gradio as gr
     from starlette.middleware import Middleware
 
-    if password is None and host not in (LOCAL, "localhost", "::1"):
+    if password is None and host not in (LOCAL, "localhost", "::1") and _SPACE not in os.environ:
         raise InvalidDataError(f"{host} lets other machines in; give --password, or leave --host out")
     options: dict[str, Any] = {"app_kwargs": {"middleware": [Middleware(_Bounded)]}}
     if password is not None:

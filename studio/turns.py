@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,21 @@ class CancelledError(FashionEditError):
     """The person cancelled the edit; whatever the editor still answers is thrown away."""
 
 
+class LaterSource:
+    """A data set that is opened when the first person asks for it."""
+
+    def __init__(self, open: Callable[[], SampleSource]) -> None:
+        self._open = open
+        self._lock = threading.Lock()
+        self._source: SampleSource | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._source is None:
+                self._source = self._open()
+        return getattr(self._source, name)
+
+
 class Studio:
     """Everything that the page can do, for any number of people at once.
 
@@ -68,7 +83,7 @@ class Studio:
         editors: Mapping[str, Editor],
         generators: Mapping[str, Generator],
         *,
-        samples: SampleSource | None = None,
+        samples: SampleSource | LaterSource | None = None,
         limits: Limits | None = None,
         metrics: Sequence[Metric] = (),
     ) -> None:

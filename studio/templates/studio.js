@@ -48,6 +48,7 @@ function offerGenerators() {
   find("[name=editor]").hidden = offer.editors.length < 2;
   all(".words-known").forEach((button) => { button.hidden = !Object.keys(offer.vocabulary).length; });
   find(".from-sample").hidden = !offer.samples;
+  find(".precise").hidden = !offer.assistant;
   find(".from-words").hidden = !offer.generators.length;
   label();
 }
@@ -304,6 +305,7 @@ function changeKind() {
   const wanted = kind();
   find(".shown").hidden = !wanted;
   find(".how").textContent = HOW[wanted] || "";
+  find(".propose").hidden = wanted !== "example" || !offer?.assistant;
   find(".clear-ink").hidden = find(".over").hidden = wanted !== "sketch";
   offerSources(wanted === "detail");
   find(".frame").classList.toggle("drawing", wanted === "sketch" || wanted === "detail");
@@ -423,6 +425,52 @@ find(".file").addEventListener("change", (event) => {
   reader.readAsDataURL(file);
 });
 
+// ---------------------------------------------------------------- the assistant
+
+async function assist(wanted) {
+  if (working) return;
+  const { id } = session, turn = at, words = find("#studio-words").value;
+  busy("The assistant is reading …", null);
+  const found = await ask("assist", { id, turn, words, wanted, picture: kind() ? shown : null });
+  busy(null);
+  if (!found || session?.id !== id || at !== turn) return;
+  if (wanted) { sheet(proposals(found.proposals, turn, shown)); return; }
+  const [{ words: precise, box }] = found.proposals;
+  find("#studio-words").value = precise;
+  find("#studio-words").focus();
+  if (box && kind() !== "detail") {
+    const [top, left, bottom, right] = box.map((edge) => `${edge / 10}%`);
+    Object.assign(find(".box").style, { left, top, width: `calc(${right} - ${left})`, height: `calc(${bottom} - ${top})` });
+    find(".box").hidden = false;
+  }
+}
+
+function proposals(list, turn, picture) {
+  const items = list.map(({ words, box }) => {
+    const area = make("textarea", { rows: 2, value: words, maxLength: 4000 });
+    area.setAttribute("aria-label", "Proposed change");
+    const canvas = make("canvas"), use = make("button", { type: "button", className: "main", textContent: "Change it" });
+    use.disabled = true;
+    loaded(picture).then((image) => {
+      const [top, left, bottom, right] = box, width = image.naturalWidth / 1000, height = image.naturalHeight / 1000;
+      canvas.width = Math.max(1, Math.round((right - left) * width));
+      canvas.height = Math.max(1, Math.round((bottom - top) * height));
+      canvas.getContext("2d").drawImage(image, -left * width, -top * height, image.naturalWidth, image.naturalHeight);
+      use.disabled = false;
+    });
+    use.addEventListener("click", () => {
+      find(".sheet").close();
+      edit(turn, area.value, find("[name=editor]").value, "detail", canvas.toDataURL("image/png"));
+    });
+    return make("li", {}, canvas, area, use);
+  });
+  return [
+    make("h2", { textContent: "Three changes that lead to your picture" }),
+    make("p", { textContent: "Correct the words if you like. The part of your picture beside them is shown with them." }),
+    make("ol", { className: "proposals" }, ...items),
+  ];
+}
+
 // ---------------------------------------------------------------- sheets and files
 
 function sheet(...content) {
@@ -495,6 +543,11 @@ find("[name=source]").addEventListener("change", (event) => {
 });
 all(".words-known").forEach((button) => button.addEventListener("click", vocabularySheet));
 find(".what").addEventListener("click", preview);
+find(".precise").addEventListener("click", () => assist(false));
+find(".propose").addEventListener("click", () => {
+  if (shown) assist(true);
+  else say("Upload a picture of what you want first.");
+});
 find(".sheet .close").addEventListener("click", () => find(".sheet").close());
 all("[data-form]").forEach((button) => button.addEventListener("click", () => saveAs(button.dataset.form)));
 
