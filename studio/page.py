@@ -134,7 +134,7 @@ class StudioPage:
         return {"cancelled": event is not None}
 
     def assist(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what the assistant makes of the person's words; with `wanted`, three edits that lead to the picture."""
+        """Returns the words made precise; with `wanted`, three edits that lead to the picture."""
         if self._assistant is None:
             raise InvalidDataError(_UNKNOWN)
         design, shown = self._session(given).image(int(given["turn"])), _picture(given)
