@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from json_service import Asked, JsonService, Reply, as_json, json_service
+from json_service import Asked, JsonService, Reply, as_json
 from judge_service import completion
 from PIL import Image
 
@@ -36,8 +36,8 @@ def model(*texts: str | Reply):
         found = left.pop(0) if len(left) > 1 else left[0]
         return found if isinstance(found, Reply) else completion(found)
 
-    with json_service(answer) as service:
-        service.url += "/v1"
+    with JsonService(answer) as service:
+        service.path = "/v1"
         yield service
 
 

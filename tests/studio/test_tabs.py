@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
-from json_service import Asked, JsonService, Reply, as_json, json_service
+from json_service import Asked, JsonService, Reply, as_json
 from judge_service import completion, write_cards, write_runs
 from playwright.sync_api import Page, expect
 from studio_toys import picture
@@ -42,8 +42,8 @@ def model() -> Iterator[JsonService]:
         told = asked.json()["messages"][0]["content"][0]["text"]
         return completion(json.dumps(PRECISE if "The designer says" in told else {"differences": EDITS}))
 
-    with json_service(answer) as service:
-        service.url += "/v1"
+    with JsonService(answer) as service:
+        service.path = "/v1"
         yield service
 
 
