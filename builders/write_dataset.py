@@ -26,7 +26,7 @@ from fashionedit.types import SPLITS
 
 from .build_options import BuildOptions, BuildReport
 from .inspection import BOXES_FILE
-from .leaks import LEAKS_FILE, LeakReport
+from .leaks import LEAKS_FILE
 from .photos import Photo, PhotoSource
 from .split import SPLIT_FILE, SplitList
 from .stage_store import FUNNEL_FILE, Funnel, StageRecord, StageStore
@@ -75,7 +75,7 @@ def write_dataset(
         licence=options.licence,
         licence_note=DEEPFASHION_LICENCE if deepfashion and options.licence is None else None,
         sections=[
-            *card_sections(report.funnel, report.made_with, report.leaks, deepfashion=deepfashion),
+            *card_sections(report.funnel, report.made_with, report.leaks.sentences(), deepfashion=deepfashion),
             ("Boxes", " ".join((report.figures.sentence(), *report.figures.warnings()))),
         ],
         files={
@@ -200,13 +200,13 @@ Dataset from LMM* (arXiv 2509.09324)."""
 
 
 def card_sections(
-    funnel: Funnel, made_with: Mapping[str, str], leaks: LeakReport, *, deepfashion: bool
+    funnel: Funnel, made_with: Mapping[str, str], leaks: Sequence[str], *, deepfashion: bool
 ) -> list[tuple[str, str]]:
     """Returns heading and Markdown text of each section."""
     made = "\n".join(f"| {what} | {how.replace('|', '/')} |" for what, how in made_with.items())
     return [
         ("How it was made", f"{funnel.to_markdown()}\n\n| part | made with |\n|---|---|\n{made}"),
-        ("Splits", " ".join(leaks.sentences())),
+        ("Splits", " ".join(leaks)),
         *([("Getting the photographs", _GETTING_THE_PHOTOGRAPHS)] if deepfashion else []),
         ("What is unclear", _CONTRADICTIONS),
         ("Citation", _CITATION),

@@ -8,12 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from PIL import Image
 
 from fashionedit.builders.stage_store import Funnel, FunnelStep, StageRecord, StageStore, stage_key
-from fashionedit.builders.write_dataset import card_sections, eval_yaml
-from fashionedit.card import LEADERBOARD_TASKS
+from fashionedit.builders.work_folder import SETTINGS_FILE, check_settings, keep_settings, settings_differences
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest, read_image
 
@@ -147,19 +145,27 @@ def test_the_funnel_reads_as_text_as_a_table_and_as_json() -> None:
     assert json.loads(FUNNEL.to_json())["steps"][0]["dropped"] == {"no caption": 2, "not readable": 1}
 
 
-def test_the_card_says_how_the_set_was_made_and_what_is_unclear() -> None:
-    sections = dict(card_sections(FUNNEL, {"drafts": "a|b"}, deepfashion=True, leaks="no garment is in both splits"))
-    assert list(sections) == ["How it was made", "Splits", "Getting the photographs", "What is unclear", "Citation"]
-    assert "| drafts | a/b |" in sections["How it was made"]
-    assert "4,849 garments" in sections["What is unclear"]
-    assert "Getting the photographs" not in dict(card_sections(FUNNEL, {}, deepfashion=False, leaks=""))
+def test_the_same_settings_again_change_nothing(tmp_path: Path) -> None:
+    keep_settings(tmp_path / "generate", {"steps": 28, "size": (1, 2)})
+    before = (tmp_path / "generate" / SETTINGS_FILE).stat().st_mtime_ns
+    keep_settings(tmp_path / "generate", {"size": [1, 2], "steps": 28})
+    assert (tmp_path / "generate" / SETTINGS_FILE).stat().st_mtime_ns == before
 
 
-def test_eval_yaml_names_one_number_a_task() -> None:
-    content = yaml.safe_load(eval_yaml("My set"))
-    assert content["name"] == "My set"
-    assert [task["id"] for task in content["tasks"]] == list(LEADERBOARD_TASKS)
-    assert set(LEADERBOARD_TASKS) == {
-        f"{protocol}_{metric}" for protocol in ("vanilla", "bug") for metric in ("clip", "clip_star", "psnr")
-    }
-    assert all(task["split"] == "validation" and task["config"] == "default" for task in content["tasks"])
+def test_other_settings_are_refused_with_each_difference(tmp_path: Path) -> None:
+    keep_settings(tmp_path, {"model": "a", "prompt": {"name": "paper", "text": "x" * 99}})
+    other = {"model": "a", "prompt": {"name": "mine", "text": "x" * 99}, "seed": 1}
+    with pytest.raises(InvalidDataError, match=r'prompt\.name: "paper" → "mine"; seed: null → 1.*give --again'):
+        check_settings(tmp_path, other)
+    keep_settings(tmp_path, other)
+    check_settings(tmp_path, other)
+
+
+def test_long_values_are_cut_in_messages() -> None:
+    assert all(len(text) < 150 for text in settings_differences({"a": "x" * 500}, {"a": "y" * 500}))
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / SETTINGS_FILE).write_text("{")
+    with pytest.raises(InvalidDataError, match="can't be understood"):
+        keep_settings(tmp_path, {})

@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from fashionedit.builders.photos import Photo
-from fashionedit.builders.write_dataset import find_examples
+from fashionedit.builders.stage_store import Funnel, FunnelStep
+from fashionedit.builders.write_dataset import card_sections, eval_yaml, find_examples
+from fashionedit.card import LEADERBOARD_TASKS
 
 
 def _photo(
@@ -88,3 +91,22 @@ def test_no_example_is_itself_of_another_garment_or_split(seed: int) -> None:
         assert len(set(pixels)) == len(pixels) <= 4
         assert {garments[example.id] for example in examples} == {garments[identity]}
         assert {splits[example.id] for example in examples} == {splits[identity]}
+
+
+def test_the_card_says_how_the_set_was_made_and_what_is_unclear() -> None:
+    funnel = Funnel((FunnelStep("photos", 5, 1, {"no caption": 4}),))
+    sections = dict(card_sections(funnel, {"drafts": "a|b"}, ["No garment is in both splits."], deepfashion=True))
+    assert list(sections) == ["How it was made", "Splits", "Getting the photographs", "What is unclear", "Citation"]
+    assert "| drafts | a/b |" in sections["How it was made"]
+    assert "4,849 garments" in sections["What is unclear"]
+    assert "Getting the photographs" not in dict(card_sections(funnel, {}, [], deepfashion=False))
+
+
+def test_eval_yaml_names_one_number_a_task() -> None:
+    content = yaml.safe_load(eval_yaml("My set"))
+    assert content["name"] == "My set"
+    assert [task["id"] for task in content["tasks"]] == list(LEADERBOARD_TASKS)
+    assert set(LEADERBOARD_TASKS) == {
+        f"{protocol}_{metric}" for protocol in ("vanilla", "bug") for metric in ("clip", "clip_star", "psnr")
+    }
+    assert all(task["split"] == "validation" and task["config"] == "default" for task in content["tasks"])

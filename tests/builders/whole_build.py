@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from deepfashion_tree import DeepFashionTree, write_deepfashion_tree
@@ -37,13 +38,16 @@ class BuildGround:
 def pictures(count: int) -> list[Image.Image | bytes]:
     """Returns real photographs where they lie beside the checkout, else garments that our own code draws."""
     found = sorted(_PHOTOGRAPHS.glob("*.jpg"))[:count]
-    if len(found) == count:
-        return [path.read_bytes() for path in found]
+    return [path.read_bytes() for path in found] if len(found) == count else list(_drawn()[:count])
+
+
+@cache
+def _drawn() -> list[Image.Image]:
     from fashionedit.folder import open_folder
     from fashionedit.synthetic.rendering import synthetic_folder
 
-    drawn = open_folder(synthetic_folder(count, ("validation",)))
-    return [drawn.original(key) for key in drawn.ids]
+    garments = open_folder(synthetic_folder(24, ("validation",)))
+    return [garments.original(key) for key in garments.ids]
 
 
 def images(count: int) -> list[Image.Image]:

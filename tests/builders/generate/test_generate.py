@@ -322,7 +322,7 @@ def test_names_and_options_that_mean_nothing_are_refused(spec: str, options: dic
 def drive(*arguments: object) -> int:
     return subprocess.run(
         [sys.executable, str(HERE / "killed_generate.py"), *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent / "harness")))},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parents[1] / "harness")))},
         capture_output=True,
         check=False,
         timeout=120,

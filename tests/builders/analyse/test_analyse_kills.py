@@ -34,7 +34,7 @@ def drive(tmp_path: Path, url: str, *rest: str) -> subprocess.CompletedProcess[s
             *(sys.executable, "-W", "error", str(HERE / "killed_analysis.py"), str(tmp_path / "pairs"), str(PAIRS)),
             *(str(tmp_path / "killed"), url, *rest),
         ],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent / "harness")))},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parents[1] / "harness")))},
         capture_output=True,
         text=True,
         check=False,
