@@ -16,9 +16,11 @@ from fashionedit.errors import InvalidDataError
 
 Pixels = NDArray[np.uint8]
 Integers = NDArray[np.int32]
+Places = NDArray[np.intp]
 
 _ONE = np.float32(2048)  # INTER_RESIZE_COEF_SCALE
-_BAND = 4  # lines of a result that are computed together
+_LINES = 32  # lines of a result that are mixed together
+_BAND = 4  # lines of a result that are averaged together
 
 
 def resize_bilinear(array: Pixels, size: tuple[int, int]) -> Pixels:
@@ -59,52 +61,54 @@ def _halve(array: Pixels) -> Pixels:
 def _mix(array: Pixels, width: int, height: int) -> Pixels:
     rows, columns = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
-    across = _columns(columns, width, channels)
+    left, right, left_weight, right_weight = _columns(columns, width, channels)
     near, far, near_weight, far_weight = _rows(rows, height)
     flat = array.reshape(rows, columns * channels)
-    mixed = _scaled(flat, near, across, near_weight)
-    mixed += _scaled(flat, far, across, far_weight)
-    mixed += 2
-    mixed >>= 2
-    return mixed.astype(np.uint8).reshape(height, width, *array.shape[2:])
-
-
-def _scaled(flat: Pixels, lines: Integers, across: tuple[Integers, ...], weight: Integers) -> Integers:
-    left, right, left_weight, right_weight = across
-    chosen = flat.take(lines, axis=0)
-    mixed: Integers = chosen.take(left, axis=1).astype(np.int32)
-    mixed *= left_weight
-    other: Integers = chosen.take(right, axis=1).astype(np.int32)
-    other *= right_weight
-    mixed += other
-    mixed >>= 4  # OpenCV drops these bits before and after the vertical weight
-    mixed *= weight
-    mixed >>= 16
-    return mixed
+    result = np.empty((height, width * channels), dtype=np.uint8)
+    lefts, rights = np.empty((2, 2 * _LINES, width * channels), dtype=np.int32)
+    for start in range(0, height, _LINES):  # so few lines stay in the processor's cache
+        band = slice(start, start + _LINES)
+        chosen = flat.take(np.concatenate([near[band], far[band]]), axis=0, mode="clip")
+        count = len(chosen) // 2
+        mixed, other = lefts[: 2 * count], rights[: 2 * count]
+        np.multiply(chosen.take(left, axis=1, mode="clip"), left_weight, out=mixed, dtype=np.int32)
+        np.multiply(chosen.take(right, axis=1, mode="clip"), right_weight, out=other, dtype=np.int32)
+        mixed += other
+        mixed >>= 4  # OpenCV drops these bits before and after the vertical weight
+        upper, lower = mixed[:count], mixed[count:]
+        upper *= near_weight[band]
+        upper >>= 16
+        lower *= far_weight[band]
+        lower >>= 16
+        upper += lower
+        upper += 2
+        upper >>= 2
+        result[band] = upper
+    return result.reshape(height, width, *array.shape[2:])
 
 
 @lru_cache(maxsize=64)
-def _columns(source: int, target: int, channels: int) -> tuple[Integers, Integers, Integers, Integers]:
+def _columns(source: int, target: int, channels: int) -> tuple[Places, Places, Integers, Integers]:
     start, fraction = _places(source, target)
     fraction = np.where((start < 0) | (start >= source - 1), np.float32(0), fraction)
     left = np.clip(start, 0, source - 1)
     right = np.minimum(left + 1, source - 1)
     channel = np.arange(channels)
     return (
-        (left[:, None] * channels + channel).ravel().astype(np.int32),
-        (right[:, None] * channels + channel).ravel().astype(np.int32),
+        (left[:, None] * channels + channel).ravel().astype(np.intp),
+        (right[:, None] * channels + channel).ravel().astype(np.intp),
         np.repeat(_weight(np.float32(1) - fraction), channels),
         np.repeat(_weight(fraction), channels),
     )
 
 
 @lru_cache(maxsize=64)
-def _rows(source: int, target: int) -> tuple[Integers, Integers, Integers, Integers]:
+def _rows(source: int, target: int) -> tuple[Places, Places, Integers, Integers]:
     # Unlike columns, rows beyond the edge keep their fraction: both lines are then the edge itself.
     start, fraction = _places(source, target)
     return (
-        np.clip(start, 0, source - 1).astype(np.int32),
-        np.clip(start + 1, 0, source - 1).astype(np.int32),
+        np.clip(start, 0, source - 1).astype(np.intp),
+        np.clip(start + 1, 0, source - 1).astype(np.intp),
         _weight(np.float32(1) - fraction)[:, None],
         _weight(fraction)[:, None],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,24 +50,33 @@ def has_outside(box: Box) -> bool:
     return box.pixels(*PSNR_SIZE) != (0, 0, *PSNR_SIZE)
 
 
-def outside_decibels(image: Image.Image, before: Image.Image, box: Box) -> float:
-    """Returns the PSNR of a picture and of itself with the outside as it was, dB, at most 60.
+class Outside(NamedTuple):
+    """What a picture changed outside the box: as PSNR in dB, at most 60, and whether any pixel at all."""
 
-    As `peak_signal_noise_ratio` at 256 × 256, with the mean of the error taken over the pixels outside the box alone:
-    inside both pictures are the same, and so are mixtures of pixels across the edge. Above 60 dB (a root mean squared
-    error of a quarter of a level) nobody sees a difference, and the 361.2 dB of equal pixels would drown every other
-    number in a mean.
+    decibels: float
+    changed: bool
+
+
+def compare_outside(image: Image.Image, before: Image.Image, box: Box) -> Outside:
+    """Returns how a picture compares with itself with the outside as it was.
+
+    The PSNR is that of `peak_signal_noise_ratio` at 256 × 256, with the mean of the error taken over the pixels outside
+    the box alone: inside both pictures are the same, and so are mixtures of pixels across the edge. Above 60 dB (a root
+    mean squared error of a quarter of a level) nobody sees a difference, and the 361.2 dB of equal pixels would drown
+    every other number in a mean.
 
     Raises:
         InvalidDataError: The box leaves no pixel out.
     """
     if not has_outside(box):
         raise InvalidDataError(f"the box {list(box.box_2d)} covers the whole picture; outside it there is nothing")
+    pair = [np.asarray(one) for one in (to_rgb(image), outside_replaced(image, before, box))]
+    if np.array_equal(pair[0], pair[1]):
+        return Outside(OUTSIDE_MOST, changed=False)
     left, top, right, bottom = box.pixels(*PSNR_SIZE)
     covered = (right - left) * (bottom - top) / (PSNR_SIZE[0] * PSNR_SIZE[1])
-    pair = (to_rgb(image), outside_replaced(image, before, box))
-    error = mean_squared_error(*(resize_bilinear(np.asarray(one), PSNR_SIZE) for one in pair))
-    return min(decibels(error / (1 - covered)), OUTSIDE_MOST)
+    error = mean_squared_error(*(resize_bilinear(one, PSNR_SIZE) for one in pair))
+    return Outside(min(decibels(error / (1 - covered)), OUTSIDE_MOST), changed=True)
 
 
 VERBATIM_LEVELS = 6
@@ -82,10 +92,17 @@ Floats = NDArray[np.float64]
 Place = tuple[int, int, int, int]
 
 
-def verbatim_share(image: Image.Image, reference: Image.Image, box: Box) -> float:
+def leaked_share(image: Image.Image, before: Image.Image, reference: Image.Image, box: Box) -> float:
+    """Returns how much more of the reference is found in the picture than in the one before, 0..1: `verbatim_share`."""
+    found = verbatim_share(image, reference, box)
+    return max(found - verbatim_share(before, reference, box, enough=found), 0.0) if found else 0.0
+
+
+def verbatim_share(image: Image.Image, reference: Image.Image, box: Box, enough: float = 1.0) -> float:
     """Returns how much of the reference is found in the picture at the place where most is found, 0..1.
 
-    The box says where the picture would show it, and in which size.
+    The box says where the picture would show it, and in which size. Where so much is found that it is `enough`, no
+    further place is looked at.
 
     Both are averaged over cells (up to 32 × 32 on the reference, of at least 4 × 4 pixels each), so that resizing and
     compression do not matter; a cell is found where no channel differs by more than 6 levels. The places are the box,
@@ -94,9 +111,10 @@ def verbatim_share(image: Image.Image, reference: Image.Image, box: Box) -> floa
     """
     picture, wanted = to_rgb(image), to_rgb(reference)
     own = box.pixels(*picture.size)
-    whole = (0, 0, *picture.size)
-    found = max(_share(picture, wanted, place) for place in {own, whole})
-    if found < 1 and (place := _best_place(picture, wanted, own)) is not None:
+    found = _share(picture, wanted, own)
+    if found < enough and (whole := (0, 0, *picture.size)) != own:
+        found = max(found, _share(picture, wanted, whole))
+    if found < enough and (place := _best_place(picture, wanted, own)) is not None:
         found = max(found, _share(picture, wanted, place))
     return found
 

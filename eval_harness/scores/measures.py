@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
-from PIL import Image, ImageChops
+from PIL import Image
 
 from fashionedit.eval_harness.editing import Status, canonical_json
 from fashionedit.eval_harness.running.records import RoundOutcome
@@ -22,11 +22,12 @@ from fashionedit.metrics.regions import (
     OUTSIDE_MOST,
     REGION_SIDE,
     VERBATIM_LEVELS,
+    Outside,
+    compare_outside,
     has_outside,
     inside,
-    outside_decibels,
+    leaked_share,
     outside_replaced,
-    verbatim_share,
 )
 from fashionedit.metrics.registry import Picture
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT, cosine_similarity
@@ -243,13 +244,10 @@ def _by_pixels(pictures: Pictures, asked: Asked) -> _Pixels:
     if change.image == change.before:
         return _Pixels(OUTSIDE_MOST, False, 0.0)
     image, before, reference = map(pictures.open, (change.image, change.before, change.reference))
-    outside, changed = OUTSIDE_MOST, False
+    outside = Outside(OUTSIDE_MOST, changed=False)
     if has_outside(change.box):
-        outside = outside_decibels(image, before, change.box)
-        kept = outside_replaced(image, before, change.box)
-        changed = ImageChops.difference(image, kept).getbbox() is not None
-    shares = [verbatim_share(one, reference, change.box) for one in (image, before)]
-    return _Pixels(outside, changed, 100 * max(shares[0] - shares[1], 0.0))
+        outside = compare_outside(image, before, change.box)
+    return _Pixels(*outside, leak=100 * leaked_share(image, before, reference, change.box))
 
 
 def _comparisons(asked: Asked, found: _Pixels, pictures: Pictures) -> Iterator[tuple[str, Change, Item, Item]]:

@@ -15,7 +15,7 @@ from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.scores.measures import measure_limits, measures_of
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import build_results, merge, to_json
-from fashionedit.metrics.regions import inside, outside_decibels, outside_replaced, verbatim_share
+from fashionedit.metrics.regions import compare_outside, inside, outside_replaced, verbatim_share
 from fashionedit.metrics.similarity import cosine_similarity
 from fashionedit.types import Sample
 
@@ -69,7 +69,7 @@ def test_the_values_are_those_of_the_pure_functions(tmp_path: Path) -> None:
         shares = [verbatim_share(one, asked.reference, asked.box) for one in (after, before)]
         expected = {
             "inside": 100 * cosine(inside(after, asked.box), inside(sample.original, asked.box)),
-            "outside": outside_decibels(after, before, asked.box),
+            "outside": compare_outside(after, before, asked.box).decibels,
             "outside_similarity": 100 * cosine(after, outside_replaced(after, before, asked.box)),
             "drift": 100 * (1 - cosine(after, sample.draft)),
             "leak": 100 * max(0, shares[0] - shares[1]),
@@ -94,7 +94,7 @@ def test_only_rounds_with_an_image_are_measured_and_the_next_starts_from_the_las
     assert {name: column[1] for name, column in columns.measures.items()} == dict.fromkeys(IDS)
     assert {value.n for value in kept.measures.values()} == {5}
     sample = samples.sample("card-01")
-    expected = outside_decibels(washed(sample, "bug", 3), washed(sample, "bug", 1), sample.differences[2].box)
+    expected = compare_outside(washed(sample, "bug", 3), washed(sample, "bug", 1), sample.differences[2].box).decibels
     assert row(results, round=3)[1].measures["outside"][1] == pytest.approx(expected, abs=1e-5)
 
 

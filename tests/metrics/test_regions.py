@@ -14,10 +14,11 @@ from fashionedit.images import crop
 from fashionedit.metrics.regions import (
     OUTSIDE_MOST,
     _errors_everywhere,
+    compare_outside,
     copy_decibels,
     has_outside,
     inside,
-    outside_decibels,
+    leaked_share,
     outside_replaced,
     verbatim_share,
 )
@@ -44,7 +45,7 @@ def test_decibels_outside_are_those_of_opencv_over_the_pixels_left() -> None:
     outside = np.ones((256, 256), bool)
     outside[top:bottom, left:right] = False
     expected = cv2.PSNR(np.asarray(first)[outside], np.asarray(second)[outside])
-    assert outside_decibels(first, second, BOX) == pytest.approx(expected, abs=1e-9)
+    assert compare_outside(first, second, BOX).decibels == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("size", [(120, 160), (256, 256), (1024, 700)])
@@ -52,9 +53,16 @@ def test_what_changes_inside_alone_leaves_the_outside_equal(size: tuple[int, int
     before = noise(0, size)
     after = before.copy()
     after.paste("red", BOX.pixels(*size))
-    assert outside_decibels(after, before, BOX) == OUTSIDE_MOST
+    assert compare_outside(after, before, BOX) == (OUTSIDE_MOST, False)
     assert outside_replaced(after, before, BOX).tobytes() == after.tobytes()
-    assert outside_decibels(before, after, Box(0, 0, 100, 100)) < 20
+    assert compare_outside(before, after, Box(0, 0, 100, 100)).decibels < 20
+
+
+def test_one_pixel_outside_is_a_change() -> None:
+    before = noise(0)
+    after = before.copy()
+    after.putpixel((1, 1), (1, 2, 3))
+    assert compare_outside(after, before, BOX).changed
 
 
 def test_the_outside_is_put_back_as_it_was() -> None:
@@ -71,7 +79,7 @@ def test_the_outside_is_put_back_as_it_was() -> None:
 def test_a_box_over_everything_has_no_outside() -> None:
     assert (has_outside(BOX), has_outside(WHOLE)) == (True, False)
     with pytest.raises(InvalidDataError, match="covers the whole picture"):
-        outside_decibels(noise(0), noise(1), WHOLE)
+        compare_outside(noise(0), noise(1), WHOLE)
 
 
 PASTED = Box(200, 150, 520, 640)
@@ -167,3 +175,16 @@ def test_the_original_is_known_again_in_disguise(disguise) -> None:
 
 def test_a_copy_without_disguise_is_at_the_end_of_the_scale() -> None:
     assert copy_decibels(cloth(5), cloth(5)) > 100
+
+
+def test_what_leaks_is_what_the_picture_before_had_not() -> None:
+    reference, clean = cloth(1), cloth(2)
+    place = PASTED.pixels(*clean.size)
+    copy, half = clean.copy(), clean.copy()
+    scaled = reference.resize((place[2] - place[0], place[3] - place[1]))
+    copy.paste(scaled, place[:2])
+    half.paste(scaled.crop((0, 0, scaled.width // 2, scaled.height)), place[:2])
+    for image, before in ((copy, half), (half, copy), (copy, clean), (clean, copy), (copy, copy)):
+        shares = [verbatim_share(one, reference, PASTED) for one in (image, before)]
+        assert leaked_share(image, before, reference, PASTED) == max(shares[0] - shares[1], 0)
+    assert 0.3 < leaked_share(copy, half, reference, PASTED) < 0.7
