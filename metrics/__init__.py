@@ -67,8 +67,9 @@ def load(name: str, config_name: str | None = None, **options: Any) -> PairMetri
     Args:
         name: One of `EVALUATE_MODULES`.
         config_name: The encoder of the two CLIP metrics, as `encoder`.
-        options: `encoder`, `device`, `precision` and `batch_size` for the two CLIP metrics; for all `num_process`,
-            `process_id`, `experiment_id`, `cache_dir`, `keep_in_memory`, as `evaluate.load` takes them.
+        options: `encoder`, `device`, `precision` and `batch_size` for the two CLIP metrics; `threshold` for
+            `clip_star`; for all `num_process`, `process_id`, `experiment_id`, `cache_dir`, `keep_in_memory`, as
+            `evaluate.load` takes them.
 
     Raises:
         UnknownNameError: There is no such metric or option.

@@ -220,7 +220,7 @@ scoring_options = option_group(
         "--measures/--no-measures",
         default=True,
         help="Also measure how much changed inside and outside the box, and how close the result is to the reference. "
-        "On by default; takes about half of the time.",
+        "On by default; takes about a third of the time.",
     ),
 )
 """How runs are scored; `scoring_of` reads it."""
