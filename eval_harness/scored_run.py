@@ -61,11 +61,7 @@ class Scoring:
         if needs_encoder(self.metrics):
             check_encoder(self.encoder)
             if not Path(self.encoder.removeprefix("clip:")).is_dir():
-                run_in_worker(engine, partial(find_files, self.encoder, "cpu", self._cpu_precision))
-
-    @property
-    def _cpu_precision(self) -> Precision:
-        return "fp32" if self.precision == "fp16" else self.precision
+                run_in_worker(engine, partial(find_files, self.encoder, "cpu", "fp32"))
 
     @contextmanager
     def loaded(

@@ -17,9 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from tiny_pipelines import write_tiny_sd3
 from toy_editors import ToyEditor, tint
 from toy_samples import ToySource
 
@@ -404,3 +406,33 @@ def test_scores_are_the_same_results_as_in_one_process(
             assert isinstance(embedder, RayEmbedder) is (engine is not None)
         texts.append((out / "results.json").read_text())
     assert texts[0] == texts[1]
+
+
+@pytest.mark.slow
+def test_a_build_makes_the_same_drafts_and_scores_as_in_one_process(
+    cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_sd3(tmp_path / "tiny-sd3")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    lines = []
+    for number in range(3):
+        noise = np.random.default_rng(number).integers(0, 256, (288, 192, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(photos / f"p{number}.png")
+        lines.append(json.dumps({"file_name": f"p{number}.png", "caption": f"dress {number}"}))
+    (photos / "metadata.jsonl").write_text("\n".join(lines))
+    command = ["build", "--source", str(photos), "--drafts", f"diffusers:{tmp_path / 'tiny-sd3'}", "--draft", "steps=1"]
+    command += ["--draft", "width=64", "--draft", "height=64", "--draft", "batch_size=1", "--device", "cpu", "--quiet"]
+    command += ["--encoder", "offline", "--min-similarity", "none", "--top-k", "2", "--only", "photos,generate,filter"]
+    found = []
+    for more in ([], ["--engine", "ray", "--workers", "1"]):
+        monkeypatch.setenv("FASHIONEDIT_CACHE", str(tmp_path / f"cache {len(more)}"))
+        out = tmp_path / f"set-{len(more)}"
+        main([*command, "--out", str(out), *more])
+        stores = [StageStore(tmp_path / f"{out.name}.build" / stage) for stage in ("generate", "filter")]
+        records = {record.key: record.model_dump() for store in stores for record in store.records()}
+        for record in records.values():
+            record["data"].pop("seconds", None)
+        found.append((records, {path.name: path.read_bytes() for path in stores[0].folder.glob("files/*/*")}))
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 3
