@@ -591,7 +591,7 @@ class _Look:
                 pale = max(inks, key=brightness)
                 colour, inks = pale, [ink for ink in inks if ink != pale] or inks[:1]
             elif inks and creating and not coloured:
-                colour = COLOURS["white"] if brightness(inks[0]) < 170 else COLOURS["navy"]
+                colour = COLOURS["white"] if brightness(inks[0]) < 205 else COLOURS["navy"]
         elif self.colours:
             colour, inks = self.colours[0], self.colours[1:]
         if self.mark is not None:
@@ -619,6 +619,9 @@ class _Look:
             scale, share = PRINTS[self.mark.kind]
         scale, share = self.mark.scale or scale, self.mark.share or share
         angle = angle if self.mark.angle is None else self.mark.angle
+        if self.mark.kind == "tartan" and not inks and not same:
+            dark = COLOURS["navy" if brightness(colour) > 62 else "forest"]
+            inks = (dark, shaded(colour, -0.4), COLOURS["butter"])
         ink = tuple(inks[:3]) or (old.inks if old is not None and colour not in old.inks else (ink_for(colour),))
         return self._adjusted(Print(self.mark.kind, ink, scale, share, angle), (), stripes)
 

@@ -104,7 +104,8 @@ def summary(design: Design) -> str:
     for name, feature in design.kind.features.items():
         value = design.features[name]
         if value != feature.default:
-            told.append(f"no {name}" if value == "none" else f"{value} {name}")
+            noun = name.removesuffix(" style")
+            told.append(f"no {noun}" if value == "none" else value if value == noun else f"{value} {noun}")
     told += [f"{part} in {swatch_text(swatch)}" for part, swatch in design.parts.items()]
     return ", ".join(told)
 

@@ -123,7 +123,7 @@ _DECORATION = {
 
 _T_SHIRT = Garment(
     "Tshirt",
-    ("t shirt", "tshirt", "tee", "tee shirt", "polo shirt", "top", "jersey top"),
+    ("t shirt", "tshirt", "tee", "tee shirt", "polo shirt", "henley", "top", "jersey top"),
     False,
     {
         "neckline": _feature(

@@ -82,6 +82,7 @@ EVERYWHERE = {"trim": "trim", "trimming": "trim", "background": "backdrop", "bac
 
 GARMENT_MEANINGS: dict[str, dict[str, str]] = {
     "polo shirt": {"neckline": "polo"},
+    "henley": {"neckline": "henley"},
     "short": {"length": "short"},
     "duffle coat": {"closure": "toggles"},
     "trench coat": {"front": "double", "buttons": "6", "belt": "buckle", "shoulders": "epaulettes"},
@@ -233,6 +234,8 @@ class _Segment:
     words: list[Token] = field(default_factory=list)
     verb: str = ""
     negated: bool = False
+    removal: bool = False  # whether a verb negates ("remove"), which goes on over a list
+    indefinite: bool = False
     kept: bool = False
     definite: bool = False
     article: bool = False
@@ -321,7 +324,7 @@ def _segments(every: Sequence[Token], picture: bool) -> Iterator[_Segment]:
             if current:
                 yield current
                 current = _Segment("")
-            current.negated = True
+            current.negated, current.removal = True, word not in ("no", "not", "without", "never", "nor")
         elif _is_verb(token, current):
             if current:
                 yield current
@@ -355,6 +358,7 @@ def _place(segment: _Segment, token: Token, picture: bool) -> None:
         segment.article = True
     elif word in ("a", "an", "some") or "number" in token:
         segment.article = True
+        segment.indefinite = segment.indefinite or "number" not in token
     if picture and (word in ("this", "that", "these", "those", "such", "same") or "reference" in token):
         segment.points = True
         if not any("picture" in other for other in segment.words):
@@ -378,7 +382,7 @@ def _wishes(segments: Sequence[_Segment], garment: str) -> Iterator[Wish]:
         if segment.verb or segment.join in (".", "but"):
             target = ()
         nouns, modifiers = _sorted(segment)
-        negated = _is_negated(segment, negated, bool(modifiers))
+        negated = _is_negated(segments, n, negated, bool(modifiers))
         if segment.verb == "change" and not negated:
             yield from _changed(segment, follows, garment)
             if segment.to < 0 and follows is not None and follows.join == "with":
@@ -408,7 +412,8 @@ def _wishes(segments: Sequence[_Segment], garment: str) -> Iterator[Wish]:
             yield Wish(nouns, (*waiting, *modifiers, *shared), definite=segment.definite, text=segment.text)
         waiting = []
         # "the sleeves short and red" goes on about the sleeves, "short sleeves and red stripes" about the shirt.
-        target = nouns if nouns and "noun" not in segment.words[-1] else ()
+        goes_on = nouns and not segment.garments and "noun" not in segment.words[-1]
+        target = nouns if goes_on else ()
 
 
 def _sorted(segment: _Segment) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
@@ -444,11 +449,17 @@ def _is_modifier(segment: _Segment, place: int) -> bool:
     return bool(names & set(token.senses.get("beside", {}))) or ("print" in token and not token.senses["noun"])
 
 
-def _is_negated(segment: _Segment, before: bool, modified: bool) -> bool:
+def _is_negated(segments: Sequence[_Segment], n: int, before: bool, modified: bool) -> bool:
+    """Returns whether a segment is to go: "remove the collar, the cuffs", "no pockets, buttons or cuffs"."""
+    segment = segments[n]
     if segment.negated:
         return True
-    goes_on = segment.join == "or" or (segment.join in ("and", ",") and not modified)
-    return before and goes_on and not segment.verb
+    if not before or segment.verb or segment.join not in ("and", ",", "or"):
+        return False
+    first = next(other for other in reversed(segments[:n]) if other.negated)
+    if segment.join == "or" or (segment.join == "," and any(other.join == "or" for other in segments[n + 1 : n + 4])):
+        return True
+    return not modified and not segment.indefinite and (first.removal or segment.join == "and")
 
 
 def _goes_with_next(segment: _Segment, follows: _Segment | None) -> bool:

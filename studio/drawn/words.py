@@ -241,7 +241,7 @@ FILLERS = (
     "ones", "one", "d", "s", "ll", "also", "then", "which", "who", "what", "or", "and", "with", "but", "plus", "than",
     "kindly", "want", "need", "maybe", "perhaps", "thank", "thanks", "hello", "hi", "rid", "like", "it", "here", "if",
     "set", "a bit", "a little bit", "slightly", "somewhat", "new", "go", "let", "lets", "off", "away", "at", "on",
-    "both", "same", "way", "been", "such", "other",
+    "both", "same", "way", "been", "such", "other", "love",
 )  # fmt: skip
 """Words that only build a sentence."""
 

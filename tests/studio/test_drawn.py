@@ -89,6 +89,9 @@ TALK = {
     "turn it into something longline": {"features.length": "long"},
     "I'd like the sleeves a bit longer, please!": {"features.sleeves": "elbow"},
     "5 buttons": {"features.buttons": "5"},
+    "no buttons, a bow at the neck": {"features.buttons": "none", "features.neckwear": "bow"},
+    "no buttons and a bow tie": {"features.buttons": "none", "features.neckwear": "bow"},
+    "remove the cuffs and the buttons": {"features.buttons": "none", "features.cuffs": "plain"},
     "Replace the plain placket with a ruffled placket": {"features.placket": "ruffled"},
 }
 
