@@ -236,6 +236,9 @@ class PrivilegedEditor(Protocol):
         ...
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any, *, name: str) -> str:
     """Returns the one JSON text of a value: sorted keys, no spaces, no NaN.
 
@@ -247,7 +250,7 @@ def canonical_json(value: Any, *, name: str) -> str:
         EditorError: JSON can't say it.
     """
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _CANONICAL.encode(value)
         text.encode()  # a lone surrogate is text to Python and to no file
         return text
     except (TypeError, ValueError, RecursionError) as error:

@@ -21,15 +21,12 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from fashionedit.card import LEADERBOARD_PROTOCOLS
 from fashionedit.data import open_data
 from fashionedit.errors import FashionEditError, InvalidDataError
 from fashionedit.runtime.progress import Bar
 
-from .references import with_reference
 from .running.run_folder import RunFolder
 from .scored_run import Scoring, score_run
-from .scores.baselines import baseline_outcomes
 from .scores.results import build_results
 
 _PAUSE = 0.5  # seconds between two looks for new rounds, at least
@@ -89,24 +86,14 @@ def _follow(path: Path, data: str, split: str, scoring: Scoring) -> None:
     print("ready", flush=True)
     words: list[str] = []
     threading.Thread(target=lambda: words.append(sys.stdin.readline().strip()), daemon=True).start()
-    source, seen, baselines = open_data(data, split), 0, None
+    source, seen = open_data(data, split), 0
     while not words:
         began = time.monotonic()
         count = sum(1 for _ in path.glob("records/*/*.json"))
         if count > seen:
-            seen, run = count, RunFolder.open(path)
-            if baselines is None:
-                identity = run.identity
-                baselines = list(
-                    baseline_outcomes(
-                        with_reference(source, identity.reference),
-                        protocols={*LEADERBOARD_PROTOCOLS, *identity.protocols},
-                        rounds=identity.rounds,
-                        size_policy=identity.size_policy,
-                    )
-                )
+            seen = count
             with suppress(InvalidDataError):  # the last pass names what is wrong
-                build_results(run, source, embedder, metrics=metrics, baselines=baselines, measures=scoring.measures)
+                build_results(RunFolder.open(path), source, embedder, metrics=metrics, measures=scoring.measures)
         while not words and time.monotonic() - began < _PAUSE:
             time.sleep(0.02)
     if words == ["finish"]:
@@ -117,7 +104,6 @@ def _follow(path: Path, data: str, split: str, scoring: Scoring) -> None:
             partial(Bar, hidden=True),
             metrics=metrics,
             measures=scoring.measures,
-            baselines=baselines,
             scored=lambda _: print("scored", flush=True),
         )
         print(f"page {page}", flush=True)

@@ -24,7 +24,7 @@ from .scores.ray_scoring import RayScoring
 from .scores.result_models import Results
 from .scores.results import build_results, write_results
 from .scores.scoring import DamagedImageError
-from .scores.timing import write_timing
+from .scores.timing import TimedRun, write_timing
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,13 @@ def write_scores(
     """
     with bar(f"scoring {run.identity.editor.name}", "pair") as shown:
         while True:  # one damaged image costs its own rounds; what was scored before is not scored again
+            timed = TimedRun(run)
             try:
-                results = build_results(run, source, embedder, progress=shown.at, **options)
+                results = build_results(timed, source, embedder, progress=shown.at, **options)
                 break
             except DamagedImageError as error:
                 warnings.warn(f"{error}; its rounds count as not run", stacklevel=2)
                 run.leave_out(error.digest)
     write_results(results, run.path / "results.json")
-    write_timing(run, source, run.path / "timing.json", results)
+    write_timing(timed, source, run.path / "timing.json", results)
     return results

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -31,12 +31,14 @@ _LARGEST = 1e30  # no number of ours is, and sums and squares of such numbers st
 _LONGEST_INTEGER = 30  # digits
 _DEEPEST = 200  # lists and objects in one another; what writes JSON has limits of its own
 _TOO_DEEP = "it is nested too deeply"
+_SUSPICIOUS = re.compile(rb"NaN|Infinity|\\u|[0-9]{31}|[\s:,\[]-?[0-9.]+[eE]\+?[0-9]")
+"""What a text may hold that is JSON to pydantic and not to `parse_json`; both refuse what is nested too deeply."""
 
 _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
 _cleared: set[Path] = set()  # folders in which this process has written before
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Writes the whole file or nothing: a temporary file in the same folder, fsync, rename.
 
     Missing folders are made. Two writers of one path end with the whole file of one of them. What killed writers left
@@ -79,7 +81,7 @@ def made_folder(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _temporary(path: Path, data: bytes) -> Iterator[Path]:
+def _temporary(path: Path, data: bytes | Iterable[bytes]) -> Iterator[Path]:
     """Gives a locked temporary file beside `path` that holds the data; it is removed if the block fails."""
     if path.parent not in _cleared:
         clear_leftovers(path.parent)
@@ -90,7 +92,7 @@ def _temporary(path: Path, data: bytes) -> Iterator[Path]:
             with named_errors(path), temporary.open("wb") as file:
                 if not try_lock(file.fileno(), temporary):
                     continue  # another process took it for a leftover before it was locked
-                file.write(data)
+                file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
                 os.fsync(file.fileno())
                 yield temporary
@@ -235,6 +237,65 @@ def read_regular(path: Path, limit: int = JSON_BYTES, *, folder: Path | None = N
     return data
 
 
+class FolderReader:
+    """Reads many files of one folder as `read_regular` does; where a subfolder really lies is asked once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._home = os.path.realpath(folder)
+        self._inside: set[str] = set()
+
+    def read(self, name: str) -> bytes:
+        """Returns the content of the file with this relative name.
+
+        Raises:
+            InvalidDataError: As `read_regular`.
+            OSError: As `read_regular`.
+        """
+        with self._opened(name) as file:
+            if file is not None:
+                data = os.read(file, min(os.fstat(file).st_size, JSON_BYTES) + 1)
+                if len(data) == os.fstat(file).st_size:
+                    return data
+        return read_regular(self._folder / name, folder=self._folder)
+
+    def ending(self, name: str, count: int) -> bytes:
+        """Returns the last `count` bytes of the file with this relative name, fewer where it has fewer.
+
+        Raises:
+            InvalidDataError: As `open_regular`.
+            OSError: As `open_regular`.
+        """
+        with self._opened(name) as file:
+            if file is not None:
+                return os.pread(file, count, max(os.fstat(file).st_size - count, 0))
+        with open_regular(self._folder / name, folder=self._folder) as other:
+            other.seek(max(other.seek(0, os.SEEK_END) - count, 0))
+            return other.read(count)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[int | None]:
+        """Opens a regular file that is no link, in a subfolder that lies in the folder; None for any other."""
+        parent, _, _ = name.rpartition("/")
+        if parent not in self._inside:
+            place = Path(os.path.realpath(self._folder / parent))
+            if not place.is_relative_to(self._home) or not place.is_dir():
+                yield None
+                return
+            self._inside.add(parent)
+        try:
+            descriptor = os.open(f"{self._home}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+            yield None
+            return
+        try:
+            yield descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        finally:
+            os.close(descriptor)
+
+
 def parse_json(data: bytes | str, *, name: str) -> Any:
     """Returns the value of a JSON text, whoever wrote it; messages call it `name`.
 
@@ -258,10 +319,15 @@ def parse_model(model: type[Model], data: bytes | str, *, name: str) -> Model:
     """Returns the value of a JSON text as this kind of model, whoever wrote it; messages call the text `name`."""
     from pydantic import ValidationError
 
-    parse_json(data, name=name)  # models tell what was read from what was made, so they read the text themselves
+    text = data.encode(errors="replace") if isinstance(data, str) else data
+    plain = _SUSPICIOUS.search(text) is None  # then it need not be parsed twice
     try:
+        if not plain:
+            parse_json(data, name=name)
         return model.model_validate_json(data)
     except ValidationError as error:
+        if plain:
+            parse_json(data, name=name)  # says what is no JSON in the words of every other file
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise InvalidDataError(
@@ -283,14 +349,17 @@ def read_json_lines(path: Path, limit: int = JSON_BYTES, *, folder: Path | None 
     A process that was killed leaves half a line; a file that does not exist has no lines.
     """
     try:
-        text = read_regular(path, limit, folder=folder).decode("utf-8", "replace")
+        file = open_regular(path, folder=folder)
     except FileNotFoundError:
         return
-    for line in text.split("\n"):
-        with suppress(InvalidDataError):
-            value = parse_json(line, name="the line")
-            if isinstance(value, dict):
-                yield value
+    with file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise InvalidDataError(f"{path} has more than the {limit:,} bytes that are read; replace it")
+        for line in file:
+            with suppress(InvalidDataError):
+                value = parse_json(line.decode("utf-8", "replace"), name="the line")
+                if isinstance(value, dict):
+                    yield value
 
 
 def _no_constant(text: str) -> None:

@@ -28,9 +28,9 @@ from fashionedit.eval_harness.running.chain import chains
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
-from fashionedit.eval_harness.scores.aggregation import Method, grouped, measure_value, rows_of
+from fashionedit.eval_harness.scores.aggregation import Method, measure_value, rows_of
 from fashionedit.eval_harness.scores.intervals import INTERVALS
-from fashionedit.eval_harness.scores.measures import measure_limits
+from fashionedit.eval_harness.scores.measures import grouped, measure_limits
 from fashionedit.eval_harness.scores.primary_scores import NOT_RUN
 from fashionedit.eval_harness.scores.result_models import (
     DatasetFacts,
@@ -44,6 +44,7 @@ from fashionedit.eval_harness.scores.result_models import (
 )
 from fashionedit.eval_harness.scores.results import readable_json, run_prompt
 from fashionedit.eval_harness.scores.scoring import Scores
+from fashionedit.eval_harness.scores.stored_scores import KnownValues
 from fashionedit.files import parse_model, read_json_lines, read_regular, write_atomically
 from fashionedit.metrics.paper_metrics import THRESHOLDS
 from fashionedit.owned_folders import new_folder
@@ -280,15 +281,17 @@ class Bundle(_Stored):
         }
         source = SimpleNamespace(ids=tuple(samples), digests=pixels.__getitem__, facts=samples.__getitem__)
         values = {
-            metric.id: {
-                (picture.digest, originals[id]): picture.scores[metric.id] / metric.scale
-                for id, sample in samples.items()
-                for picture in sample.pictures
-            }
+            metric.id: KnownValues(
+                {
+                    (picture.digest, originals[id]): picture.scores[metric.id] / metric.scale
+                    for id, sample in samples.items()
+                    for picture in sample.pictures
+                }
+            )
             for metric in self.metrics
             if not metric.is_share
         }
-        scores = Scores(self.metrics, THRESHOLDS, cast(Any, values), controls={})
+        scores = Scores(self.metrics, THRESHOLDS, values, controls={})
         garments = [sample.garment for sample in self.samples]
         limits = {metric.id: metric.control_limit or 0 for metric in self.metrics}
         editor = self.run.editor
@@ -299,7 +302,7 @@ class Bundle(_Stored):
             else:
                 about = (shared.method, shared.editor, shared.fingerprint, shared.kind, shared.privileged)
                 method, prompt = Method(None, *about, supplied=False), shared.prompt
-            rounds = grouped(self._outcomes(stored_rows))[protocol]
+            rounds = grouped(self._outcomes(stored_rows), source.ids)[protocol]
             made = rows_of(method, protocol, prompt, rounds, cast(SampleSource, source), scores)
             for stored, (row, found) in zip(stored_rows, made, strict=True):
                 gaps = stored.control_gaps

@@ -28,10 +28,10 @@ from fashionedit.eval_harness.editing import UNDECLARED
 from fashionedit.eval_harness.references import with_reference
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.files import (
+    FolderReader,
     append_line,
     check_writable,
     lock_folder,
-    open_regular,
     parse_model,
     read_json_lines,
     read_regular,
@@ -119,9 +119,9 @@ class RunFolder:
         A record that can't be read, or whose image is missing or cut short, is not committed; while the folder is open
         for writing an event says so. Only the end of the image file is looked at, it is not decoded.
         """
-        path = self._record_path(key)
+        name = f"records/{key[:2]}/{key}.json"
         try:
-            record = parse_model(RoundRecord, read_regular(path, folder=self.path), name=str(path))
+            record = parse_model(RoundRecord, self._reader.read(name), name=f"{self.path}/{name}")
         except FileNotFoundError:
             return None
         except InvalidDataError:
@@ -185,14 +185,16 @@ class RunFolder:
 
     def _whole(self, path: str) -> bool:
         try:
-            with open_regular(self.path / path, folder=self.path) as file:
-                file.seek(-len(_PNG_END), os.SEEK_END)
-                return file.read() == _PNG_END
+            return self._reader.ending(path, len(_PNG_END)) == _PNG_END
         except (OSError, InvalidDataError):
             return False
 
     def _record_path(self, key: str) -> Path:
         return self.path / "records" / key[:2] / f"{key}.json"
+
+    @cached_property
+    def _reader(self) -> FolderReader:
+        return FolderReader(self.path)
 
     @cached_property
     def failures(self) -> FailedAttempts:

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import compress
+from typing import Any
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 
 from .intervals import clustered_standard_error, mean_interval, metric_difference
@@ -47,41 +47,64 @@ def rows_of(
     A sample that has no outcome was not run and has its draft. A round in which nobody was asked yet has no row.
     """
     rows = []
-    changes: dict[int, dict[str, Asked]] = {}
-    for change in changes_of(outcomes, source) if method.extent != "none" else ():
-        changes.setdefault(change.round, {})[change.sample] = Asked(change, method.extent)
-    completed = dict.fromkeys(source.ids, True)
-    for number, found in sorted(outcomes.items()):
-        statuses = tuple(_status(found.get(id)) for id in source.ids)
+    changes = dict(asked_of(method, outcomes, source))
+    digests = [source.digests(id) for id in source.ids]
+    drafts = _values([(one.draft, one.original) for one in digests], scores)
+    garments = tuple(source.facts(id).garment for id in source.ids)
+    completed: tuple[bool, ...] = (True,) * len(garments)
+    for number, column in sorted(outcomes.items()):
+        statuses = tuple(NOT_RUN if status is None else status.value for status in column.statuses)
         asked = [method.supplied or status != NOT_RUN for status in statuses]
         if not any(asked):
             continue
-        completed = {id: completed[id] and status == Status.OK for id, status in zip(source.ids, statuses, strict=True)}
-        drafts = tuple((source.digests(id).draft, source.digests(id).original) for id in source.ids)
+        completed = tuple(before and status == Status.OK for before, status in zip(completed, statuses, strict=True))
+        pairs = [(image or one.draft, one.original) for image, one in zip(column.digests, digests, strict=True)]
         cells = _Cells(
             statuses=statuses,
-            completed=tuple(completed.values()),
-            pairs=tuple(
-                (found[id].current.digest if id in found else draft, original)
-                for id, (draft, original) in zip(source.ids, drafts, strict=True)
-            ),
+            completed=completed,
+            pairs=tuple(pairs),
+            values=_values(pairs, scores),
+            controls={
+                metric.id: tuple(found)
+                for metric in scores.metrics
+                if metric.control_limit and (found := scores.controlled(metric, pairs)) is not None
+            },
+            measures=_measured(changes.get(number), scores),
             drafts=drafts,
-            garments=tuple(source.facts(id).garment for id in source.ids),
-            changes=tuple(changes.get(number, {}).get(id) for id in source.ids),
+            garments=garments,
         )
         row = _row(method, protocol, prompt, number, cells if all(asked) else cells.only(asked), scores)
-        rows.append((row, _samples(cells, scores)))
+        samples = RowSamples(
+            status=statuses,
+            values={metric.id: cells.values[metric.id] for metric in scores.metrics if not metric.is_share},
+            measures=cells.measures,
+            digests=tuple(image for image, _ in pairs),
+        )
+        rows.append((row, samples))
     return rows
+
+
+def asked_of(method: Method, outcomes: ByRound, source: SampleSource) -> Iterator[tuple[int, list[Asked | None]]]:
+    """Yields round by round what is measured of each sample, None where nothing is."""
+    for number, changes in changes_of(outcomes, source) if method.extent != "none" else ():
+        yield number, [None if change is None else Asked(change, method.extent) for change in changes]
+
+
+Floats = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
+    """What a row is made of, sample by sample; values by metric id in the metric's unit, of a share those it counts."""
+
     statuses: tuple[str, ...]
     completed: tuple[bool, ...]
-    pairs: tuple[tuple[str, str], ...]
-    drafts: tuple[tuple[str, str], ...]
+    pairs: tuple[Pair, ...]
+    values: dict[str, Floats]
+    controls: dict[str, Floats]
+    measures: dict[str, tuple[float | None, ...]]
+    drafts: dict[str, Floats]
     garments: tuple[str, ...]
-    changes: tuple[Asked | None, ...]
 
     @property
     def ok(self) -> tuple[bool, ...]:
@@ -89,17 +112,24 @@ class _Cells:
 
     def only(self, chosen: Sequence[bool]) -> _Cells:
         """Returns the cells of the samples that are chosen."""
-        columns = {field.name: tuple(compress(getattr(self, field.name), chosen)) for field in fields(self)}
-        return _Cells(**columns)
+
+        def part(column: Any) -> Any:
+            if isinstance(column, dict):
+                return {id: part(values) for id, values in column.items()}
+            return tuple(compress(column, chosen))
+
+        return _Cells(**{field.name: part(getattr(self, field.name)) for field in fields(self)})
 
 
-def _status(outcome: RoundOutcome | None) -> str:
-    return NOT_RUN if outcome is None or outcome.status is None else outcome.status.value
+def _values(pairs: Sequence[Pair], scores: Scores) -> dict[str, Floats]:
+    """Returns by metric id one value per pair in the metric's unit; the cosines for the starred one."""
+    return {metric.id: tuple(scores.values(metric, pairs)) for metric in scores.metrics}
 
 
 def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells, scores: Scores) -> Row:
     failures = Counter(status for status in cells.statuses if status != Status.OK)
-    gaps = _control_gaps(cells, scores)
+    ok = cells.ok
+    gaps = _control_gaps(cells, ok, scores)
     limits = {metric.id: metric.control_limit or 0.0 for metric in scores.metrics}
     return Row(
         run=method.run,
@@ -113,47 +143,38 @@ def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells,
         prompt=prompt,
         round=number,
         requested=len(cells.statuses),
-        ok=sum(cells.ok),
+        ok=sum(ok),
         completers=sum(cells.completed),
         failures=dict(sorted(failures.items())),
         identical=sum(image == original for image, original in cells.pairs),
-        scores={metric.id: _score(method, metric, cells, scores) for metric in scores.metrics},
+        scores={metric.id: _score(method, metric, cells, ok) for metric in scores.metrics},
         control_gaps=gaps,
         doubtful=tuple(id for id, gap in gaps.items() if gap > limits[id]),
-        curve=_curve(cells, scores),
+        curve=_curve(cells, ok, scores),
         measures={
-            id: measure_value(values, cells.garments, measure_limits(id))
-            for id, values in _measured(cells, scores).items()
+            id: measure_value(values, cells.garments, measure_limits(id)) for id, values in cells.measures.items()
         },
     )
 
 
-def _control_gaps(cells: _Cells, scores: Scores) -> dict[str, float]:
+def _control_gaps(cells: _Cells, ok: Sequence[bool], scores: Scores) -> dict[str, float]:
     """Returns for each metric that has a control how far it lies above it, over the rounds that ended `ok`."""
-    pairs = list(compress(cells.pairs, cells.ok))
     gaps = {}
     for metric in scores.metrics:
-        both = [(scores.raw(metric, pair), scores.control(metric, pair)) for pair in pairs if metric.control_limit]
+        both = zip(cells.values[metric.id], cells.controls.get(metric.id, ()), strict=False)
         most = math.inf if metric.control_most is None else metric.control_most
-        values = [
-            min(value * metric.scale, most) - min(control * metric.scale, most)
-            for value, control in both
-            if control is not None
-        ]
+        values = [min(value, most) - min(control, most) for value, control in compress(both, ok)]
         if values:
             gaps[metric.id] = _mean(values)
     return gaps
 
 
-def _measured(cells: _Cells, scores: Scores) -> dict[str, tuple[float | None, ...]]:
+def _measured(asked: Sequence[Asked | None] | None, scores: Scores) -> dict[str, tuple[float | None, ...]]:
     """Returns the measures that some sample has, as `RowSamples` has them."""
     measured = scores.measured
-    if measured is None:
+    if measured is None or asked is None:
         return {}
-    columns = {
-        one.id: tuple(None if asked is None else _or_none(measured.value(one.id, asked)) for asked in cells.changes)
-        for one in measured.measures
-    }
+    columns = {one.id: tuple(_or_none(value) for value in measured.values(one.id, asked)) for one in measured.measures}
     return {id: column for id, column in columns.items() if any(value is not None for value in column)}
 
 
@@ -168,25 +189,26 @@ def measure_value(values: Sequence[float | None], garments: Sequence[str], limit
     )
 
 
-def _curve(cells: _Cells, scores: Scores) -> tuple[float, ...]:
+def _curve(cells: _Cells, ok: Sequence[bool], scores: Scores) -> tuple[float, ...]:
     share = next((metric for metric in scores.metrics if metric.is_share), None)
     if share is None:
         return ()
-    values = _values(share, list(compress(cells.pairs, cells.ok)), scores)
+    values = list(compress(cells.values[share.id], ok))
     return tuple(
         rounded(100 * sum(hits(values, threshold, share.scale)) / len(cells.pairs)) for threshold in scores.thresholds
     )
 
 
-def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Score:
-    own, drafts = (_values(metric, pairs, scores) for pairs in (cells.pairs, cells.drafts))
-    own_scores = primary_scores(metric, own, drafts, cells.ok)
+def _score(method: Method, metric: Metric, cells: _Cells, ok: Sequence[bool]) -> Score:
+    own: Sequence[float] = cells.values[metric.id]
+    drafts: Sequence[float] = cells.drafts[metric.id]
+    own_scores = primary_scores(metric, own, drafts, ok)
     bounds: dict[str, float] = {}
     if metric.threshold is not None:
         own, drafts = (
             [100.0 if hit else 0.0 for hit in hits(side, metric.threshold, metric.scale)] for side in (own, drafts)
         )
-        best = [hit if ok else 100.0 for hit, ok in zip(own, cells.ok, strict=True)]
+        best = [hit if good else 100.0 for hit, good in zip(own, ok, strict=True)]
         bounds = {"best": _mean(best), "worst": _mean(own_scores)}
     completers = [value for value, whole in zip(own, cells.completed, strict=True) if whole]
     error = clustered_standard_error(own_scores, cells.garments)
@@ -205,11 +227,6 @@ def _score(method: Method, metric: Metric, cells: _Cells, scores: Scores) -> Sco
     )
 
 
-def _values(metric: Metric, pairs: Sequence[Pair], scores: Scores) -> list[float]:
-    """Returns one value per pair in the metric's unit; the cosine for the starred one."""
-    return [scores.raw(metric, pair) * metric.scale for pair in pairs]
-
-
 def _gain(
     metric: Metric, own_scores: Sequence[float], drafts: Sequence[float], cells: _Cells
 ) -> tuple[Gain, float | None]:
@@ -223,32 +240,12 @@ def _gain(
     return gain, _or_none(found.detectable)
 
 
-def _samples(cells: _Cells, scores: Scores) -> RowSamples:
-    values = {
-        metric.id: tuple(_values(metric, cells.pairs, scores)) for metric in scores.metrics if not metric.is_share
-    }
-    return RowSamples(
-        status=cells.statuses,
-        values=values,
-        measures=_measured(cells, scores),
-        digests=tuple(image for image, _ in cells.pairs),
-    )
-
-
 def _mean(values: Sequence[float]) -> float:
     return rounded(math.fsum(values) / len(values))
 
 
 def _or_none(value: float | None) -> float | None:
     return None if value is None else rounded(value)
-
-
-def grouped(outcomes: Iterable[RoundOutcome]) -> dict[str, dict[int, dict[str, RoundOutcome]]]:
-    """Returns the outcomes by protocol, round and sample."""
-    groups: dict[str, dict[int, dict[str, RoundOutcome]]] = {}
-    for outcome in outcomes:
-        groups.setdefault(outcome.protocol, {}).setdefault(outcome.round, {})[outcome.sample] = outcome
-    return groups
 
 
 def with_repeats(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -41,21 +41,21 @@ class Block:
 class Found:
     """Values as they are computed: of scorers by their number, and of measures."""
 
-    pairs: list[tuple[int, Pair, float]] = field(default_factory=list)
-    measures: list[tuple[str, Change, float]] = field(default_factory=list)
+    pairs: list[tuple[int, list[tuple[Pair, float]]]] = field(default_factory=list)
+    measures: list[tuple[str, list[tuple[Change, float]]]] = field(default_factory=list)
     provenance: list[tuple[int, Provenance]] = field(default_factory=list)
 
-    def add_pair(self, scorer: int, pair: Pair, value: float) -> None:
-        """Keeps the raw value of a pair."""
-        self.pairs.append((scorer, pair, value))
+    def add_pairs(self, scorer: int, values: Iterable[tuple[Pair, float]]) -> None:
+        """Keeps the raw values of pairs."""
+        self.pairs.append((scorer, list(values)))
 
     def add_provenance(self, scorer: int, provenance: Provenance) -> None:
         """Keeps how pairs were scored."""
         self.provenance.append((scorer, provenance))
 
-    def add(self, measure: str, change: Change, value: float) -> None:
-        """Keeps the value of a measure."""
-        self.measures.append((measure, change, value))
+    def add(self, measure: str, values: Iterable[tuple[Change, float]]) -> None:
+        """Keeps the values of a measure."""
+        self.measures.append((measure, list(values)))
 
 
 def scorers_of(metrics: Sequence[Metric]) -> list[Metric]:
@@ -69,8 +69,8 @@ def scorers_of(metrics: Sequence[Metric]) -> list[Metric]:
 class KeepsAll(Keeps, Protocol):
     """What is told the values as they are computed."""
 
-    def add_pair(self, scorer: int, pair: Pair, value: float, /) -> None:
-        """Keeps the raw value of a pair."""
+    def add_pairs(self, scorer: int, values: Iterable[tuple[Pair, float]], /) -> None:
+        """Keeps the raw values of pairs."""
 
     def add_provenance(self, scorer: int, provenance: Provenance, /) -> None:
         """Keeps how pairs were scored."""
@@ -87,8 +87,7 @@ def compute(
     """
     for number, (scorer, pairs) in enumerate(zip(scorers, block.pairs, strict=True)):
         shown = [(pictures.picture(image), pictures.picture(original)) for image, original in pairs]
-        for pair, value in zip(pairs, checked_scores(scorer, shown), strict=True):
-            keep.add_pair(number, pair, value)
+        keep.add_pairs(number, zip(pairs, checked_scores(scorer, shown), strict=True))
         if pairs:
             keep.add_provenance(number, scorer.provenance)
     if block.changes and embedder is not None:

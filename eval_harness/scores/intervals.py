@@ -35,12 +35,19 @@ def clustered_standard_error(values: Sequence[float], clusters: Sequence[Hashabl
     numbers = np.asarray(values, dtype=np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError("a value is not finite; a standard error needs finite numbers")
-    index: dict[Hashable, int] = {}
-    membership = [index.setdefault(cluster, len(index)) for cluster in clusters]
-    if len(index) < 2:
+    membership, count = _membership(tuple(clusters))
+    if count < 2:
         return None
-    sums = np.bincount(membership, weights=numbers - numbers.mean(), minlength=len(index))
-    return math.sqrt(len(index) / (len(index) - 1) * float(sums @ sums)) / len(numbers)
+    sums = np.bincount(membership, weights=numbers - numbers.mean(), minlength=count)
+    return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(numbers)
+
+
+@lru_cache(maxsize=8)  # one table asks for the same clusters some hundred times
+def _membership(clusters: tuple[Hashable, ...]) -> tuple[NDArray[np.intp], int]:
+    """Returns the number of each value's cluster, counted from 0 in the order of their appearance, and their count."""
+    index: dict[Hashable, int] = {}
+    membership = np.array([index.setdefault(cluster, len(index)) for cluster in clusters], dtype=np.intp)
+    return membership, len(index)
 
 
 _TINY = 1e-300

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from itertools import compress
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
 from PIL import Image
 
-from fashionedit.eval_harness.editing import Status, canonical_json
+from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.images import ImageCache, to_rgb
@@ -39,8 +43,45 @@ from .stored_scores import Pair, StoredScores
 _MAX_BYTES = 256 * 2**20  # of pixels: some 80 pictures of 1024 × 1024
 
 Opener = Callable[[], Image.Image]
-ByRound = Mapping[int, Mapping[str, RoundOutcome]]
-"""Outcomes of one method in one protocol: round → sample id → outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What one round of one method in one protocol came to, sample by sample, in the order of the source.
+
+    Args:
+        statuses: None where nobody was asked.
+        digests: Of the last good image after this round; None where the method has no outcome.
+    """
+
+    statuses: list[Status | None]
+    digests: list[str | None]
+
+    def only(self, chosen: Sequence[bool]) -> Column:
+        """Returns it for the samples that are chosen."""
+        return Column(list(compress(self.statuses, chosen)), list(compress(self.digests, chosen)))
+
+
+ByRound = Mapping[int, Column]
+"""Outcomes of one method in one protocol, by round."""
+
+
+def grouped(outcomes: Iterable[RoundOutcome], ids: Sequence[str]) -> dict[str, dict[int, Column]]:
+    """Returns the outcomes of these samples by protocol and round; those of others are passed over."""
+    groups: dict[str, dict[int, Column]] = {}
+    places = {id: place for place, id in enumerate(ids)}
+    for outcome in outcomes:
+        if (place := places.get(outcome.sample)) is not None:
+            put(groups.setdefault(outcome.protocol, {}), place, len(ids), outcome)
+    return groups
+
+
+def put(rounds: dict[int, Column], place: int, count: int, outcome: RoundOutcome) -> None:
+    """Puts an outcome into its round's column, which is made where it is the first of `count` samples."""
+    column = rounds.get(outcome.round)
+    if column is None:
+        column = rounds[outcome.round] = Column([None] * count, [None] * count)
+    column.statuses[place], column.digests[place] = outcome.status, outcome.current.digest
 
 
 class Pictures:
@@ -105,32 +146,42 @@ class Change:
             "outside_similarity": (self.before,),
             "leak": (self.before, self.reference),
         }
-        return self.image, digest_of(measure, *parts[measure], list(self.box.box_2d))
+        return self.image, digest_of(self.box, measure, *parts[measure])
 
 
-def digest_of(*parts: object) -> str:
-    """Returns 64 hex digits that stand for the parts, which must be plain values."""
-    return hashlib.sha256(canonical_json(list(parts), name="a change").encode()).hexdigest()
+def digest_of(box: Box, *names: str) -> str:
+    """Returns 64 hex digits that stand for the names and the box: SHA-256 of their JSON."""
+    text = ",".join([*map(encode_basestring, names), _box_json(box)])
+    return hashlib.sha256(f"[{text}]".encode()).hexdigest()
 
 
-def changes_of(outcomes: ByRound, source: SampleSource) -> Iterator[Change]:
-    """Yields the change of every round that made an image; round 0 makes none."""
-    before = {id: source.digests(id).draft for id in source.ids}
-    for round, found in sorted(outcomes.items()):
-        for id, outcome in found.items():
-            if round and outcome.status is Status.OK:
+@lru_cache(maxsize=1024)
+def _box_json(box: Box) -> str:
+    return json.dumps(list(box.box_2d), separators=(",", ":"))
+
+
+def changes_of(outcomes: ByRound, source: SampleSource) -> Iterator[tuple[int, list[Change | None]]]:
+    """Yields round by round the change of each sample, None where the round made no image; round 0 makes none."""
+    before = [source.digests(id).draft for id in source.ids]
+    for round, column in sorted(outcomes.items()):
+        changes: list[Change | None] = []
+        for place, (id, status, image) in enumerate(zip(source.ids, column.statuses, column.digests, strict=True)):
+            change = None
+            if round and status is Status.OK and image is not None:
                 digests = source.digests(id)
-                yield Change(
+                change = Change(
                     sample=id,
                     round=round,
-                    image=outcome.current.digest,
-                    before=before[id],
+                    image=image,
+                    before=before[place],
                     draft=digests.draft,
                     original=digests.original,
                     reference=digests.crops[round - 1],
                     box=source.facts(id).boxes[round - 1],
                 )
-            before[id] = outcome.current.digest
+            changes.append(change)
+            before[place] = image or before[place]
+        yield round, changes
 
 
 Extent = Literal["all", "unencoded", "none"]
@@ -192,24 +243,37 @@ class Measured:
         self.measures = tuple(measures)
         self._stores = {one.id: StoredScores(folder, one.id, one.fingerprint) for one in measures}
 
-    def has(self, asked: Asked) -> bool:
-        """Returns whether all that is asked of the change is known."""
-        return all(asked.change.pair(id) in self._stores[id] for id in asked.measures)
+    def lacking(self, asked: Sequence[Asked]) -> list[Asked]:
+        """Returns those of which not all that is asked is known."""
+        known = [True] * len(asked)
+        for measure in self._stores:
+            for place, value in zip(*self._find(measure, asked), strict=True):
+                known[place] = known[place] and not np.isnan(value)
+        return [one for one, whole in zip(asked, known, strict=True) if not whole]
 
-    def value(self, measure: str, asked: Asked) -> float | None:
-        """Returns the value in the measure's unit; None where it is not asked for."""
-        return self._stores[measure].get(asked.change.pair(measure)) if measure in asked.measures else None
+    def values(self, measure: str, asked: Sequence[Asked | None]) -> list[float | None]:
+        """Returns the values in the measure's unit; None where it is not asked for."""
+        values: list[float | None] = [None] * len(asked)
+        for place, value in zip(*self._find(measure, asked), strict=True):
+            values[place] = None if np.isnan(value) else value
+        return values
 
-    def add(self, measure: str, change: Change, value: float) -> None:
-        """Stores a value; one that is known stays."""
-        self._stores[measure].add(change.pair(measure), value)
+    def _find(self, measure: str, asked: Sequence[Asked | None]) -> tuple[list[int], list[float]]:
+        """Returns the places of those of which the measure is asked, and its values, NaN where it is not known."""
+        places = [place for place, one in enumerate(asked) if one is not None and measure in one.measures]
+        pairs = [one.change.pair(measure) for one in asked if one is not None and measure in one.measures]
+        return places, self._stores[measure].find(pairs).tolist()
+
+    def add(self, measure: str, values: Iterable[tuple[Change, float]]) -> None:
+        """Stores values; one that is known stays."""
+        self._stores[measure].add((change.pair(measure), value) for change, value in values)
 
 
 class Keeps(Protocol):
     """What is told the values of the measures."""
 
-    def add(self, measure: str, change: Change, value: float, /) -> None:
-        """Keeps the value of a measure."""
+    def add(self, measure: str, values: Iterable[tuple[Change, float]], /) -> None:
+        """Keeps the values of a measure."""
 
 
 def measure(asked: Sequence[Asked], pictures: Pictures, embedder: Embedder, measured: Keeps) -> None:
@@ -225,9 +289,10 @@ def measure(asked: Sequence[Asked], pictures: Pictures, embedder: Embedder, meas
     vectors = embedder.embed(item for _, _, first, second in comparisons for item in (first, second))
     cosines = iter(cosine_similarity(vectors[0::2], vectors[1::2])) if comparisons else iter(())
     by_encoder = {(id, change): float(next(cosines)) for id, change, _, _ in comparisons}
-    for one, found in zip(asked, pixels, strict=True):
-        for id in one.measures:
-            measured.add(id, one.change, _value(id, found, by_encoder.get((id, one.change), 1.0)))
+    for measure in measured.measures:
+        id, both = measure.id, zip(asked, pixels, strict=True)
+        wanted = [(one.change, found) for one, found in both if id in one.measures]
+        measured.add(id, [(change, _value(id, found, by_encoder.get((id, change), 1.0))) for change, found in wanted])
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +321,12 @@ def _comparisons(asked: Asked, found: _Pixels, pictures: Pictures) -> Iterator[t
     image = pictures.item(change.image)
     if "inside" in asked.measures:
         mine, theirs = (
-            (digest_of("inside", digest, list(change.box.box_2d)), partial(_inside, pictures, digest, change))
+            (digest_of(change.box, "inside", digest), partial(_inside, pictures, digest, change))
             for digest in (change.image, change.original)
         )
         yield "inside", change, mine, theirs
     if "outside_similarity" in asked.measures and found.changed:
-        name = digest_of("outside replaced", change.image, change.before, list(change.box.box_2d))
+        name = digest_of(change.box, "outside replaced", change.image, change.before)
         yield "outside_similarity", change, image, (name, partial(_replaced, pictures, change))
     if "drift" in asked.measures and change.image != change.draft:
         yield "drift", change, image, pictures.item(change.draft)

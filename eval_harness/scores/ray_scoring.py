@@ -172,7 +172,7 @@ class RayScoring(RayEmbedder):
 
 def _derived(change: Change) -> Iterator[str]:
     for digest in (change.image, change.original):
-        yield digest_of("inside", digest, list(change.box.box_2d))
+        yield digest_of(change.box, "inside", digest)
 
 
 def _shipped_metric(name: str) -> tuple[ShippedPath, ...]:

@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import compress
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -23,9 +24,9 @@ from fashionedit.files import parse_model, read_regular, write_atomically
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.registry import PAPER_METRICS, Metric, load_metrics
 
-from .aggregation import Method, grouped, rows_of, with_repeats
+from .aggregation import Method, asked_of, rows_of, with_repeats
 from .intervals import INTERVALS
-from .measures import Asked, Extent, changes_of
+from .measures import Column, Extent, grouped, put
 from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
 from .scoring import Progress, score
 
@@ -95,22 +96,36 @@ def build_results(
         metrics = load_metrics(PAPER_METRICS if embedder is not None else ("psnr",), embedder)
     measures = measures and embedder is not None
     source = with_reference(source, run.identity.reference)
-    repeats = [list(run.outcomes(source)), *(list(run.outcomes(source, k)) for k in range(1, run.identity.repeats))]
-    source = cast(SampleSource, _RecentSamples(subset(source, _reached(run, source, repeats, limit))))
-    own_rounds, *repeated = (grouped(one for one in found if one.sample in source.ids) for found in repeats)
-    if baselines is None:
+    repeats = [grouped(run.outcomes(source), source.ids)]
+    repeats += [grouped(run.outcomes(source, repeat), source.ids) for repeat in range(1, run.identity.repeats)]
+    chosen = _reached(run, source, repeats, limit)
+    whole, source = source, cast(SampleSource, _RecentSamples(subset(source, set(compress(source.ids, chosen)))))
+    own_rounds, *repeated = (
+        {protocol: {round: one.only(chosen) for round, one in rounds.items()} for protocol, rounds in found.items()}
+        for found in repeats
+    )
+    del repeats
+
+    def shared() -> Iterable[tuple[EditorInfo, RoundOutcome]]:
+        if baselines is not None:
+            return baselines
         from .baselines import baseline_outcomes
 
         protocols = {*LEADERBOARD_PROTOCOLS, *run.identity.protocols}
-        baselines = baseline_outcomes(
-            source, protocols=protocols, rounds=run.identity.rounds, size_policy=run.identity.size_policy
-        )
+        rounds, policy = run.identity.rounds, run.identity.size_policy
+        return baseline_outcomes(source, protocols=protocols, rounds=rounds, size_policy=policy, run=run.path)
+
+    def every_outcome() -> Iterator[RoundOutcome]:
+        yield from (outcome for _, outcome in shared())
+        for repeat in range(run.identity.repeats):
+            yield from run.outcomes(whole, repeat) if repeat else run.outcomes(whole)
+
     editor = run.identity.editor
     own: Kind = "baseline" if editor.privileged else "editor"
-    groups: dict[tuple[Method, str], dict[int, dict[str, RoundOutcome]]] = {}
-    scored = set(source.ids)
-    for info, outcome in baselines:
-        if outcome.sample not in scored:
+    groups: dict[tuple[Method, str], dict[int, Column]] = {}
+    places = {id: place for place, id in enumerate(source.ids)}
+    for info, outcome in shared():
+        if outcome.sample not in places:
             continue
         kind = _kind(info, outcome)
         if info.fingerprint == editor.fingerprint and kind != "floor":
@@ -119,20 +134,17 @@ def build_results(
         label = _LABELS["draft"] if kind == "floor" else _LABELS.get(info.name, info.name)
         extent: Extent = "unencoded" if measures and info.name == "paste-reference" else "none"
         method = Method(None, label, info.name, info.fingerprint, kind, info.privileged, False, extent)
-        groups.setdefault((method, outcome.protocol), {}).setdefault(outcome.round, {})[outcome.sample] = outcome
+        put(groups.setdefault((method, outcome.protocol), {}), places[outcome.sample], len(places), outcome)
     label = run.identity.public().editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
     extent = "all" if measures else "none"
     mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied, extent)
     groups |= {(mine, protocol): rounds for protocol, rounds in own_rounds.items()}
     parts = [*groups.values(), *(rounds for one in repeated for rounds in one.values())]
-    every = (one for by_round in parts for found in by_round.values() for one in found.values())
-    asked = [
-        Asked(change, method.extent)
-        for (method, _), by_round in groups.items()
-        if method.extent != "none"
-        for change in changes_of(by_round, source)
-    ]
-    scores = score(every, source, metrics, run.path, embedder=embedder, changes=asked, progress=progress)
+    images = (column for by_round in parts for column in by_round.values())
+    changes = (asked for (method, _), by_round in groups.items() for _, asked in asked_of(method, by_round, source))
+    scores = score(
+        images, every_outcome, source, metrics, run.path, embedder=embedder, changes=changes, progress=progress
+    )
     rows: list[tuple[Row, RowSamples]] = []
     for (method, protocol), rounds in groups.items():
         prompt = _prompt(method.kind, protocol, run.identity.reference)
@@ -162,12 +174,19 @@ def build_results(
 
 
 def _reached(
-    run: ScorableRun, source: SampleSource, repeats: Iterable[Iterable[RoundOutcome]], limit: int | None
-) -> set[str]:
-    """Returns the ids of the samples to score: within the limit, not too elongated, and asked for by the run."""
+    run: ScorableRun,
+    source: SampleSource,
+    repeats: Iterable[Mapping[str, Mapping[int, Column]]],
+    limit: int | None,
+) -> list[bool]:
+    """Returns which samples are scored: those within the limit, not too elongated, and asked for by the run."""
+
+    def is_elongated(id: str) -> bool:
+        sizes = source.sizes(id)
+        return any(max(size) > MAX_ASPECT * min(size) for size in (sizes.original, sizes.draft))
+
     ids = source.ids[:limit]
-    sizes = {id: (source.sizes(id).original, source.sizes(id).draft) for id in ids}
-    elongated = [id for id, both in sizes.items() if any(max(size) > MAX_ASPECT * min(size) for size in both)]
+    elongated = [id for id in ids if is_elongated(id)]
     if elongated:
         which = f"sample {elongated[0]}" + (f" and {len(elongated) - 1} more" if len(elongated) > 1 else "")
         warnings.warn(
@@ -175,13 +194,15 @@ def _reached(
             f"more than {MAX_ASPECT} times as long as wide; crop it",
             stacklevel=3,
         )
-        ids = tuple(id for id in ids if id not in elongated)
+    kept = {*ids} - {*elongated}
+    chosen = [id in kept for id in source.ids]
     if run.identity.editor.supplied:
-        return set(ids)
-    asked = {one.sample for outcomes in repeats for one in outcomes if one.status is not None}
-    if not asked.intersection(ids):
-        raise InvalidDataError(f"{run.path} has no finished round of {len(ids):,} samples; run the editor first")
-    return asked.intersection(ids)
+        return chosen
+    columns = [column.statuses for found in repeats for rounds in found.values() for column in rounds.values()]
+    chosen = [one and any(column[place] for column in columns) for place, one in enumerate(chosen)]
+    if not any(chosen):
+        raise InvalidDataError(f"{run.path} has no finished round of {len(kept):,} samples; run the editor first")
+    return chosen
 
 
 def table_order(row: Row) -> tuple[int, bool]:
@@ -270,7 +291,22 @@ def with_columns(results: Results, ids: Sequence[str]) -> Results:
 
 def to_json(results: Results) -> str:
     """Returns the results as `results.json` has them."""
-    return readable_json(results.model_dump(mode="json"))
+    return "".join(_pieces(results))
+
+
+def _pieces(results: Results) -> Iterator[str]:
+    """Yields the text of `readable_json`, a row or a sample at a time: whole, it takes several times its length."""
+    long = {"rows", "samples", "row_samples"}
+    others = results.model_dump(mode="json", exclude=long)
+    for place, name in enumerate(sorted({*long, *others})):
+        yield f"{',' if place else '{'}\n {json.dumps(name)}: "
+        if name in long and (items := getattr(results, name)):
+            for number, item in enumerate(items):
+                yield f"{',' if number else '['}\n  {_json(item.model_dump(mode='json'), '  ')}"
+            yield "\n ]"
+        else:
+            yield _json(others.get(name, []), " ")
+    yield "\n}\n"
 
 
 def readable_json(value: Any) -> str:
@@ -280,7 +316,7 @@ def readable_json(value: Any) -> str:
 
 def write_results(results: Results, path: Path) -> None:
     """Writes `results.json`, whole or not at all."""
-    write_atomically(path, to_json(results).encode())
+    write_atomically(path, (piece.encode() for piece in _pieces(results)))
 
 
 def read_results(path: Path) -> Results:

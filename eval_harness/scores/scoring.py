@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, compress
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from PIL import Image
 
 from fashionedit.errors import InvalidImageError
@@ -20,10 +22,10 @@ from fashionedit.metrics.mixed_precision import Provenance
 from fashionedit.metrics.ray_embedder import SentPicture
 
 from .blocks import Block, compute
-from .measures import Asked, Change, Measured, Pictures, measures_of
+from .measures import Asked, Change, Column, Measured, Pictures, measures_of
 from .ray_scoring import RayScoring
 from .result_models import Metric
-from .stored_scores import Pair, StoredScores
+from .stored_scores import Pair, PairValues, StoredScores, Values
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
@@ -52,17 +54,24 @@ class Scores:
 
     metrics: tuple[Metric, ...]
     thresholds: tuple[float, ...]
-    stores: Mapping[str, StoredScores]
-    controls: Mapping[str, StoredScores]
+    stores: Mapping[str, PairValues]
+    controls: Mapping[str, PairValues]
     measured: Measured | None = None
 
-    def raw(self, metric: Metric, pair: Pair) -> float:
-        """Returns the pair's raw value, of the metric that is counted where this one is a share."""
-        return self.stores[metric.of or metric.id][pair]
+    def values(self, metric: Metric, pairs: Sequence[Pair]) -> list[float]:
+        """Returns the pairs' values in the metric's unit, of the metric that is counted where this one is a share."""
+        return _all_of(self.stores[metric.of or metric.id].find(pairs), pairs, metric)
 
-    def control(self, metric: Metric, pair: Pair) -> float | None:
-        """Returns the pair's raw value computed in the other way; None where the metric has no control."""
-        return self.controls[metric.id][pair] if metric.id in self.controls else None
+    def controlled(self, metric: Metric, pairs: Sequence[Pair]) -> list[float] | None:
+        """Returns the pairs' values computed in the other way; None where the metric has no control."""
+        return _all_of(self.controls[metric.id].find(pairs), pairs, metric) if metric.id in self.controls else None
+
+
+def _all_of(values: Values, pairs: Sequence[Pair], metric: Metric) -> list[float]:
+    if np.isnan(values).any():
+        raise KeyError(pairs[int(np.isnan(values).argmax())])
+    found: list[float] = (values * metric.scale).tolist()
+    return found
 
 
 def described(metric: metrics.Metric, provenance: Provenance | None = None) -> Metric:
@@ -74,23 +83,26 @@ def described(metric: metrics.Metric, provenance: Provenance | None = None) -> M
 
 
 def score(
-    outcomes: Iterable[RoundOutcome],
+    images: Iterable[Column],
+    outcomes: Callable[[], Iterable[RoundOutcome]],
     source: SampleSource,
     columns: Sequence[metrics.Metric],
     run_path: Path,
     *,
     embedder: Embedder | None = None,
-    changes: Sequence[Asked] = (),
+    changes: Iterable[Sequence[Asked | None]] = (),
     progress: Progress | None = None,
 ) -> Scores:
-    """Returns the scores of every outcome's image, and of the drafts of their samples, each with its sample's original.
+    """Returns the scores of the images, and of the drafts of all samples, each with its sample's original.
 
     Pairs that `run_path/scores` holds are not scored again, and their pictures not opened. Scores are stored after
     each part of at most 48 pairs, so what a killed process had done stays done. Metrics that need no encoder come
     first, so that one that fails costs no encoding.
 
     Args:
+        outcomes: Walks once more over what the columns were made of; asked where a picture must be opened.
         embedder: For the measures of `changes`; None leaves them out.
+        changes: Sample by sample, as the columns are.
 
     Raises:
         DamagedImageError: An image of the run can't be read or has other pixels than its record says.
@@ -104,25 +116,26 @@ def score(
             if scorer is not None:
                 place[metric.id] = StoredScores(run_path / "scores", scorer.id, scorer.fingerprint)
                 scorers.append((scorer, place[metric.id]))
-    measured = Measured(run_path / "scores", measures_of(embedder.encoder)) if changes and embedder else None
+    measured = Measured(run_path / "scores", measures_of(embedder.encoder)) if embedder else None
     todo: dict[str, _Todo] = {}  # by original, so that its results come one after the other
-    pictures = Pictures()
-    for outcome in outcomes:
-        id, digests = outcome.sample, source.digests(outcome.sample)
-        pictures.name(digests.original, _DatasetPicture(digests.original, source, id, "original"))
-        pictures.name(digests.draft, _DatasetPicture(digests.draft, source, id, "draft"))
-        pictures.name(outcome.current.digest, _RoundPicture(outcome))
-        for image in (digests.draft, outcome.current.digest):
-            pair = (image, digests.original)
-            if any(pair not in store for _, store in scorers):
-                todo.setdefault(digests.original, _Todo()).pairs.setdefault(pair)
+    digests = [source.digests(id) for id in source.ids]
+    drafts: list[str | None] = [one.draft for one in digests]
+    for column in chain([drafts], (column.digests for column in images)):
+        pairs = [(image, one.original) for image, one in zip(column, digests, strict=True) if image is not None]
+        lacking = np.zeros(len(pairs), dtype=bool)
+        for _, store in scorers:
+            lacking |= np.isnan(store.find(pairs))
+        for pair in compress(pairs, lacking.tolist()):
+            todo.setdefault(pair[1], _Todo()).pairs.setdefault(pair)
+    any_change = False
     for asked in changes:
-        change = asked.change
-        pictures.name(
-            change.reference, _DatasetPicture(change.reference, source, change.sample, "reference", change.round)
-        )
-        if measured is not None and not measured.has(asked):
-            todo.setdefault(change.original, _Todo()).changes.setdefault(asked)
+        found = [one for one in asked if one is not None]
+        any_change |= bool(found)
+        for one in measured.lacking(found) if measured is not None else ():
+            todo.setdefault(one.change.original, _Todo()).changes.setdefault(one)
+    if not any_change:
+        measured = None
+    pictures = _pictures(todo, outcomes, source) if todo else Pictures()
     done, total = 0, sum(len(one.pairs) + len(one.changes) for one in todo.values())
     keep = _Stores([store for _, store in scorers], measured)
     for block in _scored(_blocks(todo.values()), [scorer for scorer, _ in scorers], pictures, embedder, keep):
@@ -142,6 +155,28 @@ class _Todo:
 
     pairs: dict[Pair, None] = field(default_factory=dict)
     changes: dict[Asked, None] = field(default_factory=dict)
+
+
+def _pictures(
+    todo: Mapping[str, _Todo], outcomes: Callable[[], Iterable[RoundOutcome]], source: SampleSource
+) -> Pictures:
+    """Returns the pictures that are needed: those of the dataset, then those of the run and of the baselines."""
+    pictures = Pictures()
+    needed = {image for one in todo.values() for image, _ in one.pairs}
+    for change in (asked.change for one in todo.values() for asked in one.changes):
+        needed |= {change.image, change.before}
+        pictures.name(
+            change.reference, _DatasetPicture(change.reference, source, change.sample, "reference", change.round)
+        )
+    for id in source.ids:
+        digests = source.digests(id)
+        if digests.original in todo:
+            pictures.name(digests.original, _DatasetPicture(digests.original, source, id, "original"))
+            pictures.name(digests.draft, _DatasetPicture(digests.draft, source, id, "draft"))
+    for outcome in outcomes():
+        if outcome.current.digest in needed:
+            pictures.name(outcome.current.digest, _RoundPicture(outcome))
+    return pictures
 
 
 def _blocks(todo: Iterable[_Todo]) -> Iterator[_Todo]:
@@ -164,18 +199,18 @@ class _Stores:
         self.stores = stores
         self.measured = measured
 
-    def add_pair(self, scorer: int, pair: Pair, value: float) -> None:
-        """Stores the raw value of a pair."""
-        self.stores[scorer].add(pair, value)
+    def add_pairs(self, scorer: int, values: Iterable[tuple[Pair, float]]) -> None:
+        """Stores the raw values of pairs."""
+        self.stores[scorer].add(values)
 
     def add_provenance(self, scorer: int, provenance: Provenance) -> None:
         """Stores how pairs were scored."""
         self.stores[scorer].add_provenance(provenance)
 
-    def add(self, measure: str, change: Change, value: float) -> None:
-        """Stores the value of a measure."""
+    def add(self, measure: str, values: Iterable[tuple[Change, float]]) -> None:
+        """Stores the values of a measure."""
         assert self.measured is not None
-        self.measured.add(measure, change, value)
+        self.measured.add(measure, values)
 
 
 def _scored(
@@ -199,18 +234,19 @@ def _scored(
             yield _block(part, keep)
 
     for _, found in embedder.scored(blocks(), pictures):
-        for scorer, pair, value in found.pairs:
-            keep.add_pair(scorer, pair, value)
+        for scorer, values in found.pairs:
+            keep.add_pairs(scorer, values)
         for scorer, provenance in found.provenance:
             keep.add_provenance(scorer, provenance)
-        for measure, change, value in found.measures:
-            keep.add(measure, change, value)
+        for measure, measured in found.measures:
+            keep.add(measure, measured)
         yield parts.popleft()
 
 
 def _block(part: _Todo, keep: _Stores) -> Block:
-    pairs = tuple(tuple(pair for pair in part.pairs if pair not in store) for store in keep.stores)
-    return Block(pairs, tuple(part.changes) if keep.measured is not None else ())
+    pairs = tuple(part.pairs)
+    missing = tuple(tuple(compress(pairs, np.isnan(store.find(pairs)).tolist())) for store in keep.stores)
+    return Block(missing, tuple(part.changes) if keep.measured is not None else ())
 
 
 @dataclass(frozen=True, slots=True)

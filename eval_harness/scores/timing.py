@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -73,10 +73,11 @@ def timing(run: ScorableRun, source: SampleSource, results: Results | None = Non
     Args:
         results: Of this run alone.
     """
-    groups: dict[tuple[str, int], list[RoundOutcome]] = {}
-    for outcome in run.outcomes(source):
-        groups.setdefault((outcome.protocol, outcome.round), []).append(outcome)
-    rounds = [_round(protocol, number, found) for (protocol, number), found in groups.items()]
+    timed = run if isinstance(run, TimedRun) else TimedRun(run)
+    if not timed.times:
+        for _ in timed.outcomes(source):
+            pass
+    rounds = [found.summary(protocol, number) for (protocol, number), found in timed.times.items()]
     if results is not None:
         for one in rounds:
             one |= _accepted(one, rounds, results)
@@ -88,20 +89,54 @@ def timing(run: ScorableRun, source: SampleSource, results: Results | None = Non
     }
 
 
-def _round(protocol: str, number: int, outcomes: Sequence[RoundOutcome]) -> dict[str, Any]:
-    seconds = [outcome.seconds for outcome in outcomes if outcome.seconds is not None]
-    costs = [outcome.cost_usd for outcome in outcomes if outcome.cost_usd is not None]
-    return {
-        "protocol": protocol,
-        "round": number,
-        "edits": sum(outcome.status is not None for outcome in outcomes),
-        "attempts": sum(outcome.attempts for outcome in outcomes),
-        "seconds": math.fsum(seconds) if seconds else None,
-        "mean_seconds": math.fsum(seconds) / len(seconds) if seconds else None,
-        "median_seconds": statistics.median(seconds) if seconds else None,
-        "cost_usd": math.fsum(costs) if costs else None,
-        "usd_per_edit": math.fsum(costs) / len(costs) if costs else None,
-    }
+class TimedRun:
+    """A run that notes what its rounds took while its outcomes are read, so that they need not be read again."""
+
+    def __init__(self, run: ScorableRun) -> None:
+        self.path, self.identity, self._run = run.path, run.identity, run
+        self.times: dict[tuple[str, int], _Times] = {}
+
+    def outcomes(self, source: SampleSource, repeat: int = 0) -> Iterator[RoundOutcome]:
+        """Yields the outcomes of the run."""
+        if repeat:
+            yield from self._run.outcomes(source, repeat)
+            return
+        times: dict[tuple[str, int], _Times] = {}
+        for outcome in self._run.outcomes(source):
+            times.setdefault((outcome.protocol, outcome.round), _Times()).add(outcome)
+            yield outcome
+        self.times = times
+
+
+class _Times:
+    """What the calls of one round in one protocol took."""
+
+    def __init__(self) -> None:
+        self.edits = self.attempts = 0
+        self.seconds: list[float] = []
+        self.costs: list[float] = []
+
+    def add(self, outcome: RoundOutcome) -> None:
+        self.edits += outcome.status is not None
+        self.attempts += outcome.attempts
+        if outcome.seconds is not None:
+            self.seconds.append(outcome.seconds)
+        if outcome.cost_usd is not None:
+            self.costs.append(outcome.cost_usd)
+
+    def summary(self, protocol: str, number: int) -> dict[str, Any]:
+        seconds, costs = self.seconds, self.costs
+        return {
+            "protocol": protocol,
+            "round": number,
+            "edits": self.edits,
+            "attempts": self.attempts,
+            "seconds": math.fsum(seconds) if seconds else None,
+            "mean_seconds": math.fsum(seconds) / len(seconds) if seconds else None,
+            "median_seconds": statistics.median(seconds) if seconds else None,
+            "cost_usd": math.fsum(costs) if costs else None,
+            "usd_per_edit": math.fsum(costs) / len(costs) if costs else None,
+        }
 
 
 def _accepted(one: dict[str, Any], rounds: Sequence[dict[str, Any]], results: Results) -> dict[str, Any]:

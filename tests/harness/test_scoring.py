@@ -16,6 +16,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.scores.details import sections
+from fashionedit.eval_harness.scores.measures import grouped
 from fashionedit.eval_harness.scores.results import build_results, read_results
 from fashionedit.eval_harness.scores.scoring import Scores
 from fashionedit.eval_harness.scores.scoring import score as score_columns
@@ -28,8 +29,9 @@ from fashionedit.synthetic.rendering import write_synthetic
 
 
 def score(outcomes, source, embedder, path, **options) -> Scores:
-    names = PAPER_METRICS if embedder else ("psnr",)
-    return score_columns(outcomes, source, load_metrics(names, embedder), path, embedder=embedder, **options)
+    metrics, outcomes = load_metrics(PAPER_METRICS if embedder else ("psnr",), embedder), list(outcomes)
+    columns = [column for rounds in grouped(outcomes, source.ids).values() for column in rounds.values()]
+    return score_columns(columns, lambda: outcomes, source, metrics, path, embedder=embedder, **options)
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_psnr_alone_needs_no_encoder_and_is_kept_for_later(source: ScoredSource,
     psnrs = files(tmp_path)
     whole = score(outcomes, source, toy_embedder(), tmp_path)
     pairs = [(one.current.digest, source.digests(one.sample).original) for one in outcomes]
-    assert [alone.raw(alone.metrics[0], pair) for pair in pairs] == [whole.stores["psnr"][pair] for pair in pairs]
+    assert alone.stores["psnr"].find(pairs).tolist() == whole.stores["psnr"].find(pairs).tolist()
     assert psnrs.items() <= files(tmp_path).items()
 
 
@@ -199,19 +201,19 @@ def test_a_file_begins_with_its_fingerprint(source: ScoredSource, tmp_path: Path
 )
 def test_broken_lines_are_passed_over(tmp_path: Path, line: str) -> None:
     scores = StoredScores(tmp_path, "cosine", {"model": "m"})
-    scores.add(("x", "y"), 0.25)
+    scores.add([(("x", "y"), 0.25)])
     with scores.path.open("a") as file:
         file.write(line)
     found = StoredScores(tmp_path, "cosine", {"model": "m"})
     assert ("a", "b") not in found
-    found.add(("a", "b"), 0.75)
+    found.add([(("a", "b"), 0.75)])
     again = StoredScores(tmp_path, "cosine", {"model": "m"})
     assert (again["x", "y"], again["a", "b"], len(again)) == (0.25, 0.75, 2)
 
 
 def test_the_first_value_of_a_pair_stays(tmp_path: Path) -> None:
     scores = StoredScores(tmp_path, "cosine", {"model": "m"})
-    scores.add(("x", "y"), 0.25)
+    scores.add([(("x", "y"), 0.25)])
     with scores.path.open("a") as file:
         file.write('{"image": "x", "original": "y", "value": 0.5}\n')
     assert StoredScores(tmp_path, "cosine", {"model": "m"})["x", "y"] == 0.25
@@ -296,7 +298,8 @@ def test_score_by_psnr_alone_loads_no_encoder(
     assert "encoder" not in shown
     assert "Gain over the draft" in shown
     assert [metric.id for metric in read_results(run / "results.json").metrics] == ["psnr"]
-    assert {path.name.partition("-")[0] for path in (run / "scores").iterdir()} == {"psnr", "psnr_antialiased"}
+    stored = {path.name.partition("-")[0] for path in (run / "scores").iterdir()}
+    assert stored == {"psnr", "psnr_antialiased", "baselines"}
 
 
 METRICS_OF_ONES_OWN = """

@@ -45,4 +45,4 @@ def test_the_scores_of_an_earlier_version_are_not_made_again(stored: Path) -> No
     before = {path.name: path.read_bytes() for path in (stored / "part" / "scores").iterdir()}
     call("score", "part", "--encoder", "offline", "--quiet")
     after = {path.name: path.read_bytes() for path in (stored / "part" / "scores").iterdir()}
-    assert after == before
+    assert {name: text for name, text in after.items() if not name.startswith("baselines-")} == before
