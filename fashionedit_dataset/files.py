@@ -31,8 +31,8 @@ _LARGEST = 1e30  # no number of ours is, and sums and squares of such numbers st
 _LONGEST_INTEGER = 30  # digits
 _DEEPEST = 200  # lists and objects in one another; what writes JSON has limits of its own
 _TOO_DEEP = "it is nested too deeply"
-_SUSPICIOUS = re.compile(rb"NaN|Infinity|\\u|[0-9]{31}|[\s:,\[]-?[0-9.]+[eE]\+?[0-9]")
-"""What a text may hold that is JSON to pydantic and not to `parse_json`; both refuse what is nested too deeply."""
+_LONG_NUMBER = re.compile(rb"[0-9]{31}")
+_POWER_OF_TEN = re.compile(rb"[eE]\+?[0-9]+[\s,}\]]")
 
 _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.part", re.DOTALL)
 _cleared: set[Path] = set()  # folders in which this process has written before
@@ -319,8 +319,7 @@ def parse_model(model: type[Model], data: bytes | str, *, name: str) -> Model:
     """Returns the value of a JSON text as this kind of model, whoever wrote it; messages call the text `name`."""
     from pydantic import ValidationError
 
-    text = data.encode(errors="replace") if isinstance(data, str) else data
-    plain = _SUSPICIOUS.search(text) is None  # then it need not be parsed twice
+    plain = _is_plain(data.encode(errors="replace") if isinstance(data, str) else data)
     try:
         if not plain:
             parse_json(data, name=name)
@@ -333,6 +332,13 @@ def parse_model(model: type[Model], data: bytes | str, *, name: str) -> Model:
         raise InvalidDataError(
             f"{name} can't be read ({place}: {first['msg']}); it was damaged or written by another version"
         ) from None
+
+
+def _is_plain(text: bytes) -> bool:
+    """Returns whether pydantic refuses the text wherever `parse_json` does, so that it need not be parsed twice."""
+    if b"NaN" in text or b"Infinity" in text or b"\\u" in text:
+        return False
+    return _LONG_NUMBER.search(text) is None and _POWER_OF_TEN.search(text) is None
 
 
 def read_json(path: Path, limit: int = JSON_BYTES, *, folder: Path | None = None) -> dict[str, Any]:

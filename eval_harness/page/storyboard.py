@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from PIL import Image
 
 from fashionedit.eval_harness.protocols import PROTOCOLS
-from fashionedit.eval_harness.references import DETAIL, find_reference, reference_of, shown_references, with_reference
+from fashionedit.eval_harness.references import (
+    DETAIL,
+    find_reference,
+    reference_of,
+    shown_references,
+    subset,
+    with_reference,
+)
 from fashionedit.eval_harness.running.records import RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import ScorableRun
 from fashionedit.eval_harness.scores.table import method_name, short_label
+from fashionedit.parallel import map_in_order
 from fashionedit.perceptual_hash import FingerprintIndex, fingerprint, shows_picture
 from fashionedit.types import Sample
 
@@ -35,18 +42,23 @@ _REFERENCE_SIDE = 240
 _DIGITS = 3
 _NO_PROMPT = PROTOCOLS["draft"].prompt()
 
+_AT_ONCE = 200  # samples whose records are read together
+
 Picture = Shown | str
 """A picture, or why there is none."""
+
+Outcomes = Mapping[int, RoundOutcome]
+"""What each round of one sample came to, in one line."""
 
 
 @dataclass(slots=True)
 class _Line:
-    """The outcomes of one run in one protocol; `source` has the run's own kind of reference."""
+    """The rows of one run in one protocol; `source` has the run's own kind of reference."""
 
+    run: int
     source: SampleSource
     rows: dict[int, Row] = field(default_factory=dict)
     samples: dict[int, RowSamples] = field(default_factory=dict)
-    outcomes: dict[str, dict[int, RoundOutcome]] = field(default_factory=dict)
 
     @property
     def first(self) -> Row:
@@ -79,16 +91,16 @@ class Storyboard:
         folder: bool,
         publishable: bool,
     ) -> None:
-        self._results, self._ids, self._publishable = results, tuple(ids), publishable
+        self._results, self._runs, self._ids, self._publishable = results, runs, tuple(ids), publishable
         self._source = with_reference(source, DETAIL)
         self._metrics = [metric for metric in results.metrics if not metric.is_share]
         self._places = {sample.id: place for place, sample in enumerate(results.samples)}
-        self._lines = _lines(results, runs, self._source, set(self._ids))
+        self._lines = _lines(results, runs, self._source)
         pairs = zip(results.rows, results.row_samples, strict=True)
         self._floor = next((samples for row, samples in pairs if row.kind == "floor"), None)
         self._size = picture_size(sum(len(self._digests(id)) for id in self._ids), folder=folder)
 
-    @cached_property
+    @property
     def index(self) -> dict[str, Any]:
         """What sorting and filtering need of all samples, without texts and pictures."""
         hues = colours(self._results)
@@ -111,8 +123,20 @@ class Storyboard:
 
     def details(self) -> Iterator[dict[str, Any]]:
         """Yields for each sample what its strips show, its pictures with it, base64 by their place."""
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, 4), thread_name_prefix="pictures") as pool:
-            yield from pool.map(self._detail, self._ids)
+        workers = min(os.cpu_count() or 1, 4)
+        yield from map_in_order(lambda sample: self._detail(*sample), self._with_outcomes(), workers=workers)
+
+    def _with_outcomes(self) -> Iterator[tuple[str, Sequence[Outcomes]]]:
+        """Yields each sample with its outcomes in each line; records are read for some samples at a time."""
+        for ids in (self._ids[start : start + _AT_ONCE] for start in range(0, len(self._ids), _AT_ONCE)):
+            found: dict[str, list[dict[int, RoundOutcome]]] = {id: [{} for _ in self._lines] for id in ids}
+            for run in dict.fromkeys(line.run for line in self._lines):
+                lines = {line.first.protocol: place for place, line in enumerate(self._lines) if line.run == run}
+                source = next(line.source for line in self._lines if line.run == run)
+                for outcome in self._runs[run].outcomes(subset(source, ids)):
+                    if outcome.sample in found and outcome.protocol in lines:
+                        found[outcome.sample][lines[outcome.protocol]][outcome.round] = outcome
+            yield from ((id, found.pop(id)) for id in ids)
 
     def _row(self, line: _Line, colour: int) -> dict[str, Any]:
         first = line.first
@@ -148,14 +172,14 @@ class Storyboard:
 
     def _digests(self, id: str) -> set[str]:
         """Returns the digests of all pictures of a sample."""
-        digests = self._source.digests(id)
+        digests, place = self._source.digests(id), self._places[id]
         found = {digests.original, digests.draft}
         for line in self._lines:
-            found |= {outcome.current.digest for outcome in line.outcomes.get(id, {}).values()}
+            found |= {samples.digests[place] for samples in line.samples.values() if samples.digests}
             found |= set(line.source.digests(id).crops) if line.kind else set()
         return found
 
-    def _detail(self, id: str) -> dict[str, Any]:
+    def _detail(self, id: str, outcomes: Sequence[Outcomes]) -> dict[str, Any]:
         sample, facts, digests = self._source.sample(id), self._source.facts(id), self._source.digests(id)
         pictures = SamplePictures(self._size)
         kept = {digests.original, *digests.crops, *digests.sketches, *digests.examples}
@@ -171,7 +195,10 @@ class Storyboard:
             "boxes": [[round(edge, 2) for edge in box.box_2d] for box in facts.boxes],
             "draft": draft,
             "original": original,
-            "rows": [self._strip(id, line, pictures, draft, kept) for line in self._lines],
+            "rows": [
+                self._strip(id, line, told, pictures, draft, kept)
+                for line, told in zip(self._lines, outcomes, strict=True)
+            ],
             "references": self._references(id, sample, pictures),  # last: one that is an output too is shown large
             "pictures": pictures.encoded,
         }
@@ -186,12 +213,18 @@ class Storyboard:
         return likeness.find([fingerprint(draft)]) != [None] or any(shows_picture(draft, one) for one in photographs)
 
     def _strip(
-        self, id: str, line: _Line, pictures: SamplePictures, draft: Picture, kept: Collection[str]
+        self,
+        id: str,
+        line: _Line,
+        outcomes: Outcomes,
+        pictures: SamplePictures,
+        draft: Picture,
+        kept: Collection[str],
     ) -> list[dict[str, Any]]:
         """Returns the rounds of a strip: picture, whether it is a whole reference, instruction, message, measures."""
         place, shown = self._places[id], draft
         reason = "alike" if isinstance(draft, str) else None
-        outcomes, references = line.outcomes.get(id, {}), set(line.source.digests(id).crops)
+        references = set(line.source.digests(id).crops)
         rounds = []
         for number in sorted(line.rows):
             outcome, samples = outcomes.get(number), line.samples[number]
@@ -236,7 +269,7 @@ def _itself(image: Image.Image) -> Image.Image:
     return image
 
 
-def _lines(results: Results, runs: Sequence[ScorableRun], source: SampleSource, ids: set[str]) -> list[_Line]:
+def _lines(results: Results, runs: Sequence[ScorableRun], source: SampleSource) -> list[_Line]:
     sources = [with_reference(source, run.identity.reference) for run in runs]
     found: dict[tuple[int, str], _Line] = {}
     ceilings: dict[int, str] = {}
@@ -245,13 +278,9 @@ def _lines(results: Results, runs: Sequence[ScorableRun], source: SampleSource, 
         if row.run is not None and (
             row.kind != "ceiling" or ceilings.setdefault(row.run, row.protocol) == row.protocol
         ):
-            line = found.setdefault((row.run, row.protocol), _Line(sources[row.run]))
+            line = found.setdefault((row.run, row.protocol), _Line(row.run, sources[row.run]))
             line.rows[row.round] = row
             line.samples[row.round] = samples
-    for place, run in enumerate(runs):
-        for outcome in run.outcomes(sources[place]):
-            if outcome.sample in ids and (place, outcome.protocol) in found:
-                found[place, outcome.protocol].outcomes.setdefault(outcome.sample, {})[outcome.round] = outcome
     return list(found.values())
 
 

@@ -87,7 +87,7 @@ def rows_of(
 def asked_of(method: Method, outcomes: ByRound, source: SampleSource) -> Iterator[tuple[int, list[Asked | None]]]:
     """Yields round by round what is measured of each sample, None where nothing is."""
     for number, changes in changes_of(outcomes, source) if method.extent != "none" else ():
-        yield number, [None if change is None else Asked(change, method.extent) for change in changes]
+        yield number, [None if change is None else Asked.of(change, method.extent) for change in changes]
 
 
 Floats = tuple[float, ...]

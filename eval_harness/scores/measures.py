@@ -140,13 +140,10 @@ class Change:
         """Returns the name under which the value of a measure is stored: the picture, and all that it is held to."""
         if measure == "drift":
             return self.image, self.draft
-        parts = {
-            "inside": (self.original,),
-            "outside": (self.before,),
-            "outside_similarity": (self.before,),
-            "leak": (self.before, self.reference),
-        }
-        return self.image, digest_of(self.box, measure, *parts[measure])
+        if measure == "inside":
+            return self.image, digest_of(self.box, measure, self.original)
+        reference = (self.reference,) if measure == "leak" else ()
+        return self.image, digest_of(self.box, measure, self.before, *reference)
 
 
 def digest_of(box: Box, *names: str) -> str:
@@ -216,19 +213,25 @@ def measures_of(encoder: ImageEncoder) -> tuple[Measure, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A change, and how far it is to be measured."""
+    """A change, and the ids of what is measured of it."""
 
     change: Change
-    extent: Extent
+    measures: tuple[str, ...]
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """The ids of what is measured of it; nothing of the outside where the box covers all."""
-        if self.extent == "none":
-            return ()
-        outside = ("outside", "outside_similarity") if has_outside(self.change.box) else ()
-        ids = ("inside", *outside, "drift", "leak")
-        return ids if self.extent == "all" else tuple(id for id in ids if id not in EMBEDDED)
+    @classmethod
+    def of(cls, change: Change, extent: Extent) -> Asked:
+        """Returns the change with what is measured of it to this extent."""
+        return cls(change, _asked_measures(change.box, extent))
+
+
+@lru_cache(maxsize=1024)
+def _asked_measures(box: Box, extent: Extent) -> tuple[str, ...]:
+    """Returns the ids of what is measured; nothing of the outside where the box covers all."""
+    if extent == "none":
+        return ()
+    outside = ("outside", "outside_similarity") if has_outside(box) else ()
+    ids = ("inside", *outside, "drift", "leak")
+    return ids if extent == "all" else tuple(id for id in ids if id not in EMBEDDED)
 
 
 def measure_limits(id: str) -> tuple[float, float]:
@@ -260,8 +263,11 @@ class Measured:
 
     def _find(self, measure: str, asked: Sequence[Asked | None]) -> tuple[list[int], list[float]]:
         """Returns the places of those of which the measure is asked, and its values, NaN where it is not known."""
-        places = [place for place, one in enumerate(asked) if one is not None and measure in one.measures]
-        pairs = [one.change.pair(measure) for one in asked if one is not None and measure in one.measures]
+        places, pairs = list[int](), list[Pair]()
+        for place, one in enumerate(asked):
+            if one is not None and measure in one.measures:
+                places.append(place)
+                pairs.append(one.change.pair(measure))
         return places, self._stores[measure].find(pairs).tolist()
 
     def add(self, measure: str, values: Iterable[tuple[Change, float]]) -> None:
