@@ -35,10 +35,9 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from fashionedit.eval_harness.editing import Status
-from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.scores.aggregation import Method, rows_of
 from fashionedit.eval_harness.scores.intervals import paired_difference, share_interval
-from fashionedit.eval_harness.scores.measures import measures_of
+from fashionedit.eval_harness.scores.measures import Column, measures_of
 from fashionedit.eval_harness.scores.scoring import described
 from fashionedit.metrics.paper_metrics import THRESHOLDS
 from fashionedit.metrics.registry import PAPER_METRICS, load_metrics
@@ -253,28 +252,24 @@ def seconds_for_a_run(images: int = IMAGES) -> tuple[int, float]:
     sizes = sizes_of_a_split(random, images)
     garments = np.repeat(np.arange(len(sizes)), sizes)
     ids = [f"sample-{number:04d}" for number in range(images)]
-    digests = SimpleNamespace(draft="draft", original="original", references=("one", "two", "three"))
+    digests = SimpleNamespace(draft="draft", original="original", crops=("one", "two", "three"))
     facts = {
         id: SimpleNamespace(garment=int(garment), boxes=(Box(100, 100, 400, 400),) * 3)
         for id, garment in zip(ids, garments, strict=True)
     }
     source = SimpleNamespace(ids=ids, digests=lambda id: digests, facts=facts.__getitem__)
     encoder = SimpleNamespace(is_clip=True, label="CLIP", fingerprint={"model": "none"})
-    measured = SimpleNamespace(measures=measures_of(encoder), value=lambda measure, asked: 100 * random.random())
+    measured = SimpleNamespace(
+        measures=measures_of(encoder), values=lambda measure, asked: (100 * random.random(len(asked))).tolist()
+    )
     scores = SimpleNamespace(
         metrics=tuple(map(described, load_metrics(PAPER_METRICS, SimpleNamespace(encoder=encoder)))),
         thresholds=THRESHOLDS,
         measured=measured,
-        control=lambda metric, pair: 30.0,
-        raw=lambda metric, pair: 0.8 + 0.2 * random.random(),
+        controlled=lambda metric, pairs: [30.0] * len(pairs),
+        values=lambda metric, pairs: (metric.scale * (0.8 + 0.2 * random.random(len(pairs)))).tolist(),
     )
-    rounds = {
-        round: {
-            id: RoundOutcome(id, "bug", round, Status.OK, ImageRef(f"{id} {round}", (1, 1), lambda: None), own=True)
-            for id in ids
-        }
-        for round in (1, 2, 3)
-    }
+    rounds = {round: Column([Status.OK] * images, [f"{id} {round}" for id in ids]) for round in (1, 2, 3)}
     method = Method(0, "editor", "editor", "1", "editor", privileged=False, supplied=False, extent="all")
     began, rows = time.perf_counter(), 0
     for _ in range(5):  # twice the run's own rounds; return-reference, paste-reference and oracle

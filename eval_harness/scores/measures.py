@@ -295,9 +295,8 @@ def measure(asked: Sequence[Asked], pictures: Pictures, embedder: Embedder, meas
     vectors = embedder.embed(item for _, _, first, second in comparisons for item in (first, second))
     cosines = iter(cosine_similarity(vectors[0::2], vectors[1::2])) if comparisons else iter(())
     by_encoder = {(id, change): float(next(cosines)) for id, change, _, _ in comparisons}
-    for measure in measured.measures:
-        id, both = measure.id, zip(asked, pixels, strict=True)
-        wanted = [(one.change, found) for one, found in both if id in one.measures]
+    for id in dict.fromkeys(id for one in asked for id in one.measures):
+        wanted = [(one.change, found) for one, found in zip(asked, pixels, strict=True) if id in one.measures]
         measured.add(id, [(change, _value(id, found, by_encoder.get((id, change), 1.0))) for change, found in wanted])
 
 

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import (
+    FolderReader,
     append_line,
     open_regular,
     parse_json,
+    parse_model,
     read_json,
     read_json_lines,
     read_regular,
@@ -219,3 +224,62 @@ def test_links_are_followed_where_a_path_goes_down_through_one(tmp_path):
     for name in ("link/text", "inner/../link/text", "../outside/text"):
         with pytest.raises(InvalidDataError, match="leads out of"):
             read_regular(folder / name, folder=folder)
+
+
+def test_many_files_of_a_folder_are_read_as_each_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "in").mkdir(parents=True)
+    (home / "in" / "file").write_bytes(b"content")
+    (home / "in" / "empty").write_bytes(b"")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "secret").write_bytes(b"secret")
+    (home / "in" / "link").symlink_to(home / "in" / "file")
+    (home / "in" / "away").symlink_to(tmp_path / "out" / "secret")
+    (home / "gone").symlink_to(tmp_path / "out")
+    (home / "in" / "folder").mkdir()
+    os.mkfifo(home / "in" / "pipe")
+    reader = FolderReader(home)
+    for _ in range(2):
+        assert [reader.read(f"in/{name}") for name in ("file", "empty", "link")] == [b"content", b"", b"content"]
+        assert [reader.ending(f"in/{name}", 3) for name in ("file", "empty", "link")] == [b"ent", b"", b"ent"]
+        for name in ("in/away", "gone/secret", "in/folder", "in/pipe"):
+            with pytest.raises(InvalidDataError) as alone:
+                read_regular(home / name, folder=home)
+            for read in (reader.read, lambda name: reader.ending(name, 3)):
+                with pytest.raises(InvalidDataError) as found:
+                    read(name)
+                assert str(found.value) == str(alone.value)
+        for name in ("in/missing", "missing/file"):
+            with pytest.raises(FileNotFoundError):
+                reader.read(name)
+    (home / "missing").mkdir()
+    (home / "missing" / "file").write_bytes(b"late")
+    assert reader.read("missing/file") == b"late"
+
+
+class Told(BaseModel):
+    value: Any = None
+    number: float = 0.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b'{"value": NaN}', b'{"value": -Infinity}', b'{"number": 1e31}', b'{"number": 12345678901234567890e11}'),
+        *(b'{"value": "\\ud800"}', b'{"value": %b}' % (b"9" * 31), b'{"value": "\xff"}', b'{"value": "\xed\xa0\x80"}'),
+        *(b"", b"{", b'{"value": 1} x', b'{"value": 01}', b'{"value": "a\nb"}', b"[1]", b'{"number": "x"}'),
+        b'{"value": %b}' % (b"[" * 500 + b"]" * 500),
+    ],
+)
+def test_a_model_refuses_what_json_refuses_though_it_is_parsed_once(text: bytes) -> None:
+    with pytest.raises(InvalidDataError) as found:
+        parse_model(Told, text, name="it")
+    if "damaged or written by another version" not in str(found.value):
+        with pytest.raises(InvalidDataError) as alone:
+            parse_json(text, name="it")
+        assert str(found.value) == str(alone.value)
+
+
+@pytest.mark.parametrize("text", ['{"value": "NaN é \\u00e9", "number": 1e-5}', '{"value": "3e12", "number": 1E9}'])
+def test_a_model_takes_what_only_looks_like_it(text: str) -> None:
+    assert parse_model(Told, text, name="it") == parse_model(Told, text.encode(), name="it") == Told(**json.loads(text))

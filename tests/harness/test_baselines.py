@@ -88,3 +88,39 @@ def test_trivial_rows_show_one_grey_and_the_draft_with_less_contrast() -> None:
             pixels, before = np.asarray(image, dtype=float), np.asarray(draft, dtype=float)
             grey = np.asarray(draft.convert("L"), dtype=float).mean()
             assert np.abs(pixels - (0.4 * before + 0.6 * grey)).max() <= 1
+
+
+def told(source: ToySource, path: Path, **options: object) -> list[tuple[str, str, int, str, tuple[int, int]]]:
+    """What is known of each outcome of the baselines, in order."""
+    return [
+        (info.fingerprint, one.protocol, one.round, one.current.digest, one.current.size)
+        for info, one in baseline_outcomes(source, run=path, **options)
+    ]
+
+
+@pytest.mark.parametrize("size_policy", ["model", "base"])
+def test_what_they_come_to_is_kept_and_no_sample_is_opened_again(tmp_path: Path, size_policy: SizePolicy) -> None:
+    source = ToySource(3, draft_size=(40, 30))
+    first = told(source, tmp_path, size_policy=size_policy)
+    source.decoded.clear()
+    assert told(source, tmp_path, size_policy=size_policy) == first
+    assert source.decoded == []
+    kept = list(baseline_outcomes(source, size_policy=size_policy, run=tmp_path))
+    assert all(pixel_digest(one.current.open()) == one.current.digest for _, one in kept)
+    assert all(one.current.open().size == one.current.size for _, one in kept)
+
+
+def test_a_changed_sample_and_a_line_that_can_not_be_used_are_made_anew(tmp_path: Path) -> None:
+    source = ToySource(3)
+    first = told(source, tmp_path)
+    (path,) = (tmp_path / "scores").iterdir()
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:50], lines[2].replace('", ', '", -', 1)]))
+    source.decoded.clear()
+    assert told(source, tmp_path) == first
+    assert source.decoded == ["toy-01", "toy-02"]
+    other = ToySource(3, seed=1)
+    assert told(other, tmp_path) == list(told(other, tmp_path / "fresh")) != first
+    source.decoded.clear()
+    assert told(source, tmp_path) == first
+    assert source.decoded == []
