@@ -284,7 +284,7 @@ def measures_target(folder: Path, rounds: int, samples: int = 3) -> None:
                     image = Image.blend(image, photograph(RESULT_SIZE, 5000 + seed), 0.02)
                 digest = put(image)
                 change = Change(str(number), k + 1, digest, before, start, target, shown[k], box)
-                asked.append(Asked(change, "unencoded" if name == "paste-reference" else "all"))
+                asked.append(Asked.of(change, "unencoded" if name == "paste-reference" else "all"))
                 images.append(digest)
                 before = digest
         pairs += [(image, target) for image in images]
