@@ -96,7 +96,7 @@ _PEN = 0.0022  # of the diagonal
 def sketch(crop: Image.Image) -> Image.Image:
     """Returns the line drawing of the crop: black strokes on white, smooth-edged, mode RGB, the crop's size.
 
-    A crop of one colour, or of an even shade, has no lines and gives a white picture (`is_blank`). Any size is drawn;
+    A crop of one colour, or of an even shade, has no lines and gives a white picture. Any size is drawn;
     below about 30 pixels there is room for little more than an outline.
 
     Raises:
@@ -116,12 +116,6 @@ def sketch(crop: Image.Image) -> Image.Image:
     if drawn.shape != (height, width):
         drawn = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
     return Image.fromarray(np.rint(drawn).clip(0, 255).astype(np.uint8)).convert("RGB")
-
-
-def is_blank(drawing: Image.Image) -> bool:
-    """Returns whether a sketch has no line."""
-    extremes = drawing.convert("L").getextrema()
-    return extremes == (255, 255)
 
 
 def _opencv() -> Any:

@@ -42,7 +42,6 @@ def open_source(
     columns: Mapping[str, str] | None = None,
     config: str | None = None,
     split: str | None = None,
-    revision: str | None = None,
 ) -> PhotoSource:
     """Returns the source; of its files nothing but the names was read.
 
@@ -54,7 +53,7 @@ def open_source(
         captions: A file with captions by photograph: `captions.json`, JSON lines or CSV.
         columns: Field and column, for tables and datasets: `image`, `caption`, `id`, `gender`, `category`,
             `garment_id`, `view` or `draft`.
-        config, split, revision: Of a dataset.
+        config, split: Of a dataset.
 
     Raises:
         DatasetNotFoundError: There is no such place, or nothing that was understood in it.
@@ -65,12 +64,12 @@ def open_source(
         raise UnknownNameError(f"no kind of source is called {kind!r}; choose {', '.join(KINDS)}")
     if captions is not None and not captions.is_file():
         raise DatasetNotFoundError(f"there is no file {captions} with captions; check the path")
-    path, place = Path(spec), str(spec)
+    path, place, revision = Path(spec), str(spec), None
     if not place.startswith("hub:") and path.exists():
         tree, tables = _opened(path)
         kind = kind or ("folder" if tables else _kind_of(tree, captions))
         allowed = {"folder": ("--column",), "hub": ("--column", "--source-config", "--source-split")}.get(kind, ())
-        options = {"a revision": revision, "--source-config": config, "--source-split": split, "--column": columns}
+        options = {"--source-config": config, "--source-split": split, "--column": columns}
         for name, value in options.items():
             if value and name not in allowed:
                 raise InvalidDataError(f"{name} means nothing for a source of the kind {kind}; leave it out")
@@ -82,9 +81,7 @@ def open_source(
         match = _REPOSITORY.fullmatch(place)
         if match is None or kind not in (None, "hub"):
             raise DatasetNotFoundError(f"{spec} does not exist; {_FOUR_KINDS}")
-        if match["revision"] and revision not in (None, match["revision"]):
-            raise InvalidDataError(f"{spec} and the revision {revision} name two revisions; give one of them")
-        place, revision = match["id"], match["revision"] or revision
+        place, revision = match["id"], match["revision"]
     return HubDataset(
         place,
         work / IMAGES_FOLDER,

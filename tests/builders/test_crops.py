@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageOps
 from whole_build import images
 
 import fashionedit.builders.crops as crops_module
-from fashionedit.builders.crops import cut_crops, is_blank, sketch
+from fashionedit.builders.crops import cut_crops, sketch
 from fashionedit.builders.photos import Photo
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.errors import InvalidImageError, MissingExtraError
@@ -75,6 +75,10 @@ def _halves(size: tuple[int, int], left: tuple[int, int, int], right: tuple[int,
     image = Image.new("RGB", size, left)
     image.paste(right, (size[0] // 2, 0, *size))
     return image
+
+
+def is_blank(drawing: Image.Image) -> bool:
+    return drawing.convert("L").getextrema() == (255, 255)
 
 
 def _ink(drawing: Image.Image) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -278,8 +278,6 @@ def test_a_repository_is_named_with_and_without_a_revision(tmp_path: Path) -> No
     for spec in ("nobody/nothing", "hub:nobody/nothing", "nobody/nothing@v1"):
         with pytest.raises(ServiceError, match=r"the Hub does not answer for nobody/nothing .*; check the network"):
             open_source(spec, work=tmp_path).describe()
-    with pytest.raises(InvalidDataError, match="name two revisions"):
-        open_source("nobody/nothing@v1", work=tmp_path, revision="v2")
     with pytest.raises(DatasetNotFoundError, match="does not exist; photographs come from"):
         open_source("nobody/nothing", work=tmp_path, kind="release")
     with pytest.raises(DatasetNotFoundError, match="does not exist"):
