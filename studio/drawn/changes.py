@@ -227,7 +227,7 @@ class _Work:
     def _more_of_all(self, word: Token, printed: bool) -> None:
         kind, step = word.senses["more"]
         mark = self.design.cloth.print
-        if kind in ("width", "size") and printed:
+        if kind in ("width", "size") and (printed or (mark is not None and "shape" not in self.features)):
             if mark is None:
                 self.impossible.append(f"There is no pattern to make {word.text}.")
             else:
@@ -350,7 +350,7 @@ class _Work:
             return True
         if kind == "count" and step > 0:
             return False
-        self.impossible.append(f"I can't draw a {noun.text} “{word.text}”.")
+        self.impossible.append(f"I can't make the {noun.text} “{word.text}”.")
         return False
 
     def _step(self, name: str, step: int) -> None:
@@ -419,7 +419,9 @@ class _Work:
         there = [
             name
             for name in removable
-            if self._is_there(name) and (_noun_value(self.features[name], key) is not None or name in _ALWAYS_REMOVED)
+            if self._is_there(name)
+            and (_noun_value(self.features[name], key) is not None or name in _ALWAYS_REMOVED)
+            and _means(self.features[name], self.design.features[name], key)
         ]
         specific = [name for name in there if self.design.features[name] == _noun_value(self.features[name], key)]
         for name in specific or there:
@@ -507,6 +509,12 @@ def _key(noun: Token) -> str:
 
 def _noun_value(feature: Feature, key: str) -> str | None:
     return next((value for noun, value in feature.nouns.items() if " ".join(phrase(noun)) == key), None)
+
+
+def _means(feature: Feature, value: str, key: str) -> bool:
+    """Returns whether a noun may mean this value: a pocket square is no chest pocket, a side pocket is a pocket."""
+    own = [" ".join(phrase(noun)) for noun, meant in feature.nouns.items() if meant == value]
+    return not own or any(noun.endswith(key.split()[-1]) for noun in own)
 
 
 def _specific(feature: Feature, wanted: str, key: str) -> bool:
@@ -644,7 +652,7 @@ class _Look:
 def swatch_text(swatch: Swatch) -> str:
     """Returns cloth in words: "white poplin with thin red stripes"."""
     words = colour_name(swatch.colour)
-    if swatch.weave:
+    if swatch.weave and swatch.weave != words:
         words += f" {swatch.weave}"
     if swatch.print is None:
         return words

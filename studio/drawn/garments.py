@@ -148,7 +148,7 @@ _T_SHIRT = Garment(
                 "plain": "plain, stitched",
                 "band": "band, banded, contrast",
                 "tipped": "tipped, =tipping stripe, =tipped",
-                "rolled": "rolled, rolled up, turned up, =rolled up",
+                "rolled": "rolled, rolled up, turned up, =rolled up, =roll up",
             },
             "plain",
             "cuffs",
@@ -248,7 +248,7 @@ _SHIRT = Garment(
             {
                 "plain": "plain, stitched",
                 "barrel": "barrel, buttoned, button",
-                "rolled": "rolled, rolled up, turned up, =rolled up",
+                "rolled": "rolled, rolled up, turned up, =rolled up, =roll up",
                 "ruffled": "ruffle, ruffled, frill, frilled",
             },
             "barrel",

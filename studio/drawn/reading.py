@@ -237,6 +237,7 @@ class _Segment:
     removal: bool = False  # whether a verb negates ("remove"), which goes on over a list
     indefinite: bool = False
     kept: bool = False
+    ignored: bool = False  # "instead of" what is there
     definite: bool = False
     article: bool = False
     to: int = -1  # where "to" stands after "change"
@@ -287,7 +288,7 @@ def read(text: str, garment: str, *, picture: bool = False) -> Reading:
     for segment in segments:
         if segment.kept:
             kept += segment.of("noun")
-        else:
+        elif not segment.ignored:
             wanted.append(segment)
     wishes = [wish for wish in _wishes(wanted, garment) if wish.nouns or wish.modifiers]
     if picture and not any("picture" in word for wish in wishes for word in wish.modifiers):
@@ -332,7 +333,7 @@ def _segments(every: Sequence[Token], picture: bool) -> Iterator[_Segment]:
             current.verb = word if "verb" in token else "change"
         elif word == "instead" and _next_is(every, n, "of"):
             yield current
-            current = _Segment("", kept=True)
+            current = _Segment("", ignored=True)
         elif word in ("to", "into", "for", "by") and current.verb == "change" and current:
             current.to = len(current.words)
         else:
@@ -364,7 +365,7 @@ def _place(segment: _Segment, token: Token, picture: bool) -> None:
         if not any("picture" in other for other in segment.words):
             segment.words.append(Token(word, {"picture": "all"}))
         return
-    if "preposition" in token:
+    if "preposition" in token or (word == "to" and segment.verb in ("add", "attach", "sew", "apply")):
         segment.aside = len(segment.words)
     content = {"noun", "alone", "beside", "garment", "neutral", "whole", "more", "number", "elsewhere", *LOOKS}
     if not token.senses or content & set(token.senses) or ("place" in token and segment.aside >= 0):
@@ -487,7 +488,7 @@ def _shared(
             return after
     if n and segments[n].join in ("and", ",") and not segments[n].verb:
         _, before = _sorted(segments[n - 1])
-        alone = not segments[n].article  # "a white collar and a belt" says nothing of the belt
+        alone = not segments[n].article or segments[n - 1].aside >= 0  # "a white collar and a belt": the belt is any
         return tuple(word for word in before if "picture" in word or (alone and any(kind in word for kind in LOOKS)))
     return ()
 

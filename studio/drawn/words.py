@@ -161,7 +161,8 @@ COMPARATIVES = {
     "smaller": ("size", -1), "tinier": ("size", -1), "more": ("count", 1), "additional": ("count", 1),
     "extra": ("count", 1), "another": ("count", 1), "fewer": ("count", -1), "less": ("count", -1),
     "lighter": ("shade", 1), "paler": ("shade", 1), "brighter": ("shade", 1), "darker": ("shade", -1),
-    "deeper": ("shade", -1),
+    "deeper": ("shade", -1), "lengthen": ("length", 1), "shorten": ("length", -1), "widen": ("width", 1),
+    "enlarge": ("size", 1), "lighten": ("shade", 1), "darken": ("shade", -1),
 }  # fmt: skip
 """Words for more or less of something that is there."""
 

@@ -135,6 +135,8 @@ def _allowed(design: Design, name: str) -> frozenset[str]:
         return frozenset(parts - set(_STILL))
     if design.garment in ("blazer", "coat") and name == "front":
         return frozenset({"*"})  # a double-breasted front closes elsewhere, and so its lapels lie elsewhere
+    if design.garment == "dress" and name == "sleeves":
+        return frozenset({"sleeves", "body"})  # a sleeveless dress is cut narrower at the armhole
     return frozenset(parts & set(_SHOWN_IN.get(name, (design.kind.features[name].part,))))
 
 

@@ -89,6 +89,8 @@ TALK = {
     "turn it into something longline": {"features.length": "long"},
     "I'd like the sleeves a bit longer, please!": {"features.sleeves": "elbow"},
     "5 buttons": {"features.buttons": "5"},
+    "shorten it": {"features.length": "cropped"},
+    "roll up the sleeves": {"features.cuffs": "rolled"},
     "no buttons, a bow at the neck": {"features.buttons": "none", "features.neckwear": "bow"},
     "no buttons and a bow tie": {"features.buttons": "none", "features.neckwear": "bow"},
     "remove the cuffs and the buttons": {"features.buttons": "none", "features.cuffs": "plain"},
@@ -104,6 +106,15 @@ def test_a_person_s_sentence_changes_what_it_names(words: str) -> None:
     assert differing == TALK[words]
     assert after.parts == before.parts
     assert after.cloth == before.cloth
+
+
+def test_what_is_not_there_is_not_removed_with_what_stands_in_its_place() -> None:
+    blazer = generate("a navy blazer").design
+    after, answer = changed(blazer, "remove the pocket square")
+    assert (after, answer.unchanged) == (blazer, ("no pocket square",))
+    zipped = generate("a denim skirt with a zip").design
+    assert changed(zipped, "no buttons")[0] == zipped
+    assert changed(zipped, "buttons instead of the zip")[0].features["front"] == "buttons"
 
 
 def test_colours_share_and_stay() -> None:
