@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ REFERENCE_COLUMNS = ("sketches", "examples")
 """Images that a row may lack, and a file may have no column for: the kinds of reference beside the crops."""
 
 
+@cache
 def arrow_schema() -> pa.Schema:
     """Returns the Arrow schema with the metadata that every version of `datasets` from 2.21 on understands."""
     import pyarrow as pa
