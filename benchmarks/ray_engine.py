@@ -44,7 +44,8 @@ from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.scored_run import Scoring, write_scores
 from fashionedit.images import crop
 from fashionedit.runtime.progress import Bar
-from fashionedit.runtime.ray_engine import RayEngine, connected, versions
+from fashionedit.runtime.ray_engine import RayEngine, connected
+from fashionedit.runtime.ray_replica import versions
 
 BAR = 1.7
 EDIT, DRAFT = 0.3, 0.3  # CPU seconds that one takes

@@ -41,7 +41,7 @@ from fashionedit.eval_harness.running.run_stats import RunSummary
 from fashionedit.eval_harness.running.runner import run
 from fashionedit.eval_harness.scored_run import Scoring, write_scores
 from fashionedit.metrics.ray_embedder import RayEmbedder
-from fashionedit.runtime import ray_engine
+from fashionedit.runtime import ray_engine, ray_replica
 from fashionedit.runtime.progress import Bar
 from fashionedit.runtime.ray_engine import RayEngine, parse_engine
 
@@ -269,12 +269,12 @@ def test_more_gpus_than_the_cluster_has(cluster: None) -> None:
 
 @pytest.mark.parametrize("name", ["python", "fashionedit", "numpy"])
 def test_workers_of_other_versions(name: str) -> None:
-    versions = ray_engine.versions()
+    versions = ray_replica.versions()
     changed = {**versions, "host": "node-7", "packages": {**versions["packages"]}}
-    ray_engine.check_versions(changed)
+    ray_replica.check_versions(changed)
     (changed["packages"] if name == "numpy" else changed)[name] = "0.0"
     with pytest.raises(ServiceError, match=rf"(?i)a worker on node-7 has {name} 0.0, and this machine .*; install the"):
-        ray_engine.check_versions(changed)
+        ray_replica.check_versions(changed)
 
 
 def test_a_model_that_can_not_be_loaded_says_why(model: Path) -> None:
