@@ -20,6 +20,9 @@ _COLOUR_ONLY = ("buttons", "decoration", "trim", "backdrop")
 _WHOLE_FEATURES = ("length", "shape", "front")
 """Features that a word beside the garment's own name means: "a long dress", "wide trousers"."""
 
+_SUGGESTIONS = 12
+"""For how many unknown words the nearest known one is looked up, which takes milliseconds each."""
+
 _PAIRS = ("sleeve", "cuff", "lapel", "collar", "leg", "epaulette")
 _SEEN_AT = {
     "decoration": ("hip", "waist", "side", "hem", "leg", "bottom", "skirt"),
@@ -126,7 +129,8 @@ def apply(
     if seen is not None and not work.notes:
         work.notes.append("The words say it all, so I took nothing from the picture.")
     after = work.design
-    unknown = tuple(_with_suggestion(word, design.garment) for word in reading.unknown)
+    unknown = tuple(_with_suggestion(word, design.garment) for word in reading.unknown[:_SUGGESTIONS])
+    unknown += tuple(f"“{word}”" for word in reading.unknown[_SUGGESTIONS:])
     impossible = [*work.impossible]
     article = "A pair of" if design.kind.plural else "A"
     for word in reading.elsewhere:
