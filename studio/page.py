@@ -20,7 +20,8 @@ from PIL import Image
 
 from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraError
 from fashionedit.eval_harness.running.records import RoundRecord
-from fashionedit.images import to_rgb
+from fashionedit.images import crop, to_rgb
+from fashionedit.types import Box
 
 from .assistant import Assistant, proposals_told
 from .drawn import LABEL, vocabulary
@@ -28,7 +29,7 @@ from .export import chosen_turns, sample_zip, to_zip
 from .generators import DRAWN
 from .sessions import Mark, Session, Turn
 from .storyboard import to_storyboard
-from .turns import MOST_UPLOADED_BYTES, Studio, uploaded
+from .turns import MOST_UPLOADED_BYTES, Score, Studio, uploaded
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -106,7 +107,7 @@ class StudioPage:
         """Returns what the editor would be sent: the instruction, and the images in their order."""
         editor, words = str(given.get("editor")), str(given.get("words", ""))
         session = self._session(given)
-        request = self._studio.request(session, int(given["turn"]), editor, words, _picture(given))
+        request = self._studio.request(session, int(given["turn"]), editor, words, _picture(given, session))
         images = [{"role": shown.role, "image": _data_url(shown.image)} for shown in request.images]
         return {"instruction": request.instruction, "images": images, "seed": request.seed}
 
@@ -119,7 +120,7 @@ class StudioPage:
                 int(given["turn"]),
                 str(given.get("editor")),
                 str(given.get("words", "")),
-                _picture(given),
+                _picture(given, session),
                 given.get("kind") if given.get("picture") is not None else None,
                 cancel=cancel,
             )
@@ -137,7 +138,8 @@ class StudioPage:
         """Returns the words made precise; with `wanted`, three edits that lead to the picture."""
         if self._assistant is None:
             raise InvalidDataError(_UNKNOWN)
-        design, shown = self._session(given).image(int(given["turn"])), _picture(given)
+        session = self._session(given)
+        design, shown = session.image(int(given["turn"])), _picture(given, session)
         if given.get("wanted"):
             if shown is None:
                 raise InvalidDataError("Upload a picture of what you want first, as an example.")
@@ -160,10 +162,8 @@ class StudioPage:
                 str(number): [
                     {
                         "label": score.metric.label,
-                        "value": f"{score.value:.{score.metric.digits}f}",
-                        "change": f"{score.value - score.draft:+.{score.metric.digits}f}",
-                        "unit": score.metric.unit,
-                        "encoder": score.metric.encoder,
+                        "value": _score_text(score, score.value),
+                        "draft": _score_text(score, score.draft),
                     }
                     for score in scores
                 ]
@@ -255,9 +255,21 @@ def _digests(given: Mapping[str, Any]) -> Collection[str]:
     return {str(digest) for digest in have} if isinstance(have, list) else ()
 
 
-def _picture(given: Mapping[str, Any]) -> Image.Image | None:
+def _picture(given: Mapping[str, Any], session: Session) -> Image.Image | None:
+    """Returns the picture that goes with the words: uploaded, or one of the session, whole or the part in a box.
+
+    The browser has the session's pictures in a form that is good to look at; what is cut out of them is cut here.
+    """
     picture = given.get("picture")
-    return None if picture is None else uploaded(_decoded(picture), name="the picture")
+    if picture is None:
+        return None
+    if not isinstance(picture, dict):
+        return uploaded(_decoded(picture), name="the picture")
+    digests = {digest for turn in session.turns for digest in (turn.output and turn.output.digest, turn.reference)}
+    if picture.get("digest") not in digests - {None}:
+        raise InvalidDataError(_UNKNOWN)
+    image, box = session.stored(picture["digest"]), picture.get("box")
+    return image if box is None else crop(image, Box.from_box_2d(box))
 
 
 def _decoded(url: Any) -> bytes:
@@ -284,6 +296,14 @@ def _data_url(image: Image.Image, side: int = _SIDE) -> str:
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=90, method=1)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _score_text(score: Score, value: float) -> str:
+    """Returns the value of one design; of a share, whether the design counts."""
+    metric = score.metric
+    if metric.of is not None:
+        return "yes" if value else "no"
+    return f"{value:.{metric.digits}f}{' dB' if metric.unit == 'dB' else ''}"
 
 
 def _file(name: str, kind: str, data: bytes) -> dict[str, Any]:

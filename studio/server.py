@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fashionedit.errors import InvalidDataError, MissingExtraError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 LOCAL = "127.0.0.1"
 _MOST_SENT = MOST_UPLOADED_BYTES * 4 // 3 + 2**20  # bytes of one request: a picture as base64, and words
+_PORTS = range(7860, 7960)
 _SPACE = "SPACE_ID"  # set on Hugging Face, whose own settings say who gets in
 _STYLE = """
 .gradio-container { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
@@ -85,7 +88,7 @@ def serve(
     try:
         _, url, _ = app.launch(
             server_name=host,
-            server_port=port,
+            server_port=port or _free_port(host),
             quiet=True,
             prevent_thread_lock=True,
             footer_links=[],
@@ -101,6 +104,21 @@ def serve(
     if wait:
         app.block_thread()
     return str(url)
+
+
+def _free_port(host: str) -> int:
+    """Returns the first free port from 7860 on; Gradio's own search leaves a socket open for each that is taken.
+
+    Raises:
+        InvalidDataError: None of a hundred is free.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in _PORTS:
+        with socket.socket(family, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return port
+    raise InvalidDataError(f"no port from {_PORTS[0]} to {_PORTS[-1]} is free on {host}; give one with --port")
 
 
 def _theme(gr: Any) -> Any:

@@ -10,7 +10,7 @@ const make = (name, fields = {}, ...children) => {
 const KEY = "fashionedit.sessions";
 const pictures = new Map(); // digest → data URL
 const scores = new Map(); // session id → turn → scores
-let offer = null, session = null, at = 0, shown = null, working = null;
+let offer = null, session = null, at = 0, shown = null, shownFrom = null, working = null;
 
 const own = {
   ids: () => { try { return JSON.parse(localStorage.getItem(KEY)) || []; } catch { return []; } },
@@ -57,7 +57,8 @@ function label() {
   const generator = offer.generators.find(({ name }) => name === find("[name=generator]").value);
   const editor = offer.editors.find(({ name }) => name === find("[name=editor]").value);
   find(".begin .label").textContent = generator ? generator.label : "";
-  find(".turn .label").textContent = editor ? editor.label : "";
+  const foreign = editor?.drawn && session && wayTo(turnOf(at))[0].source !== "words";
+  find(".turn .label").textContent = foreign ? "drawn changes only what it has drawn itself; a picture needs an editor with a model (fashionedit studio --editor …)." : editor ? editor.label : "";
   const takes = !editor || editor.takes_picture;
   find(".kinds").hidden = !takes;
   if (!takes) { find("[name=kind]").checked = true; changeKind(); }
@@ -136,6 +137,7 @@ function show(number) {
   strip();
   answer();
   resetPicture();
+  label();
 }
 
 function compare() {
@@ -200,8 +202,8 @@ function answer() {
   if (turn.message) parts.push(make("p", { textContent: turn.message }));
   const found = scores.get(session.id)?.[at];
   if (found) {
-    const list = make("dl", { className: "scores" });
-    for (const one of found) list.append(make("div", {}, make("dt", { textContent: one.label, title: one.encoder || "" }), make("dd", { textContent: `${one.value} ${one.unit || ""} (${one.change})` })));
+    const row = (name, ...values) => make("tr", {}, make(name === "Score" ? "th" : "td", { textContent: name }), ...values.map((value) => make(name === "Score" ? "th" : "td", { textContent: value })));
+    const list = make("table", { className: "scores" }, make("thead", {}, row("Score", "draft", "now")), make("tbody", {}, ...found.map((one) => row(one.label, one.draft, one.value))));
     parts.push(list);
   }
   if (turn.source === "edit") {
@@ -215,7 +217,7 @@ function answer() {
       stars.setAttribute("role", "group");
       stars.setAttribute("aria-label", "Rate this design");
       for (let value = 1; value <= 5; value++) {
-        const star = make("button", { type: "button", textContent: "★", className: value <= (turn.rating || 0) ? "on" : "" });
+        const star = make("button", { type: "button", textContent: value <= (turn.rating || 0) ? "★" : "☆", className: value <= (turn.rating || 0) ? "on" : "" });
         star.setAttribute("aria-label", `${value} of 5`);
         star.addEventListener("click", () => mark({ accepted: turn.accepted, rating: turn.rating === value ? null : value }));
         stars.append(star);
@@ -280,7 +282,7 @@ async function edit(turn, words, editor, kind, picture) {
 
 function retry(turn) {
   const editor = find("[name=editor]").value || turn.editor;
-  edit(turn.parent, turn.words, editor, turn.kind, turn.reference ? pictures.get(turn.reference) : null);
+  edit(turn.parent, turn.words, editor, turn.kind, turn.reference ? { digest: turn.reference } : null);
 }
 
 // ---------------------------------------------------------------- pictures that are shown with the words
@@ -294,7 +296,7 @@ const kind = () => find("[name=kind]:checked").value;
 let strokes = [], stroke = null, corner = null;
 
 function resetPicture() {
-  shown = null;
+  shown = shownFrom = null;
   strokes = [];
   find(".preview img").removeAttribute("src");
   find(".box").hidden = true;
@@ -331,8 +333,11 @@ function offerSources(wanted) {
   select.replaceChildren(...from.map(([textContent, value]) => make("option", { textContent, value })));
 }
 
-function setShown(url) {
+const sent = () => (kind() ? shownFrom || shown : null); // what is here already is named, and cut by the server
+
+function setShown(url, from = null) {
   shown = url;
+  shownFrom = url && from;
   if (url) find(".preview img").src = url;
   else find(".preview img").removeAttribute("src");
 }
@@ -388,6 +393,10 @@ function cut(box) {
   return sheet.toDataURL("image/png");
 }
 
+function partOf({ left, top, width, height }) {
+  return { digest: find("[name=source]").value, box: [top, left, top + height, left + width].map((edge) => Math.min(1000, edge * 1000)) };
+}
+
 const frame = find(".frame");
 frame.addEventListener("pointerdown", (event) => {
   if (working || event.button || !["sketch", "detail"].includes(kind())) return;
@@ -403,7 +412,7 @@ frame.addEventListener("pointermove", (event) => {
 });
 frame.addEventListener("pointerup", (event) => {
   if (stroke) { stroke = null; setShown(sketchPicture()); }
-  else if (corner) { const box = boxFrom(inside(event)); corner = null; setShown(cut(box)); }
+  else if (corner) { const box = boxFrom(inside(event)); corner = null; setShown(cut(box), partOf(box)); }
 });
 frame.addEventListener("pointercancel", () => { stroke = corner = null; });
 
@@ -431,7 +440,7 @@ async function assist(wanted) {
   if (working) return;
   const { id } = session, turn = at, words = find("#studio-words").value;
   busy("The assistant is reading …", null);
-  const found = await ask("assist", { id, turn, words, wanted, picture: kind() ? shown : null });
+  const found = await ask("assist", { id, turn, words, wanted, picture: sent() });
   busy(null);
   if (!found || session?.id !== id || at !== turn) return;
   if (wanted) { sheet(proposals(found.proposals, turn, shown)); return; }
@@ -484,7 +493,7 @@ function sentContent(instruction, images) {
 }
 
 async function preview() {
-  const found = await ask("preview", { id: session.id, turn: at, words: find("#studio-words").value, editor: find("[name=editor]").value, picture: kind() ? shown : null });
+  const found = await ask("preview", { id: session.id, turn: at, words: find("#studio-words").value, editor: find("[name=editor]").value, picture: sent() });
   if (found) sheet(sentContent(found.instruction, found.images));
 }
 
@@ -519,7 +528,7 @@ find(".from-words").addEventListener("submit", (event) => {
 find(".turn").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (kind() && !shown) { say(`You chose to show a picture. ${HOW[kind()]}`); return; }
-  await edit(at, find("#studio-words").value, find("[name=editor]").value, kind() || null, kind() ? shown : null);
+  await edit(at, find("#studio-words").value, find("[name=editor]").value, kind() || null, sent());
 });
 all("textarea").forEach((area) => area.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); area.form.requestSubmit(); }
