@@ -57,7 +57,7 @@ def take(browser: Browser, url: str, width: int, height: int, out: Path) -> None
     page.screenshot(path=path)
     page.close()
     with Image.open(path) as image:
-        image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(out, optimize=True)
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
     path.unlink()
     print(f"{out}: {out.stat().st_size // 1024} kB")
 
