@@ -4,16 +4,16 @@
 
 For each size a finished run is made without an editor: tiny pictures, and the records, images and stored scores that
 `run` and a first `score` write (two protocols × three rounds, 2 % refused, an encoder whose vectors are drawn).
-Then `score` (records → `results.json`) and `report` (→ `report/`) run on it, each in a process of its own, whose wall
-clock and peak of resident memory (that of the process, `ru_maxrss`) are printed as medians. `--against` runs the same
-with the interpreter of another checkout, in turns.
+Then `score` (records → `results.json`) and `report` (→ `report/`) run on it, each in a process of its own. Printed are
+the medians of its wall clock, of the processor's time (user and system, which other work on the machine moves less) and
+of its peak of resident memory (`ru_maxrss`), and what a further sample adds to each. `--against` runs the same with the
+interpreter of another checkout, in turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import statistics
 import subprocess
@@ -28,10 +28,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from targets import exit_code, show_target
 
 SIZE = (24, 36)
 BOXES = ([50, 50, 300, 400], [350, 450, 600, 900], [650, 100, 950, 700])
 TASKS = ("score", "report")
+TARGET_SAMPLES, TARGET_SECONDS = 10_000, 10.0
 
 
 def draw(*name: object) -> NDArray[np.uint8]:
@@ -182,21 +184,25 @@ def task(name: str, folder: Path) -> None:
         write_report(results, [run], source, folder / "run" / "report", form="folder")
 
 
-def measure(python: str, name: str, folder: Path, *more: str) -> tuple[float, float]:
-    """Returns the wall clock (s) and the peak of resident memory (MB) of one task in a process of its own."""
+Figures = tuple[float, float, float]
+"""Wall clock (s), processor's time (s), peak of resident memory (MB)."""
+
+
+def measure(python: str, name: str, folder: Path, *more: str) -> Figures:
+    """Returns the figures of one task in a process of its own."""
     start = time.perf_counter()
     process = subprocess.Popen([python, __file__, "--task", name, str(folder), *more])
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"{name} failed")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def measured(
     pythons: Mapping[str, str], folder: Path, rounds: int, tasks: Sequence[str]
-) -> dict[tuple[str, str], tuple[float, float]]:
+) -> dict[tuple[str, str], Figures]:
     """Returns the medians of each task with each interpreter, which take turns."""
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    found: dict[tuple[str, str], list[Figures]] = {}
     for _ in range(rounds):
         for name in tasks:
             for label, python in pythons.items():
@@ -214,24 +220,29 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="Make the runs here, and use those that are there.")
     given = parser.parse_args()
     pythons = {"this": sys.executable} | ({"other": given.against} if given.against else {})
+    before: dict[tuple[str, str], tuple[int, Figures]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         home = given.keep or Path(temporary)
         for count in given.sizes:
             folder = home / str(count)
             if not (folder / "made").exists():
-                seconds, _ = measure(sys.executable, "make", folder, str(count))
+                seconds, _, _ = measure(sys.executable, "make", folder, str(count))
                 (folder / "made").touch()
                 print(f"{count:,} samples made in {seconds:.0f} s", file=sys.stderr)
             measure(sys.executable, "score", folder)  # what earlier versions did not keep is kept now
-            for (label, name), (seconds, megabytes) in measured(pythons, folder, given.rounds, given.tasks).items():
-                line = {
-                    "samples": count,
-                    "task": name,
-                    "checkout": label,
-                    "s": round(seconds, 2),
-                    "MB": round(megabytes),
-                }
-                print(json.dumps(line), flush=True)
+            for (label, name), figures in measured(pythons, folder, given.rounds, given.tasks).items():
+                wall, seconds, megabytes = figures
+                line = f"{count:>7,} {name:7} {label:6} {wall:8.2f} s {seconds:8.2f} s CPU {megabytes:7.0f} MB"
+                if (label, name) in before:
+                    smaller, (_, less, fewer) = before[label, name]
+                    further = count - smaller
+                    line += f"   {1000 * (seconds - less) / further:8.2f} ms CPU"
+                    line += f" {1024 * (megabytes - fewer) / further:7.1f} KB a further sample"
+                before[label, name] = count, figures
+                print(line, flush=True)
+                if (label, name, count) == ("this", "score", TARGET_SAMPLES):
+                    show_target(f"scoring {count:,} samples again", seconds, at_most=TARGET_SECONDS, unit="s CPU")
+    sys.exit(exit_code())
 
 
 if __name__ == "__main__":

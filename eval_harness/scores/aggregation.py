@@ -17,7 +17,7 @@ from .measures import Asked, ByRound, Extent, changes_of, measure_limits
 from .primary_scores import NOT_RUN, hits, metric_interval, primary_scores, rounded
 from .result_models import Gain, Kind, MeasureValue, Metric, Row, RowSamples, Score
 from .scoring import Scores
-from .stored_scores import Pair
+from .stored_scores import Pair, Pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def rows_of(
     rows = []
     changes = dict(asked_of(method, outcomes, source))
     digests = [source.digests(id) for id in source.ids]
-    drafts = _values([(one.draft, one.original) for one in digests], scores)
+    drafts = _values(Pairs((one.draft, one.original) for one in digests), scores)
     garments = tuple(source.facts(id).garment for id in source.ids)
     completed: tuple[bool, ...] = (True,) * len(garments)
     for number, column in sorted(outcomes.items()):
@@ -58,7 +58,7 @@ def rows_of(
         if not any(asked):
             continue
         completed = tuple(before and status == Status.OK for before, status in zip(completed, statuses, strict=True))
-        pairs = [(image or one.draft, one.original) for image, one in zip(column.digests, digests, strict=True)]
+        pairs = Pairs((image or one.draft, one.original) for image, one in zip(column.digests, digests, strict=True))
         cells = _Cells(
             statuses=statuses,
             completed=completed,

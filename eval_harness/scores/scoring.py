@@ -25,7 +25,7 @@ from .blocks import Block, compute
 from .measures import Asked, Change, Column, Measured, Pictures, measures_of
 from .ray_scoring import RayScoring
 from .result_models import Metric
-from .stored_scores import Pair, PairValues, StoredScores, Values
+from .stored_scores import Pair, Pairs, PairValues, StoredScores, Values
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
@@ -121,7 +121,7 @@ def score(
     digests = [source.digests(id) for id in source.ids]
     drafts: list[str | None] = [one.draft for one in digests]
     for column in chain([drafts], (column.digests for column in images)):
-        pairs = [(image, one.original) for image, one in zip(column, digests, strict=True) if image is not None]
+        pairs = Pairs((image, one.original) for image, one in zip(column, digests, strict=True) if image is not None)
         lacking = np.zeros(len(pairs), dtype=bool)
         for _, store in scorers:
             lacking |= np.isnan(store.find(pairs))
@@ -244,7 +244,7 @@ def _scored(
 
 
 def _block(part: _Todo, keep: _Stores) -> Block:
-    pairs = tuple(part.pairs)
+    pairs = Pairs(part.pairs)
     missing = tuple(tuple(compress(pairs, np.isnan(store.find(pairs)).tolist())) for store in keep.stores)
     return Block(missing, tuple(part.changes) if keep.measured is not None else ())
 

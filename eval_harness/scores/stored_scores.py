@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,16 @@ from fashionedit.metrics.mixed_precision import Provenance, add_provenance
 
 Pair = tuple[str, str]
 """The pixel digests of a result and of its original; for a measure the digest of all that the result is held to."""
+
+
+class Pairs(list[Pair]):
+    """Pairs that several stores are asked for: their keys are computed once."""
+
+    @cached_property
+    def keys(self) -> bytes:
+        """The keys, one after the other."""
+        return b"".join(map(_key, self))
+
 
 Values = NDArray[np.float64]
 
@@ -72,7 +83,7 @@ class StoredScores:
 
     def find(self, pairs: Sequence[Pair]) -> Values:
         """Returns the value of each pair, NaN where it has none."""
-        keys = b"".join(map(_key, pairs))
+        keys = (pairs if isinstance(pairs, Pairs) else Pairs(pairs)).keys
         wanted = np.frombuffer(keys, dtype=_KEY)
         found = np.full(len(wanted), np.nan)
         if len(self._keys):
