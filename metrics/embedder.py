@@ -141,7 +141,7 @@ class Embedder:
         if margin.wanted > 0 and distinct:
             chosen = _spread(list(distinct.values()), margin.wanted)
             margin.add([vectors[place] for place in chosen], list(exact.embed(_items(sides, chosen))))
-        cosines, redone = cosines.copy(), np.zeros(len(cosines), dtype=np.bool_)
+        cosines, redone = margin.corrected(cosines), np.zeros(len(cosines), dtype=np.bool_)
         while (near := margin.is_near(cosines, thresholds) & ~redone).any():  # what is seen may widen the margin
             places = [place for pair in np.flatnonzero(near).tolist() for place in (2 * pair, 2 * pair + 1)]
             made = iter(exact.embed(_items(sides, places)))

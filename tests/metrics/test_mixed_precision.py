@@ -14,7 +14,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest
 from fashionedit.metrics import Embedder, EmbeddingCache, Metric, Picture, load_encoder, load_metrics
 from fashionedit.metrics.encoder import unit_vectors
-from fashionedit.metrics.mixed_precision import MOST_MEAN, PICTURES, SAFETY, MixedEncoder, add_provenance
+from fashionedit.metrics.mixed_precision import PICTURES, SAFETY, Margin, MixedEncoder, add_provenance
 
 Pairs = list[tuple[Picture, Picture]]
 
@@ -125,7 +125,19 @@ def test_bf16_that_strays_too_far_is_not_used(pairs: Pairs) -> None:
     assert metric.score(pairs) == exact.score(pairs)
     assert metric.provenance["margin"] == "all pairs: bf16 strays too far"
     assert metric.provenance["pairs computed again in fp32"] == 60
-    assert MOST_MEAN < 2e-4
+
+
+def test_the_mean_deviation_is_taken_off() -> None:
+    exact = unit_vectors(np.random.default_rng(0).random((PICTURES, 40)) + 1, "toy").astype(np.float64)
+    apart = 0.01 * np.eye(PICTURES)  # as rounding does: each vector in a direction of its own
+    quick = np.concatenate([exact, apart], axis=1)
+    quick /= np.linalg.norm(quick, axis=1, keepdims=True)
+    margin = Margin()
+    margin.add(list(quick), list(np.pad(exact, ((0, 0), (0, PICTURES)))))
+    cosines, wanted = quick[:-1] @ quick[-1], exact[:-1] @ exact[-1]
+    assert (wanted - cosines).min() > 8e-5
+    assert np.abs(margin.corrected(cosines) - wanted).max() < 1e-5
+    assert margin.corrected(np.ones(1)) == 1
 
 
 def test_a_pair_that_deviates_more_than_any_before_widens_the_margin(pairs: Pairs) -> None:
