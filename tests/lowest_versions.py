@@ -16,7 +16,8 @@ def lowest_versions() -> list[str]:
     parser.read(ROOT / "setup.cfg")
     lists = [parser["options"]["install_requires"]]
     lists += [text for extra, text in parser["options.extras_require"].items() if extra not in TOOLS]
-    found = {match.groups() for text in lists for match in re.finditer(r"^([\w.-]+)(?:\[[\w,-]+\])?>=([\w.]+)", text, re.MULTILINE)}
+    line = r"^([\w.-]+)(?:\[[\w,-]+\])?>=([\w.]+)"
+    found = {match.groups() for text in lists for match in re.finditer(line, text, re.MULTILINE)}
     return sorted(f"{name}=={version}" for name, version in found)
 
 
