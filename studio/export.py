@@ -67,12 +67,13 @@ def write_sample(
     *,
     id: str,
     boxes: Mapping[int, Box] | None = None,
+    words: Mapping[int, str] | None = None,
 ) -> Path:
     """Adds a session as a sample to an image folder that `fashionedit pack` reads, and returns its `metadata.jsonl`.
 
     The design that stands at turn `number` is the original, the design that the session began with the draft, and the
-    three turns are the differences: the person's words and the box around what the turn changed, which a box of
-    `boxes` replaces. The crops are cut out of the original by `pack`.
+    three turns are the differences: the person's words and the box around what the turn changed, unless `words` and
+    `boxes` have others for it. The crops are cut out of the original by `pack`.
 
     Raises:
         InvalidDataError: There are not three turns with a design on the way to `number`, one changed nothing, the id is
@@ -94,7 +95,10 @@ def write_sample(
         box = (boxes or {}).get(turn) or changed_region(session.image(strip[turn].parent or 0), session.image(turn))
         if box is None:
             raise InvalidDataError(f"turn {turn} changed nothing; choose another one, or draw its box")
-        differences.append({"description": strip[turn].words, "box_2d": [round(edge, 2) for edge in box.box_2d]})
+        description = (words or {}).get(turn, strip[turn].words).strip()
+        if not description:
+            raise InvalidDataError(f"turn {turn} has no words; say what it changed")
+        differences.append({"description": description, "box_2d": [round(edge, 2) for edge in box.box_2d]})
     first = next(turn for turn in strip.values() if turn.parent is None)
     line: dict[str, Any] = {
         "image_id": id,
@@ -117,7 +121,14 @@ def write_sample(
     return metadata
 
 
-def sample_zip(session: Session, number: int, turns: Sequence[int]) -> bytes:
+def sample_zip(
+    session: Session,
+    number: int,
+    turns: Sequence[int],
+    *,
+    boxes: Mapping[int, Box] | None = None,
+    words: Mapping[int, str] | None = None,
+) -> bytes:
     """Returns the image folder of one sample, as `write_sample` makes it, as a zip.
 
     Raises:
@@ -126,7 +137,8 @@ def sample_zip(session: Session, number: int, turns: Sequence[int]) -> bytes:
     buffer = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         last = session.design(number).output
-        write_sample(session, number, turns, folder, id=f"design-{last.digest[:12] if last else number}")
+        name = f"design-{last.digest[:12] if last else number}"
+        write_sample(session, number, turns, folder, id=name, boxes=boxes, words=words)
         for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
             archive.write(path, path.relative_to(folder))
     return buffer.getvalue()

@@ -25,7 +25,7 @@ from fashionedit.types import Box
 
 from .assistant import Assistant, proposals_told
 from .drawn import LABEL, vocabulary
-from .export import chosen_turns, sample_zip, to_zip
+from .export import changed_region, chosen_turns, sample_zip, to_zip
 from .generators import DRAWN
 from .sessions import Mark, Session, Turn
 from .storyboard import to_storyboard
@@ -107,7 +107,7 @@ class StudioPage:
         """Returns what the editor would be sent: the instruction, and the images in their order."""
         editor, words = str(given.get("editor")), str(given.get("words", ""))
         session = self._session(given)
-        request = self._studio.request(session, int(given["turn"]), editor, words, _picture(given, session))
+        request = self._studio.request(session, int(given["turn"]), editor, words, self._picture(given, session))
         images = [{"role": shown.role, "image": _data_url(shown.image)} for shown in request.images]
         return {"instruction": request.instruction, "images": images, "seed": request.seed}
 
@@ -120,7 +120,7 @@ class StudioPage:
                 int(given["turn"]),
                 str(given.get("editor")),
                 str(given.get("words", "")),
-                _picture(given, session),
+                self._picture(given, session),
                 given.get("kind") if given.get("picture") is not None else None,
                 cancel=cancel,
             )
@@ -139,7 +139,7 @@ class StudioPage:
         if self._assistant is None:
             raise InvalidDataError(_UNKNOWN)
         session = self._session(given)
-        design, shown = session.image(int(given["turn"])), _picture(given, session)
+        design, shown = session.image(int(given["turn"])), self._picture(given, session)
         if given.get("wanted"):
             if shown is None:
                 raise InvalidDataError("Upload a picture of what you want first, as an example.")
@@ -177,9 +177,53 @@ class StudioPage:
         if form == "storyboard":
             return _file("storyboard.html", "text/html", to_storyboard(session, turn).encode())
         if form == "sample":
-            turns = given.get("turns") or [item.number for item in chosen_turns(session, turn)][-3:]
-            return _file("sample.zip", "application/zip", sample_zip(session, turn, [int(one) for one in turns]))
+            chosen = {int(one["turn"]): one for one in given["differences"]}
+            boxes = {number: Box.from_box_2d(one["box"]) for number, one in chosen.items() if one.get("box")}
+            words = {number: str(one["words"]) for number, one in chosen.items()}
+            data = sample_zip(session, turn, sorted(chosen), boxes=boxes, words=words)
+            return _file("sample.zip", "application/zip", data)
         return _file("session.zip", "application/zip", to_zip(session))
+
+    def differences(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what can be a difference of a sample: the edits that led to the turn, each with words and box."""
+        session, number = self._session(given), int(given["turn"])
+        told = []
+        for turn in chosen_turns(session, number):
+            box = changed_region(session.image(turn.parent or 0), session.image(turn.number))
+            told.append({"turn": turn.number, "words": turn.words, "box": box and list(box.box_2d)})
+        return {"differences": told}
+
+    def sample(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the original of a sample, to take a detail from."""
+        return {"id": str(given["sample"]), "image": _data_url(self._original(given["sample"]))}
+
+    def _original(self, id: Any) -> Image.Image:
+        source = self._studio.samples
+        if source is None or id not in source.ids:
+            raise InvalidDataError(_UNKNOWN)
+        return source.sample(id).original
+
+    def _picture(self, given: Mapping[str, Any], session: Session) -> Image.Image | None:
+        """Returns the picture that goes with the words: uploaded, or a part of one that is here already.
+
+        The browser has pictures in a form that is good to look at; what is cut out of them is cut here.
+        """
+        picture = given.get("picture")
+        if picture is None:
+            return None
+        if not isinstance(picture, dict):
+            return uploaded(_decoded(picture), name="the picture")
+        if picture.get("sample") is not None:
+            image = self._original(picture["sample"])
+        else:
+            digests = {
+                digest for turn in session.turns for digest in (turn.output and turn.output.digest, turn.reference)
+            }
+            if picture.get("digest") not in digests - {None}:
+                raise InvalidDataError(_UNKNOWN)
+            image = session.stored(picture["digest"])
+        box = picture.get("box")
+        return image if box is None else crop(image, Box.from_box_2d(box))
 
     @contextmanager
     def _cancellable(self, name: str) -> Iterator[threading.Event]:
@@ -255,23 +299,6 @@ def _digests(given: Mapping[str, Any]) -> Collection[str]:
     return {str(digest) for digest in have} if isinstance(have, list) else ()
 
 
-def _picture(given: Mapping[str, Any], session: Session) -> Image.Image | None:
-    """Returns the picture that goes with the words: uploaded, or one of the session, whole or the part in a box.
-
-    The browser has the session's pictures in a form that is good to look at; what is cut out of them is cut here.
-    """
-    picture = given.get("picture")
-    if picture is None:
-        return None
-    if not isinstance(picture, dict):
-        return uploaded(_decoded(picture), name="the picture")
-    digests = {digest for turn in session.turns for digest in (turn.output and turn.output.digest, turn.reference)}
-    if picture.get("digest") not in digests - {None}:
-        raise InvalidDataError(_UNKNOWN)
-    image, box = session.stored(picture["digest"]), picture.get("box")
-    return image if box is None else crop(image, Box.from_box_2d(box))
-
-
 def _decoded(url: Any) -> bytes:
     """Returns the bytes of a data URL.
 
@@ -320,7 +347,10 @@ def studio_panel(page: StudioPage) -> gr.HTML:
         import gradio as gr
     except ImportError as error:
         raise MissingExtraError("studio", "gradio") from error
-    names = ("begin", "samples", "start", "open", "preview", "edit", "cancel", "mark", "scores", "download", "assist")
+    names = (
+        *("begin", "samples", "sample", "start", "open", "preview", "edit", "cancel", "mark", "scores"),
+        *("differences", "download", "assist"),
+    )
     html, css, js = ((_TEMPLATES / f"studio.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
     return gr.HTML(
         "",

@@ -96,7 +96,8 @@ async function listSamples(more) {
   const text = find("[name=find]").value;
   const found = await ask("samples", { text, start: more ? listed : 0 });
   if (!found || text !== find("[name=find]").value) return;
-  const cards = found.samples.map(({ id, words, image }) => card(image, words || id, () => start({ sample: id })));
+  const choose = (id) => (session ? detailOf(id) : start({ sample: id }));
+  const cards = found.samples.map(({ id, words, image }) => card(image, words || id, () => choose(id)));
   if (!more) { find(".sample-list .cards").replaceChildren(); listed = 0; }
   listed += cards.length;
   find(".sample-list .cards").append(...cards);
@@ -330,7 +331,38 @@ function offerSources(wanted) {
     if (turn.image && turn.number !== at) from.push([`Design ${turn.number}: ${words}`.slice(0, 48), turn.image]);
     if (turn.reference) from.push([`Picture shown with ${turn.number}`, turn.reference]);
   }
+  if (offer.samples) from.push(["A sample of the dataset …", ""]);
   select.replaceChildren(...from.map(([textContent, value]) => make("option", { textContent, value })));
+}
+
+// The list of samples is one; in a session it is shown in a sheet, to take a detail from one of them.
+const sampleList = find(".sample-list");
+
+function sampleSheet() {
+  sheet(make("h2", { textContent: "Take a detail from a sample" }), sampleList);
+  listSamples(false);
+}
+
+find(".sheet").addEventListener("close", () => {
+  find(".begin").insertBefore(sampleList, find(".earlier"));
+  sampleList.hidden = true;
+  if (!find("[name=source]").value) find("[name=source]").selectedIndex = 0;
+});
+
+async function detailOf(sample) {
+  const found = await ask("sample", { sample });
+  if (!found) return;
+  find("[name=source]").append(make("option", { textContent: `Sample ${sample}`.slice(0, 48), value: `sample ${sample}`, selected: true }));
+  pictures.set(`sample ${sample}`, found.image);
+  find(".sheet").close();
+  showSource();
+}
+
+function showSource() {
+  const source = find("[name=source]").value;
+  if (!source) { sampleSheet(); return; }
+  find(".now").src = pictures.get(source);
+  find(".box").hidden = find(".before").hidden = find(".map").hidden = true;
 }
 
 const sent = () => (kind() ? shownFrom || shown : null); // what is here already is named, and cut by the server
@@ -394,7 +426,8 @@ function cut(box) {
 }
 
 function partOf({ left, top, width, height }) {
-  return { digest: find("[name=source]").value, box: [top, left, top + height, left + width].map((edge) => Math.min(1000, edge * 1000)) };
+  const source = find("[name=source]").value, from = source.startsWith("sample ") ? { sample: source.slice(7) } : { digest: source };
+  return { ...from, box: [top, left, top + height, left + width].map((edge) => Math.min(1000, edge * 1000)) };
 }
 
 const frame = find(".frame");
@@ -513,8 +546,59 @@ function save({ name, kind: type, data }) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
+// Three turns become the differences of a sample; their words can be corrected, their boxes drawn anew.
+async function chooseDifferences() {
+  const number = at, { id } = session, found = await ask("differences", { id, turn: number });
+  if (!found) return;
+  const picture = imageOf(turnOf(number));
+  const items = found.differences.map((difference, place) => {
+    const use = make("input", { type: "checkbox", checked: place >= found.differences.length - 3 });
+    use.setAttribute("aria-label", `Use change ${place + 1}`);
+    const words = make("textarea", { rows: 2, value: difference.words, maxLength: 4000 });
+    words.setAttribute("aria-label", `Words of change ${place + 1}`);
+    const mark = make("div", { className: "box" });
+    const frame = make("div", { className: "frame drawing" }, make("img", { src: picture, alt: "The finished design", draggable: false }), mark);
+    let box = difference.box, from = null;
+    const outline = () => {
+      mark.hidden = !box;
+      if (box) Object.assign(mark.style, { top: `${box[0] / 10}%`, left: `${box[1] / 10}%`, height: `${(box[2] - box[0]) / 10}%`, width: `${(box[3] - box[1]) / 10}%` });
+    };
+    const point = (event) => {
+      const { left, top, width, height } = frame.getBoundingClientRect(), clip = (value) => Math.min(1000, Math.max(0, value * 1000));
+      return [clip((event.clientY - top) / height), clip((event.clientX - left) / width)];
+    };
+    const draw = (event) => {
+      const [y, x] = point(event);
+      if (Math.abs(y - from[0]) > 8 && Math.abs(x - from[1]) > 8) box = [Math.min(y, from[0]), Math.min(x, from[1]), Math.max(y, from[0]), Math.max(x, from[1])];
+      outline();
+    };
+    frame.addEventListener("pointerdown", (event) => { event.preventDefault(); frame.setPointerCapture(event.pointerId); from = point(event); });
+    frame.addEventListener("pointermove", (event) => { if (from) draw(event); });
+    frame.addEventListener("pointerup", (event) => { if (from) draw(event); from = null; });
+    frame.addEventListener("pointercancel", () => { from = null; });
+    outline();
+    return { row: make("li", {}, use, frame, words), told: () => (use.checked ? { turn: difference.turn, words: words.value, box } : null) };
+  });
+  const go = make("button", { type: "button", className: "main", textContent: "Save the sample" });
+  const problem = make("p", { className: "problem" });
+  problem.setAttribute("role", "alert");
+  go.addEventListener("click", async () => {
+    const file = await ask("download", { id, turn: number, form: "sample", differences: items.map(({ told }) => told()).filter(Boolean) });
+    problem.textContent = file ? "" : find(".error").textContent;
+    if (file) { save(file); find(".sheet").close(); }
+  });
+  sheet(
+    make("h2", { textContent: "A sample for a benchmark" }),
+    make("p", { textContent: "This design becomes the original, what you began with the draft. Choose three changes; correct what they say, and drag a box where it is not around the change." }),
+    make("ol", { className: "differences" }, ...items.map(({ row }) => row)),
+    problem,
+    go,
+  );
+}
+
 async function saveAs(form) {
   find(".menu").open = false;
+  if (form === "sample") { chooseDifferences(); return; }
   const found = await ask("download", { id: session.id, turn: at, form });
   if (found) save(found);
 }
@@ -546,10 +630,7 @@ find("[name=over]").addEventListener("change", () => { if (strokes.length) setSh
 find(".clear-ink").addEventListener("click", resetPicture);
 all("[name=kind]").forEach((input) => input.addEventListener("change", resetPicture));
 all("[name=generator], [name=editor]").forEach((select) => select.addEventListener("change", label));
-find("[name=source]").addEventListener("change", (event) => {
-  find(".now").src = pictures.get(event.target.value);
-  find(".box").hidden = find(".before").hidden = find(".map").hidden = true;
-});
+find("[name=source]").addEventListener("change", showSource);
 all(".words-known").forEach((button) => button.addEventListener("click", vocabularySheet));
 find(".what").addEventListener("click", preview);
 find(".precise").addEventListener("click", () => assist(false));

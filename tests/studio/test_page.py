@@ -95,7 +95,7 @@ def ask(page: Page, words: str, turns: int) -> None:
 
 
 def choose(page: Page, kind: str) -> None:
-    page.check(f"[name=kind][value={kind}]", force=True)
+    page.check(f"[name=kind][value='{kind}']", force=True)
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -207,7 +207,7 @@ def test_cancel_and_two_people_at_once(opening: Callable[..., Page], address: st
 
 @pytest.mark.browser
 def test_from_a_sample_with_scores_to_a_sample_of_a_benchmark(
-    opening: Callable[..., Page], address: str, tmp_path: Path
+    opening: Callable[..., Page], address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = opening(address)
     page.click(".from-sample")
@@ -215,19 +215,55 @@ def test_from_a_sample_with_scores_to_a_sample_of_a_benchmark(
     expect(page.locator(".scores")).to_contain_text("PSNR")
     page.click(".anew")
     begin(page, "a navy shirt with short sleeves and two chest pockets")
+    choose(page, "detail")  # from a sample that the session did not begin from
+    page.select_option("[name=source]", label="A sample of the dataset …")
+    page.locator(".sheet .sample-list li button").last.click()
+    expect(page.locator(".sheet")).to_be_hidden()
+    drag(page, (0.4, 0.4), (0.6, 0.6))
+    page.fill("#studio-words", "this colour on the collar")
+    page.click(".what")
+    expect(page.locator(".sheet .images img")).to_have_count(2)
+    page.click(".sheet .close")
+    choose(page, "")
     for turn, words in enumerate(("make the sleeves long", "make the collar white", "remove the chest pockets"), 2):
         ask(page, words, turn)
-    for form, name in (("storyboard", "storyboard.html"), ("zip", "session.zip"), ("sample", "sample.zip")):
+    for form, name in (("storyboard", "storyboard.html"), ("zip", "session.zip")):
         page.click(".menu summary")
         with page.expect_download() as download:
             page.click(f"[data-form={form}]")
         assert download.value.suggested_filename == name
         download.value.save_as(tmp_path / name)
+    page.click(".menu summary")
+    page.click("[data-form=sample]")
+    expect(page.locator(".differences li")).to_have_count(3)
+    page.locator(".differences input").first.uncheck()
+    page.click("text=Save the sample")
+    expect(page.locator(".sheet .problem")).to_contain_text("2 turns were chosen")
+    page.locator(".differences input").first.check()
+    page.locator(".differences textarea").first.fill("The sleeves are long.")
+    frame = page.locator(".differences .frame").first
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.6 * box["height"], steps=3)
+    page.mouse.up()
+    assert serious(page) == []
+    with page.expect_download() as download:
+        page.click("text=Save the sample")
+    download.value.save_as(tmp_path / "sample.zip")
     assert (tmp_path / "storyboard.html").read_text().count("<img") == 4
     with zipfile.ZipFile(tmp_path / "sample.zip") as archive:
         archive.extractall(tmp_path / "rows")
     main(["pack", str(tmp_path / "rows"), str(tmp_path / "set")])
-    assert len(open_data(tmp_path / "set").ids) == 1
+    (id,) = open_data(tmp_path / "set").ids
+    first = open_data(tmp_path / "set").sample(id).differences[0]
+    assert first.description == "The sleeves are long."
+    assert first.box.box_2d == pytest.approx((200, 100, 600, 900), abs=12)
+    main(["run", "identity", "--data", str(tmp_path / "set"), "--out", str(tmp_path / "run")])
+    main(["score", str(tmp_path / "run"), "--data", str(tmp_path / "set"), "--metric", "psnr"])
+    assert "identity" in capsys.readouterr().out
 
 
 @pytest.mark.browser
