@@ -64,6 +64,11 @@ def cosine_similarity(predictions: ArrayLike, references: ArrayLike) -> NDArray[
     return np.asarray(np.clip(product / np.sqrt(squares[0] * squares[1]), -1.0, 1.0))
 
 
+def above(values: ArrayLike, limit: float) -> NDArray[np.bool_]:
+    """Returns which values count for a share such as CLIP*: those strictly above the limit, as the reference script."""
+    return np.asarray(values, dtype=np.float64) > limit
+
+
 def share_above(values: ArrayLike, threshold: float) -> float:
     """Returns the share of the values that are strictly above the threshold, 0..1.
 
@@ -81,7 +86,7 @@ def share_above(values: ArrayLike, threshold: float) -> float:
         raise InvalidDataError("there are no values to take a share of; score at least one pair")
     if np.isnan(found).any() or math.isnan(threshold):
         raise InvalidDataError("a share can't be taken of NaN; score every pair, and give a number as threshold")
-    return float(np.count_nonzero(found > threshold) / found.size)
+    return float(np.count_nonzero(above(found, threshold)) / found.size)
 
 
 def mean_squared_error(prediction: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:

@@ -118,7 +118,7 @@ the box_2d should be [ymin, xmin, ymax, xmax], normalized to 0-1000.
 The output format is limited to: "[{'description': 'Wearing ...', 'box_2d': [0, 250, 600, 750]}]"
 """,
 )
-"""The prompt of the paper, section 2.3.1, with its line breaks undone."""
+"""The default: the paper's prompt, section 2.3.1, with its line breaks undone. Other words are another `Prompt`."""
 
 REFERENCE = Prompt(
     "reference",

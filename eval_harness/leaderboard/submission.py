@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.card import LAST_ROUND, LEADERBOARD_METRICS, LEADERBOARD_PROTOCOLS, task_id
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.protocols import PROTOCOLS
+from fashionedit.eval_harness.scores.intervals import LEVEL
 from fashionedit.eval_harness.scores.result_models import MOST_FAILED, Results, Row
 from fashionedit.eval_harness.scores.table import failed_text
 from fashionedit.files import write_atomically
@@ -187,7 +188,9 @@ def _notes(bundle: Bundle, row: Row, metric: str) -> str:
     failures = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in row.failures.items())
     parts.append(f"n = {row.requested}, {row.failed} failed" + (f" ({failures})" if failures else ""))
     if score.low is not None and score.high is not None:
-        parts.append(f"95 % interval {score.low:z.{_DECIMALS}f} to {score.high:z.{_DECIMALS}f}, clustered by garment")
+        parts.append(
+            f"{LEVEL} interval {score.low:z.{_DECIMALS}f} to {score.high:z.{_DECIMALS}f}, clustered by garment"
+        )
     floor = next(row for row in bundle.results.rows if row.kind == "floor")
     parts.append(f"the draft alone has {floor.scores[metric].mean:z.{_DECIMALS}f}")
     return "; ".join(parts)

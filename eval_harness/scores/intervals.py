@@ -122,7 +122,10 @@ def _not_zero(value: float) -> float:
 
 
 CONFIDENCE = 0.95
+"""The share of all samplings whose interval covers the true value; the level of every interval in tables and pages."""
+
 LEVEL = f"{100 * CONFIDENCE:g} %"
+"""`CONFIDENCE` in words."""
 
 INTERVALS = (
     f"{LEVEL}, clustered by garment: Student's t for means and their paired differences; for shares Wilson's and for "

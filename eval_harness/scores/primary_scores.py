@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from fashionedit.errors import UnknownNameError
 from fashionedit.eval_harness.editing import Status
+from fashionedit.metrics.similarity import above
 
 from .intervals import Interval, clustered_standard_error, mean_interval, share_interval
 from .result_models import MeasureValue, Metric, Results
@@ -35,8 +36,7 @@ def hits(values: Sequence[float], threshold: float, scale: float) -> list[bool]:
     >>> hits([90.0, 100 * 0.9000000000000001], 0.9, 100)
     [False, True]
     """
-    least = threshold * scale
-    return [value > least for value in values]
+    return [bool(hit) for hit in above(values, threshold * scale)]
 
 
 def primary_scores(metric: Metric, values: Sequence[float], drafts: Sequence[float], ok: Sequence[bool]) -> list[float]:

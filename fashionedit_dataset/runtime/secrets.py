@@ -33,6 +33,7 @@ _HIDDEN = "***"  # in the place of a value whose name stays
 _SHORTEST = 6  # characters; a shorter value would be found in any text
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# Whole words of a name, such as MY_PASSPHRASE; `_GLUED` has the endings that are looked for inside a word.
 _ALWAYS = {"secret", "secrets", "password", "passwords", "passwd", "passphrase", "pwd", "credential", "credentials"}
 _ALWAYS |= {"apikey", "apikeys", "authorization", "bearer", "cookie"}
 _UNLESS_FOLLOWED = {"key", "token"}

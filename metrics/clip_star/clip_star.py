@@ -5,6 +5,7 @@ from typing import Any
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.metrics.evaluate_module import EmbeddingMetric
+from fashionedit.metrics.paper_metrics import STAR_THRESHOLD
 from fashionedit.metrics.similarity import share_above
 
 
@@ -24,7 +25,9 @@ class ClipStar(EmbeddingMetric):
         "    encoder other than CLIP the score is called `cosine_star`."
     )
 
-    def __init__(self, config_name: str | None = None, *args: Any, threshold: float = 0.9, **options: Any) -> None:
+    def __init__(
+        self, config_name: str | None = None, *args: Any, threshold: float = STAR_THRESHOLD, **options: Any
+    ) -> None:
         super().__init__(config_name, *args, **options)
         self._thresholds = (_checked_threshold(threshold),)
 
