@@ -102,8 +102,9 @@ WITHHELD = {
     "alike": "Picture left out: shows a photograph of the dataset, or was made from a draft that does",
     "leak": "Picture left out: it holds pixels of the reference",
     "unchecked": "Picture left out: not measured for pixels of the reference",
+    "damaged": "Picture left out: its file is damaged",
 }
-"""What a page that may be passed on writes in the place of what it leaves out, by the reason."""
+"""What a page writes in the place of what it leaves out, by the reason; all but `damaged` where it may be passed on."""
 
 
 def withheld_output(row: Row, samples: RowSamples, place: int, digest: str, kept: Collection[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from fashionedit.errors import InvalidImageError
 from fashionedit.eval_harness.protocols import PROTOCOLS
 from fashionedit.eval_harness.references import (
     DETAIL,
@@ -19,7 +21,7 @@ from fashionedit.eval_harness.references import (
     subset,
     with_reference,
 )
-from fashionedit.eval_harness.running.records import RoundOutcome
+from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.result_models import Results, Row, RowSamples
 from fashionedit.eval_harness.scores.results import ScorableRun
@@ -112,7 +114,7 @@ class Storyboard:
             "measures": [[one.id, one.label, one.unit, one.better] for one in self._results.measures],
             "rows": [self._row(line, hues[series_key(line.first)]) for line in self._lines],
             "publishable": self._publishable,
-            "withheld": WITHHELD if self._publishable else {},
+            "withheld": WITHHELD if self._publishable else {"damaged": WITHHELD["damaged"]},
             "samples": [self._brief(id) for id in self._ids],
         }
 
@@ -233,7 +235,7 @@ class Storyboard:
                 is_draft = image.digest == self._source.digests(id).draft
                 if self._publishable and not is_draft:  # what is made from it in later rounds is left out with it
                     reason = reason or withheld_output(line.rows[number], samples, place, image.digest, kept)
-                shown = draft if is_draft else reason or pictures.add(image.digest, image.open)
+                shown = draft if is_draft else reason or _opened(image, pictures)
             rounds.append(
                 {
                     "picture": shown,
@@ -267,6 +269,15 @@ class Storyboard:
 
 def _itself(image: Image.Image) -> Image.Image:
     return image
+
+
+def _opened(image: ImageRef, pictures: SamplePictures) -> Picture:
+    """Returns the picture; its scores may be known although its file is damaged, and then the page says so."""
+    try:
+        return pictures.add(image.digest, image.open)
+    except InvalidImageError as error:
+        warnings.warn(f"{error}; the page leaves it out", stacklevel=2)
+        return "damaged"
 
 
 def _lines(results: Results, runs: Sequence[ScorableRun], source: SampleSource) -> list[_Line]:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from scored_toys import ScoredSource, drawn_sample
 from written_pages import read_page
 
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.editors import resolve_editor
+from fashionedit.eval_harness.editors.resolve import as_editor
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
@@ -81,7 +82,10 @@ def test_table_and_page_of_all_runs(scored: Scored) -> None:
 
 
 def test_a_damaged_image_is_named_and_stops_no_scoring(scored: Scored, tmp_path: Path) -> None:
-    run(resolve_editor("return-reference"), scored.source, tmp_path / "run", protocols=["bug"])
+    def inverted(image: Image.Image, instruction: str, reference: Image.Image | None = None) -> Image.Image:
+        return ImageOps.invert(image)
+
+    run(as_editor(inverted), scored.source, tmp_path / "run", protocols=["bug"])
     whole = RunFolder.open(tmp_path / "run")
     before = sum(one.status is Status.OK for one in whole.outcomes(scored.source))
     victims = sorted((tmp_path / "run" / "images").rglob("*.png"))[:2]
@@ -98,3 +102,13 @@ def test_a_damaged_image_is_named_and_stops_no_scoring(scored: Scored, tmp_path:
     assert page.exists()
     assert results.rows
     assert sum(one.status is Status.OK for one in damaged.outcomes(scored.source)) < before
+
+
+def test_a_damaged_image_whose_scores_are_known_is_left_out_of_the_page(scored: Scored, tmp_path: Path) -> None:
+    run(resolve_editor("return-reference"), scored.source, tmp_path / "run", protocols=["bug"])
+    victim = min((tmp_path / "run" / "images").rglob("*.png"))
+    Image.new("RGB", (24, 36), "red").save(victim)
+    damaged = RunFolder.open(tmp_path / "run")
+    with pytest.warns(UserWarning, match="other pixels than were recorded.*the page leaves it out"):
+        _, page = score_run(damaged, scored.source, scored.embedder, lambda title, unit: Bar(title, unit, hidden=True))
+    assert "Picture left out: its file is damaged" in page.read_text(encoding="utf-8")

@@ -224,7 +224,6 @@ def test_options_that_do_not_fit_are_refused(root: Path, tmp_path: Path) -> None
     for options, sentence in (
         ({"columns": {"caption": "x"}}, "--column means nothing for a source of the kind deepfashion"),
         ({"split": "train"}, "--source-split means nothing for a source of the kind deepfashion"),
-        ({"revision": "main"}, "a revision means nothing"),
     ):
         with pytest.raises(InvalidDataError, match=sentence):
             open_source(root, work=tmp_path, **options)  # type: ignore[arg-type]
