@@ -89,7 +89,7 @@ def test_refuses_what_is_no_sample_of_numbers() -> None:
         clustered_standard_error([1.0, math.nan], ["a", "b"])
 
 
-@pytest.mark.parametrize("module", ["intervals", "primary_scores", "labels"])
+@pytest.mark.parametrize("module", ["intervals", "primary_scores", "table"])
 def test_examples_in_the_docstrings_are_true(module: str) -> None:
     found = doctest.testmod(import_module(f"fashionedit.eval_harness.scores.{module}"))
     assert found.failed == 0

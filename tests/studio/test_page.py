@@ -164,9 +164,17 @@ def test_a_session_in_words_and_in_every_kind_of_picture(opening: Callable[..., 
 def test_the_same_on_a_phone(opening: Callable[..., Page], address: str) -> None:
     page = opening(address, width=390, height=844, has_touch=True, is_mobile=True)
     begin(page, "a red dress")
+    ask(page, "make it longer", 2)
+    choose(page, "sketch")
+    drag(page, (0.3, 0.3), (0.6, 0.5))
+    ask(page, "make the sleeves short", 3)
     choose(page, "detail")
     drag(page, (0.3, 0.3), (0.6, 0.5))
-    ask(page, "this colour on the hem", 2)
+    ask(page, "this colour on the hem", 4)
+    choose(page, "example")
+    upload(page, ".upload-shown", "green.png", png_bytes(picture("seagreen")))
+    ask(page, "this colour on the sleeves", 5)
+    expect(page.locator(".strip img")).to_have_count(5)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert serious(page) == []
 
