@@ -62,6 +62,16 @@ def studio_app(
     return app
 
 
+def check_access(host: str, password: str | None) -> None:
+    """Passes if only this machine, or only who has the password, can reach the page.
+
+    Raises:
+        InvalidDataError: Other machines could reach it without a password.
+    """
+    if password is None and host not in (LOCAL, "localhost", "::1") and _SPACE not in os.environ:
+        raise InvalidDataError(f"{host} lets other machines in; give --password, or leave --host out")
+
+
 def serve(
     app: gr.Blocks, *, host: str = LOCAL, port: int | None = None, password: str | None = None, wait: bool = True
 ) -> str:
@@ -79,8 +89,7 @@ def serve(
     import gradio as gr
     from starlette.middleware import Middleware
 
-    if password is None and host not in (LOCAL, "localhost", "::1") and _SPACE not in os.environ:
-        raise InvalidDataError(f"{host} lets other machines in; give --password, or leave --host out")
+    check_access(host, password)
     options: dict[str, Any] = {"app_kwargs": {"middleware": [Middleware(_Bounded)]}}
     if password is not None:
         options["auth"] = lambda user, given: secrets.compare_digest(given.encode(), password.encode())

@@ -138,7 +138,7 @@ def studio(
     --protocol-b).
     """
     from fashionedit.runtime.secrets import remember_secret
-    from fashionedit.studio.server import serve, studio_app
+    from fashionedit.studio.server import check_access, serve, studio_app
 
     if password is not None:
         remember_secret(password)
@@ -147,6 +147,7 @@ def studio(
         return
     if votes is not None and not 1 <= len(runs) <= 2:
         raise InvalidDataError(f"{len(runs)} runs were given with --votes; give one, or the two to compare")
+    check_access(host, password)  # before anything is opened
     with ExitStack() as closing:
         opened = [open_run(path, data, quiet) for path in runs]
         found = _studio(data if not runs else None, quiet, given)
