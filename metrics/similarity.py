@@ -125,7 +125,11 @@ def peak_signal_noise_ratio(prediction: NDArray[np.uint8], reference: NDArray[np
     >>> round(peak_signal_noise_ratio(grey, grey), 1)
     361.2
     """
-    return decibels(mean_squared_error(resize_bilinear(prediction, PSNR_SIZE), resize_bilinear(reference, PSNR_SIZE)))
+    return decibels(mean_squared_error(_at_psnr_size(prediction), _at_psnr_size(reference)))
+
+
+def _at_psnr_size(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return array if array.shape[1::-1] == PSNR_SIZE and array.ndim < 4 else resize_bilinear(array, PSNR_SIZE)
 
 
 def decibels(error: float) -> float:

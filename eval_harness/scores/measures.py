@@ -107,6 +107,10 @@ class Pictures:
         """Returns what opens the picture."""
         return self._openers[digest]
 
+    def forget(self) -> None:
+        """Lets go of the pictures that it keeps; one that is asked for again is opened again."""
+        self._kept = ImageCache(_MAX_BYTES)
+
     def open(self, digest: str) -> Image.Image:
         """Returns the picture in RGB."""
         image = self._kept.get(digest)

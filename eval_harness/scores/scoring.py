@@ -14,7 +14,7 @@ from PIL import Image
 
 from fashionedit.errors import InvalidImageError
 from fashionedit.eval_harness.running.records import RoundOutcome
-from fashionedit.eval_harness.samples import SampleSource, encoded_images
+from fashionedit.eval_harness.samples import SampleImage, SampleSource
 from fashionedit.images import pixel_digest
 from fashionedit.metrics import registry as metrics
 from fashionedit.metrics.embedder import Embedder
@@ -165,14 +165,12 @@ def _pictures(
     needed = {image for one in todo.values() for image, _ in one.pairs}
     for change in (asked.change for one in todo.values() for asked in one.changes):
         needed |= {change.image, change.before}
-        pictures.name(
-            change.reference, _DatasetPicture(change.reference, source, change.sample, "reference", change.round)
-        )
+        pictures.name(change.reference, _DatasetPicture(source, change.sample, "reference", change.round))
     for id in source.ids:
         digests = source.digests(id)
         if digests.original in todo:
-            pictures.name(digests.original, _DatasetPicture(digests.original, source, id, "original"))
-            pictures.name(digests.draft, _DatasetPicture(digests.draft, source, id, "draft"))
+            pictures.name(digests.original, _DatasetPicture(source, id, "original"))
+            pictures.name(digests.draft, _DatasetPicture(source, id, "draft"))
     for outcome in outcomes():
         if outcome.current.digest in needed:
             pictures.name(outcome.current.digest, _RoundPicture(outcome))
@@ -224,6 +222,7 @@ def _scored(
     if not isinstance(embedder, RayScoring):
         for part in todo:
             compute(_block(part, keep), pictures, scorers, embedder, keep)
+            pictures.forget()  # the next part has other pictures: parts are grouped by original
             yield part
         return
     parts: deque[_Todo] = deque()
@@ -250,26 +249,17 @@ def _block(part: _Todo, keep: _Stores) -> Block:
 
 
 @dataclass(frozen=True, slots=True)
-class _DatasetPicture:
-    """Opens a picture of a sample, or reads it as it is stored."""
+class _DatasetPicture(SampleImage):
+    """Opens a picture of a sample."""
 
-    digest: str
-    source: SampleSource
-    id: str
     name: Literal["original", "draft", "reference"]
     round: int = 0
 
     def __call__(self) -> Image.Image:
         """Returns the picture."""
-        sample = self.source.sample(self.id)
+        sample = self.source.sample(self.sample)
         image: Image.Image = getattr(sample.differences[self.round - 1] if self.round else sample, self.name)
         return image
-
-    def sent(self) -> SentPicture:
-        """Returns the file, to be opened elsewhere."""
-        found = encoded_images(self.source, self.id)
-        data = found.crops[self.round - 1] if self.round else getattr(found, self.name)
-        return SentPicture(self.digest, data, f"the {self.name} of sample {self.id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,10 +273,15 @@ class _RoundPicture:
         return _verified(self.outcome)
 
     def sent(self) -> SentPicture:
-        """Returns the file, or the pixels where there is none, to be opened elsewhere."""
+        """Returns the file, to be opened elsewhere; what draws the picture, or its pixels, where there is none."""
         current, outcome = self.outcome.current, self.outcome
+        data: bytes | SampleImage | Image.Image
+        if current.encoded is not None:
+            data = current.encoded()
+        else:
+            data = current.open if isinstance(current.open, SampleImage) else _verified(outcome)
         name = f"the image of sample {outcome.sample}, {outcome.protocol} round {outcome.round},"
-        return SentPicture(current.digest, _verified(outcome) if current.encoded is None else current.encoded(), name)
+        return SentPicture(current.digest, data, name)
 
 
 def _verified(outcome: RoundOutcome) -> Image.Image:

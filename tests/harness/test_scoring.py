@@ -2,6 +2,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,8 +16,10 @@ from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.report import write_report
+from fashionedit.eval_harness.scores import blocks, scoring
+from fashionedit.eval_harness.scores.blocks import Block
 from fashionedit.eval_harness.scores.details import sections
-from fashionedit.eval_harness.scores.measures import grouped
+from fashionedit.eval_harness.scores.measures import Pictures, grouped
 from fashionedit.eval_harness.scores.results import build_results, read_results
 from fashionedit.eval_harness.scores.scoring import Scores
 from fashionedit.eval_harness.scores.scoring import score as score_columns
@@ -104,6 +107,24 @@ def test_each_picture_is_encoded_once(source: ScoredSource, tmp_path: Path) -> N
     encoder = MeanColours()
     score(DrawnRun(tmp_path, source).outcomes(source), source, toy_embedder(encoder), tmp_path)
     assert encoder.encoded == 4 * 4  # draft, two rounds, and the original, which round 3 equals
+
+
+def test_pictures_are_held_for_one_part_alone(
+    source: ScoredSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+
+    def compute(block: Block, pictures: Pictures, *rest: Any) -> None:
+        before = len(pictures._kept._kept)
+        blocks.compute(block, pictures, *rest)
+        held.extend((before, len(pictures._kept._kept)))
+
+    monkeypatch.setattr(scoring, "_AT_ONCE", 1)
+    monkeypatch.setattr(scoring, "compute", compute)
+    score(DrawnRun(tmp_path, source).outcomes(source), source, toy_embedder(), tmp_path)
+    assert len(held) == 2 * len(source.ids)
+    assert not any(held[::2])
+    assert all(held[1::2])
 
 
 def test_a_changed_result_is_all_that_is_scored_anew(source: ScoredSource, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import pixel_digest, read_image
 from fashionedit.metrics import Embedder, EmbeddingCache
+from fashionedit.metrics import embedder as embedder_module
 
 
 def _opener(image: Image.Image) -> Any:
@@ -73,6 +74,20 @@ def test_the_next_run_encodes_nothing(counting_encoder: Any, picture: Any, tmp_p
     undigested = Embedder(encoder, EmbeddingCache(tmp_path))
     np.testing.assert_array_equal(undigested.embed((None, _opener(i)) for i in images), first)
     assert encoder.encoded == encoder.preprocessed == 0
+
+
+def test_memory_is_bounded_where_a_cache_has_the_embeddings(
+    counting_encoder: Any, picture: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedder_module, "_MOST_KNOWN", 2)
+    images = [picture(seed) for seed in range(5)]
+    items = [(pixel_digest(image), _opener(image)) for image in images]
+    kept, bounded = Embedder(counting_encoder()), Embedder(counting_encoder(), EmbeddingCache(tmp_path))
+    for start in (0, 1, 2, 0):
+        part = items[start : start + 3]
+        np.testing.assert_array_equal(bounded.embed(part), kept.embed(part))
+        assert len(bounded._known) <= 3
+    assert bounded.encoder.encoded == kept.encoder.encoded == len(kept._known) == 5
 
 
 def test_another_fingerprint_encodes_again(counting_encoder: Any, picture: Any, tmp_path: Path) -> None:
