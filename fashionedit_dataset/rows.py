@@ -233,9 +233,16 @@ def sample_of_row(row: Mapping[str, Any], facts: SampleFacts | None = None) -> S
     Raises:
         InvalidDataError: A value is missing or breaks a rule, or an image can't be decoded.
     """
-    facts = facts or SampleFacts.of_row(row)
-    identity = facts.id
-    images = image_bytes(row).map(lambda name, data: read_image(data, name=f"the {name} of sample {identity}"))
+    return decoded_sample(facts or SampleFacts.of_row(row), image_bytes(row))
+
+
+def decoded_sample(facts: SampleFacts, files: RowImages[bytes]) -> Sample:
+    """Returns a sample of its facts and its images as files.
+
+    Raises:
+        InvalidDataError: An image can't be decoded.
+    """
+    images = files.map(lambda name, data: read_image(data, name=f"the {name} of sample {facts.id}"))
     return Sample(
         id=facts.id,
         annotation=facts.annotation,

@@ -49,10 +49,10 @@ class PictureFile:
 
 @dataclass(frozen=True, slots=True)
 class SentPicture:
-    """A picture on its way: its digest, the file or the pixels, and how messages call it."""
+    """A picture on its way: its digest, the file, the pixels or what draws it, and how messages call it."""
 
     digest: str
-    data: bytes | Image.Image = field(repr=False)
+    data: bytes | Image.Image | Callable[[], Image.Image] = field(repr=False)
     name: str = "the image"
 
     def open(self) -> Image.Image:
@@ -63,7 +63,7 @@ class SentPicture:
         """
         if isinstance(self.data, Image.Image):
             return self.data
-        image = read_image(self.data, name=self.name)
+        image = read_image(self.data, name=self.name) if isinstance(self.data, bytes) else self.data()
         if pixel_digest(image) != self.digest:
             raise InvalidImageError(f"{self.name} is another picture than when it was first read; put the old one back")
         return image

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,13 @@ from fashionedit.eval_harness.running.calls import Answer, Work, ask, edit_reque
 from fashionedit.eval_harness.running.chain import Chain, Ended, Step, draft_record, round_outcome
 from fashionedit.eval_harness.running.identity import SizePolicy, can_take_part, editor_info, run_identity
 from fashionedit.eval_harness.running.records import ImageRef, RoundOutcome, RunIdentity
-from fashionedit.eval_harness.samples import SampleSource
+from fashionedit.eval_harness.samples import SampleImage, SampleSource
 from fashionedit.files import append_line, read_json_lines
 from fashionedit.images import pixel_digest
 from fashionedit.types import Sample
+
+Drawn = list[tuple[str, int, int]]
+"""Digest, width and height of each image that the baselines make of a sample, in the order of their rounds."""
 
 
 def baseline_outcomes(
@@ -34,12 +36,12 @@ def baseline_outcomes(
     rounds: int = 3,
     size_policy: SizePolicy = "model",
     run: Path | None = None,
+    draw: DrawElsewhere | None = None,
 ) -> Iterator[tuple[EditorInfo, RoundOutcome]]:
     """Yields the outcomes of the draft, the trivial rows, return-reference, paste-reference and oracle.
 
-    Those of editors are what `run` would give, pixel for pixel, made in memory. Samples come in the source's order,
-    each with all its baselines; the images of one sample are held until the next sample begins, and made again if
-    opened after that.
+    Those of editors are what `run` would give, pixel for pixel. Samples come in the source's order, each with all its
+    baselines. No image is held: each is drawn anew when it is opened.
 
     Args:
         protocols: The protocols of the table; a baseline takes part in those that it can. The draft and
@@ -48,6 +50,7 @@ def baseline_outcomes(
         size_policy: As in the run that they stand beside.
         run: The run's folder, whose `scores/` then says what they come to for a sample with these pictures and boxes,
             so that its pictures are opened once and not each time the run is scored.
+        draw: Has other processes draw what `scores/` does not say.
 
     Raises:
         InvalidDataError: `rounds` is not 1..3, or an image can't be read.
@@ -64,39 +67,25 @@ def baseline_outcomes(
         )
         if own:
             identity = run_identity(info, source, protocols=own, rounds=rounds, size_policy=size_policy)
-            rows.append(_Baseline(editor, info, identity))
-    known = None if run is None else _KnownBaselines(run, source, rows)
+            rows.append(_Editor(editor, info, identity))
+    baselines = Baselines(tuple(rows))
+    known = None if run is None else _KnownBaselines(run, source, baselines)
+    if known is not None and draw is not None:
+        unknown = [name for name in source.ids if known.outcomes(name) is None]
+        for name, drawn in draw(source, baselines, unknown):
+            known.add(name, drawn)
+        known.write()
+        known = _KnownBaselines(known.run, source, baselines)
     for name in source.ids:
         if known is not None and (stored := known.outcomes(name)) is not None:
             yield from stored
             continue
-        made = []
-        for info, outcome in _outcomes(source, name, rows):
-            made.append(outcome)
-            yield info, outcome
+        made = list(baselines.outcomes(source, name))
+        yield from made
         if known is not None:
-            known.add(name, made)
+            known.add(name, _drawn(outcome for _, outcome in made))
     if known is not None:
         known.write()
-
-
-def _outcomes(source: SampleSource, name: str, rows: Sequence[_Baseline]) -> Iterator[tuple[EditorInfo, RoundOutcome]]:
-    sample = source.sample(name)
-    for info, make in TRIVIAL.items():
-        image = make(sample.draft)
-        current = ImageRef(pixel_digest(image), image.size, partial(_remake_trivial, make, source, name))
-        yield info, RoundOutcome(name, "draft", 0, Status.OK, current, own=True)
-    kept: dict[str, Image.Image] = {}
-    for row in rows:
-        for protocol in row.identity.protocols:
-            chain = Chain(row.identity, source, name, protocol)
-            for step, ended, image in row.rounds(chain, sample):
-                digest, size = chain.standing
-                kept[digest] = image
-                remake = partial(row.remake, source, name, protocol, step.round)
-                current = ImageRef(digest, size, partial(_open, kept, digest, remake))
-                yield row.info, round_outcome(step, current, ended)
-    kept.clear()
 
 
 def flat_grey(draft: Image.Image) -> Image.Image:
@@ -116,19 +105,26 @@ TRIVIAL: dict[EditorInfo, Callable[[Image.Image], Image.Image]] = {
 """What each of the trivial rows makes of a draft: nothing that was asked for."""
 
 
-def _remake_trivial(make: Callable[[Image.Image], Image.Image], source: SampleSource, id: str) -> Image.Image:
-    return make(source.sample(id).draft)
+@dataclass(frozen=True, slots=True)
+class _Trivial:
+    info: EditorInfo
+
+    def image(self, source: SampleSource, sample: Sample, protocol: str, round: int) -> Image.Image:
+        """Returns what the row makes of the draft."""
+        return TRIVIAL[self.info](sample.draft)
 
 
 @dataclass(frozen=True, slots=True)
-class _Baseline:
+class _Editor:
     editor: Editor | PrivilegedEditor
     info: EditorInfo
     identity: RunIdentity
 
-    def rounds(self, chain: Chain, sample: Sample) -> Iterator[tuple[Step, Ended, Image.Image]]:
-        """Yields each round of a sample, how it ended, and the image that the chain stands at then."""
-        image = sample.draft
+    def rounds(
+        self, source: SampleSource, sample: Sample, protocol: str
+    ) -> Iterator[tuple[Step, Ended, Chain, Image.Image]]:
+        """Yields each round of a sample, how it ended, the chain, and the image that it stands at then."""
+        chain, image = Chain(self.identity, source, sample.id, protocol), sample.draft
         for round in chain.rounds:
             step = chain.step(round)
             if chain.protocol.edits:
@@ -140,18 +136,71 @@ class _Baseline:
                 answer = Answer(draft_record(chain, step))
             chain.take(answer.ended)
             image = answer.image if answer.image is not None else image
-            yield step, answer.ended, image
+            yield step, answer.ended, chain, image
 
-    def remake(self, source: SampleSource, name: str, protocol: str, round: int) -> Image.Image:
-        """Returns one image once more, for a reader that comes back to it later."""
-        chain = Chain(self.identity, source, name, protocol)
-        made = self.rounds(chain, source.sample(name))
-        return next(image for step, _, image in made if step.round == round)
+    def image(self, source: SampleSource, sample: Sample, protocol: str, round: int) -> Image.Image:
+        """Returns what the editor makes of the sample in one round."""
+        made = self.rounds(source, sample, protocol)
+        return next(image for step, _, _, image in made if step.round == round)
 
 
-def _open(kept: dict[str, Image.Image], digest: str, remake: Callable[[], Image.Image]) -> Image.Image:
-    image = kept.get(digest)
-    return image if image is not None else remake()
+@dataclass(frozen=True, slots=True)
+class BaselineImage(SampleImage):
+    """Draws what a baseline comes to in one round of a sample."""
+
+    row: _Trivial | _Editor
+    protocol: str
+    round: int
+
+    def __call__(self) -> Image.Image:
+        """Returns the image."""
+        return self.row.image(self.source, self.source.sample(self.sample), self.protocol, self.round)
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """The editors among the baselines, each in its protocols; the trivial rows come before them."""
+
+    editors: tuple[_Editor, ...]
+
+    @property
+    def rounds(self) -> Iterator[tuple[_Trivial | _Editor, str, int]]:
+        """Every round of every row, in order."""
+        for info in TRIVIAL:
+            yield _Trivial(info), "draft", 0
+        for row in self.editors:
+            for protocol in row.identity.protocols:
+                for round in PROTOCOLS[protocol].rounds(row.identity.rounds):
+                    yield row, protocol, round
+
+    def outcomes(self, source: SampleSource, name: str) -> Iterator[tuple[EditorInfo, RoundOutcome]]:
+        """Yields what each round comes to, drawn here."""
+        sample = source.sample(name)
+        for info, make in TRIVIAL.items():
+            image = make(sample.draft)
+            opener = BaselineImage(source, name, _Trivial(info), "draft", 0)
+            current = ImageRef(pixel_digest(image), image.size, opener)
+            yield info, RoundOutcome(name, "draft", 0, Status.OK, current, own=True)
+        for row in self.editors:
+            for protocol in row.identity.protocols:
+                for step, ended, chain, _ in row.rounds(source, sample, protocol):
+                    current = ImageRef(*chain.standing, BaselineImage(source, name, row, protocol, step.round))
+                    yield row.info, round_outcome(step, current, ended)
+
+    def draw(self, source: SampleSource, name: str) -> Drawn | None:
+        """Returns what the rounds come to; None where one of them makes no image."""
+        return _drawn(outcome for _, outcome in self.outcomes(source, name))
+
+
+DrawElsewhere = Callable[[SampleSource, Baselines, list[str]], Iterable[tuple[str, Drawn | None]]]
+"""Yields for each of the samples what `Baselines.draw` returns."""
+
+
+def _drawn(outcomes: Iterable[RoundOutcome]) -> Drawn | None:
+    outcomes = list(outcomes)
+    if not all(outcome.status is Status.OK and outcome.own for outcome in outcomes):
+        return None
+    return [(outcome.current.digest, *outcome.current.size) for outcome in outcomes]
 
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -166,19 +215,12 @@ class _KnownBaselines:
     fingerprints change when they make other pictures.
     """
 
-    def __init__(self, run: Path, source: SampleSource, rows: Sequence[_Baseline]) -> None:
+    def __init__(self, run: Path, source: SampleSource, baselines: Baselines) -> None:
+        self.run = run
         self._source = source
-        self._places: list[tuple[EditorInfo, str, int, Callable[[str], Callable[[], Image.Image]]]] = [
-            (info, "draft", 0, partial(_trivial_opener, make, source)) for info, make in TRIVIAL.items()
-        ]
-        self._places += [
-            (row.info, protocol, round, partial(_opener, row, source, protocol, round))
-            for row in rows
-            for protocol in row.identity.protocols
-            for round in PROTOCOLS[protocol].rounds(row.identity.rounds)
-        ]
-        policy = rows[0].identity.size_policy if rows else ""
-        about = [policy, *([info.fingerprint, protocol, round] for info, protocol, round, _ in self._places)]
+        self._rounds = tuple(baselines.rounds)
+        policy = baselines.editors[0].identity.size_policy if baselines.editors else ""
+        about = [policy, *([row.info.fingerprint, protocol, round] for row, protocol, round in self._rounds)]
         self._about = hashlib.sha256(json.dumps(about).encode()).hexdigest()
         self._path = run / "scores" / f"baselines-{self._about[:16]}.jsonl"
         self._lines = read_json_lines(self._path, _MOST_BYTES, folder=run)
@@ -196,18 +238,18 @@ class _KnownBaselines:
         while key not in self._read and (line := next(self._lines, None)) is not None:
             self._read[str(line.get("sample"))] = line.get("images")
         images = self._read.pop(key, None)
-        if not isinstance(images, list) or len(images) != len(self._places) or not all(map(_is_image, images)):
+        if not isinstance(images, list) or len(images) != len(self._rounds) or not all(map(_is_image, images)):
             return None
-        return [
-            (info, RoundOutcome(name, protocol, round, Status.OK, ImageRef(digest, (w, h), opener(name)), own=True))
-            for (info, protocol, round, opener), (digest, w, h) in zip(self._places, images, strict=True)
-        ]
+        found = []
+        for (row, protocol, round), (digest, w, h) in zip(self._rounds, images, strict=True):
+            current = ImageRef(digest, (w, h), BaselineImage(self._source, name, row, protocol, round))
+            found.append((row.info, RoundOutcome(name, protocol, round, Status.OK, current, own=True)))
+        return found
 
-    def add(self, name: str, outcomes: Sequence[RoundOutcome]) -> None:
+    def add(self, name: str, drawn: Drawn | None) -> None:
         """Keeps what the baselines came to for a sample, if each of them made a picture."""
-        if all(outcome.status is Status.OK and outcome.own for outcome in outcomes):
-            images = [[outcome.current.digest, *outcome.current.size] for outcome in outcomes]
-            self._fresh.append(json.dumps({"sample": self._key(name), "images": images}))
+        if drawn is not None:
+            self._fresh.append(json.dumps({"sample": self._key(name), "images": drawn}))
             if len(self._fresh) >= _AT_ONCE:
                 self.write()
 
@@ -224,13 +266,3 @@ def _is_image(value: Any) -> bool:
         and [type(one) for one in value] == [str, int, int]
         and _DIGEST.fullmatch(value[0]) is not None
     )
-
-
-def _trivial_opener(
-    make: Callable[[Image.Image], Image.Image], source: SampleSource, name: str
-) -> Callable[[], Image.Image]:
-    return partial(_remake_trivial, make, source, name)
-
-
-def _opener(row: _Baseline, source: SampleSource, protocol: str, round: int, name: str) -> Callable[[], Image.Image]:
-    return partial(row.remake, source, name, protocol, round)

@@ -6,10 +6,11 @@ A worker holds the encoder and the metrics, decodes, and answers with numbers; t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fashionedit.errors import InvalidDataError, InvalidImageError
+from fashionedit.eval_harness.samples import SampleImage, SampleSource, SentSample
 from fashionedit.metrics.cache import EmbeddingCache
 from fashionedit.metrics.embedder import Embedder
 from fashionedit.metrics.encoder import Precision, fingerprint_hash
@@ -30,10 +31,12 @@ from fashionedit.metrics.registry import Metric, find_metric, load_metrics
 from fashionedit.runtime.ray_engine import RayEngine, RayWorkers, WorkersLostError
 from fashionedit.runtime.shipped_files import ShippedPath, shipped_code
 
+from .baselines import Baselines, Drawn
 from .blocks import Block, Found, compute, scorers_of
-from .measures import Change, Pictures, digest_of
+from .measures import Change, Opener, Pictures, digest_of
 
 _AHEAD = 2  # blocks that are read or stored, for each that is computed
+_DRAWN_AT_ONCE = 4  # samples whose baselines a worker draws in one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ class ScoringReplica(EncoderReplica):
         """Returns what is the same in all workers."""
         named = {spec: EncoderFacts.of(embedder.encoder) for spec, embedder in self._named.items()}
         return ScoringFacts(EncoderFacts.of(self.encoder), named, self._ids)
+
+    def draw(self, baselines: Baselines, samples: Sequence[SentSample]) -> list[Drawn | None]:
+        """Returns what the baselines come to for each sample."""
+        return [baselines.draw(sample, *sample.ids) for sample in samples]
 
     def score(self, sent: SentBlock) -> tuple[Found, Known]:
         """Returns the values of a block, and the embeddings that were made for them."""
@@ -135,6 +142,22 @@ class RayScoring(RayEmbedder):
         """Returns an embedder with the facts of an encoder that a metric names; only workers encode with it."""
         return Embedder(RemoteEncoder(self.workers, self._named[spec]))
 
+    def draw(
+        self, source: SampleSource, baselines: Baselines, names: Sequence[str]
+    ) -> Iterator[tuple[str, Drawn | None]]:
+        """Yields what the baselines come to for each sample, in order; None for one over which several workers died."""
+        parts = [names[start : start + _DRAWN_AT_ONCE] for start in range(0, len(names), _DRAWN_AT_ONCE)]
+        for part, drawn in in_order(parts, partial(self._draw, source, baselines), _AHEAD * self.workers.count):
+            yield from zip(part, drawn, strict=True)
+
+    def _draw(self, source: SampleSource, baselines: Baselines, names: Sequence[str]) -> list[Drawn | None]:
+        samples = [SentSample(source, name) for name in names]
+        try:
+            drawn: list[Drawn | None] = self.workers.ask("draw", baselines, samples)[0]
+        except WorkersLostError:
+            return [None] * len(names)
+        return drawn
+
     def scored(self, blocks: Iterable[Block], pictures: Pictures) -> Iterator[tuple[Block, Found]]:
         """Yields each block with its values, in order.
 
@@ -156,7 +179,8 @@ class RayScoring(RayEmbedder):
             with self._lock:
                 for stored_as in self._facts.stored_as:
                     known[fingerprint_hash(stored_as)] = self.cache.get(stored_as, digests, self._facts.dimension)
-        sent = tuple(sent_picture(digest, pictures.opener(digest)) for digest in block.digests)
+        samples: dict[str, SentSample] = {}
+        sent = tuple(_sent(digest, pictures.opener(digest), samples) for digest in block.digests)
         try:
             found: tuple[Found, Known] = self.workers.ask("score", SentBlock(block, sent, known))[0]
         except WorkersLostError as error:
@@ -168,6 +192,17 @@ class RayScoring(RayEmbedder):
                 pictures.open(digest)
             raise
         return found
+
+
+def _sent(digest: str, opener: Opener, samples: dict[str, SentSample]) -> SentPicture:
+    """Returns the picture; the worker itself draws one that follows from a sample, which is sent once."""
+    picture = SentPicture(digest, opener) if isinstance(opener, SampleImage) else sent_picture(digest, opener)
+    image = picture.data
+    if not isinstance(image, SampleImage):
+        return picture
+    if image.sample not in samples:
+        samples[image.sample] = SentSample(image.source, image.sample)
+    return replace(picture, data=replace(image, source=samples[image.sample]))
 
 
 def _derived(change: Change) -> Iterator[str]:

@@ -27,6 +27,7 @@ from fashionedit.metrics.registry import PAPER_METRICS, Metric, load_metrics
 from .aggregation import Method, asked_of, rows_of, with_repeats
 from .intervals import INTERVALS
 from .measures import Column, Extent, grouped, put
+from .ray_scoring import RayScoring
 from .result_models import DatasetFacts, Kind, Results, Row, RowSamples, ScoredSample
 from .scoring import Progress, score
 
@@ -113,7 +114,10 @@ def build_results(
 
         protocols = {*LEADERBOARD_PROTOCOLS, *run.identity.protocols}
         rounds, policy = run.identity.rounds, run.identity.size_policy
-        return baseline_outcomes(source, protocols=protocols, rounds=rounds, size_policy=policy, run=run.path)
+        draw = embedder.draw if isinstance(embedder, RayScoring) else None
+        return baseline_outcomes(
+            source, protocols=protocols, rounds=rounds, size_policy=policy, run=run.path, draw=draw
+        )
 
     def every_outcome() -> Iterator[RoundOutcome]:
         yield from (outcome for _, outcome in shared())

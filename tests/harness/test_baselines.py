@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,8 @@ from fashionedit.eval_harness.editors import resolve_editor
 from fashionedit.eval_harness.running.identity import SizePolicy
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.runner import run
-from fashionedit.eval_harness.scores.baselines import TRIVIAL, baseline_outcomes
+from fashionedit.eval_harness.samples import SentSample
+from fashionedit.eval_harness.scores.baselines import TRIVIAL, BaselineImage, Baselines, Drawn, baseline_outcomes
 from fashionedit.images import pixel_digest
 
 ROWS = {"identity": ["draft"], "return-reference": ["bug"], "paste-reference": ["bug"], "oracle": ["vanilla", "bug"]}
@@ -124,3 +128,30 @@ def test_a_changed_sample_and_a_line_that_can_not_be_used_are_made_anew(tmp_path
     source.decoded.clear()
     assert told(source, tmp_path) == first
     assert source.decoded == []
+
+
+def test_what_others_draw_of_a_sample_that_was_sent_is_what_is_drawn_here(tmp_path: Path) -> None:
+    source = ToySource(4, draft_size=(40, 30))
+    here = told(source, tmp_path / "here")
+    asked: list[list[str]] = []
+
+    def draw(shown: object, baselines: Baselines, names: list[str]) -> Iterator[tuple[str, Drawn | None]]:
+        asked.append(names)
+        for name in names:
+            sent, rows = pickle.loads(pickle.dumps((SentSample(source, name), baselines)))
+            yield name, None if name == "toy-02" else rows.draw(sent, name)
+
+    source.decoded.clear()
+    assert told(source, tmp_path / "there", draw=draw) == here
+    assert source.decoded.count("toy-02") > source.decoded.count("toy-01")  # nobody drew it: it was drawn here
+    assert told(source, tmp_path / "there", draw=draw) == here
+    assert asked == [["toy-00", "toy-01", "toy-02", "toy-03"], []]
+
+
+def test_an_image_of_a_sample_is_drawn_where_the_sample_was_sent() -> None:
+    source = ToySource(1)
+    for _, outcome in baseline_outcomes(source):
+        image = outcome.current.open
+        assert isinstance(image, BaselineImage)
+        sent = pickle.loads(pickle.dumps(replace(image, source=SentSample(source, image.sample))))
+        assert pixel_digest(sent()) == outcome.current.digest
