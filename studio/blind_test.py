@@ -7,20 +7,14 @@ the browser is sent of the two results are pixels, as data URLs: no name, no add
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import warnings
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, get_args
 
-from PIL import Image
-
-from fashionedit.errors import FashionEditError, InvalidDataError, InvalidImageError, MissingExtraError
+from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.eval_harness.votes.pairs import PairList
 from fashionedit.eval_harness.votes.votes import (
     Choice,
@@ -32,13 +26,12 @@ from fashionedit.eval_harness.votes.votes import (
     other,
     voter_name,
 )
-from fashionedit.images import to_rgb
+
+from .components import OUTDATED, add_component, data_url, load_gradio
 
 if TYPE_CHECKING:
     import gradio as gr
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_SIDE = 1024  # pixels of the longest side of what is sent
 _READY = 16  # pairs whose pictures are kept encoded
 _LONGEST = 86_400.0  # seconds; what took a day was a tab left open
 
@@ -85,7 +78,7 @@ class BlindTest:
         """
         name = voter_name(voter)
         if choice not in get_args(Choice) or type(pair) is not int or not 0 <= pair < len(self._asked):
-            raise InvalidDataError("this page and its server are not of one kind; reload the page")
+            raise InvalidDataError(OUTDATED)
         told = isinstance(seconds, int | float) and math.isfinite(seconds) and 0 <= seconds <= _LONGEST
         with self._lock:
             if pair not in self._judged(name):  # else a key was pressed twice, or the person has two tabs
@@ -166,27 +159,17 @@ class BlindTest:
         pictures = self._pairs.pictures(pair)
         wishes = zip(pair.wishes, pictures.references, strict=True)
         return {
-            "draft": _data_url(pictures.draft),
-            "original": _data_url(pictures.original) if self._show_original else None,
-            "wishes": [{"words": words, "image": _data_url(reference)} for words, reference in wishes],
-            "first": _data_url(pictures.first),
-            "second": _data_url(pictures.second),
+            "draft": data_url(pictures.draft),
+            "original": data_url(pictures.original) if self._show_original else None,
+            "wishes": [{"words": words, "image": data_url(reference)} for words, reference in wishes],
+            "first": data_url(pictures.first),
+            "second": data_url(pictures.second),
         }
 
 
 def _key(pair: VotedPair) -> tuple[Any, ...]:
     """Returns what makes two votes votes about the same pair, whichever of the two is named first."""
     return pair.manifest, pair.sample, frozenset((*side.place, side.digest) for side in (pair.first, pair.second))
-
-
-def _data_url(image: Image.Image) -> str:
-    """Returns the pixels alone, without anything that an editor wrote beside them."""
-    small = to_rgb(image).copy()
-    small.info.clear()
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, "WEBP", quality=90, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def blind_test_panel(test: BlindTest) -> gr.HTML:
@@ -197,40 +180,14 @@ def blind_test_panel(test: BlindTest) -> gr.HTML:
     Raises:
         MissingExtraError: Gradio is not installed.
     """
-    try:
-        import gradio as gr
-    except ImportError as error:
-        raise MissingExtraError("studio", "gradio") from error
-
-    def begin(given: dict[str, Any]) -> dict[str, Any]:
-        return _answer(lambda: test.begin(given["voter"]))
-
-    def vote(given: dict[str, Any]) -> dict[str, Any]:
-        return _answer(lambda: test.vote(given["voter"], given["pair"], given["choice"], given.get("seconds")))
-
-    def undo(given: dict[str, Any]) -> dict[str, Any]:
-        return _answer(lambda: test.undo(given["voter"]))
-
-    html, css, js = ((_TEMPLATES / f"blind_test.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    return gr.HTML(
-        "",
-        html_template=html,
-        css_template=css,
-        js_on_load=js,
-        apply_default_css=False,
-        server_functions=[begin, vote, undo],
-        elem_id="blind-test",
+    return add_component(
+        "blind-test",
+        {
+            "begin": lambda given: test.begin(given["voter"]),
+            "vote": lambda given: test.vote(given["voter"], given["pair"], given["choice"], given.get("seconds")),
+            "undo": lambda given: test.undo(given["voter"]),
+        },
     )
-
-
-def _answer(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Returns the turn, or the sentence that says why there is none."""
-    try:
-        return ask()
-    except FashionEditError as error:
-        return {"error": str(error)}
-    except (AttributeError, KeyError, TypeError):  # nothing that this page's script sends
-        return {"error": "this page and its server are not of one kind; reload the page"}
 
 
 def blind_test_app(test: BlindTest) -> gr.Blocks:
@@ -239,10 +196,6 @@ def blind_test_app(test: BlindTest) -> gr.Blocks:
     Raises:
         MissingExtraError: Gradio is not installed.
     """
-    try:
-        import gradio as gr
-    except ImportError as error:
-        raise MissingExtraError("studio", "gradio") from error
-    with gr.Blocks(title="Which result is better?", analytics_enabled=False, fill_width=True) as app:
+    with load_gradio().Blocks(title="Which result is better?", analytics_enabled=False, fill_width=True) as app:
         blind_test_panel(test)
     return app

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from fashionedit.errors import FashionEditError, InvalidDataError, MissingExtraError
+from fashionedit.errors import FashionEditError, InvalidDataError
 from fashionedit.eval_harness.running.records import RoundRecord
-from fashionedit.images import crop, to_rgb
+from fashionedit.images import crop
 from fashionedit.types import Box
 
 from .assistant import Assistant, proposals_told
+from .components import OUTDATED, add_component, data_url
 from .drawn import LABEL, vocabulary
 from .export import changed_region, chosen_turns, sample_zip, to_zip
 from .generators import DRAWN
@@ -34,12 +33,9 @@ from .turns import MOST_UPLOADED_BYTES, Score, Studio, uploaded
 if TYPE_CHECKING:
     import gradio as gr
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_SIDE = 1024  # pixels of the longest side of what is sent
 _THUMB = 320
 _SAMPLES_SHOWN = 24
 _SESSIONS_SHOWN = 50
-_UNKNOWN = "this page and its server are not of one kind; reload the page"
 
 
 class StudioPage:
@@ -108,7 +104,7 @@ class StudioPage:
         editor, words = str(given.get("editor")), str(given.get("words", ""))
         session = self._session(given)
         request = self._studio.request(session, int(given["turn"]), editor, words, self._picture(given, session))
-        images = [{"role": shown.role, "image": _data_url(shown.image)} for shown in request.images]
+        images = [{"role": shown.role, "image": data_url(shown.image)} for shown in request.images]
         return {"instruction": request.instruction, "images": images, "seed": request.seed}
 
     def edit(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +133,7 @@ class StudioPage:
     def assist(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the words made precise; with `wanted`, three edits that lead to the picture."""
         if self._assistant is None:
-            raise InvalidDataError(_UNKNOWN)
+            raise InvalidDataError(OUTDATED)
         session = self._session(given)
         design, shown = session.image(int(given["turn"])), self._picture(given, session)
         if given.get("wanted"):
@@ -150,7 +146,7 @@ class StudioPage:
         """Keeps what the person thinks of a turn."""
         accepted, rating = given.get("accepted"), given.get("rating")
         if accepted not in (None, True, False) or not isinstance(rating, int | None):
-            raise InvalidDataError(_UNKNOWN)
+            raise InvalidDataError(OUTDATED)
         session = self._session(given)
         return self._told(self._studio.store.mark(session, int(given["turn"]), Mark(accepted, rating)), _digests(given))
 
@@ -195,12 +191,12 @@ class StudioPage:
 
     def sample(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the original of a sample, to take a detail from."""
-        return {"id": str(given["sample"]), "image": _data_url(self._original(given["sample"]))}
+        return {"id": str(given["sample"]), "image": data_url(self._original(given["sample"]))}
 
     def _original(self, id: Any) -> Image.Image:
         source = self._studio.samples
         if source is None or id not in source.ids:
-            raise InvalidDataError(_UNKNOWN)
+            raise InvalidDataError(OUTDATED)
         return source.sample(id).original
 
     def _picture(self, given: Mapping[str, Any], session: Session) -> Image.Image | None:
@@ -220,7 +216,7 @@ class StudioPage:
                 digest for turn in session.turns for digest in (turn.output and turn.output.digest, turn.reference)
             }
             if picture.get("digest") not in digests - {None}:
-                raise InvalidDataError(_UNKNOWN)
+                raise InvalidDataError(OUTDATED)
             image = session.stored(picture["digest"])
         box = picture.get("box")
         return image if box is None else crop(image, Box.from_box_2d(box))
@@ -245,7 +241,7 @@ class StudioPage:
             try:
                 session = self._studio.store.open(id)
                 last = next((turn for turn in reversed(session.turns) if turn.output is not None), None)
-                image = None if last is None else _data_url(session.image(last.number), _THUMB)
+                image = None if last is None else data_url(session.image(last.number), _THUMB)
             except FashionEditError:
                 continue  # deleted, or damaged: the others are still shown
             if image is not None:
@@ -257,7 +253,7 @@ class StudioPage:
         for turn in session.turns:
             for digest in (turn.output and turn.output.digest, turn.reference):
                 if digest and digest not in have and digest not in pictures:
-                    pictures[digest] = _data_url(session.stored(digest))
+                    pictures[digest] = data_url(session.stored(digest))
         sample = session.identity.sample
         return {
             "id": session.id,
@@ -270,7 +266,7 @@ class StudioPage:
     def _sample_thumb(self, id: str) -> str:
         source = self._studio.samples
         assert source is not None  # only asked for where there are samples
-        return _data_url(source.sample(id).draft, _THUMB)
+        return data_url(source.sample(id).draft, _THUMB)
 
 
 def _told_turn(session: Session, turn: Turn) -> dict[str, Any]:
@@ -316,15 +312,6 @@ def _decoded(url: Any) -> bytes:
         raise InvalidDataError("the picture did not arrive whole; choose it again") from None
 
 
-def _data_url(image: Image.Image, side: int = _SIDE) -> str:
-    small = to_rgb(image).copy()
-    small.info.clear()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, "WEBP", quality=90, method=1)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-
-
 def _score_text(score: Score, value: float) -> str:
     """Returns the value of one design; of a share, whether the design counts."""
     metric = score.metric
@@ -343,36 +330,8 @@ def studio_panel(page: StudioPage) -> gr.HTML:
     Raises:
         MissingExtraError: Gradio is not installed.
     """
-    try:
-        import gradio as gr
-    except ImportError as error:
-        raise MissingExtraError("studio", "gradio") from error
     names = (
         *("begin", "samples", "sample", "start", "open", "preview", "edit", "cancel", "mark", "scores"),
         *("differences", "download", "assist"),
     )
-    html, css, js = ((_TEMPLATES / f"studio.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    return gr.HTML(
-        "",
-        html_template=html,
-        css_template=css,
-        js_on_load=js,
-        apply_default_css=False,
-        server_functions=[_answering(name, getattr(page, name)) for name in names],
-        elem_id="studio",
-    )
-
-
-def _answering(name: str, ask: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-    """Returns the function under its own name, with a sentence in the place of what a person can mend."""
-
-    def answer(given: Any) -> dict[str, Any]:
-        try:
-            return ask(given)
-        except FashionEditError as error:
-            return {"error": str(error)}
-        except (AttributeError, KeyError, TypeError, ValueError):  # nothing that this page's script sends
-            return {"error": _UNKNOWN}
-
-    answer.__name__ = name
-    return answer
+    return add_component("studio", {name: getattr(page, name) for name in names})

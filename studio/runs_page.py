@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from fashionedit.errors import FashionEditError, MissingExtraError
+from fashionedit.errors import FashionEditError
 from fashionedit.eval_harness.report import write_report
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.eval_harness.scores.results import merge, read_results
+
+from .components import load_gradio
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -91,10 +93,7 @@ def runs_panel(page: RunsPage) -> gr.HTML:
     Raises:
         MissingExtraError: Gradio is not installed.
     """
-    try:
-        import gradio as gr
-    except ImportError as error:
-        raise MissingExtraError("studio", "gradio") from error
+    gr = load_gradio()
     gr.set_static_paths([page.path])
 
     def ready(given: Any) -> dict[str, str]:

@@ -8,10 +8,11 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fashionedit.errors import InvalidDataError, MissingExtraError
+from fashionedit.errors import InvalidDataError
 
 from .assistant import Assistant
 from .blind_test import BlindTest, blind_test_panel
+from .components import load_gradio
 from .page import StudioPage, studio_panel
 from .runs_page import RunsPage, runs_panel
 from .turns import MOST_UPLOADED_BYTES, Studio
@@ -42,10 +43,7 @@ def studio_app(
         MissingExtraError: Gradio is not installed.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    try:
-        import gradio as gr
-    except ImportError as error:
-        raise MissingExtraError("studio", "gradio") from error
+    gr = load_gradio()
     with gr.Blocks(title="fashionedit studio", analytics_enabled=False, fill_width=True) as app:
         page = StudioPage(studio, assistant)
         if blind_test is None and runs is None:
