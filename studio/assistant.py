@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from fashionedit.builders.analyse.analyst import PAPER, Analyst
+from fashionedit.builders.analyse.analyst import Analyst
 from fashionedit.builders.analyse.answers import read_answer
 from fashionedit.builders.analyse.request import request_body, request_tokens
 from fashionedit.errors import InvalidBoxError, InvalidDataError, ServiceError, UnknownNameError
@@ -80,7 +80,9 @@ class Assistant:
             raise UnknownNameError(f"no assistant is called {spec!r}; write openai:MODEL")
         self.name = spec
         prices = {} if price is None else {model: price}
-        self._analyst = Analyst(model, PAPER, base_url, structured="json_object", prices=prices, timeout=timeout)
+        self._analyst = Analyst(
+            model=model, base_url=base_url, structured="json_object", prices=prices, timeout=timeout
+        )
         if budget is not None and self._analyst.price is None:
             raise InvalidDataError(
                 f"the price of {model} is not known, so that a budget can't be kept; give --price, or leave --budget "

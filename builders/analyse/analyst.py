@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, ClassVar, Literal
 
 from PIL import Image
 
@@ -18,10 +17,7 @@ from fashionedit.builders.stage_store import stage_key
 from fashionedit.errors import InvalidDataError, InvalidImageError
 from fashionedit.images import EncodedImage, png_bytes
 from fashionedit.runtime.costs import Price, price_of
-from fashionedit.runtime.failures import Service
-from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
-from fashionedit.runtime.openai_client import check_service, service_host, service_url
-from fashionedit.runtime.vision_model import Api, Endpoint, Picture
+from fashionedit.runtime.vision_model import ModelSettings, Picture
 
 _LARGE = 512 * 2**10  # bytes; a draft of 1024 × 1024 as PNG has 1.5 MB
 
@@ -169,35 +165,17 @@ def repair_request(fault: str) -> str:
 PROTOCOL_VERSION = 1
 """Part of every key; it changes whenever the same settings would send something else."""
 
-_ADVICE = {
-    "temperature": "give --ask temperature=none",
-    "response_format": "give --ask structured=json_object or --ask structured=none",
-    "text.format": "give --ask structured=json_object or --ask structured=none",
-    "max_completion_tokens": "give another --ask max_output_tokens=N, or none",
-    "max_output_tokens": "give another --ask max_output_tokens=N, or none",
-}
 
-Structured = Literal["json_schema", "json_object", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class Analyst:
-    """The settings of an analysis. The key comes from `OPENAI_API_KEY` alone and is never written down.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analyst(ModelSettings):
+    """The settings of an analysis, besides those of every model.
 
     Args:
-        model: Any name that the service knows; the paper's by default.
+        model: The paper's by default.
         prompt: What is asked.
-        base_url: Of an OpenAI-compatible service; None is OpenAI's, or what `OPENAI_BASE_URL` says.
-        api: `chat` (chat completions, what every compatible service speaks) or `responses`.
-        temperature: None sends none, as models that reason want it.
-        structured: How the form of the answer is asked for: a JSON schema, any JSON object, or by the prompt alone.
-        max_output_tokens: Where an answer is cut off, so that a runaway has a price; None sends no limit.
         max_repairs: How often an answer that can't be used is sent back with its fault.
         images: How the images are sent.
         extra_body: Sent along with every request, as it is.
-        concurrency: Calls under way at the same time, at most.
-        max_retries: How often a call is made again whose failure may pass.
-        timeout: Seconds without a byte after which a call is given up.
         prices: Of the user, by model; they come before the published ones.
 
     Raises:
@@ -205,71 +183,27 @@ class Analyst:
     """
 
     model: str = "gpt-4.1-mini"
-    prompt: Prompt = PAPER
-    base_url: str | None = None
-    api: Api = "chat"
-    temperature: float | None = 0.0
-    structured: Structured = "json_schema"
     max_output_tokens: int | None = 4096
+    prompt: Prompt = PAPER
     max_repairs: int = 2
     images: SentImages = field(default_factory=SentImages)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
-    concurrency: int = 8
-    max_retries: int = 5
-    timeout: float = 120.0
     prices: Mapping[str, Price] = field(default_factory=dict)
 
+    _address_options: ClassVar[str] = "--base-url and --ask api"
+
     def __post_init__(self) -> None:
-        if not self.model.strip():
-            raise InvalidDataError("the model has no name; give one with --model")
-        if self.api not in ("chat", "responses"):
-            raise InvalidDataError(f"api {self.api!r} is unknown; choose chat or responses")
-        if self.structured not in ("json_schema", "json_object", "none"):
-            raise InvalidDataError(
-                f"structured {self.structured!r} is unknown; choose json_schema, json_object or none"
-            )
-        for name, least, most in (("max_repairs", 0, 10), ("concurrency", 1, 256), ("max_retries", 0, 100)):
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise InvalidDataError(f"{name} is {value}; choose {least}..{most}")
-        if self.temperature is not None and not 0 <= self.temperature <= 2:
-            raise InvalidDataError(f"temperature is {self.temperature}; choose 0..2, or none to send none")
-        if self.max_output_tokens is not None and self.max_output_tokens < 64:
-            raise InvalidDataError(f"max_output_tokens is {self.max_output_tokens}; an answer needs at least 64")
-        if not 0 < self.timeout <= MOST_SECONDS:
-            raise InvalidDataError(f"timeout is {self.timeout}; give seconds, more than 0 and at most {MOST_SECONDS:,}")
+        ModelSettings.__post_init__(self)
+        self._check_whole("max_repairs", 0, 10)
         if self.structured == "json_object" and "json" not in self.prompt.text.lower():
             raise InvalidDataError(
                 f"the prompt {self.prompt.name} does not say JSON, which services want for json_object; say it there, "
                 "or choose json_schema"
             )
-        if self.base_url is not None:
-            check_url(self.base_url, "base URL")
         try:
             json.dumps(dict(self.extra_body), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InvalidDataError(f"extra_body is no plain JSON ({error}); give a JSON object") from error
-
-    @property
-    def host(self) -> str:
-        """The service's host, for messages and records: no port, user name, password or path."""
-        return service_host(self.base_url)
-
-    @property
-    def service(self) -> Service:
-        """The service and the model for messages."""
-        port = urlsplit(service_url(self.base_url)).port
-        host = f"{self.host}:{port}" if port else self.host
-        return Service(host, self.model, address="--base-url and --ask api", model_option="--model")
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """The endpoint that is called."""
-        return Endpoint(self.service, self.base_url, self.api, self.timeout, _ADVICE)
-
-    def check(self, *, reach: bool) -> None:
-        """Checks the key and the model without paying; see `check_service`."""
-        check_service(self.service, base_url=self.base_url, timeout=self.timeout, reach=reach)
 
     @property
     def price(self) -> Price | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -133,7 +134,8 @@ def checked_arguments(make: Callable[..., Any], given: Mapping[str, Any], owner:
     Raises:
         InvalidDataError: One is of another type; the message says that it is an argument of `owner`.
     """
-    hints = get_type_hints(make.__init__)
+    # a dataclass's fields may come from a base in another module, whose names its __init__ does not know
+    hints = get_type_hints(make if is_dataclass(make) else make.__init__)
     checked = {}
     for name, value in given.items():
         try:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,10 +20,7 @@ from fashionedit.eval_harness.editing import canonical_json
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.files import read_regular
 from fashionedit.runtime.costs import Price, price_of
-from fashionedit.runtime.failures import Service
-from fashionedit.runtime.http_clients import MOST_SECONDS, check_url
-from fashionedit.runtime.openai_client import check_service, service_host, service_url
-from fashionedit.runtime.vision_model import Api, Endpoint, Picture, Reply, image_tokens
+from fashionedit.runtime.vision_model import Api, ModelSettings, Picture, Reply, image_tokens
 
 from .pairs import Pair, Pictures
 from .votes import Answer, Choice, SideName, answer_of, prompt_digest
@@ -46,100 +42,39 @@ Answer with a JSON object: {"reason": "one or two sentences", "better": "left" o
 
 _MAX_PROMPT = 64 * 2**10
 _PROTOCOL_VERSION = 1  # part of every key; it changes whenever the same settings would send something else
-_ADVICE = {
-    "temperature": "give --ask temperature=none",
-    "response_format": "give --ask structured=json_object or --ask structured=none",
-    "text.format": "give --ask structured=json_object or --ask structured=none",
-    "max_completion_tokens": "give another --ask max_output_tokens=N, or none",
-    "max_output_tokens": "give another --ask max_output_tokens=N, or none",
-}
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """The settings of a judge. The key comes from `OPENAI_API_KEY` alone and is never written down.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge(ModelSettings):
+    """The settings of a judge, besides those of every model.
 
     Args:
-        model: Any name that the service knows.
-        api: `chat` (chat completions, what every compatible service speaks) or `responses`.
-        base_url: Of an OpenAI-compatible service; None is OpenAI's, or what `OPENAI_BASE_URL` says.
         prompt: What is asked, before the pictures.
         show_original: Whether the judge sees the original, which the editors never see.
-        temperature: None sends none, as models that reason want it.
-        structured: How the form of the answer is asked for: a JSON schema, any JSON object, or by the prompt alone.
-        max_output_tokens: Where an answer is cut off, so that a runaway has a price; None sends no limit.
         max_side: The longest side of the pictures that are sent, pixels; larger ones are scaled down.
         quality: Of the JPEGs that are sent, 1..100.
         detail: How closely the service is told to look: `auto`, `low` or `high`.
-        concurrency: Calls under way at the same time, at most.
-        max_retries: How often a call is made again whose failure may pass.
-        timeout: Seconds without a byte after which a call is given up.
         price_given: The user's; it comes before the published one.
 
     Raises:
         InvalidDataError: A value is out of range.
     """
 
-    model: str
-    api: Api = "chat"
-    base_url: str | None = None
     prompt: str = PROMPT
     show_original: bool = False
-    temperature: float | None = 0.0
-    structured: Literal["json_schema", "json_object", "none"] = "json_schema"
-    max_output_tokens: int | None = 1024
     max_side: int = 768
     quality: int = 90
     detail: str = "auto"
-    concurrency: int = 8
-    max_retries: int = 5
-    timeout: float = 120.0
     price_given: Price | None = None
 
     def __post_init__(self) -> None:
-        if not self.model.strip():
-            raise InvalidDataError("the judge has no name; give one as --model openai:MODEL")
+        ModelSettings.__post_init__(self)
         if not self.prompt.strip():
             raise InvalidDataError("the prompt is empty; write what the judge is to decide")
-        if self.structured not in ("json_schema", "json_object", "none"):
-            raise InvalidDataError(
-                f"structured {self.structured!r} is unknown; choose json_schema, json_object or none"
-            )
         if self.structured == "json_object" and "json" not in self.prompt.lower():
             raise InvalidDataError("the prompt does not say JSON, which services want for json_object; say it there")
-        for name, least, most in (
-            ("concurrency", 1, 256),
-            ("max_retries", 0, 100),
-            ("max_side", 64, 8192),
-            ("quality", 1, 100),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or not least <= value <= most:
-                raise InvalidDataError(f"{name} is {value}; choose {least}..{most}")
-        if self.temperature is not None and not 0 <= self.temperature <= 2:
-            raise InvalidDataError(f"temperature is {self.temperature}; choose 0..2, or none to send none")
-        if self.max_output_tokens is not None and self.max_output_tokens < 64:
-            raise InvalidDataError(f"max_output_tokens is {self.max_output_tokens}; an answer needs at least 64")
-        if not 0 < self.timeout <= MOST_SECONDS:
-            raise InvalidDataError(f"timeout is {self.timeout}; give seconds, more than 0 and at most {MOST_SECONDS:,}")
-        if self.base_url is not None:
-            check_url(self.base_url, "base URL")
-
-    @property
-    def host(self) -> str:
-        """The service's host, for messages and votes: no port, user name, password or path."""
-        return service_host(self.base_url)
-
-    @property
-    def service(self) -> Service:
-        """The service and the model, as messages name them."""
-        port = urlsplit(service_url(self.base_url)).port
-        return Service(f"{self.host}:{port}" if port else self.host, self.model, model_option="--model")
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where and how the model is called."""
-        return Endpoint(self.service, self.base_url, self.api, self.timeout, _ADVICE)
+        self._check_whole("max_side", 64, 8192)
+        self._check_whole("quality", 1, 100)
 
     @property
     def price(self) -> Price | None:
@@ -169,10 +104,6 @@ class Judge:
     def prompt_digest(self) -> str:
         """The name of the prompt's file."""
         return prompt_digest(self.prompt)
-
-    def check(self) -> None:
-        """Checks the key and the model without paying; see `check_service`."""
-        check_service(self.service, base_url=self.base_url, timeout=self.timeout)
 
 
 def judge_model(spec: str) -> tuple[str, Api]:

@@ -184,7 +184,7 @@ def _judge(given: dict[str, Any]) -> Judge:
         asked["price_given"] = parse_price(given["price"])
     options = {"concurrency": "concurrency", "retries": "max_retries", "timeout": "timeout"}
     asked |= {name: given[option] for option, name in options.items() if given[option] is not None}
-    return Judge(model, api, given["base_url"], show_original=given["show_original"], **asked)
+    return Judge(model=model, api=api, base_url=given["base_url"], show_original=given["show_original"], **asked)
 
 
 def _plan_text(plan: JudgePlan, judge: Judge) -> str:

@@ -19,7 +19,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -28,7 +29,7 @@ from fashionedit.errors import FashionEditError, InvalidDataError, ServiceError
 from . import openai_client
 from .costs import Price
 from .failures import Failure, Problem, Service, problem_in
-from .http_clients import json_object, token_counts
+from .http_clients import MOST_SECONDS, check_url, json_object, token_counts
 from .limiter import ServiceReply
 from .secrets import clean, masked
 
@@ -317,6 +318,95 @@ class Endpoint:
         malformed = problem.failure in (Failure.MALFORMED, Failure.TOO_LARGE)  # an answer that was paid for
         again = problem.failure.transient and not malformed
         return CallFailedError(str(problem.failure), said, again=again, paid=malformed)
+
+
+Structured = Literal["json_schema", "json_object", "none"]
+
+_ADVICE = {
+    "temperature": "give --ask temperature=none",
+    "response_format": "give --ask structured=json_object or --ask structured=none",
+    "text.format": "give --ask structured=json_object or --ask structured=none",
+    "max_completion_tokens": "give another --ask max_output_tokens=N, or none",
+    "max_output_tokens": "give another --ask max_output_tokens=N, or none",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """How a model is called. The key comes from `OPENAI_API_KEY` alone and is never written down.
+
+    Args:
+        model: Any name that the service knows.
+        base_url: Of an OpenAI-compatible service; None is OpenAI's, or what `OPENAI_BASE_URL` says.
+        api: `chat` (chat completions, what every compatible service speaks) or `responses`.
+        temperature: None sends none, as models that reason want it.
+        structured: How the form of the answer is asked for: a JSON schema, any JSON object, or by the prompt alone.
+        max_output_tokens: Where an answer is cut off, so that a runaway has a price; None sends no limit.
+        concurrency: Calls under way at the same time, at most.
+        max_retries: How often a call is made again whose failure may pass.
+        timeout: Seconds without a byte after which a call is given up.
+
+    Raises:
+        InvalidDataError: A value is out of range.
+    """
+
+    model: str
+    base_url: str | None = None
+    api: Api = "chat"
+    temperature: float | None = 0.0
+    structured: Structured = "json_schema"
+    max_output_tokens: int | None = 1024
+    concurrency: int = 8
+    max_retries: int = 5
+    timeout: float = 120.0
+
+    _address_options: ClassVar[str] = "--base-url"
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
+            raise InvalidDataError("the model has no name; give one with --model")
+        if self.api not in get_args(Api):
+            raise InvalidDataError(f"api {self.api!r} is unknown; choose chat or responses")
+        if self.structured not in get_args(Structured):
+            raise InvalidDataError(
+                f"structured {self.structured!r} is unknown; choose json_schema, json_object or none"
+            )
+        self._check_whole("concurrency", 1, 256)
+        self._check_whole("max_retries", 0, 100)
+        if self.temperature is not None and not 0 <= self.temperature <= 2:
+            raise InvalidDataError(f"temperature is {self.temperature}; choose 0..2, or none to send none")
+        if self.max_output_tokens is not None and self.max_output_tokens < 64:
+            raise InvalidDataError(f"max_output_tokens is {self.max_output_tokens}; an answer needs at least 64")
+        if not 0 < self.timeout <= MOST_SECONDS:
+            raise InvalidDataError(f"timeout is {self.timeout}; give seconds, more than 0 and at most {MOST_SECONDS:,}")
+        if self.base_url is not None:
+            check_url(self.base_url, "base URL")
+
+    def _check_whole(self, name: str, least: int, most: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or not least <= value <= most:
+            raise InvalidDataError(f"{name} is {value}; choose {least}..{most}")
+
+    @property
+    def host(self) -> str:
+        """The service's host, for messages and records: no port, user name, password or path."""
+        return openai_client.service_host(self.base_url)
+
+    @property
+    def service(self) -> Service:
+        """The service and the model, as messages name them."""
+        port = urlsplit(openai_client.service_url(self.base_url)).port
+        host = f"{self.host}:{port}" if port else self.host
+        return Service(host, self.model, address=self._address_options, model_option="--model")
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where and how the model is called."""
+        return Endpoint(self.service, self.base_url, self.api, self.timeout, _ADVICE)
+
+    def check(self, *, reach: bool = True) -> None:
+        """Checks the key and the model without paying; see `check_service`."""
+        openai_client.check_service(self.service, base_url=self.base_url, timeout=self.timeout, reach=reach)
 
 
 _LEAST_MARGIN = 1.25  # between an estimate and what is promised for it
