@@ -22,7 +22,7 @@ from fashionedit.images import upright_size
 from fashionedit.runtime import openai_client
 from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.progress import Progress
-from fashionedit.runtime.vision_model import CallFailedError, Promises
+from fashionedit.runtime.vision_model import CallFailedError, Promises, failed_call
 from fashionedit.runtime.worker_pool import Outcome, Task
 
 from .analyst import Analyst, pictures
@@ -149,25 +149,12 @@ class _Analysis(PaidStage[_PairTask]):
         task, client, body = prepared
         conversation = task.conversation
         if isinstance(body, InvalidImageError):
-            failure = CallFailedError("image not readable", str(body))
-            return [Outcome(answered=None, message=failure.detail, value=failure)]
+            return [failed_call(body)]
         start = time.monotonic()
         try:
             reply, limits = self.analyst.endpoint.ask(client, body)
-        except CallFailedError as error:
-            came = error.refused or not error.again
-            return [
-                Outcome(
-                    answered=came,
-                    reason=error.reason if came else None,
-                    message=error.detail,
-                    again=error.again,
-                    reply=error.reply,
-                    value=error,
-                )
-            ]
-        except (ServiceError, MissingExtraError) as error:
-            return [Outcome(answered=None, stop=error)]
+        except (CallFailedError, ServiceError, MissingExtraError) as error:
+            return [failed_call(error)]
         seconds = time.monotonic() - start
         turn = conversation.add(reply, self.analyst, seconds=seconds, attempts=task.tries + 1)
         self._promises.learn(self._tokens(task, conversation.exchanges()[:-1]), reply.input_tokens)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fashionedit.errors import InvalidDataError, InvalidImageError, MissingExtraError, ServiceError, UnknownNameError
 from fashionedit.runtime import openai_client
 from fashionedit.runtime.costs import CostTracker
-from fashionedit.runtime.vision_model import CallFailedError, Promises, Reply
+from fashionedit.runtime.vision_model import CallFailedError, Promises, Reply, failed_call
 from fashionedit.runtime.worker_pool import Outcome, Stage, Task, WorkerPool
 
 from .judge import INVALID, OUTPUT_TOKENS, REFUSED, Judge, read_answer, request_body, request_tokens
@@ -286,27 +286,15 @@ class _Judging(Stage[_Showing]):
     def call(self, prepared: tuple[_Showing, Any, dict[str, Any] | InvalidImageError]) -> list[Outcome]:
         task, client, body = prepared
         if isinstance(body, InvalidImageError):
-            failure = CallFailedError("image not readable", str(body))
-            return [Outcome(answered=None, message=failure.detail, value=failure)]
+            return [failed_call(body)]
         start = time.monotonic()
         try:
             reply, limits = self._judge.endpoint.ask(client, body)
-        except CallFailedError as error:
-            if error.refused:
+        except (CallFailedError, ServiceError, MissingExtraError) as error:
+            if isinstance(error, CallFailedError) and error.refused:
                 vote = self._vote(task, None, self._answer(text=error.detail), failure=REFUSED)
                 return [Outcome(reason=REFUSED, message=error.detail, reply=error.reply, value=vote)]
-            return [
-                Outcome(
-                    answered=not error.again,
-                    reason=None if error.again else error.reason,
-                    message=error.detail,
-                    again=error.again,
-                    reply=error.reply,
-                    value=error,
-                )
-            ]
-        except (ServiceError, MissingExtraError) as error:
-            return [Outcome(answered=None, stop=error)]
+            return [failed_call(error)]
         self._promises.learn(task.tokens, reply.input_tokens)
         vote = self._read(task, reply, time.monotonic() - start)
         said = vote.model.text if vote.model is not None else ""

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fashionedit.errors import FashionEditError, InvalidDataError, ServiceError
+from fashionedit.errors import FashionEditError, InvalidDataError, InvalidImageError, ServiceError
 
 from . import openai_client
 from .costs import Price
@@ -32,6 +32,7 @@ from .failures import Failure, Problem, Service, problem_in
 from .http_clients import MOST_SECONDS, check_url, json_object, token_counts
 from .limiter import ServiceReply
 from .secrets import clean, masked
+from .worker_pool import Outcome
 
 Api = Literal["chat", "responses"]
 """Chat completions, which every compatible service speaks, or OpenAI's responses."""
@@ -253,6 +254,27 @@ class CallFailedError(Exception):
     again: bool = False
     paid: bool = False
     reply: ServiceReply | None = None
+
+
+def failed_call(error: CallFailedError | FashionEditError) -> Outcome:
+    """Returns the worker pool's outcome of a call without an answer; the value says why, unless the stage stops.
+
+    Args:
+        error: Why the call failed, an image that could not be sent, or what stops the stage.
+    """
+    if isinstance(error, InvalidImageError):
+        failure = CallFailedError("image not readable", str(error))
+        return Outcome(answered=None, message=failure.detail, value=failure)
+    if isinstance(error, CallFailedError):
+        return Outcome(
+            answered=not error.again,
+            reason=None if error.again else error.reason,
+            message=error.detail,
+            again=error.again,
+            reply=error.reply,
+            value=error,
+        )
+    return Outcome(answered=None, stop=error)
 
 
 @dataclass(frozen=True, slots=True)
