@@ -102,10 +102,10 @@ def make(folder: Path, count: int) -> None:
         for one in (metric, metric.control):
             if one is not None and one.of is None:
                 low, high = (0.75, 1.0) if metric.needs_encoder else (8.0, 14.0)
-                one.score = partial(drawn, low=low, high=high)  # type: ignore[method-assign]
+                one.score = partial(drawn, low=low, high=high)  # type: ignore[method-assign]  # scores that cost nothing
     from fashionedit.eval_harness.scores import scoring
 
-    scoring.measure = measured  # type: ignore[attr-defined]
+    scoring.measure = measured  # type: ignore[attr-defined]  # measures that cost nothing
     score(folder / "run", folder / "data", embedder, metrics)
     for name in ("results.json", "timing.json"):
         (folder / "run" / name).unlink()
@@ -207,7 +207,7 @@ def measured(
         for name in tasks:
             for label, python in pythons.items():
                 found.setdefault((label, name), []).append(measure(python, name, folder))
-    return {key: tuple(map(statistics.median, zip(*values, strict=True))) for key, values in found.items()}  # type: ignore[misc]
+    return {key: tuple(map(statistics.median, zip(*values, strict=True))) for key, values in found.items()}
 
 
 def main() -> None:
