@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.metadata import requires
 from pathlib import Path
 
 import fashionedit
@@ -12,10 +11,9 @@ import fashionedit.eval_harness
 import fashionedit.metrics
 from fashionedit.errors import InvalidDataError
 from fashionedit.files import write_all
-from fashionedit.runtime.hub import GRADIO
+from fashionedit.runtime.hub import GRADIO, space_requirements
 from fashionedit.runtime.secrets import refuse_secrets
 
-_EXTRAS = ("", "openai", "studio")
 _README = f"""\
 ---
 title: FashionEdit Studio
@@ -70,7 +68,7 @@ def write_space(folder: Path, arguments: Sequence[str] = ()) -> Path:
     files = {
         Path("README.md"): _README.encode(),
         Path("app.py"): _APP.format(arguments=list(arguments)).encode(),
-        Path("requirements.txt"): "".join(f"{line}\n" for line in _requirements()).encode(),
+        Path("requirements.txt"): "".join(f"{line}\n" for line in space_requirements("openai", "studio")).encode(),
         **{Path("fashionedit") / name: source.read_bytes() for source, name in _code()},
     }
     write_all({folder / name: data for name, data in files.items()})
@@ -92,17 +90,3 @@ def _code() -> Iterator[tuple[Path, Path]]:
             for path in sorted(folder.glob(pattern)):
                 if "__pycache__" not in path.parts:
                     yield path, Path(name) / path.relative_to(folder)
-
-
-def _requirements() -> list[str]:
-    """Returns what the studio needs, as the package's own metadata has it; Gradio is the Space's."""
-    from packaging.requirements import Requirement
-
-    needed = [Requirement(line) for line in requires("fashionedit") or ()]
-    chosen = {
-        (one.name, str(one.specifier))
-        for one in needed
-        if one.name != "gradio"
-        and (one.marker is None or any(one.marker.evaluate({"extra": name}) for name in _EXTRAS))
-    }
-    return sorted(f"{name}{specifier}" for name, specifier in chosen)

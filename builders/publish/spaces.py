@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from importlib.metadata import requires
 from pathlib import Path
 
 import fashionedit
 import fashionedit.metrics
 from fashionedit.aliases import METRICS
 from fashionedit.errors import InvalidDataError
-from fashionedit.runtime.hub import GRADIO
+from fashionedit.runtime.hub import GRADIO, space_requirements
 
 from .repository import HubRepository, Publication
 
@@ -97,7 +96,8 @@ def write_space(folder: Path, metric: str, *, name: str) -> list[str]:
     shutil.copyfile(metrics / metric / f"{metric}.py", folder / f"{name}.py")
     app = _APP.format(title=_TITLES[metric], script=f"{name}.py", description=front["description"].replace('"', "'"))
     (folder / "app.py").write_text(app, encoding="utf-8")
-    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in _requirements(metric)), encoding="utf-8")
+    needed = space_requirements() if metric == "psnr" else space_requirements("clip")
+    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in needed), encoding="utf-8")
     # a checkout has the folders beside each other, an installed package one inside the other
     for source, pattern, part in (
         (package, "*.py", ""),
@@ -109,13 +109,3 @@ def write_space(folder: Path, metric: str, *, name: str) -> list[str]:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def _requirements(metric: str) -> list[str]:
-    """Returns what the package needs for this metric, as its own metadata has it."""
-    from packaging.requirements import Requirement
-
-    extra = {"extra": "" if metric == "psnr" else "clip"}
-    needed = [Requirement(line) for line in requires("fashionedit") or ()]
-    chosen = {(one.name, str(one.specifier)) for one in needed if one.marker is None or one.marker.evaluate(extra)}
-    return sorted(f"{name}{specifier}" for name, specifier in chosen)

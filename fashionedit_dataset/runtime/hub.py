@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import requires
 from typing import TYPE_CHECKING
 
 from fashionedit.errors import FashionEditError, InvalidDataError, ServiceError, UnknownNameError
@@ -148,3 +149,20 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None and str(error.__cause__).strip():
         error = error.__cause__
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def space_requirements(*extras: str) -> list[str]:
+    """Returns what a Space with the package's own code installs, by the package's metadata; Gradio is the Space's own.
+
+    Args:
+        extras: The extras that it needs, beside what the package always needs.
+    """
+    from packaging.requirements import Requirement
+
+    environments = [{"extra": extra} for extra in ("", *extras)]
+    needed = {
+        (requirement.name, str(requirement.specifier))
+        for requirement in map(Requirement, requires("fashionedit") or ())
+        if requirement.marker is None or any(map(requirement.marker.evaluate, environments))
+    }
+    return sorted(f"{name}{specifier}" for name, specifier in needed if name != "gradio")
