@@ -8,11 +8,11 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -24,6 +24,8 @@ from fashionedit.runtime.costs import LEDGER_FILE, CostTracker, Price
 from fashionedit.runtime.openai_client import open_client
 from fashionedit.runtime.vision_model import CallFailedError, Picture, Promises, Reply, image_tokens
 from fashionedit.types import Box
+
+T = TypeVar("T")
 
 PREFIX = "openai:"
 _SIDE = 1024  # pixels of the longest side of what is sent
@@ -121,13 +123,7 @@ class Assistant:
             "max_completion_tokens": self._analyst.max_output_tokens,
         }
         tokens = math.ceil(len(text) / 4) + sum(image_tokens(self._analyst.model, *one.size) for one in pictures)
-        fault = ""
-        for _ in range(_TRIES):
-            try:
-                return _read_instruction(self._ask(body, tokens))
-            except InvalidDataError as error:
-                fault = str(error)
-        raise InvalidDataError(f"The assistant gave no answer that can be used: {fault}.")
+        return self._ask_until_usable(body, tokens, _read_instruction)
 
     def propose(self, design: Image.Image, wanted: Image.Image) -> tuple[Proposal, ...]:
         """Returns the three edits that bring the design nearer to the wanted picture, as the builders' analysis finds.
@@ -140,23 +136,34 @@ class Assistant:
         pictures = (_sent(wanted), _sent(design))
         body = request_body(self._analyst, pictures)
         tokens = request_tokens(self._analyst, [one.size for one in pictures])
+
+        def read(reply: Reply) -> tuple[Proposal, ...]:
+            differences = read_answer(reply.text, size=pictures[0].size).differences
+            return tuple(Proposal(words[:_MOST_WORDS], box) for words, box in differences)
+
+        return self._ask_until_usable(body, tokens, read)
+
+    def _ask_until_usable(self, body: dict[str, Any], tokens: int, read: Callable[[Reply], T]) -> T:
+        """Returns what `read` makes of the first answer that it accepts.
+
+        Raises:
+            InvalidDataError: There is none.
+            ServiceError: The service does not answer.
+        """
         fault = ""
         for _ in range(_TRIES):
             reply = self._ask(body, tokens)
             try:
-                found = read_answer(reply.text, size=pictures[0].size).differences
+                return read(reply)
             except InvalidDataError as error:
                 fault = str(error)
-                continue
-            return tuple(Proposal(words[:_MOST_WORDS], box) for words, box in found)
         raise InvalidDataError(f"The assistant gave no answer that can be used: {fault}.")
 
     def _ask(self, body: dict[str, Any], tokens: int) -> Reply:
-        """Returns the model's answer, its cost entered.
+        """Returns the model's answer, and enters its cost in the ledger.
 
         Raises:
-            InvalidDataError: It refused.
-            ServiceError: The service does not answer.
+            ServiceError: The model refused, or the service does not answer.
         """
         entry = self._money.reserve(self._promises.usd(tokens), "assistant")
         endpoint = self._analyst.endpoint
