@@ -1,4 +1,4 @@
-"""From wishes to another design: each wish changes what it names, and what can't be is said."""
+"""Applies wishes to a design: each wish changes what it names; the answer says which wishes can't be drawn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHOLE_FEATURES = ("length", "shape", "front")
 """Features that a word beside the garment's own name means: "a long dress", "wide trousers"."""
 
 _SUGGESTIONS = 12
-"""For how many unknown words the nearest known one is looked up, which takes milliseconds each."""
+"""The number of unknown words for which the nearest known word is looked up; each look-up takes milliseconds."""
 
 _PAIRS = ("sleeve", "cuff", "lapel", "collar", "leg", "epaulette")
 _SEEN_AT = {
@@ -54,26 +54,26 @@ _SEEN_AT = {
     "waistband": ("waist",),
     "yoke": ("shoulder",),
 }
-"""Feature → where it sits; anything else after "on the" is a place where it can't be put."""
+"""Feature → the places that it is drawn at; after "on the", any other place is refused."""
 
 _NEEDED = {
     ("coat", "buttons"): ("closure", "buttons"),
     ("shirt", "chest pocket style"): ("chest pockets", "one"),
     ("blazer", "lapel width"): None,
 }  # fmt: skip
-"""What a feature of a garment shows nothing without: another feature's value where that one is absent."""
+"""Feature → the other feature that it needs, and the value that this one gets where it is absent."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a request.
+    """The answer to a request.
 
     Args:
         done: What changed, a few words each.
-        unchanged: What is as it was asked already.
-        impossible: What was understood and can't be drawn, a sentence each.
+        unchanged: What was as requested before.
+        impossible: What was understood but can't be drawn, a sentence each.
         unknown: Words that are not in the vocabulary, as they were written.
-        notes: What else is worth knowing, such as what was read from a picture; a sentence each.
+        notes: Other information, such as what was read from a picture, a sentence each.
     """
 
     done: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was read from a picture: its cloth, and a sentence that says it."""
+    """The cloth that was read from a picture, and a sentence that describes it."""
 
     swatch: Swatch | None
     note: str
@@ -113,13 +113,13 @@ class Seen:
 def apply(
     design: Design, reading: Reading, *, creating: bool = False, seen: Seen | None = None
 ) -> tuple[Design, Answer]:
-    """Returns the design as the wishes have it, and what became of each.
+    """Returns the changed design, and an answer that says what became of each wish.
 
     Args:
-        design: What is there.
-        reading: What is wanted.
-        creating: Whether the design is just being made, so that nothing of it is taken for granted.
-        seen: What the picture beside the words shows.
+        design: The design before the change.
+        reading: The wishes.
+        creating: Whether the design is new, so that "the pockets" may name pockets that it does not have.
+        seen: The cloth of the picture that is shown with the words.
     """
     work = _Work(design, creating, seen)
     for wish in reading.wishes:
@@ -160,17 +160,17 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.before = self.design
-        self.coloured = False  # whether the words told the garment's colour
+        self.coloured = False  # whether the words named the garment's colour
 
     @property
     def features(self) -> Mapping[str, Feature]:
         return self.design.kind.features
 
     def wish(self, wish: Wish) -> None:
-        """Carries one wish out."""
+        """Applies one wish."""
         if wish.foreign:
-            told = " ".join(word.text for word in wish.modifiers)
-            self.impossible.append(f"I left out “{told}”, which you say of “{wish.foreign}”.")
+            words = " ".join(word.text for word in wish.modifiers)
+            self.impossible.append(f"I left out “{words}”, which you say of “{wish.foreign}”.")
         elif wish.removed:
             self._remove(wish)
         elif not wish.nouns:
@@ -219,7 +219,7 @@ class _Work:
             self._look(None, looks, wish)
 
     def _has_print(self, wish: Wish, looks: Sequence[Token]) -> bool:
-        """Returns False, and says so, where "the stripes" are to change and there are none."""
+        """Returns whether the design has the print that "the stripes" names; if not, the answer says so."""
         mark = next((word.senses["print"] for word in looks if "print" in word), None)
         if self.creating or not wish.definite or mark is None or not mark.noun or wish.nouns:
             return True
@@ -278,7 +278,7 @@ class _Work:
             self._look(part, looks, wish)
 
     def _shown(self, noun: Token, names: Sequence[str], part: str | None, looks: Sequence[Token], wish: Wish) -> bool:
-        """Sees to it that what a noun means is there; returns whether it is."""
+        """Adds what a noun means where the design lacks it; returns whether the design has it then."""
         key = _key(noun)
         present = [(name, value) for name in names if (value := _noun_value(self.features[name], key)) is not None]
         shown = SHOWN_BY[self.design.garment].get(part or "") if looks else None
@@ -312,7 +312,7 @@ class _Work:
         if looks and part is not None and part not in SHOWN_BY[self.design.garment]:
             return True  # always there, whatever it is called: a neckline is the T-shirt's collar
         if wish.definite and looks and not self.creating:
-            self.impossible.append(f"I see no {noun.text} to change; say “add …” to have that.")
+            self.impossible.append(f"I see no {noun.text} to change; say “add …” to have it.")
             return False
         self._set(name, value)
         return True
@@ -437,7 +437,7 @@ class _Work:
                 self.impossible.append(f"A {self.design.garment} always has its {noun.text} here.")
 
     def keep(self, nouns: Iterable[Token]) -> None:
-        """Gives back what was to stay as it is."""
+        """Restores the parts that the words ask to keep."""
         for noun in nouns:
             for name in noun.senses["noun"]:
                 self.design = self.design.with_feature(name, self.before.features[name])
@@ -448,7 +448,7 @@ class _Work:
     # Looks
 
     def _current(self, part: str) -> Swatch:
-        """Returns what a part is made of now, as a person sees it."""
+        """Returns the cloth of a part as a person sees it."""
         if part in self.design.parts:
             return self.design.parts[part]
         if part == "trim" or part in _TRIMMED.get(self.design.garment, ()):
@@ -528,7 +528,7 @@ def _specific(feature: Feature, wanted: str, key: str) -> bool:
 
 
 def _natural(word: Token, noun: Token) -> bool:
-    """Returns whether a number goes without saying: one collar, two sleeves."""
+    """Returns whether a number says nothing new: one collar, two sleeves."""
     return str(word.senses["number"]) in ("1", "2" if _key(noun) in _PAIRS else "1")
 
 
@@ -549,7 +549,7 @@ def _scale(value: float) -> float:
 
 
 class _Look:
-    """What words say about cloth, before it is known which cloth."""
+    """The colours, print, weave and size that words ask for, of any cloth."""
 
     def __init__(self, words: Sequence[Token], weave: Callable[[str], str], *, picture: Swatch | None) -> None:
         self.colours: list[Colour] = []
@@ -558,7 +558,7 @@ class _Look:
         self.plain = self.picture_wanted = False
         self.picture, self.colour_alone = picture, False
         shade = 0.0
-        told = [word for word in words if "colour" in word and "weave" not in word]
+        only_colours = [word for word in words if "colour" in word and "weave" not in word]
         for word in words:
             if "shade" in word:
                 shade = word.senses["shade"]
@@ -566,7 +566,7 @@ class _Look:
                 self.picture_wanted = True
                 self.colour_alone = word.senses["picture"] == "colour"
             elif "colour" in word:
-                if not ("weave" in word and told):
+                if not ("weave" in word and only_colours):
                     colour = word.senses["colour"]
                     self.colours.append(shaded(colour, shade) if shade else colour)
                 shade = 0.0
@@ -585,7 +585,7 @@ class _Look:
         self.shade = shade
 
     def over(self, old: Swatch, *, stripes: int, fresh: bool, creating: bool, coloured: bool) -> Swatch:
-        """Returns the cloth with all this; `fresh` where it was the garment's until now."""
+        """Returns the cloth changed so; `fresh` says that the part had the garment's cloth before."""
         colour, mark = old.colour, old.print
         if self.shade and not self.colours:
             colour = shaded(colour, self.shade)
@@ -681,21 +681,21 @@ def print_text(mark: Print) -> str:
 
 
 def differences(before: Design, after: Design) -> list[str]:
-    """Returns what differs between two designs of a garment, a few words each."""
-    told = [
+    """Returns the differences between two designs of a garment, a few words each."""
+    changes = [
         f"{name}: {value} → {after.features[name]}"
         for name, value in before.features.items()
         if after.features[name] != value
     ]
     if before.cloth != after.cloth:
-        told.append(f"cloth: {swatch_text(after.cloth)}")
+        changes.append(f"cloth: {swatch_text(after.cloth)}")
     for part in after.kind.parts:
         old, new = before.parts.get(part), after.parts.get(part)
         seen = before.parts.get(part) or replace(before.cloth, weave=None)
         if new is not None and old != new and (old is not None or new != seen):
-            told.append(f"{part}: {swatch_text(new)}")
+            changes.append(f"{part}: {swatch_text(new)}")
     if before.trim != after.trim:
-        told.append(f"trim: {colour_name(after.trim)}")
+        changes.append(f"trim: {colour_name(after.trim)}")
     if before.backdrop != after.backdrop:
-        told.append(f"background: {colour_name(after.backdrop)}")
-    return told
+        changes.append(f"background: {colour_name(after.backdrop)}")
+    return changes

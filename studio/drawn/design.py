@@ -1,4 +1,4 @@
-"""A design: everything that a drawn garment is, as one value that JSON can say."""
+"""A design: all that determines a drawn garment, as one value with a JSON form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .garments import GARMENTS, Garment
 from .prints import Print, Swatch
 
 FORMAT = 1
-"""Of the JSON of a design."""
+"""The version of a design's JSON."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Design:
     Args:
         garment: A key of `GARMENTS`.
         features: Feature → value; every feature of the garment.
-        cloth: What all is made of that `parts` does not name.
+        cloth: The cloth of all that `parts` does not name.
         parts: Part → its own cloth. `buttons` and `decoration` have a colour alone.
-        trim: The colour of details that are given none.
-        backdrop: What the garment lies on.
-        cut: Names the chances of its cut and folds; another number is another piece of the same design.
+        trim: The colour of details without a colour of their own.
+        backdrop: The colour of the background.
+        cut: The seed of its cut and folds; another number gives another piece of the same design.
 
     Raises:
         InvalidDataError: The garment has no such feature, value or part.
@@ -47,7 +47,7 @@ class Design:
         features = GARMENTS[self.garment].features
         if unequal := set(features) ^ set(self.features):
             raise InvalidDataError(
-                f"a {self.garment} has the features {', '.join(features)}; {min(unequal)!r} is missing or none of them"
+                f"a {self.garment} has the features {', '.join(features)}; {min(unequal)!r} is missing or unknown"
             )
         for name, value in self.features.items():
             if value not in features[name].values:
@@ -62,7 +62,7 @@ class Design:
 
     @property
     def kind(self) -> Garment:
-        """What it is cut after."""
+        """The garment that it is a design of."""
         return GARMENTS[self.garment]
 
     def swatch(self, part: str) -> Swatch:
@@ -95,7 +95,7 @@ class Design:
         """Returns the design that `to_json` wrote.
 
         Raises:
-            InvalidDataError: It is none, or of another format.
+            InvalidDataError: The JSON is no design, or has another format.
         """
         try:
             if value["format"] != FORMAT:
@@ -112,7 +112,9 @@ class Design:
         except InvalidDataError:
             raise
         except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise InvalidDataError(f"that is no design of the drawn designer ({error!r}); start from words") from error
+            raise InvalidDataError(
+                f"the JSON is no design of the drawn designer ({error!r}); start from words"
+            ) from error
 
 
 def _swatch_json(swatch: Swatch) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From a design to its picture, on the control set's renderer; the layers of earlier pictures are used again."""
+"""Draws designs with the control set's renderer; layers of earlier pictures are reused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZE = (512, 768)
 """Width and height of every picture, pixels."""
 
 MAX_TILE_BYTES = 400 * 2**20
-"""What the layers that are kept for the next picture may take."""
+"""The most bytes of layers that are kept for the next pictures."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Palette(Palette):
 
 @dataclass(frozen=True)
 class _Look(Look):
-    """A look whose every free choice is the design's."""
+    """A look in which the design makes every choice that the renderer draws by chance."""
 
     drawn: Design | None = None
 
@@ -96,7 +96,7 @@ METALS: tuple[Colour, ...] = ((196, 160, 92), (190, 192, 196))
 
 
 def _usual_buttons(design: Design) -> Colour:
-    """Buttons by the garment alone: recolouring the cloth must not recolour them."""
+    """Returns the colour of buttons by the garment alone: recolouring the cloth must not recolour them."""
     return {"blazer": COLOURS["chocolate"], "coat": COLOURS["black"]}.get(design.garment, COLOURS["ivory"])
 
 
@@ -123,7 +123,7 @@ _PART_OF = {
     "belt loop": "belt",
     "waistband loop": "waistband",
 }
-"""What the renderer calls a piece, without its number, and the part it belongs to."""
+"""The renderer's name of a piece, without its number → the part it belongs to."""
 
 _ALIASES = {
     ("coat", "tail"): "belt",
@@ -141,7 +141,7 @@ _NUMBER = re.compile(r"( -?\d+(\.\d+)?)+$")
 
 @lru_cache(maxsize=1024)
 def _part(garment: str, piece: str) -> str | None:
-    """Returns the part that a piece belongs to; None for labels, zips and the like, which are as they are."""
+    """Returns the part that a piece belongs to; None for labels, zips and the like, which no design changes."""
     base = _NUMBER.sub("", piece)
     if base == "loop":
         base = "bow loop" if piece.endswith(".0") else "belt loop" if piece == "loop" else "waistband loop"

@@ -29,19 +29,19 @@ from .words import COLOURS, phrase
 
 NAME = "drawn"
 LABEL = "drawn: a parametric drawing, no model"
-"""How pages and tables call it, so that nobody takes its pictures for a model's."""
+"""The name on pages and in tables, so that nobody takes its pictures for a model's."""
 
 _FIRST_COLOURS = ("navy", "white", "sky", "sage", "burgundy", "camel", "cornflower", "ivory", "forest", "coral", "grey")
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture with what is behind it.
+    """A picture with its design.
 
     Args:
         image: 512 × 768, mode RGB.
-        design: What it shows.
-        answer: What became of the words.
+        design: The design that it shows.
+        answer: The answer to the words.
     """
 
     image: Image.Image
@@ -55,7 +55,7 @@ class Drawing:
 
 
 def first_design(garment: str, seed: int = 0) -> Design:
-    """Returns a garment about which nothing was said; colour and cut depend on the seed alone."""
+    """Returns the garment that no words describe: its usual form, in a colour and a cut by the seed."""
     kind = GARMENTS[garment]
     colour = COLOURS[choose(_FIRST_COLOURS, "drawn", garment, seed, "colour")]
     features = {name: feature.default for name, feature in kind.features.items()}
@@ -99,15 +99,15 @@ def generate(words: str, seed: int = 0) -> Drawing:
 def summary(design: Design) -> str:
     """Returns the design in one phrase: its cloth, what is not usual about it, parts of another cloth."""
     article = "" if design.kind.plural else "a "
-    told = [f"{article}{swatch_text(design.cloth)} {design.garment}" if design.cloth.print is None else
+    phrases = [f"{article}{swatch_text(design.cloth)} {design.garment}" if design.cloth.print is None else
             f"{article}{design.garment} in {swatch_text(design.cloth)}"]  # fmt: skip
     for name, feature in design.kind.features.items():
         value = design.features[name]
         if value != feature.default:
             noun = name.removesuffix(" style")
-            told.append(f"no {noun}" if value == "none" else value if value == noun else f"{value} {noun}")
-    told += [f"{part} in {swatch_text(swatch)}" for part, swatch in design.parts.items()]
-    return ", ".join(told)
+            phrases.append(f"no {noun}" if value == "none" else value if value == noun else f"{value} {noun}")
+    phrases += [f"{part} in {swatch_text(swatch)}" for part, swatch in design.parts.items()]
+    return ", ".join(phrases)
 
 
 class DrawnGenerator:
@@ -116,7 +116,7 @@ class DrawnGenerator:
     name, label = NAME, LABEL
 
     def describe(self) -> dict[str, Any]:
-        """Returns what moves a pixel apart from words and seed, as plain JSON."""
+        """Returns all that determines a pixel besides words and seed, as plain JSON."""
         return {"name": NAME, "version": fingerprint()}
 
     def generate(self, words: str, seed: int = 0) -> Drawing:
@@ -125,16 +125,16 @@ class DrawnGenerator:
 
 
 class DrawnEditor:
-    """Changes designs of its own by words, alone or with a picture.
+    """Changes its own designs by words, alone or with a picture.
 
-    The design travels in the state: a request's `state` is that of the drawing behind its base image. The answer's
-    text is the result's `message` and, taken apart, `state["answer"]`.
+    A request's `state` must be that of the drawing that is its base image: it holds the design. The result's `message`
+    is the answer's text; `state["answer"]` has the answer by its parts.
     """
 
     name, label = NAME, LABEL
 
     def describe(self) -> EditorInfo:
-        """Returns who this is."""
+        """Returns the editor's name, and a fingerprint that changes with its code."""
         return EditorInfo(NAME, f"{NAME} {fingerprint()}", takes_reference=True, usd_per_edit=0.0)
 
     def check_params(self, params: Mapping[str, Any]) -> None:
@@ -144,8 +144,7 @@ class DrawnEditor:
             EditorError: Always; the studio does not call it.
         """
         raise EditorError(
-            "drawn edits only what it has drawn itself, so it can't be run on the benchmark; use it in `fashionedit "
-            "studio`"
+            "drawn edits only its own drawings, so it can't be run on the benchmark; use it in `fashionedit studio`"
         )
 
     def edit(self, request: EditRequest) -> EditResult:
@@ -177,13 +176,13 @@ class DrawnEditor:
 
 
 def edit(design: Design, words: str, picture: Image.Image | None = None) -> Drawing:
-    """Returns the design as the words, and the picture that they point at, have it."""
+    """Returns the drawing of the design, changed by the words and by the picture that they point at."""
     after, answer = changed(design, words, picture)
     return Drawing(draw(after), after, answer)
 
 
 def changed(design: Design, words: str, picture: Image.Image | None = None) -> tuple[Design, Answer]:
-    """Returns what `edit` draws, undrawn."""
+    """Returns the design that `edit` draws, and the answer."""
     for token in tokens(words, design.garment):
         other = token.senses.get("garment", design.garment)
         if other != design.garment and "noun" not in token and {other, design.garment} != {"shirt", "t-shirt"}:

@@ -1,4 +1,4 @@
-"""What the drawn designer can draw: every garment's features with their values, and its parts, with the words for both.
+"""The garments that can be drawn: their features with all values, their parts, and the words for both.
 
 In the tables a feature is its part, its nouns and its values: `_feature("hem", "hem, border:band", {"plain": "plain",
 "band": "banded"})`. A noun that means a value names it after a colon ("with a border"). A value's words stand beside a
@@ -52,7 +52,7 @@ class Garment:
 
     Args:
         kind: The renderer's name.
-        nouns: How it is called; the first is the usual name.
+        nouns: Its names; the first is the usual one.
         plural: Whether its name is a plural.
         features: Name → feature.
         parts: Part → its nouns.
@@ -584,7 +584,7 @@ SHOWN_BY: dict[str, dict[str, tuple[str, str]]] = {
         "pockets": ("front pockets", "patch"), "buttons": ("fly", "buttons"),
     },
 }  # fmt: skip
-"""Garment → part → the feature and value that show it where the design does not."""
+"""Garment → part → the feature and the value that add it where a design lacks it."""
 
 UNPAINTED: dict[tuple[str, str], tuple[str, ...]] = {
     ("t-shirt", "hem"): ("straight", "curved"),

@@ -1,4 +1,4 @@
-"""Cloth of any colour with a pattern of any size: what the renderer's own materials are for the control set."""
+"""Cloth of any colour with a pattern of any size; the renderer's own materials have fixed ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Print:
         angle: Degrees by which it is turned; stripes lie across at 0 and run down at 90.
 
     Raises:
-        InvalidDataError: A value is none of these.
+        InvalidDataError: A value is unknown or out of range.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class Swatch:
 
 @dataclass(frozen=True)
 class PrintedMaterial(Material):
-    """The renderer's material with a print of ours."""
+    """The renderer's material with a print of this module."""
 
     print: Print | None = None
 

@@ -1,4 +1,4 @@
-"""From a sentence to wishes: which part of a garment is to be what; and the words that nobody knows."""
+"""Reads wishes from a sentence: which part of a garment is to become what; and finds the unknown words."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .garments import GARMENTS
 from .words import phrase, split_words, stem
 
 Senses = Mapping[str, Any]
-"""What a phrase may mean: kind of word → what of that kind."""
+"""The meanings of a phrase: kind of word → meaning."""
 
 LOOKS = ("colour", "shade", "print", "plain", "weave", "size", "direction", "picture")
-"""Kinds of words that say what cloth looks like."""
+"""Kinds of words that describe the look of cloth."""
 
 _MODIFIERS = (*LOOKS, "alone", "beside", "more", "number")
 _LONGEST_PHRASE = 4
@@ -41,15 +41,15 @@ class Token:
 
 @dataclass(frozen=True)
 class Wish:
-    """One thing that is wanted.
+    """One change that a sentence asks for.
 
     Args:
-        nouns: What it is about, as nouns of the garment; empty where it is the garment as a whole.
-        modifiers: What the nouns are to be.
-        removed: Whether they are to go.
+        nouns: The nouns of the garment that it is about; empty for the garment as a whole.
+        modifiers: The words that say what the nouns are to become.
+        removed: Whether the nouns are to be removed.
         definite: Whether the sentence takes for granted that they are there ("the pockets").
-        text: How the sentence puts it.
-        foreign: The word that the modifiers are said of, where the garment has no such thing.
+        text: The words of the sentence.
+        foreign: The word that the modifiers describe, where the garment has no such thing.
     """
 
     nouns: tuple[Token, ...]
@@ -62,10 +62,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a sentence says.
+    """The content of a sentence.
 
     Args:
-        wishes: What is wanted, in its order.
+        wishes: The changes that it asks for, in its order.
         kept: Nouns that are to stay as they are.
         unknown: Words that are not in the vocabulary, as they were written.
         elsewhere: Words that only other garments know.
@@ -78,7 +78,7 @@ class Reading:
 
 
 EVERYWHERE = {"trim": "trim", "trimming": "trim", "background": "backdrop", "backdrop": "backdrop"}
-"""Nouns of every garment: the colour of details that are given none, and of what it lies on."""
+"""Nouns of every garment: the trim (details without a colour of their own) and the background."""
 
 GARMENT_MEANINGS: dict[str, dict[str, str]] = {
     "polo shirt": {"neckline": "polo"},
@@ -191,10 +191,10 @@ def tokens(text: str, garment: str) -> list[Token]:
     for word in split_words(text):
         parts = stem(word)
         stems += [(part, word if len(parts) == 1 else part) for part in parts]
-    found, place = [], 0
+    phrases, place = [], 0
     while place < len(stems):
         if stems[place][0] in _MARKS:
-            found.append(Token(stems[place][0], {"mark": True}))
+            phrases.append(Token(stems[place][0], {"mark": True}))
             place += 1
             continue
         size, senses = _match(table, [part for part, _ in stems[place : place + _LONGEST_PHRASE]])
@@ -208,9 +208,9 @@ def tokens(text: str, garment: str) -> list[Token]:
             senses = {kind: meant for kind, meant in senses.items() if kind not in {"noun", "part", "print"} - {wanted}}
             if wanted == "noun":
                 senses["part"] = table[tuple(phrase(text))].get("part")
-        found.append(Token(text, senses))
+        phrases.append(Token(text, senses))
         place += size
-    return found
+    return phrases
 
 
 def _match(table: Mapping[tuple[str, ...], dict[str, Any]], stems: Sequence[str]) -> tuple[int, dict[str, Any]]:
@@ -342,7 +342,7 @@ def _segments(every: Sequence[Token], picture: bool) -> Iterator[_Segment]:
 
 
 def _is_verb(token: Token, segment: _Segment) -> bool:
-    """Returns whether a word asks for something here: "colour it red" and not "this colour"."""
+    """Returns whether a word is a verb here: "colour it red" and not "this colour"."""
     if not ("verb" in token or "change" in token) or {"noun", "garment"} & set(token.senses):
         return False
     return "neutral" not in token or not (segment or segment.article or segment.points or segment.verb)
@@ -451,7 +451,7 @@ def _is_modifier(segment: _Segment, place: int) -> bool:
 
 
 def _is_negated(segments: Sequence[_Segment], n: int, before: bool, modified: bool) -> bool:
-    """Returns whether a segment is to go: "remove the collar, the cuffs", "no pockets, buttons or cuffs"."""
+    """Returns whether a segment asks for removal: "remove the collar, the cuffs", "no pockets, buttons or cuffs"."""
     segment = segments[n]
     if segment.negated:
         return True
@@ -494,7 +494,7 @@ def _shared(
 
 
 def _compound(segment: _Segment, nouns: tuple[Token, ...], modifiers: tuple[Token, ...]) -> Iterator[Wish]:
-    """Yields the wishes of "a navy short sleeve shirt": what fits the noun is the noun's, the rest the shirt's."""
+    """Yields the wishes of "a navy short sleeve shirt": words that fit the noun describe it, the others the shirt."""
     words = segment.words
     first = words.index(segment.garments[0])
     after = any("noun" in word for word in words[first + 1 :])

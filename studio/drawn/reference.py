@@ -1,9 +1,9 @@
-"""What a picture shows of cloth: its colours, and the kind and scale of its pattern, by simple analysis of pixels.
+"""Reads cloth from a picture: its colours, and the kind and scale of its pattern, by simple analysis of pixels.
 
-Colours are clusters in Lab. Whether there is a pattern, and which, is told by four measures of where its ink lies: how
+Colours are clusters in Lab. Four measures of where the ink lies decide whether there is a pattern, and which: how
 much all edges run one way (stripes), how well rows and columns alone explain it (checks), how compact and alike its
-spots are (dots), and how it repeats (the scale). What is none of these is called flowers where it is spots, else a
-pattern that is not known; then the colours alone are taken.
+spots are (dots), and how it repeats (the scale). Other spots are called flowers; any other pattern
+is unknown, and only its colours are taken.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .prints import PRINTS, Print, Swatch
 Field = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_WIDTH = 512  # larger pictures are made so wide: the scale of a print is told for pictures of this width
-_SMALL = 96  # the side of the picture on which background and garment are told apart
+_WIDTH = 512  # larger pictures are made so wide: the scale of a print is meant for pictures of this width
+_SMALL = 96  # the side of the picture on which the background is separated from the garment
 _PATCH = 132
 _ALIKE = 13.0  # ΔE up to which two clusters are one colour in other light
 _LEAST_INK = 0.035
@@ -45,7 +45,7 @@ class Ink:
 
 
 @dataclass(frozen=True)
-class Found:
+class Pattern:
     """A pattern and how sure it is, 0..1."""
 
     kind: str
@@ -70,16 +70,16 @@ def read_picture(picture: Image.Image) -> Seen:
             "shows, such as “short sleeves”.",
         )
     colours, shares = _colours(pixels[garment])
-    found = _pattern(pixels, garment, colours) if len(colours) > 1 else None
-    if found is None:
+    pattern = _pattern(pixels, garment, colours) if len(colours) > 1 else None
+    if pattern is None:
         swatch = Swatch(_level(colours[0]))
         others = zip(colours[1:], shares[1:], strict=True)
         several = any(share > 0.12 and not _is_shade(_level(colours[0]), _level(other)) for other, share in others)
         note = f"The picture shows {swatch_text(swatch)}"
         note += " with a pattern that I don't know; I take the colour." if several else ", plain."
         return Seen(swatch, note)
-    base, inks = _roles(found, colours, shares)
-    mark = Print(found.kind, inks, found.scale, found.share, found.angle)
+    base, inks = _roles(pattern, colours, shares)
+    mark = Print(pattern.kind, inks, pattern.scale, pattern.share, pattern.angle)
     swatch = Swatch(base, None, mark)
     return Seen(swatch, f"The picture shows {swatch_text(swatch)}.")
 
@@ -224,11 +224,11 @@ def _level(levels: NDArray[np.float64]) -> Colour:
 
 
 def _roles(
-    found: Found, colours: NDArray[np.float64], shares: NDArray[np.float64]
+    pattern: Pattern, colours: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> tuple[Colour, tuple[Colour, ...]]:
     """Returns the cloth's colour and the inks; of a check whose threads mix, the mixture is no colour of its own."""
     every = [_level(colour) for colour in colours]
-    if found.kind == "check":
+    if pattern.kind == "check":
         pale, dark = sorted(_ends(colours[shares > 0.08][:4]), key=lambda k: -float(lab(colours[k])[0]))
         ink = (
             colours[pale] + (colours[dark] - colours[pale]) / 0.8
@@ -265,14 +265,14 @@ def _mixed_ends(colours: NDArray[np.float64]) -> tuple[int, int] | None:
     return (one, two) if 0.25 < along < 0.75 and beside < 0.25 * float(np.linalg.norm(way)) else None
 
 
-def _pattern(pixels: NDArray[np.uint8], garment: Mask, colours: NDArray[np.float64]) -> Found | None:
+def _pattern(pixels: NDArray[np.uint8], garment: Mask, colours: NDArray[np.float64]) -> Pattern | None:
     """Returns the pattern that most of the patches show, weighted by how sure they are; None where there is none."""
     middle = lab(colours) * (0.7, 1, 1)
     threads = _mixed_ends(colours)
     dark = [_is_shade(_level(colours[0]), _level(colour)) for colour in colours]
     shaded = all(dark)  # perhaps folds alone, perhaps two tones of a colour
     ground = [k for k in range(len(colours)) if k == 0 or (dark[k] and not shaded)]
-    found: dict[str, list[Found]] = {}
+    by_kind: dict[str, list[Pattern]] = {}
     patches = 0
     for top, left, side in _patches(garment):
         patches += 1
@@ -285,15 +285,15 @@ def _pattern(pixels: NDArray[np.uint8], garment: Mask, colours: NDArray[np.float
             one, way = middle[threads[0]], middle[threads[1]] - middle[threads[0]]
             share = np.clip((places - one) @ way / (way @ way), 0, 1)
         inked = Ink(share)
-        kind = _kind(inked) if inked.area > _LEAST_INK else None
-        if kind is not None and (not shaded or kind.sure > 1.0):
-            found.setdefault(kind.kind, []).append(kind)
-    if not found:
+        pattern = _kind(inked) if inked.area > _LEAST_INK else None
+        if pattern is not None and (not shaded or pattern.sure > 1.0):
+            by_kind.setdefault(pattern.kind, []).append(pattern)
+    if not by_kind:
         return None
-    best = max(found.values(), key=lambda each: sum(one.sure for one in each))
+    best = max(by_kind.values(), key=lambda patterns: sum(pattern.sure for pattern in patterns))
     if len(best) * 2 < patches:
         return None
-    return sorted(best, key=lambda one: one.sure)[-1]
+    return sorted(best, key=lambda pattern: pattern.sure)[-1]
 
 
 def _patches(garment: Mask) -> Iterator[tuple[int, int, int]]:
@@ -320,7 +320,7 @@ def _patches(garment: Mask) -> Iterator[tuple[int, int, int]]:
     yield int(top + (bottom - top - side) // 2), int(left + (right - left - side) // 2), int(side)
 
 
-def _kind(ink: Ink) -> Found | None:
+def _kind(ink: Ink) -> Pattern | None:
     """Returns the pattern of a patch."""
     share = _smooth(ink.share)
     down, across = (np.asarray(slope) for slope in np.gradient(share))
@@ -384,7 +384,7 @@ def _turned_profile(share: Field, heading: float) -> Field:
     return profile
 
 
-def _stripes(ink: Ink, heading: float, coherence: float) -> Found | None:
+def _stripes(ink: Ink, heading: float, coherence: float) -> Pattern | None:
     near = min((0, 90, -90, 45, -45), key=lambda angle: abs(heading - angle))
     straight = abs(near) != 45 and abs(heading - near) < 16
     profile = ink.share.mean(axis=0 if near == 0 else 1) if straight else _turned_profile(ink.share, heading)
@@ -392,7 +392,7 @@ def _stripes(ink: Ink, heading: float, coherence: float) -> Found | None:
     if period < 3 or sure < 0.15:
         return None
     angle = {0: 90, 90: 0, -90: 0, 45: -45, -45: 45}[near]
-    return Found("stripes", _scale(period), _share(ink.area), angle, coherence * (0.4 + sure))
+    return Pattern("stripes", _scale(period), _share(ink.area), angle, coherence * (0.4 + sure))
 
 
 def _separability(share: Field) -> float:
@@ -409,7 +409,7 @@ def _separability(share: Field) -> float:
     return float(np.median(explained)) if explained else 0.0
 
 
-def _check(ink: Ink, separable: float, *, spotted: bool) -> Found | None:
+def _check(ink: Ink, separable: float, *, spotted: bool) -> Pattern | None:
     """Returns a check; `spotted` where its ink lies in spots of their own: the pale squares between dark threads."""
     profiles = [ink.share.mean(axis=axis) for axis in (0, 1)]
     (one, first), (two, second) = each = [_period(profile) for profile in profiles]
@@ -419,11 +419,11 @@ def _check(ink: Ink, separable: float, *, spotted: bool) -> Found | None:
     lines = ink.area
     if lines < 0.30 and not spotted:
         wide = 1 - math.sqrt(max(1 - lines, 0.0))
-        return Found("windowpane", _scale(period), min(max(wide, 0.03), 0.2), 0, separable * (0.4 + sure))
+        return Pattern("windowpane", _scale(period), min(max(wide, 0.03), 0.2), 0, separable * (0.4 + sure))
     between = float(((ink.share > 0.3) & (ink.share < 0.7)).mean())
     overtone = max(_overtone(profile, period) for profile in profiles)
     kind = "tartan" if overtone > 0.3 else "check" if spotted or between > 0.22 else "houndstooth"
-    return Found(kind, _scale(period), PRINTS[kind][1], 0, separable * (0.4 + sure))
+    return Pattern(kind, _scale(period), PRINTS[kind][1], 0, separable * (0.4 + sure))
 
 
 def _overtone(profile: Field, period: float) -> float:
@@ -433,7 +433,7 @@ def _overtone(profile: Field, period: float) -> float:
     return float(abs((wave * np.exp(2 * place)).sum()) / (abs((wave * np.exp(place)).sum()) + 1e-9))
 
 
-def _dots(ink: Ink) -> Found | None:
+def _dots(ink: Ink) -> Pattern | None:
     """Returns dots where the spots are round and alike; those cut off by the patch's edge don't count."""
     mask = ink.share > 0.5
     whole = [spot for spot in _spots(mask) if len(spot) >= 4 and _inside(spot, mask.shape)]
@@ -451,13 +451,13 @@ def _dots(ink: Ink) -> Found | None:
     np.fill_diagonal(apart, np.inf)
     near = float(np.median(apart.min(axis=1)))
     if round_ > 1.13:  # the squares between the threads of a check
-        return Found("check", _scale(near), PRINTS["check"][1], 0, 0.6 + 0.5 * alike)
+        return Pattern("check", _scale(near), PRINTS["check"][1], 0, 0.6 + 0.5 * alike)
     density = ink.area / usual  # dots per pixel: a lattice of two dots in a square
     scale = (
         math.sqrt(2 / density) if 0.6 < math.sqrt(2 / density) / (near * math.sqrt(2)) < 1.5 else near * math.sqrt(2)
     )
     share = 2 * math.sqrt(usual / math.pi) / scale
-    return Found("dots", _scale(scale), min(max(share, 0.1), 0.8), 0, 0.6 + 0.8 * alike)
+    return Pattern("dots", _scale(scale), min(max(share, 0.1), 0.8), 0, 0.6 + 0.8 * alike)
 
 
 def _inside(spot: NDArray[np.int64], shape: tuple[int, ...]) -> bool:
@@ -471,7 +471,7 @@ def _roundness(spot: NDArray[np.int64]) -> float:
     return float(len(spot) / (math.pi / 4 * max(tall, wide) ** 2))
 
 
-def _chevron(ink: Ink, down: Field, across: Field) -> Found | None:
+def _chevron(ink: Ink, down: Field, across: Field) -> Pattern | None:
     """Returns zigzags where edges run along both diagonals, and rows repeat less than columns."""
     strength = np.hypot(down, across)
     turn = np.degrees(np.arctan2(down, across)) % 180
@@ -487,10 +487,10 @@ def _chevron(ink: Ink, down: Field, across: Field) -> Found | None:
     sure = [period for period, same in periods if same > 0.3 and period > 4]
     if len(sure) < len(periods) / 3 or not 0.15 < ink.area < 0.85:
         return None
-    return Found("chevron", _scale(float(np.median(sure))), _share(ink.area), 0, 0.8)
+    return Pattern("chevron", _scale(float(np.median(sure))), _share(ink.area), 0, 0.8)
 
 
-def _flowers(ink: Ink) -> Found | None:
+def _flowers(ink: Ink) -> Pattern | None:
     """Returns flowers where there are several spots of unequal size."""
     mask = ink.share > 0.5
     spots = [len(spot) for spot in _spots(mask) if len(spot) >= 6]
@@ -498,7 +498,7 @@ def _flowers(ink: Ink) -> Found | None:
         return None
     large = float(np.percentile(spots, 85))
     scale = 38.0 if 2 * math.sqrt(large / math.pi) < 15 else 64.0
-    return Found("floral", scale, PRINTS["floral"][1], 0, 0.5)
+    return Pattern("floral", scale, PRINTS["floral"][1], 0, 0.5)
 
 
 def _scale(period: float) -> float:

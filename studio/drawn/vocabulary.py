@@ -1,4 +1,4 @@
-"""The vocabulary as people read it: what can be said, by topic; as data for a page and as Markdown."""
+"""The vocabulary as people read it, by topic: as data for a page and as Markdown."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .garments import GARMENTS, Feature, Garment
 from .prints import PRINTS
 
 Table = dict[str, dict[str, str]]
-"""Heading → what can be named → the words for it."""
+"""Heading → a thing that can be named → the words for it."""
 
 
 def vocabulary() -> Table:
-    """Returns all that the drawn designer understands: a heading, then rows of a thing and its words.
+    """Returns all that the drawn designer understands: for each heading, rows of a thing and its words.
 
     The first headings are the garments, whose rows are their features and `parts`; the others go for all garments.
     """

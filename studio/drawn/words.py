@@ -70,7 +70,7 @@ SHADES = {"light": 0.42, "pale": 0.48, "pastel": 0.50, "soft": 0.3, "dark": -0.3
 
 @dataclass(frozen=True)
 class PrintWord:
-    """A print that a word means: its kind, and what of it the word tells; None is left to other words.
+    """A print that a word means: its kind, and the values that the word sets; None leaves a value to other words.
 
     `noun` words ("stripes") take the colours beside them as their ink; the others ("striped") leave them to the cloth.
     """
