@@ -1,6 +1,6 @@
-"""A vision model beside the designer: it makes words precise, and says which edits lead to a picture that is wanted.
+"""A vision model that helps the designer: it makes words precise, and proposes the edits that lead to a wanted picture.
 
-Nothing needs it. What it says is shown for correction before anything is sent to an editor.
+It is optional. The person can correct its proposals before anything is sent to an editor.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ xmax] of that part on the current design, whole numbers normalized to 0-1000}}."
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One edit that the assistant proposes: what to say, and where, where it names a place."""
+    """One edit that the assistant proposes: the words, and its box on the design, where it names a place."""
 
     words: str
     box: Box | None
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Returns the proposal as plain JSON."""
         return {"words": self.words, "box": None if self.box is None else [round(edge) for edge in self.box.box_2d]}
 
@@ -57,10 +57,10 @@ class Assistant:
 
     Args:
         spec: `openai:MODEL`.
-        sessions: The folder whose ledger the money is entered in; None keeps it in memory.
-        base_url: Of a compatible service; OpenAI's by default.
+        sessions: The folder whose ledger records the costs; None keeps them in memory.
+        base_url: The address of a compatible service; OpenAI's by default.
         budget: USD for everything in that ledger.
-        price: Of the model, in the place of the published one.
+        price: The price of the model, in the place of the published one.
 
     Raises:
         UnknownNameError: The spec names no assistant.
@@ -102,7 +102,7 @@ class Assistant:
         self._analyst.check(reach=reach)
 
     def make_precise(self, words: str, design: Image.Image, shown: Image.Image | None = None) -> Proposal:
-        """Returns the person's wish as one precise instruction, with the place on the design that it is about.
+        """Returns the person's wish as one precise instruction, with the box of the part of the design that it changes.
 
         Raises:
             InvalidDataError: There are no words, or no answer that can be used.
@@ -111,22 +111,24 @@ class Assistant:
         """
         if not words.strip():
             raise InvalidDataError("Say in your own words what should change; then it can be made precise.")
-        told = " and a picture that shows what is meant" if shown is not None else ""
-        text = _PROMPT.format(shown=told, words=json.dumps(words.strip(), ensure_ascii=False))
+        example = " and a picture that shows what is meant" if shown is not None else ""
+        text = _PROMPT.format(shown=example, words=json.dumps(words.strip(), ensure_ascii=False))
         pictures = [_sent(image) for image in (design, shown) if image is not None]
         content: list[dict[str, Any]] = [{"type": "text", "text": text}]
-        content += [{"type": "image_url", "image_url": {"url": one.url}} for one in pictures]
+        content += [{"type": "image_url", "image_url": {"url": picture.url}} for picture in pictures]
         body = {
             "model": self._analyst.model,
             "messages": [{"role": "user", "content": content}],
             "response_format": {"type": "json_object"},
             "max_completion_tokens": self._analyst.max_output_tokens,
         }
-        tokens = math.ceil(len(text) / 4) + sum(image_tokens(self._analyst.model, *one.size) for one in pictures)
+        tokens = math.ceil(len(text) / 4) + sum(
+            image_tokens(self._analyst.model, *picture.size) for picture in pictures
+        )
         return self._ask_until_usable(body, tokens, _read_instruction)
 
     def propose(self, design: Image.Image, wanted: Image.Image) -> tuple[Proposal, ...]:
-        """Returns the three edits that bring the design nearer to the wanted picture, as the builders' analysis finds.
+        """Returns the three edits that bring the design nearer to the wanted picture, by the builders' analysis.
 
         Raises:
             InvalidDataError: There is no answer that can be used.
@@ -135,7 +137,7 @@ class Assistant:
         """
         pictures = (_sent(wanted), _sent(design))
         body = request_body(self._analyst, pictures)
-        tokens = request_tokens(self._analyst, [one.size for one in pictures])
+        tokens = request_tokens(self._analyst, [picture.size for picture in pictures])
 
         def read(reply: Reply) -> tuple[Proposal, ...]:
             differences = read_answer(reply.text, size=pictures[0].size).differences
@@ -185,7 +187,7 @@ class Assistant:
 
 
 def _read_instruction(reply: Reply) -> Proposal:
-    """Returns what an answer proposes; a box that can't be used is left out, since the person draws one anyway."""
+    """Returns the edit that an answer proposes, without its box if that can't be used: the person can draw one."""
     text = reply.text.strip()
     try:
         value = json.loads(text[text.index("{") : text.rindex("}") + 1], strict=False)
@@ -210,7 +212,7 @@ def _sent(image: Image.Image) -> Picture:
     return Picture(buffer.getvalue(), "jpeg", small.size)
 
 
-def proposals_told(found: Proposal | Sequence[Proposal]) -> dict[str, Any]:
-    """Returns proposals as the page is told of them."""
-    several = [found] if isinstance(found, Proposal) else found
-    return {"proposals": [one.told() for one in several]}
+def proposals_json(proposals: Proposal | Sequence[Proposal]) -> dict[str, Any]:
+    """Returns proposals as the page receives them, as plain JSON."""
+    several = [proposals] if isinstance(proposals, Proposal) else proposals
+    return {"proposals": [proposal.to_json() for proposal in several]}

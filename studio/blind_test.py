@@ -1,8 +1,8 @@
-"""Blind A/B: people see a draft, what was wished for, and two results, and say which one they prefer.
+"""Blind A/B test: people see a draft, the wishes and two results, and choose the result that they prefer.
 
-The page is one component. What it asks of the server (`begin`, `vote`, `undo`) names the voter and the pair, so that
-nothing is kept between two calls but the votes themselves: a reload, a restart or a second person changes nothing. What
-the browser is sent of the two results are pixels, as data URLs: no name, no address and no order tells whose they are.
+The page is one component. Its requests (`begin`, `vote`, `undo`) name the voter and the pair, so that the server keeps
+only the votes between two calls: a reload, a restart or a second person changes nothing. The browser receives the two
+results as data URLs: no name, address or order says which editor made them.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _LONGEST = 86_400.0  # seconds; what took a day was a tab left open
 
 
 class BlindTest:
-    """What a blind comparison asks and keeps; the votes in the folder are all its memory.
+    """A blind comparison; the votes in the folder are its only state.
 
     A turn, which every call returns, has `voter`, `done`, `total`, and `pair`: its number, or None at the end. With a
     pair it has `wishes` (each with `words` and `image`), `draft`, `original` (None unless it is shown), `left` and
     `right`, each picture as a data URL.
 
     Args:
-        pairs: What is compared, in its order.
-        folder: Where votes go.
+        pairs: The pairs to compare, in their order.
+        folder: The folder of the votes.
         show_original: Whether people see the original too; recorded with each vote.
-        limit: Ask about the first so many pairs alone.
+        limit: Only this many pairs are asked about, the first ones.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class BlindTest:
         name = voter_name(voter)
         if choice not in get_args(Choice) or type(pair) is not int or not 0 <= pair < len(self._asked):
             raise InvalidDataError(OUTDATED)
-        told = isinstance(seconds, int | float) and math.isfinite(seconds) and 0 <= seconds <= _LONGEST
+        valid = isinstance(seconds, int | float) and math.isfinite(seconds) and 0 <= seconds <= _LONGEST
         with self._lock:
             if pair not in self._judged(name):  # else a key was pressed twice, or the person has two tabs
-                self._add(name, pair, choice, round(float(seconds), 2) if told and seconds is not None else None)
+                self._add(name, pair, choice, round(float(seconds), 2) if valid and seconds is not None else None)
         return self._turn(name)
 
     def undo(self, voter: str) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class BlindTest:
             return turn | {name: shown[name] for name in ("draft", "wishes", "original")} | pictures | {"pair": left[0]}
 
     def _left(self, name: str) -> list[int]:
-        """Returns the pairs that the voter is to be asked about; two times the same picture is a tie by itself."""
+        """Returns the pairs left for the voter; a pair of equal pictures gets a tie without being shown."""
         judged = self._judged(name)
         left = [place for place in range(len(self._asked)) if place not in judged and place not in self._damaged]
         for place in left:
@@ -168,7 +168,7 @@ class BlindTest:
 
 
 def _key(pair: VotedPair) -> tuple[Any, ...]:
-    """Returns what makes two votes votes about the same pair, whichever of the two is named first."""
+    """Returns a key that is equal for two votes about the same pair, in whichever order they name its results."""
     return pair.manifest, pair.sample, frozenset((*side.place, side.digest) for side in (pair.first, pair.second))
 
 
@@ -183,9 +183,11 @@ def blind_test_panel(test: BlindTest) -> gr.HTML:
     return add_component(
         "blind-test",
         {
-            "begin": lambda given: test.begin(given["voter"]),
-            "vote": lambda given: test.vote(given["voter"], given["pair"], given["choice"], given.get("seconds")),
-            "undo": lambda given: test.undo(given["voter"]),
+            "begin": lambda arguments: test.begin(arguments["voter"]),
+            "vote": lambda arguments: test.vote(
+                arguments["voter"], arguments["pair"], arguments["choice"], arguments.get("seconds")
+            ),
+            "undo": lambda arguments: test.undo(arguments["voter"]),
         },
     )
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SIDE = 1024  # pixels of the longest side of what is sent
-OUTDATED = "this page and its server are not of one kind; reload the page"
+OUTDATED = "this page does not match its server's version; reload the page"
 """The answer to a request that no script of this version sends."""
 
 
 def load_gradio() -> Any:
-    """Returns the module.
+    """Returns the `gradio` module.
 
     Raises:
         MissingExtraError: Gradio is not installed.
@@ -39,8 +39,8 @@ def add_component(id: str, functions: Mapping[str, Callable[[Any], dict[str, Any
     """Adds a component to the Gradio blocks that are being built, and returns it.
 
     Args:
-        id: Its element's id; with _ for -, the name of its HTML, CSS and JavaScript in `templates/`.
-        functions: What its script calls as `server.NAME(given)`; an error is sent as the sentence under "error".
+        id: The id of its element; with _ for -, the name of its HTML, CSS and JavaScript in `templates/`.
+        functions: The functions that its script calls as `server.NAME(arguments)`; an error is answered as `error`.
 
     Raises:
         MissingExtraError: Gradio is not installed.
@@ -60,11 +60,11 @@ def add_component(id: str, functions: Mapping[str, Callable[[Any], dict[str, Any
 
 
 def _answering(name: str, ask: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-    """Returns the function under the name by which Gradio calls it, with errors that a person can mend as answers."""
+    """Returns the function under the name that Gradio calls; errors that a person can mend become its answers."""
 
-    def answer(given: Any) -> dict[str, Any]:
+    def answer(arguments: Any) -> dict[str, Any]:
         try:
-            return ask(given)
+            return ask(arguments)
         except FashionEditError as error:
             return {"error": str(error)}
         except (AttributeError, KeyError, TypeError, ValueError):  # nothing that the page's script sends
@@ -75,7 +75,7 @@ def _answering(name: str, ask: Callable[[Any], dict[str, Any]]) -> Callable[[Any
 
 
 def data_url(image: Image.Image, side: int = _SIDE) -> str:
-    """Returns the pixels alone, scaled down to this longest side; what an editor wrote beside them stays here."""
+    """Returns the pixels alone, scaled down to this longest side; metadata that an editor added is left out."""
     small = to_rgb(image).copy()
     small.info.clear()
     small.thumbnail((side, side), Image.Resampling.LANCZOS)

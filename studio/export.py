@@ -1,4 +1,4 @@
-"""A session as files: a zip with everything, and a sample that `fashionedit pack` makes a benchmark of."""
+"""Writes a session as files: a zip with all of it, or a sample that `fashionedit pack` makes a benchmark of."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def changed_region(before: Image.Image, after: Image.Image) -> Box | None:
 
 
 def chosen_turns(session: Session, number: int) -> tuple[Turn, ...]:
-    """Returns the edits that led to this turn and gave a design, rejected ones left out."""
+    """Returns the edits that led to this turn and gave a design, without the rejected ones."""
     return tuple(
         turn
         for turn in session.strip(number)

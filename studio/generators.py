@@ -1,4 +1,4 @@
-"""What begins a design from words: the drawn designer, or any maker of drafts that the builders know."""
+"""Generators, which begin designs from words: the drawn designer, or any maker of drafts that the builders know."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Generator(Protocol):
 
     @property
     def highest_cost(self) -> float | None:
-        """What one design may cost at most, USD; 0 where nothing is paid, None where it isn't known."""
+        """The most that one design may cost, USD; 0 where nothing is paid, None where it isn't known."""
         ...
 
     def generate(self, words: str, seed: int) -> EditResult:
@@ -48,24 +48,24 @@ class MakerWords:
 
     @property
     def highest_cost(self) -> float | None:
-        """What one draft may cost at most, USD."""
+        """The most that one draft may cost, USD."""
         return self._maker.highest_cost
 
     def generate(self, words: str, seed: int) -> EditResult:
         """Returns the draft.
 
         Raises:
-            ServiceError: Nothing works at all: no key, no such model.
+            ServiceError: No call can succeed: there is no key, or no such model.
         """
         (result,) = self._maker.make([DraftRequest("design", words, seed)])
         if result.stop is not None:
             raise result.stop
-        told: dict[str, Any] = {"cost_usd": result.cost, "seconds": result.seconds, "params": result.effective}
+        facts: dict[str, Any] = {"cost_usd": result.cost, "seconds": result.seconds, "params": result.effective}
         if result.image is None:
-            return EditResult.failed(Status.REFUSED, result.detail or result.reason or "no design came back", **told)
+            return EditResult.failed(Status.REFUSED, result.detail or result.reason or "no design came back", **facts)
         drawn = result.image
         return EditResult.ok(
-            drawn if isinstance(drawn, Image.Image) else read_image(drawn.data, name="the draft"), **told
+            drawn if isinstance(drawn, Image.Image) else read_image(drawn.data, name="the draft"), **facts
         )
 
 
@@ -73,9 +73,9 @@ def load_generator(spec: str, **options: Any) -> Generator:
     """Returns the generator of this name: `drawn`, or a maker of drafts as `fashionedit build --maker` takes it.
 
     Raises:
-        UnknownNameError: Nothing has this name.
+        UnknownNameError: No generator has this name.
         MissingExtraError: It needs a package that is not installed.
-        InvalidDataError: An option is not one of its own, or drafts in a folder are asked to be made from words.
+        InvalidDataError: It does not take an option, or it finds finished drafts in a folder and makes none from words.
     """
     from fashionedit.builders.generate.drafting import DraftFinder
     from fashionedit.builders.generate.makers import make_drafts

@@ -1,7 +1,7 @@
-"""The studio as one Gradio component: what its script asks of the server, and what it is sent.
+"""The studio as one Gradio component: the functions that its script calls on the server.
 
-Nothing of a person is kept between two calls but the sessions on disk, so that a reload, a restart or a second person
-changes nothing. The browser is sent pixels as data URLs: pictures have no address that somebody else could open.
+Between two calls the server keeps only the sessions on disk, so that a reload, a restart or a second person changes
+nothing. The browser receives pictures as data URLs: they have no address that somebody else could open.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fashionedit.eval_harness.running.records import RoundRecord
 from fashionedit.images import crop
 from fashionedit.types import Box
 
-from .assistant import Assistant, proposals_told
+from .assistant import Assistant, proposals_json
 from .components import OUTDATED, add_component, data_url
 from .drawn import LABEL, vocabulary
 from .export import changed_region, chosen_turns, sample_zip, to_zip
@@ -39,10 +39,10 @@ _SESSIONS_SHOWN = 50
 
 
 class StudioPage:
-    """What the page's script may ask. Every function takes and returns plain JSON.
+    """The functions that the page's script calls. Each takes and returns plain JSON.
 
-    A session is told as `id`, `title`, `sample`, `turns` and `pictures`: the pictures by digest that the browser says
-    it does not have.
+    A session is sent as `id`, `title`, `sample`, `turns` and `pictures`: by digest, the pictures that the browser does
+    not have yet.
     """
 
     def __init__(self, studio: Studio, assistant: Assistant | None = None) -> None:
@@ -52,8 +52,8 @@ class StudioPage:
         self._lock = threading.Lock()
         self._thumbs = lru_cache(maxsize=256)(self._sample_thumb)
 
-    def begin(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what the page can offer, and those of the browser's own sessions that are still there."""
+    def begin(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the editors and generators, and those of the browser's own sessions that still exist."""
         studio = self._studio
         editors = [
             {
@@ -71,88 +71,92 @@ class StudioPage:
             "samples": studio.samples is not None,
             "assistant": self._assistant is not None,
             "vocabulary": vocabulary() if DRAWN in studio.generators else {},
-            "sessions": self._told_sessions(given.get("ids")),
+            "sessions": self._sessions_json(arguments.get("ids")),
         }
 
-    def samples(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns one page of the samples that match the text: id, words, and the draft small."""
+    def samples(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns one page of the samples that match the text: id, words, and a small picture of the draft."""
         source = self._studio.samples
         if source is None:
             return {"samples": [], "more": False}
-        text, start = str(given.get("text", "")).lower(), max(0, int(given.get("start", 0)))
+        text, start = str(arguments.get("text", "")).lower(), max(0, int(arguments.get("start", 0)))
         ids = [id for id in source.ids if not text or text in f"{id} {source.facts(id).annotation}".lower()]
         shown = ids[start : start + _SAMPLES_SHOWN]
-        told = [{"id": id, "words": source.facts(id).annotation, "image": self._thumbs(id)} for id in shown]
-        return {"samples": told, "more": len(ids) > start + len(shown)}
+        samples = [{"id": id, "words": source.facts(id).annotation, "image": self._thumbs(id)} for id in shown]
+        return {"samples": samples, "more": len(ids) > start + len(shown)}
 
-    def start(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def start(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Begins a session from `words`, a `picture` (data URL) or a `sample`, and returns it."""
-        if (picture := given.get("picture")) is not None:
+        if (picture := arguments.get("picture")) is not None:
             session = self._studio.start_picture(_decoded(picture))
-        elif (sample := given.get("sample")) is not None:
+        elif (sample := arguments.get("sample")) is not None:
             session = self._studio.start_sample(str(sample))
         else:
-            session = self._studio.start_words(str(given.get("words", "")), given.get("generator"))
-        return self._told(session, ())
+            session = self._studio.start_words(str(arguments.get("words", "")), arguments.get("generator"))
+        return self._session_json(session, ())
 
-    def open(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def open(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the session with this id."""
-        return self._told(self._session(given), _digests(given))
+        return self._session_json(self._session(arguments), _digests(arguments))
 
-    def preview(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what the editor would be sent: the instruction, and the images in their order."""
-        editor, words = str(given.get("editor")), str(given.get("words", ""))
-        session = self._session(given)
-        request = self._studio.request(session, int(given["turn"]), editor, words, self._picture(given, session))
+    def preview(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the request that the editor would get: the instruction, and the images in their order."""
+        editor, words = str(arguments.get("editor")), str(arguments.get("words", ""))
+        session = self._session(arguments)
+        request = self._studio.request(
+            session, int(arguments["turn"]), editor, words, self._picture(arguments, session)
+        )
         images = [{"role": shown.role, "image": data_url(shown.image)} for shown in request.images]
         return {"instruction": request.instruction, "images": images, "seed": request.seed}
 
-    def edit(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def edit(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Asks an editor for a change, and returns the session with the turn; `ticket` is what `cancel` names."""
-        session, ticket = self._session(given), str(given.get("ticket", ""))
+        session, ticket = self._session(arguments), str(arguments.get("ticket", ""))
         with self._cancellable(f"{session.id} {ticket}") as cancel:
             session = self._studio.edit(
                 session,
-                int(given["turn"]),
-                str(given.get("editor")),
-                str(given.get("words", "")),
-                self._picture(given, session),
-                given.get("kind") if given.get("picture") is not None else None,
+                int(arguments["turn"]),
+                str(arguments.get("editor")),
+                str(arguments.get("words", "")),
+                self._picture(arguments, session),
+                arguments.get("kind") if arguments.get("picture") is not None else None,
                 cancel=cancel,
             )
-        return self._told(session, _digests(given))
+        return self._session_json(session, _digests(arguments))
 
-    def cancel(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def cancel(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Cancels the edit with this ticket, if it is still under way."""
         with self._lock:
-            event = self._working.get(f"{self._session(given).id} {given.get('ticket', '')}")
+            event = self._working.get(f"{self._session(arguments).id} {arguments.get('ticket', '')}")
         if event is not None:
             event.set()
         return {"cancelled": event is not None}
 
-    def assist(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def assist(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the words made precise; with `wanted`, three edits that lead to the picture."""
         if self._assistant is None:
             raise InvalidDataError(OUTDATED)
-        session = self._session(given)
-        design, shown = session.image(int(given["turn"])), self._picture(given, session)
-        if given.get("wanted"):
+        session = self._session(arguments)
+        design, shown = session.image(int(arguments["turn"])), self._picture(arguments, session)
+        if arguments.get("wanted"):
             if shown is None:
                 raise InvalidDataError("Upload a picture of what you want first, as an example.")
-            return proposals_told(self._assistant.propose(design, shown))
-        return proposals_told(self._assistant.make_precise(str(given.get("words", "")), design, shown))
+            return proposals_json(self._assistant.propose(design, shown))
+        return proposals_json(self._assistant.make_precise(str(arguments.get("words", "")), design, shown))
 
-    def mark(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Keeps what the person thinks of a turn."""
-        accepted, rating = given.get("accepted"), given.get("rating")
+    def mark(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Keeps whether the person accepts a turn, and the rating."""
+        accepted, rating = arguments.get("accepted"), arguments.get("rating")
         if accepted not in (None, True, False) or not isinstance(rating, int | None):
             raise InvalidDataError(OUTDATED)
-        session = self._session(given)
-        return self._told(self._studio.store.mark(session, int(given["turn"]), Mark(accepted, rating)), _digests(given))
+        session = self._session(arguments)
+        return self._session_json(
+            self._studio.store.mark(session, int(arguments["turn"]), Mark(accepted, rating)), _digests(arguments)
+        )
 
-    def scores(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the scores of the turns of a session that began from a sample, as they are shown."""
-        found = self._studio.scores(self._session(given))
+    def scores(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the scores of the turns of a session that began from a sample, as text."""
+        scores_by_turn = self._studio.scores(self._session(arguments))
         return {
             "scores": {
                 str(number): [
@@ -163,35 +167,39 @@ class StudioPage:
                     }
                     for score in scores
                 ]
-                for number, scores in found.items()
+                for number, scores in scores_by_turn.items()
             }
         }
 
-    def download(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def download(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns a file to save: the `zip` of a session, its `storyboard`, or a `sample` for `fashionedit pack`."""
-        session, turn, form = self._session(given), int(given["turn"]), given.get("form")
+        session, turn, form = self._session(arguments), int(arguments["turn"]), arguments.get("form")
         if form == "storyboard":
             return _file("storyboard.html", "text/html", to_storyboard(session, turn).encode())
         if form == "sample":
-            chosen = {int(one["turn"]): one for one in given["differences"]}
-            boxes = {number: Box.from_box_2d(one["box"]) for number, one in chosen.items() if one.get("box")}
-            words = {number: str(one["words"]) for number, one in chosen.items()}
+            chosen = {int(difference["turn"]): difference for difference in arguments["differences"]}
+            boxes = {
+                number: Box.from_box_2d(difference["box"])
+                for number, difference in chosen.items()
+                if difference.get("box")
+            }
+            words = {number: str(difference["words"]) for number, difference in chosen.items()}
             data = sample_zip(session, turn, sorted(chosen), boxes=boxes, words=words)
             return _file("sample.zip", "application/zip", data)
         return _file("session.zip", "application/zip", to_zip(session))
 
-    def differences(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what can be a difference of a sample: the edits that led to the turn, each with words and box."""
-        session, number = self._session(given), int(given["turn"])
-        told = []
+    def differences(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the edits that led to the turn, each with words and box: they can be the differences of a sample."""
+        session, number = self._session(arguments), int(arguments["turn"])
+        differences = []
         for turn in chosen_turns(session, number):
             box = changed_region(session.image(turn.parent or 0), session.image(turn.number))
-            told.append({"turn": turn.number, "words": turn.words, "box": box and list(box.box_2d)})
-        return {"differences": told}
+            differences.append({"turn": turn.number, "words": turn.words, "box": box and list(box.box_2d)})
+        return {"differences": differences}
 
-    def sample(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def sample(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the original of a sample, to take a detail from."""
-        return {"id": str(given["sample"]), "image": data_url(self._original(given["sample"]))}
+        return {"id": str(arguments["sample"]), "image": data_url(self._original(arguments["sample"]))}
 
     def _original(self, id: Any) -> Image.Image:
         source = self._studio.samples
@@ -199,12 +207,12 @@ class StudioPage:
             raise InvalidDataError(OUTDATED)
         return source.sample(id).original
 
-    def _picture(self, given: Mapping[str, Any], session: Session) -> Image.Image | None:
+    def _picture(self, arguments: Mapping[str, Any], session: Session) -> Image.Image | None:
         """Returns the picture that goes with the words: uploaded, or a part of one that is here already.
 
-        The browser has pictures in a form that is good to look at; what is cut out of them is cut here.
+        Crops are cut here: the browser has only compressed pictures.
         """
-        picture = given.get("picture")
+        picture = arguments.get("picture")
         if picture is None:
             return None
         if not isinstance(picture, dict):
@@ -232,11 +240,11 @@ class StudioPage:
             with self._lock:
                 self._working.pop(name, None)
 
-    def _session(self, given: Mapping[str, Any]) -> Session:
-        return self._studio.store.open(given["id"])
+    def _session(self, arguments: Mapping[str, Any]) -> Session:
+        return self._studio.store.open(arguments["id"])
 
-    def _told_sessions(self, ids: Any) -> list[dict[str, Any]]:
-        told = []
+    def _sessions_json(self, ids: Any) -> list[dict[str, Any]]:
+        sessions = []
         for id in ids[:_SESSIONS_SHOWN] if isinstance(ids, list) else []:
             try:
                 session = self._studio.store.open(id)
@@ -245,10 +253,10 @@ class StudioPage:
             except FashionEditError:
                 continue  # deleted, or damaged: the others are still shown
             if image is not None:
-                told.append({"id": id, "title": session.title, "turns": len(session.turns), "image": image})
-        return told
+                sessions.append({"id": id, "title": session.title, "turns": len(session.turns), "image": image})
+        return sessions
 
-    def _told(self, session: Session, have: Collection[str]) -> dict[str, Any]:
+    def _session_json(self, session: Session, have: Collection[str]) -> dict[str, Any]:
         pictures = {}
         for turn in session.turns:
             for digest in (turn.output and turn.output.digest, turn.reference):
@@ -259,7 +267,7 @@ class StudioPage:
             "id": session.id,
             "title": session.title,
             "sample": sample,
-            "turns": [_told_turn(session, turn) for turn in session.turns],
+            "turns": [_turn_json(session, turn) for turn in session.turns],
             "pictures": pictures,
         }
 
@@ -269,7 +277,7 @@ class StudioPage:
         return data_url(source.sample(id).draft, _THUMB)
 
 
-def _told_turn(session: Session, turn: Turn) -> dict[str, Any]:
+def _turn_json(session: Session, turn: Turn) -> dict[str, Any]:
     outcome, mark = turn.outcome, session.marks.get(turn.number, Mark())
     return {
         "number": turn.number,
@@ -290,8 +298,8 @@ def _told_turn(session: Session, turn: Turn) -> dict[str, Any]:
     }
 
 
-def _digests(given: Mapping[str, Any]) -> Collection[str]:
-    have = given.get("have")
+def _digests(arguments: Mapping[str, Any]) -> Collection[str]:
+    have = arguments.get("have")
     return {str(digest) for digest in have} if isinstance(have, list) else ()
 
 
@@ -299,7 +307,7 @@ def _decoded(url: Any) -> bytes:
     """Returns the bytes of a data URL.
 
     Raises:
-        InvalidDataError: It is none, or holds more than 32 MiB.
+        InvalidDataError: It is no data URL, or holds more than 32 MiB.
     """
     head, comma, data = url.partition(",") if isinstance(url, str) else ("", "", "")
     if not comma or not head.startswith("data:") or not head.endswith(";base64"):
@@ -313,7 +321,7 @@ def _decoded(url: Any) -> bytes:
 
 
 def _score_text(score: Score, value: float) -> str:
-    """Returns the value of one design; of a share, whether the design counts."""
+    """Returns the value of a design as text; "yes" or "no" for a metric that is a share of designs."""
     metric = score.metric
     if metric.of is not None:
         return "yes" if value else "no"

@@ -45,11 +45,11 @@ look();
 
 
 class RunsPage:
-    """The report of scored runs, made in a thread of its own while the rest of the studio is already there.
+    """The report of scored runs, which a thread writes while the rest of the studio is already shown.
 
     Args:
         runs: The run folders.
-        source: The dataset they were made on.
+        source: The dataset of the runs.
 
     Raises:
         InvalidDataError: A run is not scored, or the runs don't go together.
@@ -73,7 +73,7 @@ class RunsPage:
         threading.Thread(target=write, name="report of the runs", daemon=True).start()
 
     def ready(self) -> dict[str, str]:
-        """Returns the address of the report once it is there, or why it can't be made. Waits for it for a moment."""
+        """Returns the address of the report once it exists, or why it can't be made. Waits half a second for it."""
         self._made.wait(0.5)
         if self._error or not self._made.is_set():
             return {"error": self._error}
@@ -96,7 +96,7 @@ def runs_panel(page: RunsPage) -> gr.HTML:
     gr = load_gradio()
     gr.set_static_paths([page.path])
 
-    def ready(given: Any) -> dict[str, str]:
+    def ready(arguments: Any) -> dict[str, str]:
         return page.ready()
 
     return gr.HTML(

@@ -61,7 +61,7 @@ def studio_app(
 
 
 def check_access(host: str, password: str | None) -> None:
-    """Passes if only this machine, or only who has the password, can reach the page.
+    """Returns if only this machine, or only people with the password, can reach the page.
 
     Raises:
         InvalidDataError: Other machines could reach it without a password.
@@ -76,9 +76,9 @@ def serve(
     """Serves the app and returns its address; with `wait`, only once Ctrl-C was pressed.
 
     Args:
-        host: 127.0.0.1 is this machine alone; 0.0.0.0 every machine that reaches it.
-        port: The first free one from 7860 on where None.
-        password: What the browser has to give, with any user name.
+        host: 127.0.0.1 serves this machine alone; 0.0.0.0 every machine that can reach it.
+        port: None takes the first free port from 7860 on.
+        password: The password that the page asks for, with any user name.
 
     Raises:
         InvalidDataError: Other machines may reach it and there is no password, and it is no Space; or the port is
@@ -90,7 +90,7 @@ def serve(
     check_access(host, password)
     options: dict[str, Any] = {"app_kwargs": {"middleware": [Middleware(_Bounded)]}}
     if password is not None:
-        options["auth"] = lambda user, given: secrets.compare_digest(given.encode(), password.encode())
+        options["auth"] = lambda user, entered: secrets.compare_digest(entered.encode(), password.encode())
         options["auth_message"] = "Any user name, and the password of this studio."
     try:
         _, url, _ = app.launch(
@@ -117,7 +117,7 @@ def _free_port(host: str) -> int:
     """Returns the first free port from 7860 on; Gradio's own search leaves a socket open for each that is taken.
 
     Raises:
-        InvalidDataError: None of a hundred is free.
+        InvalidDataError: None of a hundred ports is free.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in _PORTS:

@@ -55,12 +55,12 @@ class Turn(_Stored):
         number: 1, 2, 3 … in the order of the commits.
         parent: The turn whose design was changed; None where a design began.
         source: Where the design comes from.
-        editor: How the page calls the editor or generator.
-        words: What the person wrote.
+        editor: The page's name of the editor or generator.
+        words: The words of the person.
         reference: The digest of the picture that was shown with the words.
-        reference_kind: What that picture was.
-        outcome: What came of it, as a run records it: instruction, images shown, result, cost; a failed attempt where
-            nothing usable came back.
+        reference_kind: The kind of that picture.
+        outcome: The record of a run: instruction, images shown, result, cost; a failed attempt where no usable result
+            came back.
     """
 
     schema_version: Literal[1] = 1
@@ -83,22 +83,22 @@ class Turn(_Stored):
 
     @property
     def status(self) -> Status:
-        """How it ended."""
+        """The status of the outcome."""
         return self.outcome.status
 
     @property
     def message(self) -> str:
-        """What the editor said, or why there is no design."""
+        """The editor's message, or why there is no design."""
         return self.outcome.message
 
     @property
     def output(self) -> OutputImage | None:
-        """The design that came of it; None where it failed."""
+        """The resulting design; None where the turn failed."""
         return self.outcome.output if isinstance(self.outcome, RoundRecord) else None
 
     @property
     def state(self) -> Any:
-        """What the next turn on this design hands back to the editor."""
+        """The state that the next turn on this design hands back to the editor."""
         return self.outcome.state if isinstance(self.outcome, RoundRecord) else None
 
 
@@ -113,7 +113,7 @@ class SessionIdentity(_Stored):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the person thinks of a turn: accepted or rejected, and a rating of 1..5; None where nothing was said."""
+    """The person's opinion of a turn: accepted or rejected, and a rating of 1..5; None where there is none."""
 
     accepted: bool | None = None
     rating: int | None = None
@@ -137,7 +137,7 @@ class Session:
         """Returns the turn of this number.
 
         Raises:
-            UnknownNameError: There is none.
+            UnknownNameError: There is no such turn.
         """
         for turn in self.turns:
             if turn.number == number:
@@ -183,13 +183,13 @@ class Session:
 
     @property
     def title(self) -> str:
-        """What the session is called in a list: the first words of the person, else where it began."""
+        """The session's name in a list: the first words of the person, else what it began from."""
         words = next((turn.words.strip() for turn in self.turns if turn.words.strip()), "")
         return words[:60] or (f"Sample {self.identity.sample}" if self.identity.sample else "A picture")
 
 
 class SessionStore:
-    """The folder of all sessions, held by one process.
+    """The folder of all sessions, locked by one process.
 
     Raises:
         RunBusyError: Another process holds it.
@@ -202,7 +202,7 @@ class SessionStore:
         self._writing = threading.Lock()
 
     def close(self) -> None:
-        """Lets other processes have the folder."""
+        """Releases the folder for other processes."""
         os.close(self._lock)
 
     def create(self, *, dataset: str | None = None, sample: str | None = None) -> Session:
@@ -238,7 +238,7 @@ class SessionStore:
 
         Args:
             turn: The fields of the `Turn` but for its number, which is the next free one.
-            images: The design and the reference; those that are there already are not written again.
+            images: The design and the reference; existing files are not written again.
         """
         for image in images:
             path = session.folder / image_path(pixel_digest(image))
@@ -252,7 +252,7 @@ class SessionStore:
         return self.open(session.id)
 
     def mark(self, session: Session, number: int, mark: Mark) -> Session:
-        """Keeps what the person thinks of a turn, and returns the session with it."""
+        """Keeps the person's opinion of a turn, and returns the session with it."""
         line = {"turn": session.turn(number).number, **asdict(mark), "time": timestamp()}
         append_line(session.folder / "marks.jsonl", json.dumps(line))
         return self.open(session.id)

@@ -57,14 +57,14 @@ def write_space(folder: Path, arguments: Sequence[str] = ()) -> Path:
 
     Args:
         folder: New or empty.
-        arguments: What `fashionedit studio` is given there: editors, generators, data, a budget.
+        arguments: The arguments of `fashionedit studio` there: editors, generators, data, a budget.
 
     Raises:
         InvalidDataError: The folder has files, or an argument looks like a secret.
     """
     refuse_secrets({text: text for text in arguments}, "argument")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InvalidDataError(f"{folder} is there already; choose an empty or a new folder for the Space")
+        raise InvalidDataError(f"{folder} exists already; choose an empty or a new folder for the Space")
     files = {
         Path("README.md"): _README.encode(),
         Path("app.py"): _APP.format(arguments=list(arguments)).encode(),
@@ -76,7 +76,7 @@ def write_space(folder: Path, arguments: Sequence[str] = ()) -> Path:
 
 
 def _code() -> Iterator[tuple[Path, Path]]:
-    """Yields each file of the package, and its place in it: a checkout has the folders beside each other."""
+    """Yields each file of the package, and its path in it; in a checkout the folders lie side by side."""
     parts = {
         "": fashionedit,
         "metrics": fashionedit.metrics,

@@ -1,4 +1,4 @@
-"""The way to a design as one page that can be passed on: every turn with its words, its picture and what came of it."""
+"""Shows how a design came about, as one HTML page to pass on: every turn with its words, pictures and result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ small{color:#6a635c;display:block}
 def to_storyboard(session: Session, number: int) -> str:
     """Returns one self-contained HTML page with the turns that led to this one.
 
-    It has no script, asks nothing of a network, and does not hold the session's id.
+    It has no script, loads nothing from a network, and does not hold the session's id.
     """
     turns = session.strip(number)
     items = "\n".join(_item(session, place, turn) for place, turn in enumerate(turns))

@@ -1,4 +1,4 @@
-"""What a turn of a session does: begins a design, or asks an editor to change one, exactly as the benchmark would."""
+"""The turns of a session: a turn begins a design, or asks an editor to change it, exactly as the benchmark would."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .sessions import ReferenceName, Session, SessionStore, Source
 MOST_UPLOADED_BYTES = 32 * 2**20
 MOST_UPLOADED_PIXELS = 24_000_000
 MOST_WORDS = 4_000
-"""What a person may send: bytes and pixels of a picture, characters of a sentence."""
+"""The most that a person may send: bytes and pixels of a picture, characters of a sentence."""
 
 _CANCELLED = "the edit was cancelled; the design is as it was"
 _LOOK = 0.05  # seconds between two looks at whether an edit was cancelled
@@ -47,7 +47,7 @@ class Score:
 
 
 class CancelledError(FashionEditError):
-    """The person cancelled the edit; whatever the editor still answers is thrown away."""
+    """The person cancelled the edit; a later answer of the editor is discarded."""
 
 
 class LaterSource:
@@ -66,15 +66,15 @@ class LaterSource:
 
 
 class Studio:
-    """Everything that the page can do, for any number of people at once.
+    """The actions of the page, for any number of people at once.
 
     Args:
         store: Where the sessions are kept.
         editors: The editors by the names that the page shows; the first is the default.
-        generators: What begins designs from words, in the same way.
+        generators: The generators, in the same way.
         samples: The data set whose samples a session may begin from.
-        limits: Retries, time limit and budget, as of a run; the budget holds over all sessions.
-        metrics: What a design is scored by when the session began from a sample.
+        limits: Retries, time limit and budget, as of a run; the budget covers all sessions.
+        metrics: The metrics that score a design when the session began from a sample.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Studio:
         self._scoring = threading.Lock()
 
     def editor_infos(self) -> dict[str, EditorInfo]:
-        """Returns what the editors say of themselves, by the names that the page shows."""
+        """Returns the editors' descriptions of themselves, by the names that the page shows."""
         return {name: seat.info for name, seat in self._seats.items()}
 
     def start_words(self, words: str, generator: str | None = None, *, seed: int = 0) -> Session:
@@ -124,8 +124,8 @@ class Studio:
         if result.image is None:
             raise EditorError(result.message)
         seconds = result.seconds or time.perf_counter() - begun
-        told = {"state": result.state, "message": result.message, "seconds": round(seconds, 4), "cost_usd": cost}
-        return self._begin("words", result.image, editor=name, words=words, **told)
+        facts = {"state": result.state, "message": result.message, "seconds": round(seconds, 4), "cost_usd": cost}
+        return self._begin("words", result.image, editor=name, words=words, **facts)
 
     def start_picture(self, data: bytes) -> Session:
         """Returns a session whose first turn is an uploaded picture, without its metadata.
@@ -157,12 +157,12 @@ class Studio:
         words: str = "",
         dataset: str | None = None,
         sample: str | None = None,
-        **told: Any,
+        **facts: Any,
     ) -> Session:
         kept, output = finished_image(image, None)
         shown = InputImage(role="base", digest=output.digest, size=output.size)
         step = _step(sample, "draft", 0, words, {"base": output.digest}, editor=editor)
-        record = step.record(Status.OK, inputs=(shown,), output=output, attempts=int(source == "words"), **told)
+        record = step.record(Status.OK, inputs=(shown,), output=output, attempts=int(source == "words"), **facts)
         turn = {"source": source, "editor": editor, "words": words, "outcome": record}
         return self.store.add(self.store.create(dataset=dataset, sample=sample), turn, kept)
 
@@ -174,7 +174,7 @@ class Studio:
         words: str,
         picture: Image.Image | None = None,
     ) -> EditRequest:
-        """Returns what the editor will be sent: the benchmark's wording, the design, and the picture as reference.
+        """Returns the request for the editor: the benchmark's wording, the design, and the picture as reference.
 
         Raises:
             InvalidDataError: There are no words, or too many.
@@ -202,7 +202,7 @@ class Studio:
         Raises:
             InvalidDataError, UnknownNameError, EditorError: As `request`, before anything is paid.
             BudgetSpentError: The edit could exceed the budget; it was not made.
-            CancelledError: `cancel` was set while the editor worked. What it costs is in the ledger.
+            CancelledError: `cancel` was set while the editor worked. Its cost is in the ledger.
         """
         if (picture is None) is not (kind is None):
             raise InvalidDataError("a picture needs its kind, and a kind its picture; give both or neither")
@@ -257,7 +257,7 @@ class Studio:
         pictures = {turn.number: session.image(turn.number) for turn in turns}
         pairs = [(Picture(pixel_digest(image), lambda image=image: image), original) for image in pictures.values()]  # type: ignore[misc]  # mypy infers no type for a default of a lambda
         raw: dict[str, Sequence[float]] = {}
-        found: dict[int, list[Score]] = {turn.number: [] for turn in turns}
+        scores: dict[int, list[Score]] = {turn.number: [] for turn in turns}
         with self._scoring:  # encoders are not made for several threads
             for metric in self.metrics:
                 if metric.of is None:
@@ -266,8 +266,8 @@ class Studio:
                     raw[metric.id] = [float(value > (metric.threshold or 0.0)) for value in raw[metric.of]]
                 values = [value * metric.scale for value in raw[metric.id]]
                 for turn, value in zip(turns, values, strict=True):
-                    found[turn.number].append(Score(metric, value, values[0]))
-        return found
+                    scores[turn.number].append(Score(metric, value, values[0]))
+        return scores
 
     def close(self) -> None:
         """Closes the editors and the folder of the sessions."""
@@ -277,7 +277,7 @@ class Studio:
 
 
 class _Seat:
-    """One editor with its money and its places: as many edits at once as it allows, whoever asks."""
+    """One editor with its costs, and a semaphore: all people together run as many edits at once as it allows."""
 
     def __init__(self, editor: Editor, store: SessionStore, limits: Limits) -> None:
         self.info: EditorInfo = editor.describe()
@@ -289,7 +289,7 @@ class _Seat:
         self._places = threading.BoundedSemaphore(edits_at_once(self.info, None))
 
     def ask(self, work: Work, cancel: threading.Event | None) -> Answer:
-        """Returns the answer to one edit, waited for in a thread of its own so that a person may cancel it."""
+        """Returns the answer to one edit, which runs in its own thread so that a person may cancel it."""
         stage = _OneEdit(work, self.calls, self._spending, self._places, cancel or threading.Event())
         pool = WorkerPool(stage, retries=self._limits.retries, backoff=self._limits.backoff, keep_going=True)
         raised: list[BaseException] = []
@@ -336,7 +336,7 @@ class _OneEdit(Stage[Task]):
             raise CancelledError(_CANCELLED)
 
     def spent(self) -> float | None:
-        """Returns what all edits with this editor have cost, USD."""
+        """Returns the cost of all edits with this editor, USD."""
         return self._spending.usd
 
     def reserve(self, tasks: Sequence[Task]) -> str:
@@ -344,11 +344,11 @@ class _OneEdit(Stage[Task]):
         return self._spending.reserve(1)
 
     def charge(self, entry: str, outcomes: Sequence[Outcome]) -> None:
-        """Enters what the edit has cost."""
+        """Records the cost of the edit."""
         self._spending.charge(entry, [outcome.value for outcome in outcomes])
 
     def prepare(self, tasks: Sequence[Task]) -> Work:
-        """Waits for a place, which the call gives back; this time does not count as the edit's."""
+        """Waits until the editor may run one more edit; this time does not count as the edit's."""
         while not self._places.acquire(timeout=_LOOK):
             self.check_cancelled()
         try:
@@ -367,11 +367,11 @@ class _OneEdit(Stage[Task]):
             self._places.release()
 
     def seconds(self, tasks: int) -> float | None:
-        """Returns how long the edit is waited for."""
+        """Returns the edit's time limit, seconds."""
         return self._calls.seconds(tasks)
 
     def expired(self, tasks: Sequence[Task], seconds: float) -> list[Outcome]:
-        """Returns the outcome of an edit that is waited for no longer."""
+        """Returns the outcome of an edit that exceeded its time limit."""
         return [_outcome(failed(self._work.step, self._calls.given_up(), seconds))]
 
     def commit(self, finished: Sequence[tuple[Task, Outcome, bool]]) -> Iterable[Task]:
@@ -420,7 +420,7 @@ def checked_words(words: str) -> str:
     """Returns the words without the spaces around them.
 
     Raises:
-        InvalidDataError: There are none, or more than 4,000 characters.
+        InvalidDataError: There are no words, or more than 4,000 characters.
     """
     words = words.strip()
     if not words:
@@ -434,7 +434,7 @@ def uploaded(data: bytes, *, name: str) -> Image.Image:
     """Returns an uploaded picture, upright, mode RGB, without metadata.
 
     Raises:
-        InvalidImageError: It is no picture, or has more than 32 MiB or 24 megapixels.
+        InvalidImageError: The data is no picture, or has more than 32 MiB or 24 megapixels.
     """
     if len(data) > MOST_UPLOADED_BYTES:
         raise InvalidImageError(

@@ -58,7 +58,7 @@ def test_words_become_an_instruction_with_a_box():
         found = assistant(service).make_precise('make the "neck thing" red', DESIGN, WANTED)
     assert found.words == "Turn the collar into a red spread collar."
     assert found.box is not None
-    assert found.told()["box"] == [50, 300, 200, 700]
+    assert found.to_json()["box"] == [50, 300, 200, 700]
     assert shown(service) == [(512, 768), (300, 400)]
     text = service.posts()[0].json()["messages"][0]["content"][0]["text"]
     assert json.dumps('make the "neck thing" red') in text
@@ -74,7 +74,7 @@ def test_a_wanted_picture_becomes_three_edits_by_the_builders_analysis():
     with model("I can't decide.", json.dumps({"differences": EDITS})) as service:
         found = assistant(service).propose(DESIGN, WANTED)
     assert [one.words for one in found] == [edit["description"] for edit in EDITS]
-    assert [one.told()["box"] for one in found] == [edit["box_2d"] for edit in EDITS]
+    assert [one.to_json()["box"] for one in found] == [edit["box_2d"] for edit in EDITS]
     assert shown(service) == [(300, 400), (512, 768)]  # the wanted picture is the analysis' original
     assert len(service.posts()) == 2
 
