@@ -1,1 +1,1 @@
-"""Which of two results is better, asked of people and of models: votes, the judge, and what the votes say."""
+"""Votes of people and of models on which of two results is better: the judge, the votes, and their statistics."""

@@ -1,4 +1,4 @@
-"""What the votes say: who wins, whether voters agree, and which metric would have told.
+"""Statistics of the votes: who wins, whether voters agree, and which metric would have predicted the votes.
 
 All intervals are clustered by garment, and made by `scores/intervals.py`.
 """
@@ -26,19 +26,19 @@ from .votes import Answer, Vote, VoterKind, voter_key, voter_labels
 
 PEOPLE, MODELS = "people", "models"
 KINDS: dict[VoterKind, str] = {"person": PEOPLE, "model": MODELS}
-"""How tables call all voters of a kind together."""
+"""The name in tables of all voters of a kind together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How often one of two things was the case, where neither counts half.
+    """The share of the first of two outcomes, where neither counts half.
 
     Args:
-        yes, half, no: How often.
-        garments: How many clusters.
+        yes, half, no: Counts of the first outcome, of neither, of the second.
+        garments: The number of clusters.
         share: (yes + half / 2) / n, 0..1.
         low, high: The ends of its 95 % interval; None with fewer than two garments.
-        p: Of the hypothesis that it is one half, two-sided.
+        p: The two-sided p-value of the hypothesis that the share is one half.
     """
 
     yes: int
@@ -52,7 +52,7 @@ class Share:
 
     @property
     def n(self) -> int:
-        """How many there are."""
+        """The number of all outcomes."""
         return self.yes + self.half + self.no
 
 
@@ -62,21 +62,21 @@ def share_of(scores: Sequence[float], garments: Sequence[Hashable]) -> Share:
     The share is (1 + yes - no) / 2, so its interval is that of a paired difference of shares: Tango's score interval
     with the effective number of samples, which has a width where all agree, and counts ties for what they are.
 
-    >>> found = share_of([1.0] * 12 + [0.5] * 4 + [0.0] * 4, range(20))
-    >>> found.share, round(found.low, 3), round(found.high, 3)
+    >>> wins = share_of([1.0] * 12 + [0.5] * 4 + [0.0] * 4, range(20))
+    >>> wins.share, round(wins.low, 3), round(wins.high, 3)
     (0.7, 0.504, 0.839)
     """
     yes, no = [float(score > 0.5) for score in scores], [float(score < 0.5) for score in scores]
-    found = paired_difference(yes, no, garments, hit=1.0)
+    difference = paired_difference(yes, no, garments, hit=1.0)
     return Share(
         yes=round(sum(yes)),
         half=len(scores) - round(sum(yes) + sum(no)),
         no=round(sum(no)),
         garments=len(set(garments)),
-        share=(1 + found.mean) / 2,
-        low=None if found.low is None else (1 + found.low) / 2,
-        high=None if found.high is None else (1 + found.high) / 2,
-        p=found.p,
+        share=(1 + difference.mean) / 2,
+        low=None if difference.low is None else (1 + difference.low) / 2,
+        high=None if difference.high is None else (1 + difference.high) / 2,
+        p=difference.p,
     )
 
 
@@ -85,9 +85,9 @@ class Kappa:
     """Cohen's kappa of two voters.
 
     Args:
-        n, garments: Over how many pairs and garments.
-        agreement: In which share of the pairs they say the same, 0..1.
-        kappa: None where both always gave one and the same answer, so that chance alone explains all.
+        n, garments: The number of pairs and of garments.
+        agreement: The share of the pairs on which they agree, 0..1.
+        kappa: None where both always gave the same answer, so that chance alone explains the agreement.
         low, high: The ends of its 95 % interval; None where there is none.
     """
 
@@ -116,7 +116,7 @@ def cohens_kappa(first: Sequence[Answer], second: Sequence[Answer], garments: Se
     """
     answers = ("first", "second", "tie")
     rows, columns = (
-        np.array([[float(given == answer) for answer in answers] for given in voter]) for voter in (first, second)
+        np.array([[float(said == answer) for answer in answers] for said in voter]) for voter in (first, second)
     )
     agree = (rows * columns).sum(axis=1)
     p, q = rows.mean(axis=0), columns.mean(axis=0)
@@ -134,7 +134,7 @@ def cohens_kappa(first: Sequence[Answer], second: Sequence[Answer], garments: Se
 
 @dataclass(frozen=True, slots=True)
 class WinRate:
-    """How often the first row of a contest was preferred, by one voter, or by all voters of a kind together."""
+    """The share of votes for the first row of a contest, by one voter, or by all voters of a kind together."""
 
     contest: Contest
     voter: str
@@ -146,13 +146,13 @@ class WinRate:
 
 @dataclass(frozen=True, slots=True)
 class VoterFacts:
-    """How a voter votes.
+    """The habits of a voter.
 
     Args:
-        showings: Answers given.
-        left: How often the left of two different pictures was preferred, ties aside.
-        flipped: Of the pairs that a model saw in both orders the share with two different answers; None for people.
-        unanswered: How often a model gave no answer.
+        showings: The number of answers.
+        left: The share of answers that prefer the left of two different pictures, without ties.
+        flipped: The share of the pairs that a model saw in both orders and answered differently; None for people.
+        unanswered: The number of showings without an answer from a model.
     """
 
     voter: str
@@ -166,7 +166,7 @@ class VoterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Two voters, over the pairs that both were asked about."""
+    """The agreement of two voters on the pairs that both were asked about."""
 
     first: str
     second: str
@@ -175,9 +175,9 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """How often the row with the higher score of a metric was the preferred one; equal scores count half.
+    """The share of pairs in which the preferred row has the higher score of a metric; equal scores count half.
 
-    Over the pairs that were not ties, of all contests, and so over the same ones for every metric.
+    It covers the pairs of all contests that were not ties, and so the same pairs for every metric.
     """
 
     voters: str
@@ -187,7 +187,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class VoteReport:
-    """What the votes about some results say; the places in `contests` and metrics are those of the results."""
+    """The statistics of the votes about some results; places in `contests` and metrics are those of the results."""
 
     ballots: Ballots
     wins: tuple[WinRate, ...]
@@ -197,7 +197,7 @@ class VoteReport:
 
 
 def vote_report(votes: Iterable[Vote], results: Results) -> VoteReport:
-    """Returns what the votes say about the rows of the results."""
+    """Returns the statistics of the votes about the rows of the results."""
     ballots = count_votes(votes, results)
     labels = voter_labels(ballots.votes)
     garments = [sample.garment for sample in results.samples]
@@ -215,18 +215,23 @@ _SCORES: dict[Answer, float] = {"first": 1.0, "tie": 0.5, "second": 0.0}
 
 
 def _wins(verdicts: Sequence[Verdict], labels: dict[VoterKey, str], garments: Sequence[str]) -> Iterator[WinRate]:
-    contests = sorted({one.contest for one in verdicts}, key=lambda one: (one.first, one.second, one.original_shown))
+    contests = sorted(
+        {verdict.contest for verdict in verdicts},
+        key=lambda contest: (contest.first, contest.second, contest.original_shown),
+    )
     for contest in contests:
         for kind, everybody in KINDS.items():
-            of_kind = [one for one in verdicts if one.contest == contest and one.voter[1] == kind]
-            voters = [voter for voter in labels if any(one.voter == voter for one in of_kind)]
-            groups = [(labels[voter], 1, [one for one in of_kind if one.voter == voter]) for voter in voters]
+            of_kind = [verdict for verdict in verdicts if verdict.contest == contest and verdict.voter[1] == kind]
+            voters = [voter for voter in labels if any(verdict.voter == voter for verdict in of_kind)]
+            groups = [
+                (labels[voter], 1, [verdict for verdict in of_kind if verdict.voter == voter]) for voter in voters
+            ]
             if len(voters) > 1:
                 groups.insert(0, (everybody, len(voters), of_kind))
             for name, count, group in groups:
-                scores = [_SCORES[one.answer] for one in group]
-                share = share_of(scores, [garments[one.place] for one in group])
-                yield WinRate(contest, name, kind, count, len({one.place for one in group}), share)
+                scores = [_SCORES[verdict.answer] for verdict in group]
+                share = share_of(scores, [garments[verdict.place] for verdict in group])
+                yield WinRate(contest, name, kind, count, len({verdict.place for verdict in group}), share)
 
 
 def _voters(
@@ -238,14 +243,14 @@ def _voters(
         choices = [vote for vote in votes if vote.choice in ("left", "right")]
         left = [float(vote.choice == "left") for vote in choices]
         clusters = [garments[places[vote.pair.sample]] for vote in choices]
-        both = [one for one in ballots.verdicts if one.voter == voter and one.asked]
+        both = [verdict for verdict in ballots.verdicts if verdict.voter == voter and verdict.asked]
         yield VoterFacts(
             voter=label,
             kind=voter[1],
             showings=sum(vote.answer is not None for vote in votes),
             ties=sum(vote.answer == "tie" for vote in votes),
             left=share_of(left, clusters) if left else None,
-            flipped=sum(one.flipped for one in both) / len(both) if voter[1] == "model" and both else None,
+            flipped=sum(verdict.flipped for verdict in both) / len(both) if voter[1] == "model" and both else None,
             unanswered=sum(vote.answer is None for vote in votes),
         )
 
@@ -253,11 +258,11 @@ def _voters(
 def _agreements(
     verdicts: Sequence[Verdict], labels: dict[VoterKey, str], garments: Sequence[str]
 ) -> Iterator[Agreement]:
-    given: dict[VoterKey, _Answers] = defaultdict(dict)
-    for one in verdicts:
-        if one.asked:
-            given[one.voter][one.contest, one.place] = one.answer
-    voters = [(labels[voter], voter[1], given[voter]) for voter in labels if voter in given]
+    answers_of: dict[VoterKey, _Answers] = defaultdict(dict)
+    for verdict in verdicts:
+        if verdict.asked:
+            answers_of[verdict.voter][verdict.contest, verdict.place] = verdict.answer
+    voters = [(labels[voter], voter[1], answers_of[voter]) for voter in labels if voter in answers_of]
     people = [answers for _, kind, answers in voters if kind == "person"]
     pairs = list(combinations(voters, 2))
     if len(people) > 1:
@@ -271,24 +276,26 @@ def _agreements(
 
 
 def _majority(voters: Sequence[_Answers]) -> _Answers:
-    """Returns the answer that has more votes than any other, else a tie."""
-    found: _Answers = {}
+    """Returns, for each pair, the answer that has more votes than any other, else a tie."""
+    majority: _Answers = {}
     for key in dict.fromkeys(key for voter in voters for key in voter):
         counted = Counter(voter[key] for voter in voters if key in voter).most_common(2)
-        found[key] = "tie" if len(counted) > 1 and counted[0][1] == counted[1][1] else counted[0][0]
-    return found
+        majority[key] = "tie" if len(counted) > 1 and counted[0][1] == counted[1][1] else counted[0][0]
+    return majority
 
 
 def _predictions(verdicts: Sequence[Verdict], results: Results, garments: Sequence[str]) -> Iterator[Prediction]:
     for kind, everybody in KINDS.items():
-        decided = [one for one in verdicts if one.voter[1] == kind and one.answer != "tie"]
-        clusters = [garments[one.place] for one in decided]
+        decided = [verdict for verdict in verdicts if verdict.voter[1] == kind and verdict.answer != "tie"]
+        clusters = [garments[verdict.place] for verdict in decided]
         for metric in results.metrics if decided else ():
             values = [_shown_scores(results, row, metric.id) for row in range(len(results.rows))]
             scores = []
-            for one in decided:
-                difference = values[one.contest.first][one.place] - values[one.contest.second][one.place]
-                preferred = difference if one.answer == "first" else -difference
+            for verdict in decided:
+                difference = (
+                    values[verdict.contest.first][verdict.place] - values[verdict.contest.second][verdict.place]
+                )
+                preferred = difference if verdict.answer == "first" else -difference
                 scores.append(1.0 if preferred > 0 else 0.0 if preferred < 0 else 0.5)
             yield Prediction(everybody, metric.id, share_of(scores, clusters))
 

@@ -26,7 +26,7 @@ from .pairs import Pair, Pictures
 from .votes import Answer, Choice, SideName, answer_of, prompt_digest
 
 REFUSED, INVALID = "refused", "invalid"
-"""Why there is no answer; both are kept, and the showing is not asked about again unless `--retry` names them."""
+"""The reasons for a missing answer; it is kept, and the showing is asked about again only if `--retry` names it."""
 
 PROMPT = """\
 Two image editors were given the same draft of a garment and the same wishes. You see the draft, then each wish with a \
@@ -49,12 +49,12 @@ class Judge(ModelSettings):
     """The settings of a judge, besides those of every model.
 
     Args:
-        prompt: What is asked, before the pictures.
+        prompt: The question, which comes before the pictures.
         show_original: Whether the judge sees the original, which the editors never see.
         max_side: The longest side of the pictures that are sent, pixels; larger ones are scaled down.
-        quality: Of the JPEGs that are sent, 1..100.
-        detail: How closely the service is told to look: `auto`, `low` or `high`.
-        price_given: The user's; it comes before the published one.
+        quality: The quality of the JPEGs that are sent, 1..100.
+        detail: How closely the service is to look: `auto`, `low` or `high`.
+        price_given: The user's price of the model, in the place of the published one.
 
     Raises:
         InvalidDataError: A value is out of range.
@@ -78,7 +78,7 @@ class Judge(ModelSettings):
 
     @property
     def price(self) -> Price | None:
-        """What the model costs, where that is known."""
+        """The price of the model; None where it is not known."""
         return self.price_given or price_of(self.model)
 
     @property
@@ -110,7 +110,7 @@ def judge_model(spec: str) -> tuple[str, Api]:
     """Returns the model and the API of a spec such as `openai:gpt-4.1-mini`.
 
     Raises:
-        UnknownNameError: It is no such spec.
+        UnknownNameError: The spec names no judge.
 
     >>> judge_model("openai:gpt-4.1-mini")
     ('gpt-4.1-mini', 'chat')
@@ -210,7 +210,7 @@ OUTPUT_TOKENS = 90
 
 
 def request_tokens(judge: Judge, pair: Pair, source: SampleSource) -> int:
-    """Returns about how many tokens a request about the pair has: four characters of text to one, and the images."""
+    """Returns an estimate of a request's tokens: a quarter of the characters of text, and the images."""
     known = source.sizes(pair.sample)
     sizes = [known.draft, *known.crops[: len(pair.wishes)], pair.first.size, pair.second.size]
     sizes += [known.original] if judge.show_original else []
@@ -231,7 +231,7 @@ _WORDS: Mapping[str, Choice] = {
 def read_answer(reply: Reply, left: SideName) -> tuple[Answer | None, str | None]:
     """Returns the side that an answer prefers, or why it names none: `refused` or `invalid`.
 
-    Read are a JSON object with `better`, in code fences or in prose, the last one where there are several, and a single
+    It reads a JSON object with `better`, in code fences or in prose, the last one where there are several; and a single
     word.
 
     >>> read_answer(Reply(text='{"reason": "It kept the hem.", "better": "right"}'), left="second")

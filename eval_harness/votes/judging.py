@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 LEFTS: tuple[SideName, SideName] = ("first", "second")
-"""What is shown on the left, in the two showings of a pair."""
+"""The side that is shown on the left, in the two showings of a pair."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgePlan:
-    """What a judge will take, before anything is spent.
+    """The calls and the cost of a judge, estimated before anything is spent.
 
     Args:
-        pairs: All that were to be judged.
-        alike: How many of them are two times the same picture: ties, for which nobody is asked.
-        judged: How many of the others are judged already.
-        calls: What is left, two for each pair.
-        input_tokens, output_tokens: Of all calls; estimates.
+        pairs: The number of pairs to judge.
+        alike: Pairs of equal pictures: ties, which nobody is asked about.
+        judged: Other pairs that are judged already.
+        calls: The calls that are left, two for each pair.
+        input_tokens, output_tokens: Estimates for all calls.
         usd: None where no price of the model is known.
     """
 
@@ -49,16 +49,16 @@ class JudgePlan:
 
 @dataclass(slots=True)
 class JudgeSummary:
-    """What became of one session; filled while it goes on, so that it holds when the session is stopped.
+    """The counts of one session; updated while it runs, so that they are right when it is stopped.
 
     Args:
-        pairs: All that were to be judged.
+        pairs: The number of pairs to judge.
         before: Showings that were settled before.
         asked: Calls of this session that were answered.
         cached: Votes that were taken over from the same pictures in another pair.
-        alike: Pairs of one and the same picture: ties, for which nobody was asked.
+        alike: Pairs of equal pictures: ties, which nobody was asked about.
         failures: By reason, the showings that are without an answer after this session.
-        usd: Spent by all sessions with this folder.
+        usd: USD spent by all sessions with this folder.
     """
 
     pairs: int = 0
@@ -124,16 +124,16 @@ def _place(pair: VotedPair, left: SideName, question: str) -> tuple[Any, ...]:
 def plan_judging(
     pairs: PairList, judge: Judge, folder: VoteFolder, *, name: str, limit: int | None = None, retry: Sequence[str] = ()
 ) -> JudgePlan:
-    """Returns what `judge_pairs` would do with the same arguments."""
+    """Returns the calls that `judge_pairs` would make with the same arguments, and their cost."""
     showings = _Showings(pairs, judge, folder, name, limit, retry)
-    left = [one for one in showings.left() if not one.pair.voted.alike and showings.same(one) is None]
-    tokens, output = sum(one.tokens for one in left), len(left) * OUTPUT_TOKENS
+    left = [showing for showing in showings.left() if not showing.pair.voted.alike and showings.same(showing) is None]
+    tokens, output = sum(showing.tokens for showing in left), len(left) * OUTPUT_TOKENS
     price = judge.price
     alike = sum(pair.voted.alike for pair in showings.pairs)
     return JudgePlan(
         pairs=len(showings.pairs),
         alike=alike,
-        judged=len(showings.pairs) - alike - len({id(one.pair) for one in left}),
+        judged=len(showings.pairs) - alike - len({id(showing.pair) for showing in left}),
         calls=len(left),
         input_tokens=tokens,
         output_tokens=output,
@@ -156,25 +156,25 @@ def judge_pairs(
     spend: Callable[[float], None] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> JudgeSummary:
-    """Returns what became of the pairs, each of which the judge sees twice, the sides swapped.
+    """Judges pairs, each of which the judge sees twice with the sides swapped, and returns the counts.
 
     Every answer is a vote in the folder before its worker makes the next call: answers are never paid for twice, and
     calls ≤ votes + kills × `concurrency`. A call that is not answered after `max_retries` leaves its showing without a
     vote, and the next session asks again.
 
     Args:
-        name: Of the voter.
-        summary: Filled while the session goes on; a new one by default.
+        name: The name of the voter.
+        summary: Updated while the session runs; a new one by default.
         budget: USD for all sessions with this folder together.
-        limit: Judge the first so many pairs alone.
+        limit: Only this many pairs are judged, the first ones.
         retry: `refused` or `invalid`: the showings that ended so are asked about anew.
-        keep_going: Whether to go on although the first answers are all of no use for one reason.
+        keep_going: Whether to go on although none of the first answers can be used, for the same reason.
         progress: Called with the showings done and those in all.
         spend: Called with the USD that all sessions have spent.
         tell: Given a sentence when Ctrl-C is pressed and calls under way are waited for.
 
     Raises:
-        ServiceError: The service won't work at all: no key, no quota, no such model, or down.
+        ServiceError: No call can succeed: there is no key, no quota or no such model, or the service is down.
         BudgetSpentError: A further call could exceed the budget.
         InvalidDataError: A budget is given but no price of the model is known, or a vote is damaged.
         MissingExtraError: The client is not installed.
@@ -205,7 +205,7 @@ def judge_pairs(
 
 
 class _Judging(Stage[_Showing]):
-    """What the worker pool does; the value of an outcome is a vote, or why there is none."""
+    """The stage of the worker pool; the value of an outcome is a vote, or why there is none."""
 
     noun = "comparisons"
 
@@ -230,7 +230,7 @@ class _Judging(Stage[_Showing]):
         self._done = 0
 
     def open(self, showings: _Showings) -> list[_Showing]:
-        """Returns what is left to ask, and writes down what needs no asking."""
+        """Returns the showings that are left to ask about, and writes the votes of those that need no call."""
         summary = self.summary
         summary.pairs = len(showings.pairs)
         summary.alike = sum(pair.voted.alike for pair in showings.pairs)
@@ -316,13 +316,13 @@ class _Judging(Stage[_Showing]):
         )
         return self._vote(task, answer, model, failure=failure, seconds=round(seconds, 3))
 
-    def _answer(self, **told: Any) -> ModelAnswer:
+    def _answer(self, **fields: Any) -> ModelAnswer:
         judge = self._judge
         return ModelAnswer(
-            model=judge.model, host=judge.host, settings=judge.settings, prompt=judge.prompt_digest, **told
+            model=judge.model, host=judge.host, settings=judge.settings, prompt=judge.prompt_digest, **fields
         )
 
-    def _vote(self, showing: _Showing, answer: Answer | None, model: ModelAnswer, **told: Any) -> Vote:
+    def _vote(self, showing: _Showing, answer: Answer | None, model: ModelAnswer, **fields: Any) -> Vote:
         return Vote(
             voter=self._voter,
             pair=showing.pair.voted,
@@ -332,7 +332,7 @@ class _Judging(Stage[_Showing]):
             question=showing.pair.asked(self._judge.show_original),
             seed=self._pairs.seed,
             model=model,
-            **told,
+            **fields,
         )
 
     def commit(self, finished: Sequence[tuple[_Showing, Outcome, bool]]) -> Iterable[_Showing]:

@@ -1,4 +1,4 @@
-"""The pairs that are voted on: for each sample what two runs, or two rounds of one, had come to."""
+"""The pairs that are voted on: for each sample, the results of two runs, or of two rounds of one run."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .votes import Side, SideName, VotedPair, run_digest
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two results for one sample, and what was wanted.
+    """Two results for one sample, and the wishes.
 
     Args:
-        voted: What a vote says of it.
-        wishes: What was to be seen after the rounds, in words, round by round.
+        voted: The pair as a vote names it.
+        wishes: The words of each round's wish, in their order.
         question: The digest of all that is shown besides the results, without and with the original.
         first, second: The results' images.
     """
@@ -44,7 +44,7 @@ class Pair:
         return self.voted.sample
 
     def asked(self, original_shown: bool) -> str:
-        """Returns the digest of what is shown besides the results."""
+        """Returns the digest of all that is shown besides the results."""
         return self.question[original_shown]
 
     def image(self, side: SideName) -> ImageRef:
@@ -54,7 +54,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What is shown of a pair, decoded; the references are those of the wishes, in their order."""
+    """The decoded pictures of a pair; the references are those of the wishes, in their order."""
 
     draft: Image.Image
     references: tuple[Image.Image, ...]
@@ -65,7 +65,7 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class SideChoice:
-    """Which protocol and round of a run is shown."""
+    """The protocol and the round of a run that is shown."""
 
     protocol: str | None = None
     round: int | None = None
@@ -79,9 +79,9 @@ class PairList:
     """The pairs of two runs in the order of a seed, and the way to their pictures.
 
     Args:
-        runs: The run folders; the same one twice for two rounds or two protocols of one.
+        runs: The run folders; the same folder twice for two rounds or two protocols of one run.
         source: The dataset of both.
-        first, second: What is compared. What the second does not name is as in the first; where neither names a
+        first, second: The sides. The second takes from the first what it does not name; where neither names a
             protocol, every one that both runs have makes pairs, and where neither names a round, the last of both.
         seed: Decides the order, so that several voters judge the same pairs first.
 
@@ -146,24 +146,24 @@ class PairList:
         return hashlib.sha256(text.encode()).digest()
 
     def _pairs(self, first: _Place, second: _Place) -> list[Pair]:
-        found = []
+        pairs = []
         rounds = max(first[2], second[2])
         for sample in self.source.ids:
-            one, other = self._outcome(first, sample), self._outcome(second, sample)
-            if one is None or other is None:
+            results = self._outcome(first, sample), self._outcome(second, sample)
+            if results[0] is None or results[1] is None:
                 self.not_run += 1
                 continue
-            sides = {"first": self._side(first, one), "second": self._side(second, other)}
-            found.append(
+            sides = {"first": self._side(first, results[0]), "second": self._side(second, results[1])}
+            pairs.append(
                 Pair(
                     VotedPair(manifest=self.source.manifest_hash, sample=sample, **sides),
                     self.source.facts(sample).descriptions[:rounds],
                     self._question(sample, rounds),
-                    one.current,
-                    other.current,
+                    results[0].current,
+                    results[1].current,
                 )
             )
-        return found
+        return pairs
 
     def _side(self, place: _Place, outcome: RoundOutcome) -> Side:
         identity = self._runs[place[0]].identity
@@ -184,24 +184,26 @@ class PairList:
         return without, with_original
 
     def _outcome(self, place: _Place, sample: str) -> RoundOutcome | None:
-        """Returns what the run had come to; None where it was not run."""
+        """Returns the run's outcome for a sample; None where it was not run."""
         run = self._runs[place[0]]
         if run.path not in self._outcomes:
             outcomes = run.outcomes(self.source)
-            self._outcomes[run.path] = {(one.sample, one.protocol, one.round): one for one in outcomes}
+            self._outcomes[run.path] = {
+                (outcome.sample, outcome.protocol, outcome.round): outcome for outcome in outcomes
+            }
         outcome = self._outcomes[run.path].get((sample, *place[1:]))
         return outcome if outcome is not None and outcome.status is not None else None
 
 
 def _contests(runs: Sequence[RunFolder], first: SideChoice, second: SideChoice) -> list[tuple[_Place, _Place]]:
-    """Returns what is compared with what."""
+    """Returns the two sides of each contest."""
     identities = [run.identity for run in runs]
     have = [[name for name in identity.protocols if PROTOCOLS[name].edits] for identity in identities]
     shared = [name for name in have[0] if name in have[1]]
     if first.protocol is None and second.protocol is None:
         protocols = [(name, name) for name in shared]
         if not protocols:
-            names = " and ".join(", ".join(one) or "none" for one in have)
+            names = " and ".join(", ".join(protocols) or "none" for protocols in have)
             raise InvalidDataError(f"the two have no protocol in common ({names}); name one of each with --protocol-b")
     else:
         protocols = [(first.protocol or second.protocol or "", second.protocol or first.protocol or "")]
@@ -215,7 +217,7 @@ def _contests(runs: Sequence[RunFolder], first: SideChoice, second: SideChoice) 
                 )
         if not 1 <= wanted <= identity.rounds:
             raise UnknownNameError(f"{runs[place].path} has no round {wanted}; choose 1 to {identity.rounds}")
-    contests = [((0, one, rounds[0]), (1, other, rounds[1])) for one, other in protocols]
+    contests = [((0, protocol, rounds[0]), (1, other, rounds[1])) for protocol, other in protocols]
     if run_digest(identities[0]) == run_digest(identities[1]):
         contests = [sides for sides in contests if sides[0][1:] != sides[1][1:]]
         if not contests:

@@ -1,4 +1,4 @@
-"""What each voter thinks of each pair, computed from the votes, and which rows of scored results the pair is of."""
+"""Each voter's verdict on each pair, computed from the votes, and the rows of scored results that the pair shows."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one voter thinks of one pair.
+    """One voter's verdict on one pair.
 
     Args:
-        place: The sample's, in the order of the results.
+        place: The sample's index in the results.
         answer: Which row is better, `first` or `second` of the contest, or `tie`.
-        asked: Whether anybody was asked; two times the same picture is a tie by itself.
+        asked: Whether the voter was asked; a pair of equal pictures is a tie without a question.
         flipped: Whether a model's answer changed with the order of the two, which makes it a tie.
     """
 
@@ -53,10 +53,10 @@ class Ballots:
 
     Args:
         verdicts: One for each voter and pair.
-        votes: What they were computed from.
-        elsewhere: How many votes are about other runs or samples.
-        outdated: How many are about pictures that the runs no longer have.
-        incomplete: How many pairs a model was asked about without an answer in each order.
+        votes: The votes that they were computed from.
+        elsewhere: The number of votes about other runs or samples.
+        outdated: The number of votes about pictures that the runs no longer have.
+        incomplete: The number of pairs that a model did not answer in each order.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -67,9 +67,9 @@ class Ballots:
 
 
 def count_votes(votes: Iterable[Vote], results: Results) -> Ballots:
-    """Returns what every voter thinks of the pairs of the results' rows.
+    """Returns every voter's verdicts on the pairs of the results' rows.
 
-    Of a person who answered twice the later answer counts. A model needs an answer in each of the two orders; where
+    Where a person answered twice, the later answer counts. A model needs an answer in each of the two orders; where
     they name different pictures, or one of them is a tie, it is a tie.
     """
     rows = _Rows(results)
@@ -112,9 +112,9 @@ def _verdict(
             by_order.setdefault(vote.pair.side(vote.left).digest, answer)
     if len(by_order) < 2:
         return None
-    one, two = by_order.values()
-    flipped = one != two
-    return Verdict(voter, contest, place, "tie" if flipped else one, flipped=flipped)
+    answer, swapped = by_order.values()
+    flipped = answer != swapped
+    return Verdict(voter, contest, place, "tie" if flipped else answer, flipped=flipped)
 
 
 class _Rows:
@@ -131,7 +131,7 @@ class _Rows:
         self.places = {sample.id: place for place, sample in enumerate(results.samples)}
 
     def contest(self, vote: Vote) -> tuple[Contest | None, bool]:
-        """Returns what the vote is about, and whether its first side is the contest's second."""
+        """Returns the contest of a vote, and whether the vote's first side is the contest's second."""
         first, second = (self._rows.get(side.place) for side in (vote.pair.first, vote.pair.second))
         if first is None or second is None or first == second:
             return None, False

@@ -1,13 +1,13 @@
-"""Votes: which of two results somebody prefers. People's and models' are written in one form, one line an answer.
+"""Votes say which of two results a person or a model prefers. Both have the same form, one line for each answer.
 
     votes.jsonl             {"id": …, "voter": …, "pair": …, "left": "second", "answer": "first", …}
                             {"undo": "<id>", …}       takes a vote back; nothing is ever removed
-    ledger.jsonl            what models cost
-    prompts/<digest>.txt    what models were asked, named in their votes
+    ledger.jsonl            the cost of models
+    prompts/<digest>.txt    the prompts of models, named in their votes
 
-A vote is one showing of a pair: what was left, and what was answered. A person is shown a pair once. A model is shown
-it twice, the sides swapped, which makes two votes; what a voter thinks of a pair is computed from them (`verdicts`),
-and an answer that flips with the order is a tie. All `*.jsonl` files in the folder are read, so that votes of several
+A vote is one showing of a pair: the side on the left, and the answer. A person sees a pair once. A model sees it twice
+with the sides swapped, which makes two votes; the voter's verdict on the pair is computed from them (`verdicts`), and
+an answer that changes with the order is a tie. All `*.jsonl` files in the folder are read, so that votes of several
 people are put together by copying their files into one folder; a vote that stands twice counts once.
 """
 
@@ -86,7 +86,7 @@ class VotedPair(_Stored):
     second: Side
 
     def side(self, name: SideName) -> Side:
-        """Returns one of the two."""
+        """Returns the result on this side."""
         return self.first if name == "first" else self.second
 
     @property
@@ -103,12 +103,12 @@ class Voter(_Stored):
 
 
 class ModelAnswer(_Stored):
-    """What a model was asked, and what came back from the one call about a vote.
+    """The question to a model, and its answer in the one call about a vote.
 
     Args:
         settings: The hash of all that the answer depends on besides the pictures and wishes: model, prompt, form.
         prompt: The digest that names the file in `prompts/`.
-        version: As the service names the model that answered.
+        version: The service's name of the model that answered.
         text: The raw answer, up to 2,000 characters.
         cached: Whether the same pictures had been judged for another pair, so that nothing was asked.
         usd: None where no price is known.
@@ -141,7 +141,7 @@ class Vote(_Stored):
         original_shown: Whether the original, which the editors never see, was shown too.
         question: The digest of all that was shown besides the two results.
         seed: The base seed of the order of pairs and of the sides.
-        seconds: From the pair being shown, or the call being made, to the answer.
+        seconds: The time from showing the pair, or from the call, to the answer.
     """
 
     schema_version: Literal[1] = 1
@@ -168,7 +168,7 @@ class Vote(_Stored):
 
     @property
     def choice(self) -> Choice | None:
-        """The answer as the place of what was preferred."""
+        """The answer as the place of the preferred result."""
         if self.answer in (None, "tie"):
             return self.answer
         return "left" if self.answer == self.left else "right"
@@ -180,7 +180,7 @@ class Vote(_Stored):
 
 
 def other(side: SideName) -> SideName:
-    """Returns the other one of the two sides."""
+    """Returns the other side."""
     return "second" if side == "first" else "first"
 
 
@@ -243,7 +243,7 @@ class VoteFolder:
             InvalidDataError: There is none.
         """
         if not Path(path).is_dir():
-            raise InvalidDataError(f"{path} is no folder; give the one that votes were written to")
+            raise InvalidDataError(f"{path} is no folder; give the folder that votes were written to")
         return cls(path)
 
     @contextmanager
@@ -290,7 +290,7 @@ class VoteFolder:
         append_line(self.path / VOTES_FILE, _Undo(undo=id).model_dump_json())
 
     def keep_prompt(self, digest: str, text: str) -> None:
-        """Writes down what models are asked, once."""
+        """Writes the prompt of models, once."""
         path = self.path / "prompts" / f"{digest}.txt"
         if not path.exists():
             write_atomically(path, text.encode())
@@ -327,7 +327,7 @@ def prompt_digest(text: str) -> str:
 
 
 def voter_labels(votes: Iterable[Vote]) -> dict[tuple[str, VoterKind, str], str]:
-    """Returns how tables call each voter, people first; a model that was asked in two ways is two voters."""
+    """Returns the name of each voter in tables, people first; a model that was asked in two ways is two voters."""
     voters = sorted({voter_key(vote) for vote in votes}, key=lambda key: (key[1] == "model", key))
     names = [name for name, _, _ in voters]
     return {key: f"{key[0]} ({key[2][:6]})" if key[2] and names.count(key[0]) > 1 else key[0] for key in voters}

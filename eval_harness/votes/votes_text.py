@@ -1,4 +1,4 @@
-"""What the votes say, in words: for a terminal, as Markdown, and as JSON."""
+"""The statistics of the votes as text: for a terminal, as Markdown, and as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INTERVAL = f"{LEVEL} interval"
 
 
 def votes_text(report: VoteReport, results: Results, *, markdown: bool = False) -> str:
-    """Returns what the votes say as aligned plain text or in GitHub's Markdown."""
+    """Returns the statistics of the votes as aligned plain text or in GitHub's Markdown."""
     sections = [*_wins(report, results), _voters(report), _agreements(report), _predictions(report, results)]
     text = sections_text(sections, markdown=markdown)
     notes = "\n\n".join(escaped(note) if markdown else note for note in map(printable, _notes(report)))
@@ -28,25 +28,25 @@ def votes_text(report: VoteReport, results: Results, *, markdown: bool = False) 
 
 
 def votes_json(report: VoteReport, results: Results) -> dict[str, Any]:
-    """Returns what the votes say as plain JSON; each verdict stands there too."""
+    """Returns the statistics of the votes as plain JSON, with each verdict."""
     samples = [sample.id for sample in results.samples]
     verdicts = [
         {
-            "voter": one.voter[0],
-            "kind": one.voter[1],
-            **_sides(one.contest, results),
-            "sample": samples[one.place],
-            "answer": one.answer,
-            "asked": one.asked,
-            "flipped": one.flipped,
+            "voter": verdict.voter[0],
+            "kind": verdict.voter[1],
+            **_sides(verdict.contest, results),
+            "sample": samples[verdict.place],
+            "answer": verdict.answer,
+            "asked": verdict.asked,
+            "flipped": verdict.flipped,
         }
-        for one in report.ballots.verdicts
+        for verdict in report.ballots.verdicts
     ]
     return {
-        "wins": [asdict(one) | {"contest": _sides(one.contest, results)} for one in report.wins],
-        "voters": [asdict(one) for one in report.voters],
-        "agreements": [asdict(one) for one in report.agreements],
-        "predictions": [asdict(one) for one in report.predictions],
+        "wins": [asdict(rate) | {"contest": _sides(rate.contest, results)} for rate in report.wins],
+        "voters": [asdict(voter) for voter in report.voters],
+        "agreements": [asdict(agreement) for agreement in report.agreements],
+        "predictions": [asdict(prediction) for prediction in report.predictions],
         "not_counted": {name: getattr(report.ballots, name) for name in ("elsewhere", "outdated", "incomplete")},
         "verdicts": verdicts,
     }
@@ -59,21 +59,21 @@ def _sides(contest: Contest, results: Results) -> dict[str, Any]:
 
 
 def _wins(report: VoteReport, results: Results) -> Iterator[Section]:
-    for contest in dict.fromkeys(one.contest for one in report.wins):
+    for contest in dict.fromkeys(rate.contest for rate in report.wins):
         rows = tuple(
             (
-                one.voter,
-                one.kind if one.voters == 1 else f"{one.voters} of them",
-                str(one.pairs),
-                str(one.wins.yes),
-                str(one.wins.half),
-                str(one.wins.no),
-                _percent(one.wins.share),
-                _ends(one.wins),
-                _p(one.wins.p),
+                rate.voter,
+                rate.kind if rate.voters == 1 else f"{rate.voters} of them",
+                str(rate.pairs),
+                str(rate.wins.yes),
+                str(rate.wins.half),
+                str(rate.wins.no),
+                _percent(rate.wins.share),
+                _ends(rate.wins),
+                _p(rate.wins.p),
             )
-            for one in report.wins
-            if one.contest == contest
+            for rate in report.wins
+            if rate.contest == contest
         )
         yield Section(
             _title(contest, results),
@@ -85,7 +85,7 @@ def _wins(report: VoteReport, results: Results) -> Iterator[Section]:
 def _title(contest: Contest, results: Results) -> str:
     first, second = (results.rows[place] for place in (contest.first, contest.second))
     shown = [[method_name(row), row.prompt, f"round {round_text(row)}"] for row in (first, second)]
-    same = {place for place, (one, other) in enumerate(zip(*shown, strict=True)) if one == other and place}
+    same = {place for place, texts in enumerate(zip(*shown, strict=True)) if place and texts[0] == texts[1]}
     names = [" ".join(text for place, text in enumerate(texts) if place not in same) for texts in shown]
     common = [shown[0][place] for place in sorted(same)]
     seen = ["with the original shown"] if contest.original_shown else []
@@ -95,16 +95,16 @@ def _title(contest: Contest, results: Results) -> str:
 def _voters(report: VoteReport) -> Section:
     rows = tuple(
         (
-            one.voter,
-            one.kind,
-            str(one.showings),
-            _percent(one.ties / one.showings) if one.showings else _NONE,
-            _NONE if one.left is None else _percent(one.left.share),
-            _NONE if one.left is None else _ends(one.left),
-            _NONE if one.flipped is None else _percent(one.flipped),
-            str(one.unanswered),
+            voter.voter,
+            voter.kind,
+            str(voter.showings),
+            _percent(voter.ties / voter.showings) if voter.showings else _NONE,
+            _NONE if voter.left is None else _percent(voter.left.share),
+            _NONE if voter.left is None else _ends(voter.left),
+            _NONE if voter.flipped is None else _percent(voter.flipped),
+            str(voter.unanswered),
         )
-        for one in report.voters
+        for voter in report.voters
     )
     return Section(
         "Voters",
@@ -119,8 +119,14 @@ def _voters(report: VoteReport) -> Section:
 
 def _agreements(report: VoteReport) -> Section:
     rows = tuple(
-        (one.first, one.second, str(one.kappa.n), _percent(one.kappa.agreement), *_kappa(one.kappa))
-        for one in report.agreements
+        (
+            agreement.first,
+            agreement.second,
+            str(agreement.kappa.n),
+            _percent(agreement.kappa.agreement),
+            *_kappa(agreement.kappa),
+        )
+        for agreement in report.agreements
     )
     return Section(
         "Agreement of voters",
@@ -136,15 +142,15 @@ def _agreements(report: VoteReport) -> Section:
 def _predictions(report: VoteReport, results: Results) -> Section:
     rows = tuple(
         (
-            one.voters,
-            short_label(results.metric(one.metric)),
-            str(one.share.n),
-            str(one.share.garments),
-            str(one.share.half),
-            _percent(one.share.share),
-            _ends(one.share),
+            prediction.voters,
+            short_label(results.metric(prediction.metric)),
+            str(prediction.share.n),
+            str(prediction.share.garments),
+            str(prediction.share.half),
+            _percent(prediction.share.share),
+            _ends(prediction.share),
         )
-        for one in report.predictions
+        for prediction in report.predictions
     )
     return Section(
         "How well the metrics predict the votes",
@@ -189,11 +195,11 @@ def _ends(share: Share) -> str:
     return f"[{100 * share.low:.1f}, {100 * share.high:.1f}]"
 
 
-def _kappa(found: Kappa) -> tuple[str, str]:
-    if found.kappa is None:
+def _kappa(kappa: Kappa) -> tuple[str, str]:
+    if kappa.kappa is None:
         return _NONE, _NONE
-    ends = _NONE if found.low is None or found.high is None else f"[{found.low:z.2f}, {found.high:z.2f}]"
-    return f"{found.kappa:z.2f}", ends
+    ends = _NONE if kappa.low is None or kappa.high is None else f"[{kappa.low:z.2f}, {kappa.high:z.2f}]"
+    return f"{kappa.kappa:z.2f}", ends
 
 
 def _p(p: float | None) -> str:

@@ -243,7 +243,7 @@ def test_two_protocols_of_one_run_are_compared_by_votes_alone(tmp_path: Path) ->
     (wins,) = json.loads(CliRunner().invoke(cli, [*command, "--json"]).output)["votes"]["wins"]
     assert (wins["wins"]["yes"], wins["wins"]["no"]) == (0, 6)
     missing = CliRunner().invoke(cli, [*command[:-1], str(tmp_path / "nothing")])
-    assert "the one that votes were written to" in str(missing.exception)
+    assert "the folder that votes were written to" in str(missing.exception)
 
 
 def test_votes_on_pictures_that_are_gone_and_models_half_asked_are_said_and_not_counted(
