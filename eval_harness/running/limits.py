@@ -71,18 +71,18 @@ class Limits:
 
 
 def edits_at_once(info: EditorInfo, asked: int | None) -> int:
-    """Returns how many edits are made at the same time: as many as are asked for, else the editor's own number.
+    """Returns the number of concurrent edits: `asked`, else the editor's own number.
 
     Raises:
-        InvalidDataError: More is asked for than the editor bears.
+        InvalidDataError: More edits are asked for than the editor allows.
     """
     most = info.most_at_once
     if asked is None:
         return min(info.at_once, most or info.at_once)
     if most is not None and asked > most:
         raise InvalidDataError(
-            f"editor {info.name} bears {most} {'edit' if most == 1 else 'edits'} at the same time and not "
-            f"{asked}; give --concurrency {most} or less"
+            f"editor {info.name} allows {most} concurrent {'edit' if most == 1 else 'edits'}, not {asked}; run with "
+            f"--concurrency {most}{' or less' if most > 1 else ''}"
         )
     return asked
 

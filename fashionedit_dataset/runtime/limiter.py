@@ -46,7 +46,7 @@ class ServiceReply:
 
 
 class Limiter:
-    """Holds calls back: none while the service wants a pause, and no more at once than it bears.
+    """Holds calls back: none while the service wants a pause, and no more at once than it allows.
 
     - `retry-after` (and `retry-after-ms`) of a 429 or 503 pauses everybody.
     - `x-ratelimit-limit-*`, `-remaining-*` and `-reset-*` fill two buckets, of requests and of tokens, that every call

@@ -58,7 +58,7 @@ function label() {
   const editor = offer.editors.find(({ name }) => name === find("[name=editor]").value);
   find(".begin .label").textContent = generator ? generator.label : "";
   const foreign = editor?.drawn && session && wayTo(turnOf(at))[0].source !== "words";
-  find(".turn .label").textContent = foreign ? "drawn changes only what it has drawn itself; a picture needs an editor with a model (fashionedit studio --editor …)." : editor ? editor.label : "";
+  find(".turn .label").textContent = foreign ? "drawn changes only its own drawings; a picture needs an editor with a model (fashionedit studio --editor …)." : editor ? editor.label : "";
   const takes = !editor || editor.takes_picture;
   find(".kinds").hidden = !takes;
   if (!takes) { find("[name=kind]").checked = true; changeKind(); }

@@ -90,11 +90,11 @@ def test_rounds_of_a_sample_follow_one_another_and_wait_for_no_other_sample(tmp_
         assert mine == [(kind, round) for round in (1, 2, 3) for kind in ("begin", "end")]
 
 
-def test_an_editor_says_how_much_it_bears(tmp_path: Path) -> None:
+def test_an_editor_says_how_many_edits_it_allows_at_once(tmp_path: Path) -> None:
     editor = Watched(at_once=3, most_at_once=4)
     run(editor, ToySource(4), tmp_path / "default")
     assert editor.most == 3
-    with pytest.raises(InvalidDataError, match=r"bears 4 edits at the same time and not 5; give --concurrency 4"):
+    with pytest.raises(InvalidDataError, match=r"allows 4 concurrent edits, not 5; run with --concurrency 4 or less"):
         run(editor, ToySource(1), tmp_path / "more", concurrency=5)
     assert not (tmp_path / "more").exists()
 
