@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fashionedit.synthetic.materials import Colour, brightness
-
-from .colours import colour_name, ink_for, shaded
+from .cloth import ClothRequest, Seen, print_noun, resized, swatch_text, with_shade
+from .colours import colour_name
 from .design import Design
 from .garments import SHOWN_BY, UNPAINTED, Feature
-from .prints import PRINTS, Print, Swatch
+from .prints import Swatch
 from .reading import LOOKS, Reading, Token, Wish, lexicon
-from .words import COLOURS, PrintWord, phrase
+from .words import phrase
 
 _COLOUR_ONLY = ("buttons", "decoration", "trim", "backdrop")
 _WHOLE_FEATURES = ("length", "shape", "front")
@@ -100,14 +99,6 @@ class Answer:
         """Returns the answer as plain JSON."""
         names = ("done", "unchanged", "impossible", "unknown", "notes")
         return {"text": self.text, **{name: list(getattr(self, name)) for name in names}}
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The cloth that was read from a picture, and a sentence that describes it."""
-
-    swatch: Swatch | None
-    note: str
 
 
 def apply(
@@ -225,7 +216,7 @@ class _Work:
             return True
         if self.design.cloth.print is not None and self.design.cloth.print.kind == mark.kind:
             return True
-        self.impossible.append(f"There are no {_NOUNS.get(mark.kind, mark.kind)} to change; say “add …” to have some.")
+        self.impossible.append(f"There are no {print_noun(mark.kind)} to change; say “add …” to have some.")
         return False
 
     def _more_of_all(self, word: Token, printed: bool) -> None:
@@ -235,9 +226,9 @@ class _Work:
             if mark is None:
                 self.impossible.append(f"There is no pattern to make {word.text}.")
             else:
-                self.design = replace(self.design, cloth=replace(self.design.cloth, print=_resized(mark, kind, step)))
+                self.design = replace(self.design, cloth=replace(self.design.cloth, print=resized(mark, kind, step)))
         elif kind == "shade":
-            self.design = replace(self.design, cloth=_shade(self.design.cloth, step))
+            self.design = replace(self.design, cloth=with_shade(self.design.cloth, step))
         elif kind in ("length", "size") and "length" in self.features:
             self._step("length", step)
         elif kind == "width" and "shape" in self.features:
@@ -341,7 +332,7 @@ class _Work:
         kind, step = word.senses["more"]
         swatch = self.design.swatch(part) if part else self.design.cloth
         if kind == "shade" and part:
-            self._give(part, _shade(self._current(part), step))
+            self._give(part, with_shade(self._current(part), step))
             return True
         wanted = {"length": ("sleeves", "length"), "count": ("buttons", "chest pockets", "waist pockets")}
         wanted |= {"width": ("lapel width", "shape", "waistband"), "size": ("lapel width", "length", "sleeves")}
@@ -350,7 +341,7 @@ class _Work:
             self._step(name, step)
             return True
         if kind in ("width", "size") and part and swatch.print is not None and part not in _COLOUR_ONLY:
-            self._give(part, replace(swatch, print=_resized(swatch.print, kind, step)))
+            self._give(part, replace(swatch, print=resized(swatch.print, kind, step)))
             return True
         if kind == "count" and step > 0:
             return False
@@ -470,7 +461,7 @@ class _Work:
     def _look(self, part: str | None, words: Sequence[Token], wish: Wish) -> None:
         old = self.design.cloth if part is None else self._current(part)
         fresh = part is not None and part not in self.design.parts
-        look = _Look(words, self._weave, picture=self.seen.swatch if self.seen else None)
+        look = ClothRequest(words, self._weave, picture=self.seen.swatch if self.seen else None)
         if look.picture_wanted and self.seen is not None:
             self.notes = [*dict.fromkeys([*self.notes, self.seen.note])]
             if self.seen.swatch is None and not (look.colours or look.mark or look.weave):
@@ -530,154 +521,6 @@ def _specific(feature: Feature, wanted: str, key: str) -> bool:
 def _natural(word: Token, noun: Token) -> bool:
     """Returns whether a number says nothing new: one collar, two sleeves."""
     return str(word.senses["number"]) in ("1", "2" if _key(noun) in _PAIRS else "1")
-
-
-def _shade(swatch: Swatch, step: int) -> Swatch:
-    return replace(swatch, colour=shaded(swatch.colour, 0.28 if step > 0 else -0.28))
-
-
-def _resized(mark: Print, kind: str, step: int) -> Print:
-    factor = 1.4 if step > 0 else 1 / 1.4
-    share = mark.share
-    if kind == "width" and mark.kind in ("stripes", "windowpane", "chevron"):
-        return replace(mark, share=round(min(max(share * factor, 0.04), 0.8), 3))
-    return replace(mark, scale=_scale(mark.scale * factor))
-
-
-def _scale(value: float) -> float:
-    return round(min(max(value, 6.0), 180.0), 1)
-
-
-class _Look:
-    """The colours, print, weave and size that words ask for, of any cloth."""
-
-    def __init__(self, words: Sequence[Token], weave: Callable[[str], str], *, picture: Swatch | None) -> None:
-        self.colours: list[Colour] = []
-        self.mark: PrintWord | None = None
-        self.size, self.direction, self.weave = "", None, ""
-        self.plain = self.picture_wanted = False
-        self.picture, self.colour_alone = picture, False
-        shade = 0.0
-        only_colours = [word for word in words if "colour" in word and "weave" not in word]
-        for word in words:
-            if "shade" in word:
-                shade = word.senses["shade"]
-            elif "picture" in word:
-                self.picture_wanted = True
-                self.colour_alone = word.senses["picture"] == "colour"
-            elif "colour" in word:
-                if not ("weave" in word and only_colours):
-                    colour = word.senses["colour"]
-                    self.colours.append(shaded(colour, shade) if shade else colour)
-                shade = 0.0
-                if "weave" in word:
-                    self.weave = weave(word.senses["weave"])
-            elif "print" in word:
-                self.mark = word.senses["print"]
-            elif "weave" in word:
-                self.weave = weave(word.senses["weave"])
-            elif "plain" in word:
-                self.plain = True
-            elif "size" in word:
-                self.size = word.senses["size"]
-            elif "direction" in word:
-                self.direction = word.senses["direction"]
-        self.shade = shade
-
-    def over(self, old: Swatch, *, stripes: int, fresh: bool, creating: bool, coloured: bool) -> Swatch:
-        """Returns the cloth changed so; `fresh` says that the part had the garment's cloth before."""
-        colour, mark = old.colour, old.print
-        if self.shade and not self.colours:
-            colour = shaded(colour, self.shade)
-        if self.picture_wanted and self.picture is not None:
-            colour, mark = self._from_picture(old)
-        elif self.colours and fresh and self.mark is None and not self.size and self.direction is None:
-            mark = None  # "a white collar" on a striped shirt is plain
-        inks: list[Colour] = []
-        if self.mark is None:
-            if self.colours:
-                colour, inks = self.colours[0], self.colours[1:]
-        elif self.mark.noun:
-            inks = [*self.colours]
-            if len(inks) > 1 and not coloured:
-                pale = max(inks, key=brightness)
-                colour, inks = pale, [ink for ink in inks if ink != pale] or inks[:1]
-            elif inks and creating and not coloured:
-                colour = COLOURS["white"] if brightness(inks[0]) < 205 else COLOURS["navy"]
-        elif self.colours:
-            colour, inks = self.colours[0], self.colours[1:]
-        if self.mark is not None:
-            mark = self._printed(mark, colour, inks, stripes)
-        elif mark is not None:
-            mark = self._adjusted(mark, inks, stripes)
-        if self.plain:
-            mark = None
-        return Swatch(colour, self.weave or old.weave, mark)
-
-    def _from_picture(self, old: Swatch) -> tuple[Colour, Print | None]:
-        assert self.picture is not None
-        if self.colour_alone:
-            return self.picture.colour, old.print
-        return self.picture.colour, self.picture.print
-
-    def _printed(self, old: Print | None, colour: Colour, inks: Sequence[Colour], stripes: int) -> Print:
-        assert self.mark is not None
-        same = old is not None and old.kind == self.mark.kind
-        scale, share = PRINTS[self.mark.kind]
-        angle = stripes if self.mark.kind == "stripes" else 0
-        if same and old is not None:
-            scale, share, angle = old.scale, old.share, old.angle
-        if self.size:
-            scale, share = PRINTS[self.mark.kind]
-        scale, share = self.mark.scale or scale, self.mark.share or share
-        angle = angle if self.mark.angle is None else self.mark.angle
-        if self.mark.kind == "tartan" and not inks and not same:
-            dark = COLOURS["navy" if brightness(colour) > 62 else "forest"]
-            inks = (dark, shaded(colour, -0.4), COLOURS["butter"])
-        ink = tuple(inks[:3]) or (old.inks if old is not None and colour not in old.inks else (ink_for(colour),))
-        return self._adjusted(Print(self.mark.kind, ink, scale, share, angle), (), stripes)
-
-    def _adjusted(self, mark: Print, inks: Sequence[Colour], stripes: int) -> Print:
-        scale, share, angle = mark.scale, mark.share, mark.angle
-        if self.size and self.mark is None:
-            scale, share = PRINTS[mark.kind]
-        lines = mark.kind in ("stripes", "windowpane", "chevron")
-        if self.size == "thin":
-            scale, share = (scale * 0.75, share * 0.5) if lines else (scale * 0.6, share)
-        elif self.size == "wide":
-            scale, share = (scale * 1.8, min(max(share, 0.04) * 1.25, 0.6)) if lines else (scale * 1.7, share)
-        elif self.size in ("small", "large"):
-            scale *= 0.6 if self.size == "small" else 1.7
-        if self.direction is not None:
-            angle = self.direction
-        return Print(mark.kind, tuple(inks[:3]) or mark.inks, _scale(scale), round(share, 3), angle)
-
-
-def swatch_text(swatch: Swatch) -> str:
-    """Returns cloth in words: "white poplin with thin red stripes"."""
-    words = colour_name(swatch.colour)
-    if swatch.weave and swatch.weave != words:
-        words += f" {swatch.weave}"
-    if swatch.print is None:
-        return words
-    return f"{words} with {print_text(swatch.print)}"
-
-
-_NOUNS = {"check": "checks", "windowpane": "windowpane checks", "floral": "flowers", "chevron": "zigzags"}
-
-
-def print_text(mark: Print) -> str:
-    """Returns a print in words."""
-    usual, share = PRINTS[mark.kind]
-    size = "small " if mark.scale < usual * 0.72 else "large " if mark.scale > usual * 1.4 else ""
-    if mark.kind == "stripes":
-        broad = mark.scale > usual * 1.4 or mark.share > share * 1.3
-        size = "thin " if mark.share < share * 0.75 else "wide " if broad else size
-        turn = {0: "horizontal ", 90: "vertical "}.get(abs(mark.angle), "diagonal ")
-    else:
-        turn = ""
-    inks = " and ".join(dict.fromkeys(colour_name(ink) for ink in mark.inks))
-    return f"{size}{turn}{inks} {_NOUNS.get(mark.kind, mark.kind)}"
 
 
 def differences(before: Design, after: Design) -> list[str]:

@@ -17,7 +17,8 @@ from fashionedit.images import pixel_digest
 from fashionedit.synthetic.materials import palette
 from fashionedit.synthetic.rng import choose
 
-from .changes import Answer, apply, swatch_text
+from .changes import Answer, apply
+from .cloth import swatch_text
 from .colours import renderer_name
 from .design import Design
 from .drawing import draw

@@ -18,7 +18,7 @@ from PIL import Image
 
 from fashionedit.synthetic.materials import Colour
 
-from .changes import Seen, swatch_text
+from .cloth import Seen, swatch_text
 from .colours import lab
 from .prints import PRINTS, Print, Swatch
 
