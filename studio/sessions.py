@@ -151,10 +151,6 @@ class Session:
             turns.append(self.turn(turns[-1].parent))
         return tuple(reversed(turns))
 
-    def children(self, number: int) -> tuple[Turn, ...]:
-        """Returns the turns that changed this one's design, the oldest first."""
-        return tuple(turn for turn in self.turns if turn.parent == number)
-
     def design(self, number: int) -> Turn:
         """Returns the turn whose design stands at this one: its own, else the last good one before it.
 
