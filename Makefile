@@ -17,7 +17,7 @@ test: check
 	browser=$$($(BIN)/python tests/browser.py --install) && \
 	FASHIONEDIT_CHROMIUM="$$browser" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-coverage: # the tests, and which lines no test of this process reaches; takes longer
+coverage: # the tests, and which lines neither they nor a process that they start reaches; takes longer
 	$(MAKE) test PYTEST_ARGS="--cov --cov-report=term"
 
 check: .venv/.dev .venv/.links

@@ -119,9 +119,31 @@ def cluster() -> Iterator[None]:
         log_to_driver=False,
         logging_level="ERROR",
         _node_ip_address="127.0.0.1",
+        runtime_env=_measured_workers(),
     )
     yield
     ray.shutdown()
+
+
+def _measured_workers() -> dict[str, Any] | None:
+    """Has workers save what they have covered again and again, for Ray ends them without a warning."""
+    if "COVERAGE_PROCESS_CONFIG" not in os.environ:
+        return None
+
+    def measure() -> None:
+        import threading
+        import time
+
+        import coverage
+
+        def save() -> None:
+            while True:
+                time.sleep(0.2)
+                coverage.process_startup.coverage.save()
+
+        threading.Thread(target=save, daemon=True).start()
+
+    return {"worker_process_setup_hook": measure}
 
 
 _left_out: list[int] = []  # browser tests, of this process or of each worker
