@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from judge_service import write_cards
 from PIL import Image
 from tiny_pipelines import write_tiny_sd3
 from toy_editors import ToyEditor, tint
@@ -35,6 +36,7 @@ from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError,
 from fashionedit.eval_harness.editing import EditRequest
 from fashionedit.eval_harness.editors.resolve import resolve_editor
 from fashionedit.eval_harness.editors.settings import EditorSettings
+from fashionedit.eval_harness.evaluation import evaluate
 from fashionedit.eval_harness.running.remote_calls import RemoteEditor, on_engine
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.running.run_stats import RunSummary
@@ -436,3 +438,14 @@ def test_a_build_makes_the_same_drafts_and_scores_as_in_one_process(
         found.append((records, {path.name: path.read_bytes() for path in stores[0].folder.glob("files/*/*")}))
     assert found[0] == found[1]
     assert len(found[0][1]) == 3
+
+
+def test_an_evaluation_by_workers_is_that_of_this_process(cluster: None, tmp_path: Path) -> None:
+    data, scoring = write_cards(tmp_path / "cards", 2).path, Scoring(metrics=("psnr",))
+    found = []
+    for engine, workers in (("local", None), ("ray", 1)):
+        out = tmp_path / engine
+        evaluation = evaluate("identity", data=data, out=out, scoring=scoring, engine=engine, workers=workers)
+        assert evaluation.page == out / "report.html"
+        found.append((out / "results.json").read_bytes())
+    assert found[0] == found[1]

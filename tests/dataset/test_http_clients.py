@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import ipaddress
 import textwrap
 import tracemalloc
 import zlib
@@ -324,3 +325,50 @@ def test_token_counts_are_read_under_both_names_and_left_out_where_there_are_non
     usage: Any, counts: dict[str, int]
 ) -> None:
     assert token_counts(usage) == counts
+
+
+class _Stream:
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def get_extra_info(self, name: str) -> tuple[str, int]:
+        return self._address, 443
+
+
+def test_a_name_that_leads_into_this_network_once_it_is_connected_to_is_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_clients, "_addresses", lambda host: [ipaddress.ip_address("93.184.215.14")])
+
+    def connected_to(address: str) -> Any:
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            return httpx2.Response(200, content=PICTURE, extensions={"network_stream": _Stream(address)})
+
+        with open_client(httpx2.Client, OPENAI, transport=httpx2.MockTransport(answer)) as client:
+            return client.get("https://pictures.example/a.png").content
+
+    assert connected_to("93.184.215.14") == PICTURE
+    with pytest.raises(InvalidImageError, match=r"led to the private address 10\.0\.0\.7; what it says is not read"):
+        connected_to("10.0.0.7")
+
+
+def test_behind_a_proxy_names_are_the_proxy_s_to_look_up_and_numbers_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    _with_proxy(monkeypatch, "http://127.0.0.1:9")
+    monkeypatch.setattr(http_clients, "_addresses", None)  # no name is looked up here
+    check_address("http://only.the.proxy.knows/a.png", service="http://service.example")
+    monkeypatch.undo()
+    _with_proxy(monkeypatch, "http://127.0.0.1:9")
+    with pytest.raises(InvalidImageError, match="private address"):
+        check_address("http://10.1.2.3/a.png", service="http://service.example")
+
+
+def test_a_link_that_is_no_address_is_refused() -> None:
+    with pytest.raises(InvalidImageError, match="which is no picture on the web"):
+        check_address("http://[::1/a.png", service=OPENAI)
+
+
+def test_a_picture_above_the_limit_is_refused_before_and_after_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_clients, "MOST_PICTURE_BYTES", 2000)
+    for size in (2100, 4000):
+        with pytest.raises(InvalidImageError, match="the answer's image is above"):
+            picture_bytes(base64.b64encode(bytes(size)).decode(), service=OPENAI, seconds=1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +181,16 @@ def test_a_scoring_process_without_an_encoder_is_not_ready(tmp_path: Path) -> No
         assert not live.ready()
         assert not live.finish()
         assert live.page() is None
+
+
+@pytest.mark.parametrize("word", ["finish\n", ""])
+def test_the_scoring_process_says_what_it_has_done_and_ends_with_its_input(tmp_path: Path, word: str) -> None:
+    out = tmp_path / "run"
+    main(["run", "identity", "--data", "synthetic:2", "--out", str(out), "--quiet"])
+    settings = json.dumps(asdict(Scoring(metrics=("psnr",))))
+    line = [sys.executable, "-m", "fashionedit.eval_harness.live_scoring", str(out), "synthetic:2", "validation"]
+    done = subprocess.run([*line, settings], input=word, capture_output=True, text=True, timeout=120, check=True)
+    said = ["ready", "scored", f"page {out / 'report.html'}"]
+    assert done.stdout.splitlines() == (said if word else said[:1])
+    assert (out / "results.json").exists() is bool(word)
+    assert done.stderr == ""

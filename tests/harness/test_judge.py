@@ -19,8 +19,11 @@ from json_service import JsonService, Reply, as_json
 from judge_service import TOKENS_IN, TOKENS_OUT, VERSION, Shown, better, completion, judge_service, write_runs
 
 from fashionedit.cli import cli, main
+from fashionedit.errors import InvalidDataError
+from fashionedit.eval_harness.votes.judge import Judge, read_answer, read_prompt
 from fashionedit.eval_harness.votes.votes import Vote, VoteFolder
 from fashionedit.runtime.costs import CostTracker
+from fashionedit.runtime.vision_model import Reply as ModelReply
 
 HERE = Path(__file__).parent
 PRICE = "input=1,output=2"
@@ -319,3 +322,62 @@ def test_known_preferences_are_recovered_and_flippers_end_as_ties(tmp_path: Path
     text = CliRunner().invoke(cli, line, catch_exceptions=False).output
     assert "Preferred: white or black, text+image, round 1" in text
     assert "How well the metrics predict the votes" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"model": " "}, "the judge has no name"),
+        ({"prompt": "\n"}, "the prompt is empty"),
+        ({"structured": "xml"}, "structured 'xml' is unknown; choose json_schema, json_object or none"),
+        ({"structured": "json_object", "prompt": "Which is better?"}, "the prompt does not say JSON"),
+        ({"concurrency": 0}, "concurrency is 0; choose 1..256"),
+        ({"max_side": 8}, "max_side is 8; choose 64..8192"),
+        ({"temperature": 3.0}, "temperature is 3.0; choose 0..2, or none to send none"),
+        ({"max_output_tokens": 9}, "max_output_tokens is 9; an answer needs at least 64"),
+        ({"timeout": 0.0}, "timeout is 0.0; give seconds"),
+        ({"base_url": "toys"}, "the base URL 'toys' is no address"),
+    ],
+)
+def test_a_judge_that_can_not_work_is_refused(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidDataError, match=sentence):
+        Judge(**{"model": "toy", **settings})
+
+
+def test_a_prompt_of_one_s_own_is_read_whole_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "prompt.txt"
+    path.write_bytes("\ufeffWhich is nearer to the wish?".encode())
+    assert read_prompt(path) == "Which is nearer to the wish?"
+    path.write_bytes(b"ab\xff")
+    with pytest.raises(InvalidDataError, match="byte 3 is not UTF-8; save the file as UTF-8"):
+        read_prompt(path)
+    with pytest.raises(InvalidDataError, match=r"absent.txt can't be read .*; check the path"):
+        read_prompt(tmp_path / "absent.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ('```json\n{"better": "Right."}\n```', "second"),
+        ('{"better": "left"} – no, rather {"better": "right"}', "second"),
+        ("**left**", "first"),
+        ("Neither", "tie"),
+        ('{"better": 7}', None),
+        ("I like them.", None),
+    ],
+)
+def test_an_answer_is_read_from_json_prose_or_a_word(text: str, answer: str | None) -> None:
+    assert read_answer(ModelReply(text=text), left="first") == (answer, None if answer else "invalid")
+
+
+@pytest.mark.parametrize("api", ["openai", "openai-responses"])
+def test_a_service_is_asked_as_little_as_it_can_do(runs: list[Path], api: str) -> None:
+    with judge_service(lambda shown: "first") as service:
+        line = ["--limit", "1", "--ask", "structured=none", "--ask", "temperature=none", "--ask", "detail=low"]
+        line += ["--ask", "max_output_tokens=none", "--model", f"{api}:toy"]
+        judged(runs, service, *line)
+        body = service.posts()[0].json()
+    assert not {"response_format", "text", "temperature", "max_completion_tokens", "max_output_tokens"} & body.keys()
+    (turn,) = body.get("messages") or body["input"]
+    images = [part for part in turn["content"] if "image_url" in part]
+    assert {part.get("detail") or part["image_url"].get("detail") for part in images} == {"low"}

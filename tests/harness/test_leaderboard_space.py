@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -184,3 +185,25 @@ def test_the_page_shows_the_board_and_runs_no_foreign_text(address, tmp_path):
         shown("submissions/some-org/empty/detail-images").wait_for(timeout=60_000)
         view.screenshot(path=tmp_path / "board.png")
     assert not said
+
+
+def test_the_page_is_built_of_every_table(space):
+    board = json.loads((space / "leaderboard.json").read_text())
+
+    async def build():  # without an event loop that runs, Gradio would open one and leave it so
+        return space_app.page(board)
+
+    app = asyncio.run(build())
+    tables = [block for block in app.blocks.values() if block.get_block_name() == "dataframe"]
+    assert tables[0].headers == space_app.head(board)
+    assert tables[-1].headers == ["what", "whose", "why"]
+    functions = {function.api_name: function.fn for function in app.fns.values()}
+    shown = functions["table"](BUG, "detail", list(space_app.SHOWN), "weak").value
+    assert shown["data"] == space_app.main_table(board, BUG, "detail", space_app.SHOWN, "weak")
+    (label,) = (column["label"] for column in space_app.columns(board) if column["id"] == "psnr")
+    kind = board["rows"][0]["classes"][0]["by"]
+    grouped = functions["classes"](BUG, "detail", list(space_app.SHOWN), "", kind, label).value
+    head, lines = space_app.class_table(board, BUG, "detail", space_app.SHOWN, "", kind, label)
+    assert (grouped["headers"], grouped["data"]) == (head, lines)
+    assert all(" (n = " in heading for heading in head[3:])
+    assert [line[0] for line in space_app.left_out(board)] == ["refused"]
