@@ -226,6 +226,8 @@ def test_a_full_disk_is_told_and_a_bug_is_not_hidden(monkeypatch, capsys):
     assert "/there can't be read or written (Permission denied); change its rights" in sentence(["show", "x"], capsys)
     fails(PermissionError(errno.EACCES, "Permission denied", "/there/.page.html.12.0123abcd.part"))
     assert "/there/page.html can't be" in sentence(["show", "x"], capsys)
+    fails(MemoryError())
+    assert "the memory of this machine is full; close other programs" in sentence(["show", "x"], capsys)
     fails(OSError(errno.EMFILE, "Too many open files", "/there"))
     assert "/there can't be opened (Too many open files); raise the limit" in sentence(["show", "x"], capsys)
     for bug in (ConnectionResetError(errno.ECONNRESET, "reset"), OSError("no number")):

@@ -85,7 +85,13 @@ def test_a_jpeg_keeps_its_compression():
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xc0\x00\x03a"]
+    "data",
+    [
+        *(b"", b"GIF89a", b"\xff\xd8", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xc0\x00\x03a"),
+        encode(picture(0), "PNG")[:-20],  # its pixels are cut off
+        encode(picture(0), "PNG")[:40],  # and within a chunk
+        encode(picture(0), quality=80)[:-300],
+    ],
 )
 def test_a_torn_file_is_not_understood(data):
     assert has_metadata(data)

@@ -105,6 +105,16 @@ def tell(text): pathlib.Path(out).with_name("result.json").write_text(text)
     assert not result.retry
 
 
+def test_an_error_in_the_place_of_an_answer_is_worth_another_try(tmp_path: Path) -> None:
+    source = """
+import sys, pathlib
+pathlib.Path(sys.argv[1], "result.json").write_text('{"error": {"message": "the model is cold"}}')
+"""
+    result = program(tmp_path, source).edit(REQUEST)
+    assert (result.status, result.retry) == (Status.ERROR, True)
+    assert "the model is cold" in result.message
+
+
 def test_a_hanging_program_is_killed_with_the_child_that_it_started(tmp_path: Path) -> None:
     note = tmp_path / "child"
     source = f"""

@@ -408,3 +408,17 @@ def test_code_without_a_source_can_be_run_and_not_continued(tmp_path: Path) -> N
     run(resolve_editor(f"{path}:edit"), source, out)
     with pytest.raises(RunMismatchError, match="let it declare a `version`"):
         run(resolve_editor(f"{path}:edit"), source, out)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"status": Status.OK}, "with status ok has NoneType as image"),
+        ({"status": Status.REFUSED, "image": Image.new("RGB", (4, 4)), "message": "no"}, "has an image; only ok has"),
+        ({"status": Status.REFUSED, "message": "no", "retry": True}, "asks for a retry; only timeout and error may"),
+        ({"status": Status.ERROR}, "with status error has no message; say what happened"),
+    ],
+)
+def test_a_result_that_contradicts_itself_is_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(EditorError, match=sentence):
+        EditResult(**values)

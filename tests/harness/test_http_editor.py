@@ -198,3 +198,21 @@ def test_a_picture_of_too_many_pixels_is_invalid() -> None:
     with JsonService(described(as_json({"image": as_base64(buffer.getvalue())}))) as service:
         result = edited(service)
     assert result.status is Status.INVALID_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        ({"error": {"message": "the model is cold"}}, Status.ERROR, "the model is cold"),
+        ({"status": "refused", "error": {"message": "not this one"}}, Status.REFUSED, "not this one"),
+        ({"status": "fine"}, Status.ERROR, "status: Input should be"),
+        ({"usage": {"input_tokens": -1}, "image": "aGk="}, Status.ERROR, "usage.input_tokens"),
+        ({"usage": {"input_tokens": None}}, Status.NO_IMAGE, "without an image"),
+    ],
+)
+def test_what_an_answer_says_in_the_place_of_an_image_is_told(
+    answer: dict[str, object], status: Status, words: str
+) -> None:
+    with JsonService(described(as_json(answer))) as service:
+        result = edited(service)
+    assert (result.status, words in result.message) == (status, True), result.message

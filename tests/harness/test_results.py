@@ -457,3 +457,45 @@ def test_a_run_whose_pixels_between_the_samples_show_something_else_is_marked(tm
     honest = build_results(DrawnRun(tmp_path / "b", source), source, toy_embedder())
     assert "≠" not in to_console(honest)
     assert all(one.control_gaps.get("psnr", 0) < 0.5 for one in honest.rows)
+
+
+def _rows(found: dict[str, Any]) -> None:
+    found["row_samples"].pop()
+
+
+def _metrics(found: dict[str, Any]) -> None:
+    found["metrics"] = [metric for metric in found["metrics"] if metric["of"] is not None]
+
+
+def _status(found: dict[str, Any]) -> None:
+    found["row_samples"][1]["status"].pop()
+
+
+def _run(found: dict[str, Any]) -> None:
+    next(row for row in found["rows"] if row["run"] is not None)["run"] = 7
+
+
+def _protocol(found: dict[str, Any]) -> None:
+    found["rows"][1]["protocol"] = "guess"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_rows, r"\d+ rows, \d+ lists of samples, 6 samples"),
+        (_metrics, "one is a share of another that is not there"),
+        (_status, "row 1 has not one status and score for each sample"),
+        (_run, "is of run 7, which it does not have"),
+        (_protocol, "row 1 has another protocol or curve than there are"),
+    ],
+)
+def test_a_file_whose_parts_do_not_go_together_is_refused(
+    source: ScoredSource, tmp_path: Path, change: Callable[[dict[str, Any]], None], says: str
+) -> None:
+    path = tmp_path / "results.json"
+    write_results(build(DrawnRun(tmp_path / "run", source), source), path)
+    found = json.loads(path.read_text())
+    change(found)
+    path.write_text(json.dumps(found))
+    with pytest.raises(InvalidDataError, match=f"does not fit together .*{says}.*; score the run again"):
+        read_results(path)

@@ -323,3 +323,34 @@ def test_a_thousand_samples_are_indexed_in_seconds(tmp_path: Path) -> None:
     found = list(RunFolder.open(tmp_path / "run").outcomes(source))
     assert time.perf_counter() - start < 10
     assert (len(found), {o.status for o in found}) == (6000, {Status.OK})
+
+
+def test_an_image_that_is_gone_or_a_folder_is_one_sentence(tmp_path: Path) -> None:
+    source, out = ToySource(1), tmp_path / "run"
+    run(ToyEditor(), source, out, rounds=1, protocols=["vanilla"])
+    path = next(out.glob("images/*/*.png"))
+    name = path.relative_to(out).as_posix()
+    assert RunFolder.open(out).encoded(name) == path.read_bytes()
+    path.unlink()
+    with pytest.raises(InvalidImageError, match=f"{name} does not exist; "):
+        RunFolder.open(out).encoded(name)
+    path.mkdir()
+    with pytest.raises(InvalidImageError, match="is a folder; delete it and "):
+        RunFolder.open(out).encoded(name)
+
+
+def test_a_failed_attempt_that_is_damaged_or_gone_counts_as_one_or_none(tmp_path: Path) -> None:
+    source, out = ToySource(1), tmp_path / "run"
+    for _ in range(3):
+        run(ToyEditor(refusing([1], Status.ERROR)), source, out, rounds=1, protocols=["vanilla"], retries=0)
+    first, second, _ = sorted((out / "errors").iterdir())
+    key = json.loads(first.read_bytes())["key"]
+
+    def attempts() -> int:
+        return RunFolder.open(out).failures.attempts(key)
+
+    assert attempts() == 3
+    first.write_text("{")
+    assert attempts() == 3
+    second.unlink()
+    assert attempts() == 2

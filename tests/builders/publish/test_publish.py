@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import unicodedata
+from dataclasses import replace
 
 import click
 import numpy as np
@@ -37,6 +39,7 @@ from fashionedit.builders.publish.dataset import publish_dataset
 from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
 from fashionedit.folder import FashionEditFolder, open_folder
+from fashionedit.images import EncodedImage, pixel_digest
 
 # the Hub's own client sends large files in a way that its HTTP library has another name for by now
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -391,4 +394,29 @@ def test_an_upload_that_was_killed_is_completed_by_the_same_command(hub, full, t
     done = publish(hub, tmp_path, full, "--repo", NAME)
     assert done.returncode == 0, done.stderr
     assert len(hub.repository("datasets", NAME).files()) == 5
+    assert not left_behind(tmp_path)
+
+
+def test_the_full_set_is_sent_without_what_its_pictures_say_beside_their_pixels(hub, here, tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "taken at home"
+    row = sample(0)
+    told = encode(picture(0), quality=92, exif=exif)
+    assert b"taken at home" in told
+    original = EncodedImage.read(told, name="a toy")
+    folder = write_full(tmp_path / "full", [replace(row, images=replace(row.images, original=original)), sample(1)])
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    (tmp_path / "cache" / "publishing" / name / "old").mkdir(parents=True)  # a killed process left it
+    done = here(folder, "--repo", NAME, "--public", "--include-originals", "--i-have-permission")
+    assert done.returncode == 0, done.stderr
+    files = hub.repository("datasets", NAME).files("main")
+    assert any(b"taken at home" in path.read_bytes() for path in folder.rglob("*.parquet"))
+    assert not any(b"taken at home" in data for data in files.values())
+    received = tmp_path / "received"
+    for name, data in files.items():
+        (received / name).parent.mkdir(parents=True, exist_ok=True)
+        (received / name).write_bytes(data)
+    sent = FashionEditFolder(received, "train")[0]
+    assert pixel_digest(sent.original) == pixel_digest(FashionEditFolder(folder, "train")[0].original)
+    assert open_folder(received, "train").manifest_hash == open_folder(folder, "train").manifest_hash
     assert not left_behind(tmp_path)
