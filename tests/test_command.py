@@ -226,6 +226,12 @@ def test_a_full_disk_is_told_and_a_bug_is_not_hidden(monkeypatch, capsys):
     assert "/there can't be read or written (Permission denied); change its rights" in sentence(["show", "x"], capsys)
     fails(PermissionError(errno.EACCES, "Permission denied", "/there/.page.html.12.0123abcd.part"))
     assert "/there/page.html can't be" in sentence(["show", "x"], capsys)
+    fails(KeyboardInterrupt())
+    with pytest.raises(SystemExit) as stopped:
+        main(["show", "x"])
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err.endswith("fashionedit: stopped; the same command continues\n")
+    assert "No such option '--colour'" in sentence(["show", "x", "--colour"], capsys)
     fails(MemoryError())
     assert "the memory of this machine is full; close other programs" in sentence(["show", "x"], capsys)
     fails(OSError(errno.EMFILE, "Too many open files", "/there"))

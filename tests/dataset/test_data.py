@@ -14,6 +14,7 @@ from fashionedit.data import (
     LocalFolder,
     Repository,
     SyntheticSet,
+    find_folder,
     find_source,
     open_data,
     register_folder,
@@ -193,3 +194,8 @@ def test_a_folder_with_a_metadata_file_is_packed_first(tmp_path):
     (folder / "metadata.jsonl").write_text('{"original": "a.png", "annotation": "a", "differences": []}\n')
     with pytest.raises(DatasetNotFoundError, match=r"make one of it first: fashionedit pack '.*/my photos' OUT$"):
         open_data(str(folder))
+
+
+def test_the_synthetic_set_is_no_folder():
+    with pytest.raises(InvalidDataError, match="synthetic:2 is no folder of its own; write it to one first"):
+        find_folder("synthetic:2")

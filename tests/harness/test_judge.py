@@ -381,3 +381,30 @@ def test_a_service_is_asked_as_little_as_it_can_do(runs: list[Path], api: str) -
     (turn,) = body.get("messages") or body["input"]
     images = [part for part in turn["content"] if "image_url" in part]
     assert {part.get("detail") or part["image_url"].get("detail") for part in images} == {"low"}
+
+
+def test_plan_and_outcome_are_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = write_runs(tmp_path / "runs", 3, alike=True)
+    with judge_service(lambda shown: "first") as service:
+        line = [part for part in arguments(runs, service, "--quiet") if part not in ("--price", PRICE)]
+        main([*line, "--dry-run"])
+        assert "no price is known; give --price" in capsys.readouterr().out
+        main([*line, "--protocol", "bug"])
+        assert "3 pairs in both orders: 6 answers now, 0 before" in capsys.readouterr().out
+        main([*line, "--protocol", "vanilla"])
+        assert "6 answers taken over from the same pictures in another pair" in capsys.readouterr().out
+        same = ["--protocol", "bug", "--protocol-b", "vanilla"]
+        main([str(runs[0]) if part == str(runs[1]) else part for part in [*line, *same]])
+        assert "3 pairs are the same picture twice: ties, not asked" in capsys.readouterr().out
+        assert "--ask takes no mood; it takes temperature" in stopped([*line, "--ask", "mood=good"], capsys)
+        (tmp_path / "prompt.txt").write_text("Which of LEFT and RIGHT is nearer to the wish? Say it as JSON.")
+        judged(runs, service, "--prompt", str(tmp_path / "prompt.txt"), "--limit", "1")
+
+
+def test_runs_that_have_no_protocol_in_common_are_told_what_each_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [write_runs(tmp_path / name, 2, protocols=(name,))[number] for number, name in enumerate(("bug", "vanilla"))]
+    with judge_service(lambda shown: "tie") as service:
+        said = stopped(arguments(runs, service), capsys)
+        assert "the two have no protocol in common (bug and vanilla); name one of each with --protocol-b" in said

