@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -449,3 +450,56 @@ def test_an_evaluation_by_workers_is_that_of_this_process(cluster: None, tmp_pat
         assert evaluation.page == out / "report.html"
         found.append((out / "results.json").read_bytes())
     assert found[0] == found[1]
+
+
+class _OwnError(EditorError):
+    """An error of the user's, which no other machine knows."""
+
+
+class _Served:
+    def facts(self) -> str:
+        warnings.warn("slow to load", UserWarning, stacklevel=1)
+        return "ready"
+
+    def double(self, number: int) -> int:
+        warnings.warn("slow to load", UserWarning, stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        return 2 * number
+
+    def fail(self, error: Exception) -> None:
+        raise error
+
+
+def test_a_worker_answers_with_errors_and_warnings_that_every_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    replica = ray_replica.Replica()
+    loaded = replica.load(lambda places: _Served(), (), 1)
+    assert (loaded.value, loaded.warnings) == ("ready", (("slow to load", UserWarning),))
+    doubled = replica.ask("double", 4)
+    assert (doubled.value, doubled.warnings) == (8, ())  # the one was told before, the other is the developer's
+    for error, kind in (
+        (EditorError("no"), EditorError),
+        (_OwnError("no"), EditorError),
+        (KeyError("no"), RuntimeError),
+    ):
+        reply = replica.ask("fail", error)
+        assert (type(reply.error), "no" in str(reply.error)) == (kind, True)
+        assert "in fail" in reply.trace
+    assert type(ray_replica.called(lambda: 1 // 0).error) is RuntimeError
+
+
+def test_a_cluster_that_can_not_be_joined_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+
+    def refuse(**options: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray sets handlers of its own
+        raise ConnectionError("version mismatch\nmore of it")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", refuse)
+    with pytest.raises(ServiceError, match=r"the Ray cluster on this machine can't be joined \(version mismatch\); "):
+        on_engine("identity", TWO)
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers

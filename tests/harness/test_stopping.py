@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from toy_samples import ToySource
 from fashionedit.errors import UnknownNameError
 from fashionedit.eval_harness.editing import EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import resolve_editor
-from fashionedit.eval_harness.running.runner import run
+from fashionedit.eval_harness.running.runner import RunInterrupted, run
 from fashionedit.runtime.costs import CostTracker
 from fashionedit.runtime.worker_pool import CommonFailureError
 from fashionedit.types import Sample
@@ -227,3 +229,26 @@ def test_one_signal_keeps_what_is_under_way_and_a_second_ends_at_once(
         end = sessions(tmp_path / "run")[-1]
         assert (end["event"], end["ended"], end["edits"]) == ("end", "interrupted", 4)
         assert spent == pytest.approx(0.4)
+
+
+def test_a_second_ctrl_c_in_this_process_gives_the_prompt_back_at_once(tmp_path: Path) -> None:
+    go, told = threading.Event(), list[str]()
+
+    class Pressing(ToyEditor):
+        def edit(self, request: EditRequest) -> EditResult:
+            if request.round == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+                while not told:
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGINT)
+                go.wait(30)
+            return super().edit(request)
+
+    began = time.monotonic()
+    with pytest.raises(RunInterrupted) as stopped:
+        run(Pressing(), ToySource(1), tmp_path, protocols=["vanilla"], timeout=60, tell=told.append)
+    assert time.monotonic() - began < 10
+    go.set()
+    assert (stopped.value.at_once, stopped.value.under_way) == (True, 1)
+    assert len(records(tmp_path)) == 1
+    assert told[0].startswith("stopping; calls under way are waited for and kept")

@@ -8,6 +8,7 @@ import io
 import json
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,10 +19,17 @@ import pytest
 from json_service import JsonService
 from judge_service import completion, write_cards, write_runs
 from PIL import Image
-from studio_toys import Painter, make_studio, picture
+from studio_toys import Painter, Waiting, make_studio, picture
 
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult
-from fashionedit.errors import EditorError, InvalidDataError, MissingExtraError, ServiceError
+from fashionedit.errors import (
+    EditorError,
+    InvalidDataError,
+    InvalidImageError,
+    MissingExtraError,
+    ServiceError,
+    UnknownNameError,
+)
 from fashionedit.eval_harness.editing import EditResult, Status
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.scored_run import Scoring
@@ -35,7 +43,7 @@ from fashionedit.studio.page import StudioPage, studio_panel
 from fashionedit.studio.runs_page import RunsPage, runs_panel
 from fashionedit.studio.server import serve, studio_app
 from fashionedit.studio.storyboard import to_storyboard
-from fashionedit.studio.turns import Studio
+from fashionedit.studio.turns import CancelledError, LaterSource, Studio
 
 NOT_OF_ONE_KIND = {"error": "this page and its server are not of one kind; reload the page"}
 
@@ -288,3 +296,40 @@ def test_an_upload_is_shown_without_its_metadata(tmp_path: Path) -> None:
     )
     (sent,) = shown["pictures"].values()
     assert b"secret" not in base64.b64decode(sent.partition(",")[2])
+
+
+def test_an_edit_that_waits_for_its_place_can_be_cancelled(tmp_path: Path) -> None:
+    slow, cancel = Waiting(), threading.Event()
+    studio = make_studio(tmp_path, slow)
+    first, second = (studio.start_picture(png_bytes(picture())) for _ in range(2))
+    edits = [threading.Thread(target=studio.edit, args=(first, 1, "other", "a hood"))]
+    edits[0].start()
+    assert slow.began.wait(10)
+    threading.Timer(0.2, cancel.set).start()
+    with pytest.raises(CancelledError, match="the design is as it was"):
+        studio.edit(second, 1, "other", "a hood", cancel=cancel)
+    slow.go.set()
+    edits[0].join(30)
+    assert [len(studio.store.open(session.id).turns) for session in (first, second)] == [2, 1]
+
+
+def test_samples_are_opened_when_the_first_person_asks_for_them(tmp_path: Path) -> None:
+    opened: list[Path] = []
+
+    def cards() -> Any:
+        opened.append(tmp_path / "cards")
+        return write_cards(opened[-1], 2)
+
+    ask = Script(make_studio(tmp_path / "s", samples=LaterSource(cards)))
+    assert ask("begin")["samples"] is True
+    assert not opened
+    assert len(ask("samples")["samples"]) == len(ask("samples")["samples"]) == 2
+    assert len(opened) == 1
+
+
+def test_a_picture_that_is_too_large_and_a_generator_that_is_none(tmp_path: Path) -> None:
+    studio = make_studio(tmp_path)
+    with pytest.raises(InvalidImageError, match="the picture has 33 MiB; give one of at most 32 MiB"):
+        studio.start_picture(bytes(33 * 2**20))
+    with pytest.raises(UnknownNameError, match="no generator is called 'crayons'; choose drawn"):
+        studio.start_words("a shirt", "crayons")
