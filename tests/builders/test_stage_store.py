@@ -6,12 +6,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from fashionedit.builders.stage_store import Funnel, FunnelStep, StageRecord, StageStore, stage_key
-from fashionedit.builders.work_folder import SETTINGS_FILE, check_settings, keep_settings, settings_differences
+from fashionedit.builders.work_folder import (
+    SETTINGS_FILE,
+    WorkFolder,
+    check_settings,
+    keep_settings,
+    settings_differences,
+    stored_settings,
+)
 from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest, read_image
 
@@ -169,3 +177,36 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / SETTINGS_FILE).write_text("{")
     with pytest.raises(InvalidDataError, match="can't be understood"):
         keep_settings(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "can't be understood .*; delete it to have it written again"),
+        ("[1]", "holds no JSON object; delete it to have it written again"),
+    ],
+)
+def test_settings_that_can_not_be_read_are_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    assert stored_settings(tmp_path) == {}
+    (tmp_path / SETTINGS_FILE).write_text(text)
+    with pytest.raises(InvalidDataError, match=sentence):
+        stored_settings(tmp_path)
+
+
+def test_a_work_folder_that_can_not_be_made_is_a_sentence_and_an_empty_one_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = WorkFolder(tmp_path / "work")
+    folder.claim()
+    folder.claim()  # again, as the next build does
+    folder.leave_unless_begun()
+    assert not folder.path.exists()
+
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(
+        InvalidDataError, match=r"work can't be made \(No space left on device\); choose another --work"
+    ):
+        folder.claim()

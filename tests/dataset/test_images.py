@@ -8,6 +8,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from fashionedit.images import (
     png_bytes,
     read_image,
     to_rgb,
+    upright_size,
 )
 from fashionedit.types import Box
 
@@ -392,3 +394,26 @@ def test_what_is_larger_than_the_cache_is_not_held() -> None:
     assert cache.get("a") is None
     cache.put("b", "B", 350)
     assert cache.get("b") == "B"
+
+
+def test_a_picture_that_may_not_be_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(png_bytes(Image.new("RGB", (4, 4))))
+
+    def refuse(*arguments: Any) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("fashionedit.images.read_regular", refuse)
+    with pytest.raises(InvalidImageError, match=r"can't be read \(Permission denied\); check its path and permissions"):
+        read_image(path)
+
+
+def test_the_size_of_what_is_no_picture_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    assert upright_size(path) is None
+    path.write_bytes(b"no picture")
+    assert upright_size(path) is None
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30)).save(path, exif=exif)
+    assert upright_size(path) == (30, 40)

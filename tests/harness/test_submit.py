@@ -18,6 +18,7 @@ from toy_editors import refusing
 from fashionedit.builders.write_dataset import eval_yaml
 from fashionedit.card import LEADERBOARD_TASKS
 from fashionedit.eval_harness.editing import EditResult, Status
+from fashionedit.eval_harness.leaderboard.checks import run_problems
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.scores.results import build_results, write_results
 from fashionedit.metrics.registry import PAPER_METRICS, Metric, load_metrics
@@ -425,3 +426,19 @@ def test_another_revision_of_the_data_is_refused(hub, scored, source, tmp_path):
     done = command("verify", bundle, "--data", f"{REPOSITORY}@main")
     assert done.returncode == 1
     assert "The bundle is of revision" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"protocols": ("draft",)}, "The run edited in no protocol of the leaderboard; run vanilla or bug."),
+        ({"rounds": 1}, "The run has 1 of 3 rounds; the scores after round 3 count."),
+        ({"split": "train"}, "The run went over train; the leaderboard is that of validation alone."),
+        ({"control_set": True}, "The run was made on the control set of rendered garments"),
+        ({"params": {"api_key": "sk-0123456789abcdefghij"}}, "The settings of the run hold a secret"),
+    ],
+)
+def test_a_setting_with_which_a_run_can_t_be_submitted_is_a_sentence(scored, changes, sentence):
+    assert list(run_problems(scored.identity)) == []
+    (problem,) = run_problems(scored.identity.model_copy(update=changes))
+    assert problem.startswith(sentence)

@@ -23,7 +23,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.votes.pairs import PairList, SideChoice
 from fashionedit.eval_harness.votes.votes import VoteFolder
-from fashionedit.studio.blind_test import BlindTest, blind_test_app
+from fashionedit.studio.blind_test import BlindTest, blind_test_app, blind_test_panel
 
 PAIRS = 20
 
@@ -333,3 +333,12 @@ def test_a_server_that_is_gone_is_said_and_loses_nothing(
         until(page, 2)
         assert page.inner_text(".blind .error") == ""
         assert len(folder.votes()) == 2
+
+
+def test_what_the_page_would_not_send_is_answered_with_a_sentence(pairs: PairList, folder: VoteFolder) -> None:
+    ask = {function.__name__: function for function in blind_test_panel(BlindTest(pairs, folder)).server_fns}
+    assert "error" not in ask["begin"]({"voter": "Ada"})
+    for given in ({}, None, {"voter": "Ada", "pair": "none"}):
+        assert ask["vote"](given) == {"error": "this page and its server are not of one kind; reload the page"}
+    assert "name" in ask["begin"]({"voter": " "})["error"]
+    assert not folder.votes()

@@ -16,9 +16,11 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from board_toys import official_encoder
 from json_service import JsonService
 from judge_service import completion, write_cards, write_runs
 from PIL import Image
+from scored_toys import toy_embedder
 from studio_toys import Painter, Waiting, make_studio, picture
 
 from fashionedit.builders.generate.drafting import DraftRequest, DraftResult
@@ -35,7 +37,7 @@ from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.scored_run import Scoring
 from fashionedit.eval_harness.scores.results import build_results, write_results
 from fashionedit.images import EncodedImage, pixel_digest, png_bytes
-from fashionedit.metrics.registry import load_metrics
+from fashionedit.metrics.registry import PAPER_METRICS, load_metrics
 from fashionedit.studio import server
 from fashionedit.studio.assistant import Assistant
 from fashionedit.studio.generators import MakerWords, load_generator
@@ -333,3 +335,16 @@ def test_a_picture_that_is_too_large_and_a_generator_that_is_none(tmp_path: Path
         studio.start_picture(bytes(33 * 2**20))
     with pytest.raises(UnknownNameError, match="no generator is called 'crayons'; choose drawn"):
         studio.start_words("a shirt", "crayons")
+
+
+def test_of_a_share_the_page_says_whether_the_design_counts(tmp_path: Path) -> None:
+    metrics = load_metrics(PAPER_METRICS, toy_embedder(official_encoder()))
+    data = write_cards(tmp_path / "cards", 2)
+    ask = Script(make_studio(tmp_path / "s", Painter(), samples=data, metrics=metrics))
+    begun = ask("start", sample=data.ids[0])
+    ask("edit", id=begun["id"], turn=1, editor="other", words="a hood")
+    told = ask("scores", id=begun["id"])["scores"]["2"]
+    assert [score["label"] for score in told] == ["CLIP", "CLIP*", "PSNR"]
+    assert {told[1]["value"], told[1]["draft"]} <= {"yes", "no"}
+    elsewhere = Script(make_studio(tmp_path / "other", samples=write_cards(tmp_path / "others", 2), metrics=metrics))
+    assert elsewhere("scores", id=elsewhere("start", picture=url(picture()))["id"]) == {"scores": {}}
