@@ -280,6 +280,19 @@ def test_a_model_refuses_what_json_refuses_though_it_is_parsed_once(text: bytes)
         assert str(found.value) == str(alone.value)
 
 
+@pytest.mark.parametrize(
+    "form", ['{"value": N}', '{"value": [N ,\nN\t]}', '{"value": N\r, "number": 1}', '{"value": N\n}']
+)
+@pytest.mark.parametrize("number", ["1e31", "1E+31", "-1.5e400", "1e0031", "9" * 31])
+def test_a_model_refuses_numbers_that_json_refuses(form: str, number: str) -> None:
+    text = form.replace("N", number)
+    with pytest.raises(InvalidDataError) as alone:
+        parse_json(text, name="it")
+    with pytest.raises(InvalidDataError) as found:
+        parse_model(Told, text, name="it")
+    assert str(found.value) == str(alone.value)
+
+
 @pytest.mark.parametrize("text", ['{"value": "NaN é \\u00e9", "number": 1e-5}', '{"value": "3e12", "number": 1E9}'])
 def test_a_model_takes_what_only_looks_like_it(text: str) -> None:
     assert parse_model(Told, text, name="it") == parse_model(Told, text.encode(), name="it") == Told(**json.loads(text))
