@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import compress
 from typing import Any
@@ -41,13 +41,17 @@ def rows_of(
     outcomes: ByRound,
     source: SampleSource,
     scores: Scores,
+    changes: AskedByRound | None = None,
 ) -> list[tuple[Row, RowSamples]]:
     """Returns one row per round, with what it is made of sample by sample.
 
     A sample that has no outcome was not run and has its draft. A round in which nobody was asked yet has no row.
+
+    Args:
+        changes: What `asked_of` returns, where it is known already.
     """
     rows = []
-    changes = dict(asked_of(method, outcomes, source))
+    changes = asked_of(method, outcomes, source) if changes is None else changes
     digests = [source.digests(id) for id in source.ids]
     drafts = _values(Pairs((one.draft, one.original) for one in digests), scores)
     garments = tuple(source.facts(id).garment for id in source.ids)
@@ -84,10 +88,17 @@ def rows_of(
     return rows
 
 
-def asked_of(method: Method, outcomes: ByRound, source: SampleSource) -> Iterator[tuple[int, list[Asked | None]]]:
-    """Yields round by round what is measured of each sample, None where nothing is."""
-    for number, changes in changes_of(outcomes, source) if method.extent != "none" else ():
-        yield number, [None if change is None else Asked.of(change, method.extent) for change in changes]
+AskedByRound = Mapping[int, Sequence[Asked | None]]
+
+
+def asked_of(method: Method, outcomes: ByRound, source: SampleSource) -> AskedByRound:
+    """Returns by round what is measured of each sample, None where nothing is."""
+    if method.extent == "none":
+        return {}
+    return {
+        number: [None if change is None else Asked.of(change, method.extent) for change in changes]
+        for number, changes in changes_of(outcomes, source)
+    }
 
 
 Floats = tuple[float, ...]
@@ -123,7 +134,11 @@ class _Cells:
 
 def _values(pairs: Sequence[Pair], scores: Scores) -> dict[str, Floats]:
     """Returns by metric id one value per pair in the metric's unit; the cosines for the starred one."""
-    return {metric.id: tuple(scores.values(metric, pairs)) for metric in scores.metrics}
+    known: dict[tuple[str, float], Floats] = {}
+    for metric in scores.metrics:
+        if (stored := (metric.of or metric.id, metric.scale)) not in known:
+            known[stored] = tuple(scores.values(metric, pairs))
+    return {metric.id: known[metric.of or metric.id, metric.scale] for metric in scores.metrics}
 
 
 def _row(method: Method, protocol: str, prompt: str, number: int, cells: _Cells, scores: Scores) -> Row:

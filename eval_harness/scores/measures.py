@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import compress
 from json.encoder import encode_basestring
@@ -38,7 +38,7 @@ from fashionedit.metrics.similarity import PSNR_FINGERPRINT, cosine_similarity
 from fashionedit.types import Box
 
 from .result_models import Measure
-from .stored_scores import Pair, StoredScores
+from .stored_scores import KEY_BYTES, Pair, StoredScores, keys_of
 
 _MAX_BYTES = 256 * 2**20  # of pixels: some 80 pictures of 1024 × 1024
 
@@ -152,33 +152,34 @@ class Change:
 
 def digest_of(box: Box, *names: str) -> str:
     """Returns 64 hex digits that stand for the names and the box: SHA-256 of their JSON."""
-    text = ",".join([*map(encode_basestring, names), _box_json(box)])
+    text = ",".join([*map(encode_basestring, names), _box_json(box.box_2d)])
     return hashlib.sha256(f"[{text}]".encode()).hexdigest()
 
 
 @lru_cache(maxsize=1024)
-def _box_json(box: Box) -> str:
-    return json.dumps(list(box.box_2d), separators=(",", ":"))
+def _box_json(edges: tuple[float, ...]) -> str:
+    return json.dumps(edges, separators=(",", ":"))
 
 
 def changes_of(outcomes: ByRound, source: SampleSource) -> Iterator[tuple[int, list[Change | None]]]:
     """Yields round by round the change of each sample, None where the round made no image; round 0 makes none."""
-    before = [source.digests(id).draft for id in source.ids]
+    digests = [source.digests(id) for id in source.ids]
+    boxes = [source.facts(id).boxes for id in source.ids]
+    before = [one.draft for one in digests]
     for round, column in sorted(outcomes.items()):
         changes: list[Change | None] = []
         for place, (id, status, image) in enumerate(zip(source.ids, column.statuses, column.digests, strict=True)):
             change = None
             if round and status is Status.OK and image is not None:
-                digests = source.digests(id)
                 change = Change(
                     sample=id,
                     round=round,
                     image=image,
                     before=before[place],
-                    draft=digests.draft,
-                    original=digests.original,
-                    reference=digests.crops[round - 1],
-                    box=source.facts(id).boxes[round - 1],
+                    draft=digests[place].draft,
+                    original=digests[place].original,
+                    reference=digests[place].crops[round - 1],
+                    box=boxes[place][round - 1],
                 )
             changes.append(change)
             before[place] = image or before[place]
@@ -217,10 +218,18 @@ def measures_of(encoder: ImageEncoder) -> tuple[Measure, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A change, and the ids of what is measured of it."""
+    """A change, and the ids of what is measured of it.
+
+    Args:
+        keys: Under which the values are stored, one after the other; computed once, asked for several times.
+    """
 
     change: Change
     measures: tuple[str, ...]
+    keys: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", keys_of(map(self.change.pair, self.measures)))
 
     @classmethod
     def of(cls, change: Change, extent: Extent) -> Asked:
@@ -267,12 +276,13 @@ class Measured:
 
     def _find(self, measure: str, asked: Sequence[Asked | None]) -> tuple[list[int], list[float]]:
         """Returns the places of those of which the measure is asked, and its values, NaN where it is not known."""
-        places, pairs = list[int](), list[Pair]()
+        places, keys = list[int](), list[bytes]()
         for place, one in enumerate(asked):
             if one is not None and measure in one.measures:
                 places.append(place)
-                pairs.append(one.change.pair(measure))
-        return places, self._stores[measure].find(pairs).tolist()
+                start = one.measures.index(measure) * KEY_BYTES
+                keys.append(one.keys[start : start + KEY_BYTES])
+        return places, self._stores[measure].find_keys(b"".join(keys)).tolist()
 
     def add(self, measure: str, values: Iterable[tuple[Change, float]]) -> None:
         """Stores values; one that is known stays."""

@@ -145,16 +145,17 @@ def build_results(
     groups |= {(mine, protocol): rounds for protocol, rounds in own_rounds.items()}
     parts = [*groups.values(), *(rounds for one in repeated for rounds in one.values())]
     images = (column for by_round in parts for column in by_round.values())
-    changes = (asked for (method, _), by_round in groups.items() for _, asked in asked_of(method, by_round, source))
+    changes = {group: asked_of(group[0], by_round, source) for group, by_round in groups.items()}
+    asked = (column for by_round in changes.values() for column in by_round.values())
     scores = score(
-        images, every_outcome, source, metrics, run.path, embedder=embedder, changes=changes, progress=progress
+        images, every_outcome, source, metrics, run.path, embedder=embedder, changes=asked, progress=progress
     )
     rows: list[tuple[Row, RowSamples]] = []
     for (method, protocol), rounds in groups.items():
         prompt = _prompt(method.kind, protocol, run.identity.reference)
         if method is mine:
             prompt += _track(run.identity, protocol)
-        made = rows_of(method, protocol, prompt, rounds, source, scores)
+        made = rows_of(method, protocol, prompt, rounds, source, scores, changes.pop((method, protocol)))
         if method is mine and repeated:
             others = [one[protocol] for one in repeated if protocol in one]
             made = list(with_repeats(made, others, mine, source, scores))
@@ -361,12 +362,15 @@ def _misfits(results: Results) -> Iterator[str]:
             yield f"row {place} has another protocol or curve than there are"
 
 
+_NESTED = {dict, list}
+
+
 def _json(value: Any, indent: str) -> str:
     deeper = indent + " "
-    if isinstance(value, dict) and any(isinstance(one, dict | list) for one in value.values()):
+    if isinstance(value, dict) and not _NESTED.isdisjoint(map(type, value.values())):
         lines = [f"{deeper}{json.dumps(key)}: {_json(one, deeper)}" for key, one in sorted(value.items())]
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
-    if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+    if isinstance(value, list) and not _NESTED.isdisjoint(map(type, value)):
         return "[\n" + ",\n".join(deeper + _json(one, deeper) for one in value) + f"\n{indent}]"
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from binascii import hexlify, unhexlify
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,19 +33,24 @@ class Pairs(list[Pair]):
 
     @cached_property
     def keys(self) -> bytes:
-        """The keys, one after the other."""
-        return b"".join(map(_key, self))
+        """The keys, one after the other, `KEY_BYTES` each."""
+        return keys_of(self)
 
 
 Values = NDArray[np.float64]
 
+_CHUNK = 2**20  # bytes of a file that are read at once
 _LONGEST = 2**16  # bytes of a line
 _LARGEST = 1e6  # far above any score
-_LINE = re.compile(  # as `add` writes it; whatever else a line holds is read by `parse_json`
-    rb'\{"image": "([0-9A-Za-z]+)", "original": "([0-9A-Za-z]+)", "value": (-?[0-9]+\.[0-9]+(?:e-?[0-9]+)?)\}'
+_LINES = re.compile(  # as `add` writes the scores of pictures; whatever else a line holds is read by `parse_json`
+    rb'\{"image": "([0-9a-f]{32})[0-9a-f]{32}", "original": "([0-9a-f]{32})[0-9a-f]{32}", '
+    rb'"value": (-?(?:0|[1-9][0-9]*+)\.[0-9]++(?:e-?[0-9]++)?)\}\n|(.++\n?|\n)'
 )
-_KEY_BYTES = 16
-_KEY = f"S{_KEY_BYTES}"
+_DIGEST_BYTES = 32
+_HALF = _DIGEST_BYTES // 2
+
+KEY_BYTES = 2 * _HALF
+"""A pair is known by the first 128 bits of each of its digests."""
 
 
 class PairValues(Protocol):
@@ -70,7 +79,7 @@ class StoredScores:
     A line that a killed process left torn, or that holds no finite number, is passed over: its pair is scored again.
     Where a pair stands twice the first value holds, so that a number never changes once it was printed.
 
-    In memory a value takes 24 bytes: pairs are known by a hash of 128 bits, sorted.
+    In memory a value takes 48 bytes: its pair's key, and the hash of the key, by which they are sorted.
     """
 
     def __init__(self, folder: Path, metric: str, fingerprint: Mapping[str, str]) -> None:
@@ -78,23 +87,31 @@ class StoredScores:
         self._header = {"schema_version": 1, "metric": metric, "fingerprint": dict(fingerprint)}
         self._added: dict[bytes, float] = {}
         keys, values, self.provenance = _read(self.path, folder.parent)
-        self._keys, first = np.unique(np.frombuffer(keys, dtype=_KEY), return_index=True)
-        self._values: Values = np.array(values, dtype=np.float64)[first]
+        hashes = _hashes(keys)
+        order = np.argsort(hashes, kind="stable")  # of equal ones the first in the file comes first
+        self._hashes, self._keys, self._values = hashes[order], _words(keys)[order], values[order]
 
     def find(self, pairs: Sequence[Pair]) -> Values:
         """Returns the value of each pair, NaN where it has none."""
-        keys = (pairs if isinstance(pairs, Pairs) else Pairs(pairs)).keys
-        wanted = np.frombuffer(keys, dtype=_KEY)
+        return self.find_keys((pairs if isinstance(pairs, Pairs) else Pairs(pairs)).keys)
+
+    def find_keys(self, keys: bytes) -> Values:
+        """Returns the value of the pair with each key, NaN where it has none."""
+        wanted = _words(keys)
         found = np.full(len(wanted), np.nan)
-        if len(self._keys):
-            places = np.searchsorted(self._keys, wanted)
-            places[places == len(self._keys)] = 0
-            there = self._keys[places] == wanted
-            found[there] = self._values[places[there]]
+        hashes = _hashes(keys)
+        places = np.searchsorted(self._hashes, hashes)
+        left = np.arange(len(wanted))
+        while len(left := left[places[left] < len(self._hashes)]):
+            left = left[self._hashes[places[left]] == hashes[left]]
+            same = (self._keys[places[left]] == wanted[left]).all(axis=1)
+            found[left[same]] = self._values[places[left[same]]]
+            left = left[~same]  # another pair has the same hash: the next one may be it
+            places[left] += 1
         if self._added:
             for place in np.flatnonzero(np.isnan(found)).tolist():
-                start = place * _KEY_BYTES
-                found[place] = self._added.get(keys[start : start + _KEY_BYTES], np.nan)
+                start = place * KEY_BYTES
+                found[place] = self._added.get(keys[start : start + KEY_BYTES], np.nan)
         return found
 
     def __contains__(self, pair: Pair) -> bool:
@@ -106,7 +123,7 @@ class StoredScores:
         return float(self.find([pair])[0])
 
     def __len__(self) -> int:
-        return len(self._keys) + len(self._added)
+        return len(np.unique(self._keys, axis=0)) + len(self._added)
 
     def add(self, values: Iterable[tuple[Pair, float]]) -> None:
         """Stores the values of pairs at once, with a single write; a pair that is known keeps its value."""
@@ -114,7 +131,7 @@ class StoredScores:
         fresh: dict[bytes, float] = {}
         lines = [] if self.path.exists() else [json.dumps(self._header, sort_keys=True)]
         for (pair, value), known in zip(values, self.find([pair for pair, _ in values]), strict=True):
-            key = _key(pair)
+            key = keys_of([pair])
             if np.isnan(known) and key not in fresh:
                 fresh[key] = value
                 lines.append(json.dumps({"image": pair[0], "original": pair[1], "value": value}))
@@ -141,44 +158,81 @@ def _plain(provenance: Any) -> dict[str, str | int | float]:
     }
 
 
-def _key(pair: Pair) -> bytes:
-    return _hashed(f"{pair[0]}\n{pair[1]}".encode())
+def keys_of(pairs: Iterable[Pair]) -> bytes:
+    """Returns the keys of pairs, one after the other."""
+    names = list(chain.from_iterable(pairs))
+    text = "".join(names)
+    if {*map(len, names)} <= {2 * _DIGEST_BYTES} and text == text.lower():
+        with suppress(ValueError):
+            digests = np.frombuffer(unhexlify(text), dtype=np.uint8).reshape(-1, _DIGEST_BYTES)
+            return digests[:, :_HALF].tobytes()
+    return b"".join(map(_half, names))
 
 
-def _hashed(text: bytes) -> bytes:
-    return hashlib.blake2b(text, digest_size=_KEY_BYTES).digest()
+def _words(keys: bytes | bytearray) -> NDArray[np.uint64]:
+    """Returns a row of words for each key."""
+    return np.frombuffer(keys, dtype=np.uint64).reshape(-1, KEY_BYTES // 8)
 
 
-def _read(path: Path, folder: Path) -> tuple[bytearray, list[float], Provenance]:
-    """Returns the keys of a file's pairs, one after the other, their values, line by line, and their provenance."""
-    keys, values = bytearray(), list[float]()
+_SECRET = np.frombuffer(os.urandom(KEY_BYTES), dtype=np.uint32)
+
+
+def _hashes(keys: bytes | bytearray) -> NDArray[np.uint64]:
+    """Returns 64 bits for each key; two keys have the same ones by a chance of 1 in 2³², whoever chose them.
+
+    The hash NH with words of 32 bits and a secret of this process (Black et al., UMAC, CRYPTO 1999).
+    """
+    words = (_words(keys).view(np.uint32) + _SECRET).astype(np.uint64)
+    hashes: NDArray[np.uint64] = (words[:, 0::2] * words[:, 1::2]).sum(axis=1)
+    return hashes
+
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+def _half(name: str) -> bytes:
+    """Returns half of a digest, or of the hash of a name that is none."""
+    if _DIGEST.fullmatch(name):
+        return bytes.fromhex(name)[:_HALF]
+    return hashlib.blake2b(name.encode(), digest_size=_HALF).digest()
+
+
+def _read(path: Path, folder: Path) -> tuple[bytearray, Values, Provenance]:
+    """Returns the keys of a file's pairs, their values, line by line, and their provenance."""
+    keys, values = bytearray(), array("d")
     provenance: Provenance = {}
+    for chunk in _chunks(path, folder):
+        halves: list[bytes] = []
+        for image, original, number, other in _LINES.findall(chunk):
+            if not other:
+                value = float(number)
+                if abs(value) <= _LARGEST:
+                    halves += (image, original)
+                    values.append(value)
+            elif (found := _pair_of(entry := _entry_of(other))) is not None:
+                halves.append(hexlify(keys_of([found[0]])))
+                values.append(found[1])
+            elif said := _plain(entry.get("provenance")):
+                provenance = add_provenance(provenance, said)
+        keys += unhexlify(b"".join(halves))
+    return keys, np.frombuffer(values), provenance
+
+
+def _chunks(path: Path, folder: Path) -> Iterator[bytes]:
+    """Yields the lines of a file, many at once; nothing where there is none."""
     try:
         file = open_regular(path, folder=folder)
     except FileNotFoundError:
-        return keys, values, provenance
+        return
     with file:
-        while line := file.readline(_LONGEST):
-            if found := _LINE.fullmatch(line.rstrip(b"\n")):
-                key, value = _hashed(b"%b\n%b" % found.group(1, 2)), float(found[3])
-                if abs(value) > _LARGEST:
-                    continue
-            else:
-                entry = _entry_of(line)
-                if (other := _pair_of(entry)) is None:
-                    if said := _plain(entry.get("provenance")):
-                        provenance = add_provenance(provenance, said)
-                    continue
-                key, value = _key(other[0]), other[1]
-            keys += key
-            values.append(value)
-    return keys, values, provenance
+        while chunk := file.read(_CHUNK):
+            yield chunk + file.readline(_LONGEST)
 
 
 def _entry_of(line: bytes) -> dict[str, Any]:
     entry: Any = None
     with suppress(InvalidDataError):
-        entry = parse_json(line.decode("utf-8", "replace"), name="the line")
+        entry = parse_json(line[:_LONGEST].decode("utf-8", "replace"), name="the line")
     return entry if isinstance(entry, dict) else {}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -101,9 +102,9 @@ class TimedRun:
         if repeat:
             yield from self._run.outcomes(source, repeat)
             return
-        times: dict[tuple[str, int], _Times] = {}
+        times = defaultdict[tuple[str, int], _Times](_Times)
         for outcome in self._run.outcomes(source):
-            times.setdefault((outcome.protocol, outcome.round), _Times()).add(outcome)
+            times[outcome.protocol, outcome.round].add(outcome)
             yield outcome
         self.times = times
 

@@ -1,5 +1,8 @@
+import hashlib
 import json
+import math
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from fashionedit.cli import main
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.report import write_report
-from fashionedit.eval_harness.scores import blocks, scoring
+from fashionedit.eval_harness.scores import blocks, scoring, stored_scores
 from fashionedit.eval_harness.scores.blocks import Block
 from fashionedit.eval_harness.scores.details import sections
 from fashionedit.eval_harness.scores.measures import Pictures, grouped
@@ -25,6 +28,7 @@ from fashionedit.eval_harness.scores.scoring import Scores
 from fashionedit.eval_harness.scores.scoring import score as score_columns
 from fashionedit.eval_harness.scores.stored_scores import StoredScores
 from fashionedit.eval_harness.scores.table import sections_text, to_console
+from fashionedit.files import parse_json
 from fashionedit.metrics import load_metrics
 from fashionedit.metrics.registry import PAPER_METRICS
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT
@@ -238,6 +242,59 @@ def test_the_first_value_of_a_pair_stays(tmp_path: Path) -> None:
     with scores.path.open("a") as file:
         file.write('{"image": "x", "original": "y", "value": 0.5}\n')
     assert StoredScores(tmp_path, "cosine", {"model": "m"})["x", "y"] == 0.25
+
+
+def digest(*name: object) -> str:
+    return hashlib.sha256(repr(name).encode()).hexdigest()
+
+
+def odd_lines(number: int) -> list[str]:
+    """Returns lines that stand between the scores of pictures; some of them are scores too."""
+    image, original = digest("odd", number), digest("original", number)
+    line = json.dumps({"image": image, "original": original, "value": 0.5})
+    return [
+        *("", "{", line[:-1], line[:90], line + " ", line.replace("0.5", "00.5"), line.replace("0.5", "1.0e999")),
+        *(
+            line.replace("0.5", value)
+            for value in ("1", "NaN", "-0.0", "1e-05", "2.5e-7", "1000000.1", "1.5E+3", '"0.5"')
+        ),
+        *(line.replace(image, other) for other in (image.upper(), image[:-1], image + "0", "é", "x\\u00e9", "g" * 64)),
+        json.dumps({"value": 0.25, "original": original, "image": digest("swapped", number)}),
+        json.dumps({"provenance": {"device": f"cpu {number}"}}),
+        json.dumps({"provenance": {"device": "x" * 2**17}}),
+    ]
+
+
+@pytest.mark.parametrize("chunk", [100, 1_000, 2**20])
+@pytest.mark.parametrize("collide", [False, True])
+def test_many_lines_at_once_are_read_as_each_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, collide: bool
+) -> None:
+    monkeypatch.setattr(stored_scores, "_CHUNK", chunk)
+    if collide:
+        monkeypatch.setattr(stored_scores, "_hashes", lambda keys: np.zeros(len(keys) // 32, dtype=np.uint64))
+    plain = [
+        json.dumps({"image": digest("image", k % 60), "original": digest(k % 2), "value": 100 * math.sin(k)})
+        for k in range(90)  # 30 pairs twice
+    ]
+    lines = [line for place, one in enumerate(plain) for line in (one, *(odd_lines(place) if place % 30 == 7 else ()))]
+    path = StoredScores(tmp_path / "scores", "cosine", {}).path
+    path.parent.mkdir()
+    path.write_text("\n".join(lines), encoding="utf-8")
+    expected: dict[tuple[str, str], float] = {}
+    for line in lines:
+        with suppress(InvalidDataError):
+            entry = parse_json(line, name="it") if line else {}
+            if "value" in entry and isinstance(entry["value"], float) and abs(entry["value"]) <= 1e6:
+                expected.setdefault((entry["image"], entry["original"]), entry["value"])
+    found = StoredScores(tmp_path / "scores", "cosine", {})
+    assert len(expected) == 60 + 3 * 8
+    assert dict(zip(expected, found.find(list(expected)).tolist(), strict=True)) == expected
+    assert all(found.find([pair])[0] == value for pair, value in expected.items())
+    assert len(found) == len(expected)
+    assert ("image", "original") not in found
+    assert (digest("image", 0), digest(1)) not in found
+    assert found.provenance == {"device": "cpu 7; cpu 37; cpu 67"}
 
 
 def test_an_altered_picture_stops_the_scoring(source: ScoredSource, tmp_path: Path) -> None:
