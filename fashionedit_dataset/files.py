@@ -314,7 +314,8 @@ def parse_json(data: bytes | str, *, name: str) -> Any:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_short)
         if "\\u" in text:  # an escape may be half of a character
             json.dumps(value, ensure_ascii=False).encode()
-        _check_depth(value)
+        if text.count("[") + text.count("{") > _DEEPEST:
+            _check_depth(value)
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0] if isinstance(error, ValueError) else _TOO_DEEP
         raise InvalidDataError(f"{name} can't be read ({reason}); it is no valid JSON") from error

@@ -169,6 +169,10 @@ class FashionEditFolder(Sequence[Sample]):
         Raises:
             KeyError: There is no such sample.
         """
+        return self._cells(key, COLUMNS)
+
+    def _cells(self, key: str, columns: Iterable[str]) -> dict[str, Any]:
+        """Returns these columns of the sample's row, those of images among them."""
         file, number, offset = self._places[key]
         with self._lock:
             group = self._groups.pop((file, number), None)
@@ -177,7 +181,7 @@ class FashionEditFolder(Sequence[Sample]):
             self._groups[file, number] = group
             while len(self._groups) > _GROUPS_KEPT:
                 self._groups.popitem(last=False)
-        row: dict[str, Any] = group.slice(offset, 1).to_pylist()[0]
+        row: dict[str, Any] = group.select(list(columns)).slice(offset, 1).to_pylist()[0]
         for column in IMAGE_COLUMNS:
             cells = row[column] if isinstance(row[column], list) else [row[column]]
             if any(cell and cell["bytes"] is None and cell["path"] is not None for cell in cells):
@@ -230,9 +234,8 @@ class FashionEditFolder(Sequence[Sample]):
         return images.map(lambda _, image: image.pixels), images.map(lambda _, image: image.size)
 
     def _images(self, key: str) -> RowImages[bytes]:
-        row = self.row(key)
         try:
-            return image_bytes(row)
+            return image_bytes(self._cells(key, IMAGE_COLUMNS))
         except InvalidDataError as error:
             raise InvalidDataError(f"{self._name(key)}, sample {key}: {error}") from error
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields, replace
 from itertools import compress
 from typing import Any
 
+import numpy as np
+
 from fashionedit.eval_harness.editing import Status
 from fashionedit.eval_harness.samples import SampleSource
 
@@ -208,7 +210,7 @@ def _curve(cells: _Cells, ok: Sequence[bool], scores: Scores) -> tuple[float, ..
     share = next((metric for metric in scores.metrics if metric.is_share), None)
     if share is None:
         return ()
-    values = list(compress(cells.values[share.id], ok))
+    values = np.array(list(compress(cells.values[share.id], ok)))
     return tuple(
         rounded(100 * sum(hits(values, threshold, share.scale)) / len(cells.pairs)) for threshold in scores.thresholds
     )

@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from numpy.typing import ArrayLike
+
 from fashionedit.errors import UnknownNameError
 from fashionedit.eval_harness.editing import Status
 from fashionedit.metrics.similarity import above
@@ -24,7 +26,7 @@ def rounded(value: float) -> float:
     return round(value, 6)
 
 
-def hits(values: Sequence[float], threshold: float, scale: float) -> list[bool]:
+def hits(values: ArrayLike, threshold: float, scale: float) -> list[bool]:
     """Returns for each value whether it is strictly above the threshold.
 
     They are not rounded, here or in `results.json`: whoever counts again from the file finds the same share.
@@ -36,7 +38,8 @@ def hits(values: Sequence[float], threshold: float, scale: float) -> list[bool]:
     >>> hits([90.0, 100 * 0.9000000000000001], 0.9, 100)
     [False, True]
     """
-    return [bool(hit) for hit in above(values, threshold * scale)]
+    found: list[bool] = above(values, threshold * scale).tolist()
+    return found
 
 
 def primary_scores(metric: Metric, values: Sequence[float], drafts: Sequence[float], ok: Sequence[bool]) -> list[float]:

@@ -128,17 +128,21 @@ def build_results(
     own: Kind = "baseline" if editor.privileged else "editor"
     groups: dict[tuple[Method, str], dict[int, Column]] = {}
     places = {id: place for place, id in enumerate(source.ids)}
+    rounds_of: dict[tuple[EditorInfo, str], dict[int, Column] | None] = {}  # None for the run's own editor
     for info, outcome in shared():
         if outcome.sample not in places:
             continue
-        kind = _kind(info, outcome)
-        if info.fingerprint == editor.fingerprint and kind != "floor":
-            own = kind
-            continue
-        label = _LABELS["draft"] if kind == "floor" else _LABELS.get(info.name, info.name)
-        extent: Extent = "unencoded" if measures and info.name == "paste-reference" else "none"
-        method = Method(None, label, info.name, info.fingerprint, kind, info.privileged, False, extent)
-        put(groups.setdefault((method, outcome.protocol), {}), places[outcome.sample], len(places), outcome)
+        if (group := (info, outcome.protocol)) not in rounds_of:
+            kind = _kind(info, outcome)
+            if info.fingerprint == editor.fingerprint and kind != "floor":
+                own, rounds_of[group] = kind, None
+            else:
+                label = _LABELS["draft"] if kind == "floor" else _LABELS.get(info.name, info.name)
+                extent: Extent = "unencoded" if measures and info.name == "paste-reference" else "none"
+                method = Method(None, label, info.name, info.fingerprint, kind, info.privileged, False, extent)
+                rounds_of[group] = groups.setdefault((method, outcome.protocol), {})
+        if (by_round := rounds_of[group]) is not None:
+            put(by_round, places[outcome.sample], len(places), outcome)
     label = run.identity.public().editor.name if own == "editor" else _LABELS.get(editor.name, editor.name)
     extent = "all" if measures else "none"
     mine = Method(0, label, editor.name, editor.fingerprint, own, editor.privileged, editor.supplied, extent)
