@@ -391,7 +391,7 @@ def _stripes(ink: Ink, heading: float, coherence: float) -> Pattern | None:
     period, sure = _period(profile)
     if period < 3 or sure < 0.15:
         return None
-    angle = {0: 90, 90: 0, -90: 0, 45: -45, -45: 45}[near]
+    angle = {0: 90, 90: 0, -90: 0}.get(near, near)  # angle + heading is 90 or -90: 45 and -45 stay as they are
     return Pattern("stripes", _scale(period), _share(ink.area), angle, coherence * (0.4 + sure))
 
 

@@ -71,6 +71,27 @@ def test_stripes_are_told_with_their_direction(angle: int, direction: str) -> No
     assert f"white with {direction} navy stripes" in read_picture(cloth(WHITE, printed("stripes", NAVY, 1, angle))).note
 
 
+@pytest.mark.parametrize("scale", [0.6, 1, 2])
+@pytest.mark.parametrize(
+    ("angle", "nearest"),
+    [(-60, -45), (-45, -45), (-30, -45), (-10, 0), (10, 0), (30, 45), (45, 45), (60, 45), (80, 90), (135, -45)],
+)
+def test_stripes_have_the_nearest_of_four_angles(angle: int, nearest: int, scale: float) -> None:
+    seen = read_picture(cloth(WHITE, printed("stripes", NAVY, scale, angle)))
+    assert seen.swatch is not None
+    assert seen.swatch.print is not None
+    assert (seen.swatch.print.kind, seen.swatch.print.angle) == ("stripes", nearest)
+
+
+@pytest.mark.parametrize("angle", [0, 45, -45, 90])
+def test_stripes_of_a_drawn_garment_are_read_as_they_were_drawn(angle: int) -> None:
+    design = replace(first_design("skirt"), cloth=Swatch(WHITE, "poplin", printed("stripes", NAVY, 1, angle)))
+    seen = read_picture(draw(design))
+    assert seen.swatch is not None
+    assert seen.swatch.print is not None
+    assert (seen.swatch.print.kind, seen.swatch.print.angle) == ("stripes", angle)
+
+
 def test_plain_cloth_of_any_size_is_its_colour() -> None:
     for size in ((5, 5), (40, 900), (900, 1800)):
         seen = read_picture(cloth(RED, None, size))
