@@ -103,7 +103,7 @@ SAID = [
     ("a shirt", "seven collars", "I can't draw “seven” for the collars."),
     ("a shirt", "hem", "Say what the hem should be."),
     ("a shirt", "two sleeves", "Nothing in this names a change; the vocabulary lists what I can draw."),
-    ("a blazer without a belt", "make the belt red", "I see no belt to change; say “add …” to have that."),
+    ("a blazer without a belt", "make the belt red", "I see no belt to change; say “add …” to have it."),
     ("a shirt", "striped buttons", "The buttons can have another colour, no pattern or cloth of its own."),
     ("a shirt", "no red", "I can't tell what to draw in place of “red”."),
     ("a t-shirt", "remove the length", "A t-shirt always has its length here."),
@@ -189,7 +189,7 @@ def test_words_without_a_garment_become_a_shirt_and_that_is_said() -> None:
     ("change", "sentence"),
     [
         ({"garment": "kilt"}, "no garment is called 'kilt'; choose t-shirt, shirt"),
-        ({"features": {}}, "is missing or none of them"),
+        ({"features": {}}, "'buttons' is missing or unknown"),
         ({"features.collar": "none"}, "collar is 'none'; choose point, spread"),
         ({"parts": {"wings": None}}, "a shirt has no part 'wings'; its parts are body"),
         ({"cloth.weave": None}, "the cloth of a design has no weave"),
@@ -199,7 +199,7 @@ def test_words_without_a_garment_become_a_shirt_and_that_is_said() -> None:
         ({"cloth.print.scale": 900}, "found 900, 0.4 and 90"),
         ({"trim": [0, 0, 256]}, "three levels of 0..255; found 0, 0, 256"),
         ({"format": 7}, "a design of format 7; this version reads format 1"),
-        ({"cut": "deep"}, "that is no design of the drawn designer"),
+        ({"cut": "deep"}, "the JSON is no design of the drawn designer"),
     ],
 )
 def test_a_design_that_can_t_be_drawn_is_refused(change: dict[str, Any], sentence: str) -> None:
