@@ -10,6 +10,7 @@ from typing import Any
 from .cloth import ClothRequest, Seen, print_noun, resized, swatch_text, with_shade
 from .colours import colour_name
 from .design import Design
+from .drawing import drawn_cloths
 from .garments import SHOWN_BY, UNPAINTED, Feature
 from .prints import Swatch
 from .reading import LOOKS, Reading, Token, Wish, lexicon
@@ -330,9 +331,12 @@ class _Work:
 
     def _more(self, word: Token, names: Sequence[str], part: str | None, noun: Token) -> bool:
         kind, step = word.senses["more"]
-        swatch = self.design.swatch(part) if part else self.design.cloth
+        drawn = self._drawn(part) if part and kind in ("shade", "width", "size") else []
         if kind == "shade" and part:
-            self._give(part, with_shade(self._current(part), step))
+            if drawn:
+                self._give(part, with_shade(self._current(part), step))
+            else:
+                self.impossible.append(f"I see no {noun.text} to change; say “add …” to have it.")
             return True
         wanted = {"length": ("sleeves", "length"), "count": ("buttons", "chest pockets", "waist pockets")}
         wanted |= {"width": ("lapel width", "shape", "waistband"), "size": ("lapel width", "length", "sleeves")}
@@ -340,8 +344,9 @@ class _Work:
         if name is not None:
             self._step(name, step)
             return True
-        if kind in ("width", "size") and part and swatch.print is not None and part not in _COLOUR_ONLY:
-            self._give(part, replace(swatch, print=resized(swatch.print, kind, step)))
+        mark = drawn[0].print if drawn else None
+        if kind in ("width", "size") and part and mark is not None and part not in _COLOUR_ONLY:
+            self._give(part, replace(drawn[0], print=resized(mark, kind, step)))
             return True
         if kind == "count" and step > 0:
             return False
@@ -377,10 +382,10 @@ class _Work:
         if part is None:
             parts = {name: replace(swatch, print=None) for name, swatch in self.design.parts.items()}
             self.design = replace(self.design, cloth=replace(self.design.cloth, print=None), parts=parts)
-        elif self.design.swatch(part).print is None:
-            self.unchanged.append(f"{part}: plain")
+        elif any(swatch.print is not None for swatch in self._drawn(part)):
+            self._give(part, replace(self._drawn(part)[0], print=None))
         else:
-            self._give(part, replace(self.design.swatch(part), print=None))
+            self.unchanged.append(f"{part}: plain")
 
     def _remove_value(self, word: Token) -> None:
         choices = [word.senses["alone"]] if "alone" in word else []
@@ -433,20 +438,20 @@ class _Work:
             for name in noun.senses["noun"]:
                 self.design = self.design.with_feature(name, self.before.features[name])
             part = noun.senses.get("part")
-            if part and part not in ("trim", "backdrop") and self.design.swatch(part) != self.before.swatch(part):
-                self.design = self.design.with_part(part, self.before.swatch(part))
+            if part and (before := _drawn(self.before, part)) and self._drawn(part) != before:
+                self._give(part, before[0])
 
     # Looks
 
+    def _drawn(self, part: str) -> list[Swatch]:
+        return _drawn(self.design, part)
+
     def _current(self, part: str) -> Swatch:
-        """Returns the cloth of a part as a person sees it."""
+        """Returns the cloth of a part as a person sees it; without a weave where the part keeps its usual one."""
         if part in self.design.parts:
             return self.design.parts[part]
-        if part == "trim" or part in _TRIMMED.get(self.design.garment, ()):
-            return Swatch(self.design.trim)
-        if part == "backdrop":
-            return Swatch(self.design.backdrop)
-        return replace(self.design.cloth, weave=None)
+        drawn = self._drawn(part)
+        return replace(drawn[0] if drawn else self.design.cloth, weave=None)
 
     def _give(self, part: str | None, swatch: Swatch) -> None:
         if part is None:
@@ -486,16 +491,15 @@ class _Work:
 
 
 _ALWAYS_REMOVED = ("buttons",)
-_TRIMMED = {
-    "t-shirt": ("hem", "cuffs", "yoke", "chest stripe", "bow", "decoration"),
-    "shirt": ("hem", "yoke", "elbows", "bow", "decoration"),
-    "blazer": ("hem", "cuffs", "pocket square", "elbows", "decoration"),
-    "coat": ("hem", "decoration"),
-    "dress": ("collar", "belt", "bow", "bands", "decoration"),
-    "skirt": ("belt", "bow", "bands", "decoration", "hem"),
-    "trousers": ("belt", "drawstring", "knees", "side stripe", "hem", "decoration"),
-}
-"""Parts that have the trim's colour unless they have their own."""
+
+
+def _drawn(design: Design, part: str) -> list[Swatch]:
+    """Returns the cloths that a part is drawn in, the one that is seen most first; none where the design lacks it."""
+    if part == "trim":
+        return [Swatch(design.trim)]
+    if part == "backdrop":
+        return [Swatch(design.backdrop)]
+    return drawn_cloths(design, part)
 
 
 def _key(noun: Token) -> str:

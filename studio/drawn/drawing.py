@@ -11,15 +11,17 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from fashionedit.synthetic.geometry import Points
-from fashionedit.synthetic.layers import Cloth, Tile
+from fashionedit.synthetic.geometry import Points, coverage
+from fashionedit.synthetic.layers import Button, Cloth, Ink, Layer, Tile
 from fashionedit.synthetic.materials import COLOURS, Colour, Material, Palette, brightness
 from fashionedit.synthetic.scene import Look, Scene, Studio
 from fashionedit.synthetic.wardrobe import GARMENTS as WARDROBE
 
 from .design import Design
+from .prints import PrintedMaterial, Swatch
 
 SIZE = (512, 768)
 """Width and height of every picture, pixels."""
@@ -251,6 +253,42 @@ def _stage(design: Design) -> Scene:
     )
     wardrobe.draw(scene)
     return scene
+
+
+_MARKER: Colour = (-999, -999, -999)
+"""A colour that no design has, and that differs from each of its shades."""
+
+
+def drawn_cloths(design: Design, part: str) -> list[Swatch]:
+    """Returns the different cloths that the pieces of a part are drawn in, the one that is seen most first.
+
+    Empty where the picture has no such part. Buttons and what is printed or embroidered have a colour alone.
+    """
+    before, after = (_stage(changed).layers for changed in (design, design.with_part(part, Swatch(_MARKER))))
+    pieces = [piece for piece, marked in zip(before, after, strict=True) if _cloth(marked).colour == _MARKER]
+    cloths = list(dict.fromkeys(map(_cloth, pieces)))
+    if len(cloths) < 2:
+        return cloths
+    top = np.zeros(SIZE[::-1], int)  # of each pixel: 1 + the cloth of the piece on top
+    for piece in pieces:
+        if isinstance(piece, Cloth | Ink):
+            top[_covered(piece)] = 1 + cloths.index(_cloth(piece))
+    return sorted(cloths, key=lambda swatch: -int((top == 1 + cloths.index(swatch)).sum()))
+
+
+def _cloth(layer: Layer) -> Swatch:
+    if isinstance(layer, Cloth):
+        material = layer.material
+        mark = material.print if isinstance(material, PrintedMaterial) else None
+        return Swatch(material.colour, material.fabric, mark)
+    return Swatch(layer.colour if isinstance(layer, Ink | Button) else (0, 0, 0))
+
+
+def _covered(piece: Cloth | Ink) -> NDArray[np.bool_]:
+    """Returns which pixels a piece covers, shape (768, 512)."""
+    parts = [outlines for outlines in (piece.outlines, piece.within) if outlines]
+    covered: NDArray[np.bool_] = np.all([coverage(outlines, (0, 0, *SIZE)) > 127 for outlines in parts], axis=0)
+    return covered
 
 
 class _Tiles(OrderedDict[object, Tile]):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from fashionedit.images import pixel_digest
 from fashionedit.studio.drawn import Design, generate
 from fashionedit.studio.drawn.changes import Answer
-from fashionedit.studio.drawn.colours import distance
-from fashionedit.studio.drawn.drawing import draw
+from fashionedit.studio.drawn.colours import distance, shaded
+from fashionedit.studio.drawn.drawing import draw, drawn_cloths
 from fashionedit.studio.drawn.editor import changed, first_design
 from fashionedit.studio.drawn.garments import GARMENTS, SHOWN_BY
 from fashionedit.studio.drawn.prints import PRINTS, Print, PrintedMaterial, Swatch
@@ -51,6 +52,55 @@ def test_a_garment_whose_every_part_is_dyed_keeps_nothing_of_its_colour(garment:
     levels = np.asarray(draw(design)).astype(int)
     assert (levels[..., 1] - levels[..., 0] > 20).sum() > 100_000
     assert (levels[..., 0] - levels[..., 1] > 40).sum() < 500  # seams between pieces
+
+
+def with_every_part(garment: str) -> Design:
+    """Returns a garment that shows all parts that it can show at the same time."""
+    design = replace(first_design(garment), cloth=Swatch(NAVY, "twill", printed("dots", WHITE)), trim=RED)
+    for name, value in SHOWN_BY[garment].values():
+        design = design.with_feature(name, value)
+    return design
+
+
+@pytest.mark.parametrize("garment", GARMENTS)
+def test_a_part_whose_own_cloth_is_the_one_it_is_drawn_in_looks_the_same(garment: str) -> None:
+    design = with_every_part(garment)
+    before = draw(design)
+    several = set()
+    for part in design.kind.parts:
+        cloths = drawn_cloths(design, part)
+        if len(cloths) == 1:
+            assert pixel_digest(draw(design.with_part(part, cloths[0]))) == pixel_digest(before), part
+        elif cloths:
+            several.add(part)
+    assert several <= {"body", "cuffs", "decoration", "yoke"}
+
+
+@pytest.mark.parametrize("garment", GARMENTS)
+def test_lighter_and_darker_start_from_the_colour_that_a_part_is_drawn_in(garment: str) -> None:
+    design = with_every_part(garment)
+    seen = {part: drawn_cloths(design, part) for part in design.kind.parts}
+    assert {cloths[0].colour for cloths in seen.values() if cloths} >= {NAVY, RED}
+    for part, cloths in seen.items():
+        for word, share in {"lighter": 0.28, "brighter": 0.28, "darker": -0.28, "deeper": -0.28}.items():
+            after, answer = changed(design, f"{word} {design.kind.parts[part][0]}")
+            if not cloths:
+                assert (after, answer.done) == (design, ())
+                continue
+            assert after == design.with_part(part, after.parts[part]), part
+            assert after.parts[part] == Swatch(shaded(cloths[0].colour, share), None, cloths[0].print), part
+    for word, share in {"light": 0.42, "dark": -0.38}.items() if seen["buttons"] else ():
+        after, _ = changed(design, f"make the buttons {word}")
+        assert after.parts["buttons"].colour == shaded(seen["buttons"][0].colour, share)
+
+
+def test_a_part_that_is_kept_looks_as_before() -> None:
+    shirt = generate("a navy shirt with a bow").design
+    after, answer = changed(shirt, "make it white but keep the bow and the buttons")
+    assert (answer.done, after.parts) == (("cloth: white poplin",), {})
+    shirt = generate("a navy t-shirt with white stripes").design
+    after, answer = changed(shirt, "make it red but keep the neckline")
+    assert drawn_cloths(after, "collar") == drawn_cloths(shirt, "collar") == [Swatch(NAVY, "rib")]
 
 
 @pytest.mark.parametrize(("colour", "ink"), [(WHITE, NAVY), (RED, WHITE)])
