@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -117,6 +117,7 @@ def apply(
     for wish in reading.wishes:
         work.wish(wish)
     if not creating:
+        work.pin()
         work.keep(reading.kept)
     if seen is not None and not work.notes:
         work.notes.append("The words say it all, so I took nothing from the picture.")
@@ -127,10 +128,9 @@ def apply(
     article = "A pair of" if design.kind.plural else "A"
     for word in reading.elsewhere:
         impossible.append(f"{article} {design.garment} has no “{word}” here.")
-    done = differences(design, after)
-    return after, Answer(
-        tuple(done), tuple(dict.fromkeys(work.unchanged)), tuple(dict.fromkeys(impossible)), unknown, tuple(work.notes)
-    )
+    done = _differences(design, after)
+    unchanged = tuple(dict.fromkeys(work.already_so(done)))
+    return after, Answer(tuple(done.values()), unchanged, tuple(dict.fromkeys(impossible)), unknown, tuple(work.notes))
 
 
 def _with_suggestion(word: str, garment: str) -> str:
@@ -147,7 +147,9 @@ class _Work:
     creating: bool
     seen: Seen | None
     impossible: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
+    unchanged: list[tuple[str, str]] = field(default_factory=list)  # field, and what to say of it
+    touched: set[str] = field(default_factory=set)  # fields that a wish changed, perhaps for another one to restore
+    pinned: dict[str, list[Swatch]] = field(default_factory=dict)  # part → the cloth that it has and is to have
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -163,13 +165,25 @@ class _Work:
         if wish.foreign:
             words = " ".join(word.text for word in wish.modifiers)
             self.impossible.append(f"I left out “{words}”, which you say of “{wish.foreign}”.")
-        elif wish.removed:
-            self._remove(wish)
         elif not wish.nouns:
-            self._whole(wish)
+            self._change(self._remove if wish.removed else self._whole, wish)
         else:
             for noun in wish.nouns:
-                self._noun(self._at_place(noun), wish)
+                self._change(self._remove if wish.removed else self._noun, replace(wish, nouns=(noun,)))
+
+    def _change(self, change: Callable[[Wish], None], wish: Wish) -> None:
+        """Applies one wish about one noun; it is "already so" only if it leaves the design as it is."""
+        before, count = self.design, len(self.unchanged)
+        change(wish)
+        if self.design != before:
+            del self.unchanged[count:]
+            self.touched |= _differences(before, self.design).keys()
+
+    def already_so(self, done: Mapping[str, str]) -> list[str]:
+        """Returns what is as it was before and as requested; `done` has the fields that changed in the end."""
+        said = dict(self.unchanged)
+        said |= {name: _field_text(self.design, name) for name in sorted(self.touched) if name not in said}
+        return [text for name, text in said.items() if name not in done]
 
     def _at_place(self, noun: Token) -> Token:
         """Returns the noun that stands for "X on the Y": "Y X" where there is one."""
@@ -191,23 +205,23 @@ class _Work:
     def _whole(self, wish: Wish) -> None:
         looks: list[Token] = []
         printed = any("print" in word for word in wish.modifiers)
+        patterned = self.design.cloth.print is not None or any("picture" in word for word in wish.modifiers)
         for word in wish.modifiers:
             beside = word.senses.get("beside", {})
             general = next((name for name in _WHOLE_FEATURES if name in beside), None)
             if "alone" in word:
                 self._set(*word.senses["alone"])
-            elif any(kind in word for kind in LOOKS if kind != "size") or ("size" in word and printed):
+            elif printed if _is_of_a_print(word) else any(kind in word for kind in LOOKS):
                 looks.append(word)
             elif general is not None:
                 self._set(general, beside[general])
             elif "more" in word:
                 self._more_of_all(word, printed)
-            elif "size" in word and self.design.cloth.print is not None:
+            elif _is_of_a_print(word) and patterned:
                 looks.append(word)
             elif word.senses.get("number") != "1":
                 self.impossible.append(f"I can't tell what “{word.text}” belongs to.")
-        resized = printed and any("more" in word for word in wish.modifiers)
-        if looks and not (resized and all("print" in word for word in looks)) and self._has_print(wish, looks):
+        if looks and not _is_stepped_print(wish, looks) and self._has_print(wish, looks):
             self._look(None, looks, wish)
 
     def _has_print(self, wish: Wish, looks: Sequence[Token]) -> bool:
@@ -227,9 +241,9 @@ class _Work:
             if mark is None:
                 self.impossible.append(f"There is no pattern to make {word.text}.")
             else:
-                self.design = replace(self.design, cloth=replace(self.design.cloth, print=resized(mark, kind, step)))
+                self._give_other(None, replace(self.design.cloth, print=resized(mark, kind, step)), word)
         elif kind == "shade":
-            self.design = replace(self.design, cloth=with_shade(self.design.cloth, step))
+            self._give_other(None, with_shade(self.design.cloth, step), word)
         elif kind in ("length", "size") and "length" in self.features:
             self._step("length", step)
         elif kind == "width" and "shape" in self.features:
@@ -239,7 +253,8 @@ class _Work:
 
     # Parts and features
 
-    def _noun(self, noun: Token, wish: Wish) -> None:
+    def _noun(self, wish: Wish) -> None:
+        noun = self._at_place(wish.nouns[0])
         if "nowhere" in noun:
             return
         names: list[str] = list(noun.senses["noun"])
@@ -264,10 +279,20 @@ class _Work:
                 self._set(*word.senses["alone"])
             elif "number" not in word or not _natural(word, noun):
                 self.impossible.append(f"I can't draw “{word.text}” for the {noun.text}.")
+        looks = self._with_print(looks, part, noun)
         if not named and not self._shown(noun, names, part, looks, wish):
             return
-        if looks and part:
+        if looks and part and not _is_stepped_print(wish, looks):
             self._look(part, looks, wish)
+
+    def _with_print(self, looks: list[Token], part: str | None, noun: Token) -> list[Token]:
+        """Returns the looks without the sizes and directions of a print where there is none, and says so of these."""
+        patterned = any("print" in word or "picture" in word for word in looks)
+        if part is None or part in _COLOUR_ONLY or patterned or self._current(part).print is not None:
+            return looks
+        for word in filter(_is_of_a_print, looks):
+            self.impossible.append(f"I can't draw “{word.text}” for the {noun.text}.")
+        return [word for word in looks if not _is_of_a_print(word)]
 
     def _shown(self, noun: Token, names: Sequence[str], part: str | None, looks: Sequence[Token], wish: Wish) -> bool:
         """Adds what a noun means where the design lacks it; returns whether the design has it then."""
@@ -298,7 +323,7 @@ class _Work:
                 ):
                     self._set(name, wanted)
                 elif not self.creating:
-                    self.unchanged.append(f"{name}: {current}")
+                    self._say_so(name)
             return True
         name, value = present[0]
         if looks and part is not None and part not in SHOWN_BY[self.design.garment]:
@@ -313,10 +338,13 @@ class _Work:
         feature = self.features[name]
         return feature.absent is None or self.design.features[name] != feature.absent
 
+    def _say_so(self, feature: str) -> None:
+        self.unchanged.append((f"features.{feature}", f"{feature}: {self.design.features[feature]}"))
+
     def _set(self, name: str, value: str) -> None:
         if self.design.features[name] == value:
             if not self.creating:
-                self.unchanged.append(f"{name}: {value}")
+                self._say_so(name)
         else:
             self.design = self.design.with_feature(name, value)
         if value != self.features[name].absent:
@@ -334,7 +362,7 @@ class _Work:
         drawn = self._drawn(part) if part and kind in ("shade", "width", "size") else []
         if kind == "shade" and part:
             if drawn:
-                self._give(part, with_shade(self._current(part), step))
+                self._give_other(part, with_shade(self._current(part), step), word)
             else:
                 self.impossible.append(f"I see no {noun.text} to change; say “add …” to have it.")
             return True
@@ -346,7 +374,7 @@ class _Work:
             return True
         mark = drawn[0].print if drawn else None
         if kind in ("width", "size") and part and mark is not None and part not in _COLOUR_ONLY:
-            self._give(part, replace(drawn[0], print=resized(mark, kind, step)))
+            self._give_other(part, replace(drawn[0], print=resized(mark, kind, step)), word)
             return True
         if kind == "count" and step > 0:
             return False
@@ -367,32 +395,32 @@ class _Work:
     def _remove(self, wish: Wish) -> None:
         prints = [word for word in wish.modifiers if "print" in word]
         if prints:
-            parts = [noun.senses.get("part") for noun in wish.nouns] or [None]
-            for part in parts:
-                self._unprint(part)
+            self._unprint(wish.nouns[0].senses.get("part") if wish.nouns else None)
             return
         if not wish.nouns:
             for word in wish.modifiers:
                 self._remove_value(word)
             return
-        for noun in wish.nouns:
-            self._remove_noun(self._at_place(noun), wish)
+        self._remove_noun(self._at_place(wish.nouns[0]), wish)
 
     def _unprint(self, part: str | None) -> None:
         if part is None:
             parts = {name: replace(swatch, print=None) for name, swatch in self.design.parts.items()}
-            self.design = replace(self.design, cloth=replace(self.design.cloth, print=None), parts=parts)
+            plain = replace(self.design, cloth=replace(self.design.cloth, print=None), parts=parts)
+            if plain == self.design:
+                self.unchanged.append(("cloth", "cloth: plain"))
+            self.design = plain
         elif any(swatch.print is not None for swatch in self._drawn(part)):
             self._give(part, replace(self._drawn(part)[0], print=None))
         else:
-            self.unchanged.append(f"{part}: plain")
+            self.unchanged.append((_field(part), f"{part}: plain"))
 
     def _remove_value(self, word: Token) -> None:
         choices = [word.senses["alone"]] if "alone" in word else []
         for name, value in choices:
             feature = self.features[name]
             if self.design.features[name] != value:
-                self.unchanged.append(f"{name}: {self.design.features[name]}")
+                self._say_so(name)
                 return
             other = feature.absent if feature.absent not in (None, value) else feature.default
             if other != value:
@@ -413,7 +441,7 @@ class _Work:
                     and "number" not in word
                     and not name.endswith("style")
                 ):
-                    self.unchanged.append(f"{name}: {self.design.features[name]}")
+                    self._say_so(name)
                     return
         key = _key(noun)
         there = [
@@ -428,7 +456,7 @@ class _Work:
             self.design = self.design.with_feature(name, str(self.features[name].absent))
         if not there:
             if removable:
-                self.unchanged.append(f"no {noun.text}")
+                self.unchanged.append((f"features.{removable[0]}", f"no {noun.text}"))
             else:
                 self.impossible.append(f"A {self.design.garment} always has its {noun.text} here.")
 
@@ -438,8 +466,16 @@ class _Work:
             for name in noun.senses["noun"]:
                 self.design = self.design.with_feature(name, self.before.features[name])
             part = noun.senses.get("part")
+            if part and part in self.design.parts and part not in self.before.parts:
+                self.design = self.design.without_part(part)
             if part and (before := _drawn(self.before, part)) and self._drawn(part) != before:
                 self._give(part, before[0])
+
+    def pin(self) -> None:
+        """Gives its own cloth to a part that had the right one before a wish changed the cloth of the garment."""
+        for part, cloths in [*self.pinned.items()]:
+            if self._drawn(part) != cloths:
+                self._give(part, cloths[0])
 
     # Looks
 
@@ -453,7 +489,15 @@ class _Work:
         drawn = self._drawn(part)
         return replace(drawn[0] if drawn else self.design.cloth, weave=None)
 
+    def _give_other(self, part: str | None, swatch: Swatch, word: Token) -> None:
+        """Gives a part more or less of something; says where there is no more or less of it."""
+        if swatch in ([self.design.cloth] if part is None else [self._current(part), *self._drawn(part)]):
+            self.impossible.append(f"I can't make the {part or 'cloth'} “{word.text}”.")
+        else:
+            self._give(part, swatch)
+
     def _give(self, part: str | None, swatch: Swatch) -> None:
+        self.pinned.pop(part or "", None)
         if part is None:
             self.design = replace(self.design, cloth=replace(swatch, weave=swatch.weave or self.design.cloth.weave))
         elif part == "trim":
@@ -481,9 +525,19 @@ class _Work:
             new = Swatch(new.colour)
         if part is None and (look.colours or look.picture_wanted):
             self.coloured = True
-        if new == old and not self.creating:
-            self.unchanged.append(f"{part or 'cloth'}: {swatch_text(old)}")
-        self._give(part, new)
+        if not self.creating and self._has_look(part, new):
+            self.unchanged.append((_field(part), f"{part or 'cloth'}: {swatch_text(old)}"))
+            if part is not None:
+                self.pinned[part] = self._drawn(part)
+        else:
+            self._give(part, new)
+
+    def _has_look(self, part: str | None, new: Swatch) -> bool:
+        """Returns whether a part, or the garment, is in this cloth already."""
+        if part is not None and new == self.design.parts.get(part):
+            return True
+        drawn = [self.design.cloth] if part is None else self._drawn(part)
+        return bool(drawn) and all(swatch == replace(new, weave=new.weave or swatch.weave) for swatch in drawn)
 
     def _weave(self, word: str) -> str:
         weaves = self.design.kind.weaves
@@ -527,22 +581,41 @@ def _natural(word: Token, noun: Token) -> bool:
     return str(word.senses["number"]) in ("1", "2" if _key(noun) in _PAIRS else "1")
 
 
-def differences(before: Design, after: Design) -> list[str]:
-    """Returns the differences between two designs of a garment, a few words each."""
-    changes = [
-        f"{name}: {value} → {after.features[name]}"
+def _is_of_a_print(word: Token) -> bool:
+    """Returns whether a word says of a print how large it is or which way it runs, and means nothing else of cloth."""
+    return {"size", "direction"} >= {kind for kind in LOOKS if kind in word} > set()
+
+
+def _is_stepped_print(wish: Wish, looks: Sequence[Token]) -> bool:
+    """Returns whether a wish asks for more or less of a print ("wider stripes"), which the print then only names."""
+    return any("more" in word for word in wish.modifiers) and all("print" in word for word in looks)
+
+
+def _field(part: str | None) -> str:
+    return "cloth" if part is None else part if part in ("trim", "backdrop") else f"parts.{part}"
+
+
+def _field_text(design: Design, name: str) -> str:
+    """Returns a field of a design, such as "features.sleeves", in a few words."""
+    group, _, member = name.partition(".")
+    if group == "features":
+        return f"{member}: {design.features[member]}"
+    if group == "parts":
+        return f"{member}: {swatch_text(design.swatch(member))}"
+    if group == "cloth":
+        return f"cloth: {swatch_text(design.cloth)}"
+    return f"trim: {colour_name(design.trim)}" if group == "trim" else f"background: {colour_name(design.backdrop)}"
+
+
+def _differences(before: Design, after: Design) -> dict[str, str]:
+    """Returns each field in which two designs of a garment differ, with what it is now in a few words."""
+    texts = {
+        f"features.{name}": f"{name}: {value} → {after.features[name]}"
         for name, value in before.features.items()
         if after.features[name] != value
-    ]
-    if before.cloth != after.cloth:
-        changes.append(f"cloth: {swatch_text(after.cloth)}")
-    for part in after.kind.parts:
-        old, new = before.parts.get(part), after.parts.get(part)
-        seen = before.parts.get(part) or replace(before.cloth, weave=None)
-        if new is not None and old != new and (old is not None or new != seen):
-            changes.append(f"{part}: {swatch_text(new)}")
-    if before.trim != after.trim:
-        changes.append(f"trim: {colour_name(after.trim)}")
-    if before.backdrop != after.backdrop:
-        changes.append(f"background: {colour_name(after.backdrop)}")
-    return changes
+    }
+    names = ["cloth"] if before.cloth != after.cloth else []
+    names += [f"parts.{part}" for part in after.kind.parts if before.parts.get(part) != after.parts.get(part)]
+    names += ["trim"] if before.trim != after.trim else []
+    names += ["backdrop"] if before.backdrop != after.backdrop else []
+    return texts | {name: _field_text(after, name) for name in names}

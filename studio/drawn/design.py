@@ -77,6 +77,10 @@ class Design:
         """Returns the design with a part in a cloth of its own."""
         return replace(self, parts={**self.parts, part: swatch})
 
+    def without_part(self, part: str) -> Design:
+        """Returns the design with a part in the cloth that it has unless it has its own."""
+        return replace(self, parts={name: swatch for name, swatch in self.parts.items() if name != part})
+
     def to_json(self) -> dict[str, Any]:
         """Returns the design as plain JSON."""
         return {

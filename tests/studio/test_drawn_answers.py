@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
-from drawn_requests import changed_fields
+from drawn_requests import changed_fields, requests
 from PIL import Image
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.studio.drawn import Design, generate
-from fashionedit.studio.drawn.editor import changed
+from fashionedit.studio.drawn.changes import Answer
+from fashionedit.studio.drawn.colours import colour_name
+from fashionedit.studio.drawn.editor import changed, first_design
+from fashionedit.studio.drawn.garments import GARMENTS, SHOWN_BY
 from fashionedit.studio.drawn.prints import Print, Swatch
 from fashionedit.studio.drawn.words import COLOURS
 
@@ -158,6 +164,98 @@ def test_buttons_have_a_colour_and_no_pattern() -> None:
     after, said = changed(design, "red striped buttons")
     assert after.parts == {"buttons": Swatch(COLOURS["red"])}
     assert said.impossible == ("The buttons can have another colour, no pattern or cloth of its own.",)
+
+
+ASKED = (
+    "a red {}", "make the {} navy", "a darker {}", "lighter {}", "a skinny {}", "wide {}", "diagonal {}", "plain {}",
+    "remove the {}", "add a {}", "the {}", "no stripes on the {}", "make the stripes on the {} wider",
+    "the dots on the {} smaller", "red stripes on the {}", "a denim {}", "a striped {}", "make the {} longer", "two {}",
+)  # fmt: skip
+"""Wishes of all kinds about a part."""
+
+ASKED_OF_ALL = (
+    "red", "make it red", "darker", "lighter", "wider", "wider stripes", "smaller dots", "vertical", "small", "plain",
+    "no stripes", "no pattern", "navy stripes", "linen", "longer", "shorter", "make it white and make it navy",
+    "a red background", "a darker background", "red trim", "lighter trim", "no stripes on the trim",
+)  # fmt: skip
+"""Wishes of all kinds about the garment."""
+
+
+def asked(garment: str) -> Iterator[tuple[Design, str]]:
+    """Yields designs of a garment with wishes of all kinds; each design is also one after such wishes."""
+    stripes = Print("stripes", (COLOURS["red"],), 22, 0.4, 90)
+    for colour, mark in (("navy", None), ("white", stripes), ("black", Print("dots", (COLOURS["white"],), 30, 0.45))):
+        design = first_design(garment)
+        design = replace(design, cloth=Swatch(COLOURS[colour], design.cloth.weave, mark))
+        if mark is stripes:
+            for name, value in SHOWN_BY[garment].values():
+                design = design.with_feature(name, value)
+        words = [wish.format(noun) for nouns in design.kind.parts.values() for noun in nouns for wish in ASKED]
+        for wish in Random(f"{garment} {colour}").sample([*ASKED_OF_ALL * 3, *words], 16):
+            yield design, wish
+            yield changed(design, wish)[0], wish
+
+
+def named(answer: Answer) -> set[str]:
+    """Returns what an answer says of each change before the colon, such as "sleeves"."""
+    return {text.partition(":")[0] for text in answer.done}
+
+
+def answer_faults(design: Design, words: str) -> list[str]:
+    """Returns in what the answer to one wish differs from what the wish did to the design."""
+    after, answer = changed(design, words)
+    differing = changed_fields(design, after)
+    faults = []
+    if named(answer) != {name.rpartition(".")[2].replace("backdrop", "background") for name in differing}:
+        faults.append(f"it changed {sorted(differing)}")
+    if len(answer.done) != len(differing):
+        faults.append("a change is missing or is said twice")
+    if answer.unchanged and after != design:
+        faults.append("it says “Already so” and the design differs")
+    reasons = answer.unchanged or answer.impossible or answer.unknown or answer.text.startswith("Nothing in this")
+    if after == design and not reasons:
+        faults.append("nothing changed, and it does not say so")
+    return [f"{design.garment}: {words!r}: {fault}; answered {answer.text!r}" for fault in faults]
+
+
+@pytest.mark.parametrize("garment", GARMENTS)
+def test_an_answer_says_exactly_what_changed_and_already_so_only_if_nothing_did(garment: str) -> None:
+    assert [fault for design, words in asked(garment) for fault in answer_faults(design, words)] == []
+
+
+def test_random_requests_are_answered_with_exactly_what_changed_and_are_already_so_the_second_time() -> None:
+    for request in requests(60, seed=11):
+        assert answer_faults(request.before, request.words) == []
+        after, _ = changed(request.before, request.words)
+        again, answer = changed(after, request.words)
+        assert answer_faults(after, request.words) == []
+        if again == after and not answer.impossible:
+            assert answer.text.startswith("Already so: "), request.words
+
+
+@pytest.mark.parametrize(
+    ("before", "words", "answer"),
+    [
+        ("a white shirt with navy stripes", "make the stripes on the sleeves wider",
+         "Done: sleeves: white poplin with wide vertical navy stripes."),
+        ("a shirt", "a skinny collar", "I can't draw “skinny” for the collar."),
+        ("a shirt", "make it vertical", "I can't tell what “vertical” belongs to."),
+        ("a white shirt", "no stripes", "Already so: cloth: plain."),
+        ("a white shirt", "navy collar and white cuffs", "Done: collar: navy. Already so: cuffs: white."),
+        ("a navy shirt", "make it white and make it navy", "Already so: cloth: navy poplin."),
+        ("a red shirt", "make it navy and make it navy", "Done: cloth: navy poplin."),
+        ("a white shirt", "white sleeves, and make it red", "Done: cloth: red poplin; sleeves: white poplin."),
+        ("a white shirt", "plain sleeves", "Already so: sleeves: white."),
+        ("a navy dress with a sash", "a navy belt", "Done: belt: navy."),
+        ("a shirt", "ivory buttons", "Already so: buttons: ivory."),
+        ("a shirt", "make the sleeves red but keep the sleeves", "Already so: sleeves: {colour} poplin."),
+    ],
+)  # fmt: skip
+def test_each_wish_of_a_sentence_is_answered_by_what_became_of_it(before: str, words: str, answer: str) -> None:
+    design = generate(before).design
+    after, said = changed(design, words)
+    assert said.text == answer.format(colour=colour_name(design.cloth.colour))
+    assert (after == design) == (not said.done)
 
 
 @pytest.mark.parametrize(
