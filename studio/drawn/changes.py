@@ -125,9 +125,9 @@ def apply(
     unknown = tuple(_with_suggestion(word, design.garment) for word in reading.unknown[:_SUGGESTIONS])
     unknown += tuple(f"“{word}”" for word in reading.unknown[_SUGGESTIONS:])
     impossible = [*work.impossible]
-    article = "A pair of" if design.kind.plural else "A"
+    garment = design.kind.one(design.garment).capitalize()
     for word in reading.elsewhere:
-        impossible.append(f"{article} {design.garment} has no “{word}” here.")
+        impossible.append(f"{garment} has no “{word}” here.")
     done = _differences(design, after)
     unchanged = tuple(dict.fromkeys(work.already_so(done)))
     return after, Answer(tuple(done.values()), unchanged, tuple(dict.fromkeys(impossible)), unknown, tuple(work.notes))
@@ -458,7 +458,8 @@ class _Work:
             if removable:
                 self.unchanged.append((f"features.{removable[0]}", f"no {noun.text}"))
             else:
-                self.impossible.append(f"A {self.design.garment} always has its {noun.text} here.")
+                garment = self.design.kind.one(self.design.garment).capitalize()
+                self.impossible.append(f"{garment} always has its {noun.text} here.")
 
     def keep(self, nouns: Iterable[Token]) -> None:
         """Restores the parts that the words ask to keep."""

@@ -47,7 +47,8 @@ class Design:
         features = GARMENTS[self.garment].features
         if unequal := set(features) ^ set(self.features):
             raise InvalidDataError(
-                f"a {self.garment} has the features {', '.join(features)}; {min(unequal)!r} is missing or unknown"
+                f"{self.kind.one(self.garment)} has the features {', '.join(features)}; {min(unequal)!r} is missing or "
+                "unknown"
             )
         for name, value in self.features.items():
             if value not in features[name].values:
@@ -55,7 +56,7 @@ class Design:
         for part in self.parts:
             if part not in GARMENTS[self.garment].parts:
                 raise InvalidDataError(
-                    f"a {self.garment} has no part {part!r}; its parts are {', '.join(GARMENTS[self.garment].parts)}"
+                    f"{self.kind.one(self.garment)} has no part {part!r}; its parts are {', '.join(self.kind.parts)}"
                 )
         if self.cloth.weave is None:
             raise InvalidDataError("the cloth of a design has no weave; name one")

@@ -26,7 +26,7 @@ from .garments import GARMENTS
 from .prints import Swatch
 from .reading import GARMENT_MEANINGS, garment_in, read, tokens
 from .reference import read_picture
-from .words import COLOURS, phrase
+from .words import COLOURS, phrase, with_article
 
 NAME = "drawn"
 LABEL = "drawn: a parametric drawing, no model"
@@ -99,9 +99,9 @@ def generate(words: str, seed: int = 0) -> Drawing:
 
 def summary(design: Design) -> str:
     """Returns the design in one phrase: its cloth, what is not usual about it, parts of another cloth."""
-    article = "" if design.kind.plural else "a "
-    phrases = [f"{article}{swatch_text(design.cloth)} {design.garment}" if design.cloth.print is None else
-            f"{article}{design.garment} in {swatch_text(design.cloth)}"]  # fmt: skip
+    cloth = swatch_text(design.cloth)
+    whole = f"{cloth} {design.garment}" if design.cloth.print is None else f"{design.garment} in {cloth}"
+    phrases = [whole if design.kind.plural else with_article(whole)]
     for name, feature in design.kind.features.items():
         value = design.features[name]
         if value != feature.default:
@@ -187,7 +187,8 @@ def changed(design: Design, words: str, picture: Image.Image | None = None) -> t
     for token in tokens(words, design.garment):
         other = token.senses.get("garment", design.garment)
         if other != design.garment and "noun" not in token and {other, design.garment} != {"shirt", "t-shirt"}:
-            refusal = f"This is a {design.garment}; start anew from words to have a {other}."
+            this, wanted = design.kind.one(design.garment), GARMENTS[other].one(other)
+            refusal = f"This is {this}; start anew from words to have {wanted}."
             unknown = apply(design, read(words, design.garment))[1].unknown
             return design, Answer(impossible=(refusal,), unknown=unknown)
     seen = None if picture is None else read_picture(picture)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from .words import with_article
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -68,6 +70,10 @@ class Garment:
     parts: Mapping[str, tuple[str, ...]]
     weaves: Mapping[str, str]
     stripes: int
+
+    def one(self, words: str) -> str:
+        """Returns words for one of it, such as its name, with the article: "a shirt", "a pair of trousers"."""
+        return f"a pair of {words}" if self.plural else with_article(words)
 
 
 def _feature(part: str, nouns: str, values: Mapping[str, str], *, default: str = "", absent: str = "") -> Feature:

@@ -287,6 +287,20 @@ def split_words(text: str) -> list[str]:
     return WORD.findall(plain.replace("can't", "can not").replace("won't", "will not").replace("n't", " not"))
 
 
+_CONSONANT_SOUND = re.compile(r"one\b|once\b|eu|ew|u(ni|s[aeiu]|k)")
+
+
+def with_article(words: str) -> str:
+    """Returns words after the indefinite article that their first sound asks for.
+
+    >>> with_article("ivory shirt"), with_article("navy shirt"), with_article("uniform")
+    ('an ivory shirt', 'a navy shirt', 'a uniform')
+    """
+    lower = words.lower()
+    vowel = lower.startswith(tuple("aeiou")) and not _CONSONANT_SOUND.match(lower)
+    return f"{'an' if vowel else 'a'} {words}"
+
+
 def phrase(words: str) -> tuple[str, ...]:
     """Returns a phrase of the tables as the stems that it is looked up by."""
     return tuple(part for word in split_words(words) for part in stem(word))

@@ -18,7 +18,7 @@ from fashionedit.studio.drawn.colours import colour_name
 from fashionedit.studio.drawn.editor import changed, first_design
 from fashionedit.studio.drawn.garments import GARMENTS, SHOWN_BY
 from fashionedit.studio.drawn.prints import Print, Swatch
-from fashionedit.studio.drawn.words import COLOURS
+from fashionedit.studio.drawn.words import COLOURS, with_article
 
 DONE = [
     # more or less of something
@@ -272,6 +272,35 @@ def test_each_wish_of_a_sentence_is_answered_by_what_became_of_it(before: str, w
 )
 def test_a_design_begins_as_it_is_described(words: str, summary: str) -> None:
     assert generate(words).answer.text == f"Done: {summary}."
+
+
+@pytest.mark.parametrize("garment", GARMENTS)
+def test_the_article_follows_the_sound_of_the_colour(garment: str) -> None:
+    for colour in COLOURS:
+        text = generate(f"{garment} in {colour}").answer.text
+        name = colour_name(COLOURS[colour])
+        article = "" if garment == "trousers" else "an " if name[0] in "aeiou" else "a "
+        assert text.startswith(f"Done: {article}{name} "), text
+
+
+def test_the_article_follows_the_sound_of_other_words() -> None:
+    assert [with_article(word) for word in ("A-line skirt", "undyed shirt", "uniform", "one-piece", "used coat")] == [
+        "an A-line skirt", "an undyed shirt", "a uniform", "a one-piece", "a used coat",
+    ]  # fmt: skip
+
+
+def test_trousers_are_a_pair_in_every_answer() -> None:
+    trousers, skirt = generate("navy trousers").design, generate("a navy skirt").design
+    refusals = [
+        changed(trousers, "a red skirt")[1].text,
+        changed(skirt, "red trousers")[1].text,
+        changed(trousers, "remove the length")[1].text,
+    ]
+    assert refusals == [
+        "This is a pair of trousers; start anew from words to have a skirt.",
+        "This is a skirt; start anew from words to have a pair of trousers.",
+        "A pair of trousers always has its length here.",
+    ]
 
 
 def test_words_without_a_garment_become_a_shirt_and_that_is_said() -> None:
