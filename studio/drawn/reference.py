@@ -226,7 +226,8 @@ def _level(levels: NDArray[np.float64]) -> Colour:
 def _roles(
     pattern: Pattern, colours: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> tuple[Colour, tuple[Colour, ...]]:
-    """Returns the cloth's colour and the inks; of a check whose threads mix, the mixture is no colour of its own."""
+    """Returns the cloth's colour and the inks; a mixture of two of the colours is no colour of its own."""
+    colours, shares = _unmixed(pattern.kind, colours, shares)
     every = [_level(colour) for colour in colours]
     if pattern.kind == "check":
         pale, dark = sorted(_ends(colours[shares > 0.08][:4]), key=lambda k: -float(lab(colours[k])[0]))
@@ -239,6 +240,40 @@ def _roles(
     return every[0], tuple(
         ink for n, ink in enumerate(clear[:3]) if not any(_is_shade(other, ink) for other in clear[:n])
     )
+
+
+def _unmixed(
+    kind: str, colours: NDArray[np.float64], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the colours without the mixtures that pixels on an edge have, which may outnumber those of the threads.
+
+    A houndstooth has two colours. In other prints a mixture of the cloth and an ink is rarer than the ink, and a
+    mixture as frequent is taken for another ink.
+    """
+    if kind == "check":  # whose threads mix: see `_roles`
+        return colours, shares
+    if kind == "houndstooth":
+        frequent = np.flatnonzero(shares > 0.05)
+        pure = sorted(int(frequent[k]) for k in _ends(colours[frequent])) if len(frequent) > 1 else [0]
+    else:
+        pure = [
+            k
+            for k in range(len(colours))
+            if not any(
+                shares[k] < 0.6 * shares[ink] and _is_between(colours[k], colours[0], colours[ink])
+                for ink in range(1, len(colours))
+                if ink != k
+            )
+        ]
+    return colours[pure], shares[pure]
+
+
+def _is_between(colour: NDArray[np.float64], one: NDArray[np.float64], two: NDArray[np.float64]) -> bool:
+    """Returns whether a colour is a mixture of two others, as far as rounding and noise let one tell."""
+    way = two - one
+    length = float(np.linalg.norm(way))
+    along = float((colour - one) @ way) / max(length * length, 1.0)
+    return 0.1 < along < 0.9 and float(np.linalg.norm(colour - one - along * way)) < 0.12 * length
 
 
 def _is_shade(one: Colour, two: Colour) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -114,6 +115,29 @@ def test_every_print_is_told_with_its_scale_and_colour(kind: str, colour: Colour
     assert mark.scale == pytest.approx(PRINTS[kind][0], rel=0.05)
     if kind not in ("check", "tartan", "houndstooth"):  # whose threads mix
         assert distance(seen.swatch.colour, colour) < 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [*product(("houndstooth", "dots", "chevron"), (0.5, 0.7, 1, 1.4)), *product(("stripes",), (0.7, 1, 1.4))],
+)
+def test_a_print_of_two_colours_is_read_with_these_two_and_no_mixture(kind: str, size: float) -> None:
+    for colour, ink in permutations([WHITE, NAVY, RED, COLOURS["black"], COLOURS["camel"]], 2):
+        if distance(colour, ink) < 35:
+            continue
+        swatch = read_picture(cloth(colour, printed(kind, ink, size), (240, 240))).swatch
+        assert swatch is not None
+        assert swatch.print is not None
+        if swatch.print.kind != kind:
+            continue  # its kind is another test's matter
+        assert len(swatch.print.inks) == 1, (colour, ink)
+        apart = [
+            distance(one, two) for one, two in zip((swatch.colour, *swatch.print.inks), (colour, ink), strict=True)
+        ]
+        if kind == "houndstooth":  # half is cloth, half is ink
+            other = zip((swatch.colour, *swatch.print.inks), (ink, colour), strict=True)
+            apart = min(apart, [distance(one, two) for one, two in other], key=max)
+        assert max(apart) < 12, (colour, ink, swatch)
 
 
 @pytest.mark.parametrize(("angle", "direction"), [(0, "horizontal"), (90, "vertical"), (45, "diagonal")])
