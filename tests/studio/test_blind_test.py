@@ -343,6 +343,6 @@ def test_what_the_page_would_not_send_is_answered_with_a_sentence(pairs: PairLis
     ask = {function.__name__: function for function in blind_test_panel(BlindTest(pairs, folder)).server_fns}
     assert "error" not in ask["begin"]({"voter": "Ada"})
     for given in ({}, None, {"voter": "Ada", "pair": "none"}):
-        assert ask["vote"](given) == {"error": "this page and its server are not of one kind; reload the page"}
+        assert ask["vote"](given) == {"error": "this page does not match its server's version; reload the page"}
     assert "name" in ask["begin"]({"voter": " "})["error"]
     assert not folder.votes()

@@ -47,7 +47,7 @@ from fashionedit.studio.server import serve, studio_app
 from fashionedit.studio.storyboard import to_storyboard
 from fashionedit.studio.turns import CancelledError, LaterSource, Studio
 
-NOT_OF_ONE_KIND = {"error": "this page and its server are not of one kind; reload the page"}
+NOT_OF_ONE_KIND = {"error": "this page does not match its server's version; reload the page"}
 
 
 def url(image: Image.Image) -> str:
@@ -122,10 +122,10 @@ def test_samples_are_found_by_their_words_page_by_page_and_scored_as_they_are_sh
         ("start", {"picture": "data:image/png;base64," + "A" * 45_000_000}, "the picture has more than 32 MiB"),
         ("start", {"words": "  "}, "there are no words"),
         ("open", {"id": "nobody"}, "no session has this id"),
-        ("open", {}, "this page and its server are not of one kind"),
-        ("mark", {"accepted": "yes"}, "this page and its server are not of one kind"),
-        ("edit", {"turn": "x"}, "this page and its server are not of one kind"),
-        ("assist", {"turn": 1}, "this page and its server are not of one kind"),
+        ("open", {}, "this page does not match its server's version"),
+        ("mark", {"accepted": "yes"}, "this page does not match its server's version"),
+        ("edit", {"turn": "x"}, "this page does not match its server's version"),
+        ("assist", {"turn": 1}, "this page does not match its server's version"),
     ],
 )
 def test_what_can_not_be_done_is_a_sentence(name: str, given: dict[str, Any], sentence: str, tmp_path: Path) -> None:
