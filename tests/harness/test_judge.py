@@ -327,7 +327,7 @@ def test_known_preferences_are_recovered_and_flippers_end_as_ties(tmp_path: Path
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"model": " "}, "the judge has no name"),
+        ({"model": " "}, "the model has no name"),
         ({"prompt": "\n"}, "the prompt is empty"),
         ({"structured": "xml"}, "structured 'xml' is unknown; choose json_schema, json_object or none"),
         ({"structured": "json_object", "prompt": "Which is better?"}, "the prompt does not say JSON"),
