@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -293,9 +294,13 @@ def test_a_service_edits_and_its_failure_loses_nothing(opening: Callable[..., Pa
 
 @pytest.mark.browser
 def test_a_studio_killed_in_the_middle_goes_on(opening: Callable[..., Page], tmp_path: Path) -> None:
-    def started(port: str = "0") -> tuple[subprocess.Popen[str], str]:
+    with socket.socket() as free:  # another studio must not take it while this one is down
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+
+    def started() -> tuple[subprocess.Popen[str], str]:
         command = [sys.executable, "-m", "fashionedit", "studio", "--sessions", str(tmp_path / "sessions")]
-        command += [] if port == "0" else ["--port", port]
+        command += ["--port", port]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         return process, process.stdout.readline().removeprefix("Studio: ").strip()
@@ -309,7 +314,7 @@ def test_a_studio_killed_in_the_middle_goes_on(opening: Callable[..., Page], tmp
     page.fill("#studio-words", "make the cuffs white")
     page.click(".turn .main")
     expect(page.locator(".studio .error")).to_contain_text("Everything so far is saved")
-    again, _ = started(re.findall(r":(\d+)", url)[0])
+    again, _ = started()
     page.goto(url)
     page.click(".earlier li button")
     expect(page.locator(STRIP)).to_have_count(2)
