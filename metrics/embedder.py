@@ -16,7 +16,7 @@ from fashionedit.errors import InvalidDataError
 from fashionedit.images import pixel_digest, to_rgb
 
 from .cache import EmbeddingCache, Vector
-from .encoder import ImageEncoder
+from .encoder import ImageEncoder, decoder_count
 from .mixed_precision import Margin, MixedEncoder, Similarities
 from .similarity import cosine_similarity
 
@@ -40,15 +40,20 @@ class Embedder:
         encoder: What encodes; a `MixedEncoder` in bf16, and in fp32 what `similarities` has to decide.
         cache: Where embeddings outlive the process; None keeps them in memory only (3 kB a picture with CLIP).
         batch_size: How many pictures are encoded together. It moves a cosine by 1e-7.
-        decoders: How many threads open and preprocess pictures while the encoder works.
+        decoders: How many threads open and preprocess pictures while the encoder works; None for `decoder_count`.
 
     Raises:
         InvalidDataError: A number is below 1.
     """
 
     def __init__(
-        self, encoder: ImageEncoder, cache: EmbeddingCache | None = None, batch_size: int = 16, decoders: int = 2
+        self,
+        encoder: ImageEncoder,
+        cache: EmbeddingCache | None = None,
+        batch_size: int = 16,
+        decoders: int | None = None,
     ) -> None:
+        decoders = decoder_count() if decoders is None else decoders
         if batch_size < 1 or decoders < 1:
             raise InvalidDataError(f"batch_size is {batch_size} and decoders {decoders}; both must be at least 1")
         self.encoder = encoder

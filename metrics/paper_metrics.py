@@ -15,6 +15,7 @@ from fashionedit.images import ImageCache
 
 from .bilinear import resize_area, resize_bilinear
 from .embedder import Embedder
+from .encoder import decoder_count
 from .registry import Metric, Pairs, Picture
 from .similarity import (
     PSNR_FINGERPRINT,
@@ -31,7 +32,6 @@ THRESHOLDS = tuple(number / 100 for number in range(70, 99))
 
 _NOT_CLIP = "not CLIP: compare with this encoder only"
 _RESIZED_BYTES = 25 * 2**20  # 128 resized pictures
-_THREADS = 2
 
 
 class Similarity(Metric):
@@ -107,7 +107,7 @@ class _Psnr(Metric):
     def score(self, pairs: Pairs, /) -> Sequence[float]:
         """Returns the PSNR of each pair, dB. Originals that come again are not resized again."""
         pictures = {picture.digest: picture for pair in pairs for picture in pair}
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="resize") as pool:
+        with ThreadPoolExecutor(decoder_count(), thread_name_prefix="resize") as pool:
             pixels = dict(zip(pictures, pool.map(self._pixels, pictures.values()), strict=True))
         return [peak_signal_noise_ratio(pixels[result.digest], pixels[original.digest]) for result, original in pairs]
 

@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 
 from fashionedit.errors import InvalidDataError
-from fashionedit.metrics.encoder import fingerprint_hash
+from fashionedit.metrics.encoder import decoder_count, fingerprint_hash
 from fashionedit.metrics.evaluate_module import Pair, PairMetric
 from fashionedit.metrics.inputs import Opener, defer_input
 from fashionedit.metrics.similarity import PSNR_FINGERPRINT, peak_signal_noise_ratio
-
-_THREADS = 2
 
 
 class Psnr(PairMetric):
@@ -31,7 +29,7 @@ class Psnr(PairMetric):
     def _score(self, pairs: list[Pair]) -> list[float]:
         first = [_opener(prediction, f"prediction {number}") for number, prediction, _ in pairs]
         second = [_opener(reference, f"reference {number}") for number, _, reference in pairs]
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(decoder_count()) as pool:
             return list(pool.map(_compare, first, second))
 
     def _compute(self, predictions: Any, references: Any, per_image: bool = False) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from transformers.activations import QuickGELUActivation
 
 from fashionedit.errors import EncoderNotFoundError, InvalidDataError, MissingExtraError, UnknownNameError
 from fashionedit.metrics import ImageEncoder, fingerprint_hash, kernels, load_encoder
+from fashionedit.metrics.encoder import decoder_count, thread_count
 from fashionedit.metrics.kernels import KERNELS_VARIABLE, ONEDNN, TORCH, set_precision
 from fashionedit.metrics.loading import CLIP_REPOSITORY, CLIP_REVISION, check_encoder
 
@@ -487,3 +488,14 @@ def test_kernels_can_be_named_and_are_recorded(
     monkeypatch.setenv(KERNELS_VARIABLE, "cuda")
     with pytest.raises(UnknownNameError, match="choose auto, torch or onednn"):
         load_encoder(str(tiny_clip), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("told", "threads", "decoders"), [("1", 1, 1), ("2", 2, 2), ("7", 7, 2), ("0", 5, 2), ("", 5, 2), ("-1", 5, 2)]
+)
+def test_threads_are_those_that_the_environment_allows(
+    told: str, threads: int, decoders: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(5), raising=False)
+    assert (thread_count(), decoder_count()) == (threads, decoders)
