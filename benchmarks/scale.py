@@ -1,6 +1,6 @@
 """How `run`, `score` and `report` grow from 100 to 1,000 to 10,000 samples: seconds and memory of each command.
 
-    python benchmarks/scale.py [--samples 100,1000,10000] [--size 48x64] [--encoder] [--keep FOLDER]
+    python benchmarks/scale.py [--samples 100,1000,10000] [--commands run,score] [--size 48x64] [--encoder] [--keep OUT]
 
 Each sample has small pictures of its own, an editor that changes one corner makes six edits of it (two protocols, three
 rounds), and PSNR scores them and all baselines; with `--encoder` a tiny CLIP with random weights does so too. What is
@@ -116,8 +116,10 @@ def _megabytes(used: resource.struct_rusage) -> float:
     return used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def costs(folder: Path, samples: int, size: tuple[int, int], scored_by: list[str]) -> dict[str, Cost]:
-    """Returns what each command took on a set of so many samples."""
+def costs(
+    folder: Path, samples: int, size: tuple[int, int], scored_by: list[str], wanted: list[str]
+) -> dict[str, Cost]:
+    """Returns what each wanted command took on a set of so many samples."""
     data, out, cache = folder / f"data-{samples}", folder / f"run-{samples}", folder / f"cache-{samples}"
     apart(write_data, data, samples, size)
     editor = f"{Path(__file__).resolve()}:edit"
@@ -129,8 +131,8 @@ def costs(folder: Path, samples: int, size: tuple[int, int], scored_by: list[str
         "report": ["report", str(out), "--out", str(folder / f"page-{samples}")],
     }
     found = {}
-    for name, arguments in commands.items():
-        found[name] = measured(arguments, cache)
+    for name in wanted:
+        found[name] = measured(commands[name], cache)
         cost = found[name]
         print(
             f"{samples:6,} samples {name:7} {cost.wall:8.1f} s, CPU {cost.cpu:8.1f} s "
@@ -146,6 +148,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", default="100,1000,10000")
+    parser.add_argument("--commands", default=",".join(COMMANDS), help="which of them, in their order")
     parser.add_argument("--size", default="48x64", help="width and height of the pictures")
     parser.add_argument("--encoder", action="store_true", help="score with a tiny CLIP too")
     parser.add_argument("--keep", type=Path, help="work in this new folder, and leave it")
@@ -158,13 +161,14 @@ def main() -> int:
         if options.encoder:
             apart(write_encoder, folder / "encoder")
             scored_by = ["--encoder", f"clip:{folder / 'encoder'}"]
-        found = {samples: costs(folder, samples, (width, height), scored_by) for samples in sizes}
+        wanted = [name for name in COMMANDS if name in options.commands.split(",")]
+        found = {samples: costs(folder, samples, (width, height), scored_by, wanted) for samples in sizes}
     finally:
         if options.keep is None:
             shutil.rmtree(folder)
     if len(sizes) > 2:
         small, middle, large = sizes[-3:]
-        for name in COMMANDS:
+        for name in wanted:
             for what, unit, field in (("time", "ms CPU", "cpu"), ("memory", "KB", "megabytes")):
                 few, some, many = (getattr(found[samples][name], field) for samples in (small, middle, large))
                 before, after = (1000 * (some - few) / (middle - small), 1000 * (many - some) / (large - middle))

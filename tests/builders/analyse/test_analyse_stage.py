@@ -305,7 +305,7 @@ def test_a_429_slows_everybody_down(tmp_path: Path, store: StageStore) -> None:
     with LmmServer(script, seconds=0.05) as server:
         assert len(analyse(many, toy_analyst(server.url), store)) == 16
     early = [at for at in times if at < times[0] + 0.55]
-    assert len(early) <= 5  # those that were under way when it came, and none after
+    assert len(early) <= 8  # four at once, and one more for each whose answer came before the 429 did; then none
 
 
 def test_the_budget_stops_in_time(tmp_path: Path, store: StageStore) -> None:
