@@ -367,6 +367,7 @@ def _misfits(results: Results) -> Iterator[str]:
 
 
 _NESTED = {dict, list}
+_ON_A_LINE = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def _json(value: Any, indent: str) -> str:
@@ -376,7 +377,7 @@ def _json(value: Any, indent: str) -> str:
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
     if isinstance(value, list) and not _NESTED.isdisjoint(map(type, value)):
         return "[\n" + ",\n".join(deeper + _json(one, deeper) for one in value) + f"\n{indent}]"
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return _ON_A_LINE.encode(value)
 
 
 def merge(results: Sequence[Results]) -> Results:
