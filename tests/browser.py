@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 NAMES = (
     "chromium",
@@ -45,6 +45,8 @@ FLAGS = (
 ADVICE = "install Chromium, Chrome or Edge, set FASHIONEDIT_CHROMIUM to one, or run: playwright install chromium"
 INSTALL_SECONDS = 600
 START_SECONDS = 60
+# A test that asks the page at once may ask before the page has drawn; `expect` asks again until then.
+EXPECT_SECONDS = 20
 
 
 def find_browser() -> Path | None:
@@ -116,6 +118,7 @@ def chromium() -> Iterator[Browser]:
     executable = find_browser()
     if executable is None:
         raise RuntimeError(f"no browser was found; {ADVICE}")
+    expect.set_options(timeout=1000 * EXPECT_SECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         try:

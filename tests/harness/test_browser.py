@@ -15,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from scored_toys import BOXES, DrawnRun, ScoredSource, drawn_sample, stepped, toy_embedder
 
 from fashionedit.eval_harness.editing import Status
@@ -141,8 +141,8 @@ def tall(opening: Opener, written: Written) -> Page:
     return page
 
 
-def shown(page: Page) -> list[str]:
-    return page.locator(".sample:visible").evaluate_all("all => all.map(one => one.dataset.id)")
+def expect_shown(page: Page, *ids: str) -> None:
+    expect(page.locator(".sample:visible h3")).to_have_text(ids)
 
 
 def choose(page: Page, name: str, keys: str) -> None:
@@ -175,7 +175,7 @@ def test_a_folder_loads_the_samples_that_come_near(large: Path, opening: Opener)
     until(page, "!document.querySelector('[data-id=card-00]').classList.contains('drawn')")
     page.locator(".tools [name=search]").fill("card 33 with")
     page.wait_for_selector("[data-id=card-33].drawn")
-    assert shown(page) == ["card-33"]
+    expect_shown(page, "card-33")
     assert opening.seen.requests.count(f"{base}/data/texts.js") == 1
 
 
@@ -242,28 +242,28 @@ def test_filters_work_by_keyboard(page: Page) -> None:
     page.locator("[data-id=card-00]").scroll_into_view_if_needed()
     until_drawn(page, 1)
     choose(page, "method", "ArrowDown ArrowDown")
-    assert page.locator(".count").inner_text() == "5 of 5 samples, 5 strips"
-    assert page.locator(".sample.drawn .strip:visible h4").first.inner_text() == "idler text+image"
+    expect(page.locator(".count")).to_have_text("5 of 5 samples, 5 strips")
+    expect(page.locator(".sample.drawn .strip:visible h4").first).to_have_text("idler text+image")
     choose(page, "method", "ArrowUp ArrowUp")
     choose(page, "prompt", "ArrowDown")
-    assert page.locator(".sample.drawn .strip:visible h4").first.inner_text() == "stepper text"
+    expect(page.locator(".sample.drawn .strip:visible h4").first).to_have_text("stepper text")
     choose(page, "prompt", "ArrowUp")
     choose(page, "status", "ArrowDown")
-    assert page.locator(".tools [name=status]").input_value() == "any failure"
-    assert shown(page) == ["card-02"]
-    assert page.locator(".strip:visible h4").all_inner_texts() == ["stepper text+image"]
+    expect(page.locator(".tools [name=status]")).to_have_value("any failure")
+    expect_shown(page, "card-02")
+    expect(page.locator(".strip:visible h4")).to_have_text(["stepper text+image"])
 
 
 def test_garment_filter_search_and_a_combination_without_any_match(page: Page) -> None:
     page.locator("[name=category]").select_option("Cards")
-    assert shown(page) == ["card-02", "card-03"]
+    expect_shown(page, "card-02", "card-03")
     page.locator("[name=category]").select_option("Sheets")
-    assert shown(page) == ["card-00", "card-01"]
+    expect_shown(page, "card-00", "card-01")
     page.locator("[name=search]").fill("shape CARD-01")
-    assert shown(page) == ["card-01"]
+    expect_shown(page, "card-01")
     page.locator("[name=status]").select_option("refused")
-    assert shown(page) == []
-    assert page.locator(".empty").is_visible()
+    expect_shown(page)
+    expect(page.locator(".empty")).to_be_visible()
 
 
 ORDERS = """(kind) => {
@@ -289,36 +289,36 @@ def test_sorting_by_worst_best_most_improved_and_most_different(page: Page) -> N
         assert values == sorted(values, reverse=True)
         assert len(set(values)) > 3
     page.locator("[name=order]").select_option("id")
-    assert shown(page) == sorted(shown(page))
+    expect_shown(page, *(f"card-{number:02}" for number in range(5)))
 
 
 def test_single_keys_move_toggle_choose_and_help(page: Page) -> None:
     page.locator("#samples").focus()
     page.keyboard.press("j")
     page.keyboard.press("j")
-    focused = "document.activeElement.dataset.id"
-    assert page.evaluate(focused) == "card-01"
+    first, second = page.locator("[data-id=card-01]"), page.locator("[data-id=card-02]")
+    expect(first).to_be_focused()
     page.keyboard.press("k")
     page.keyboard.press("ArrowDown")
-    assert page.evaluate(focused) == "card-01"
+    expect(first).to_be_focused()
     page.wait_for_selector("[data-id=card-01] .boxes:visible")
     page.keyboard.press("b")
-    assert page.locator(".boxes:visible").count() == 0
+    expect(page.locator(".boxes:visible")).to_have_count(0)
     page.keyboard.press("c")
-    assert page.locator("body").evaluate("one => one.classList.contains('changes')")
+    expect(page.locator("body.changes")).to_have_count(1)
+    expect(first).to_be_focused()
     page.keyboard.press("x")
-    assert (
-        page.locator(".chosen").first.inner_text() == "1 sample chosen" or page.locator(".sample.chosen").count() == 1
-    )
+    expect(page.locator(".sample.chosen h3")).to_have_text(["card-01"])
     page.keyboard.press("?")
-    assert page.locator("dialog.help").is_visible()
+    expect(page.locator("dialog.help")).to_be_visible()
     page.locator("[name=keys]").uncheck()
     page.keyboard.press("Escape")
-    page.locator("[data-id=card-01]").focus()
+    expect(page.locator("dialog.help")).to_be_hidden()
+    first.focus()
     page.keyboard.press("j")
-    assert page.evaluate(focused) == "card-01"
+    expect(first).to_be_focused()
     page.keyboard.press("ArrowDown")
-    assert page.evaluate(focused) == "card-02"
+    expect(second).to_be_focused()
 
 
 def test_pictures_are_enlarged_and_compared_by_keyboard(page: Page) -> None:
@@ -326,17 +326,16 @@ def test_pictures_are_enlarged_and_compared_by_keyboard(page: Page) -> None:
     page.wait_for_selector("[data-id=card-00].drawn")
     page.keyboard.press("Enter")
     viewer = page.locator("dialog.viewer")
-    viewer.locator("figcaption").first.wait_for()
-    assert viewer.locator("figcaption").all_inner_texts() == ["Draft", "Round 1"]
+    expect(viewer.locator("figcaption")).to_have_text(["Draft", "Round 1"])
     page.keyboard.press("ArrowRight")
-    assert viewer.locator("figcaption").all_inner_texts() == ["Round 1", "Round 2"]
-    assert "Shape 2 of card 0 is round." in viewer.locator(".told").inner_text()
+    expect(viewer.locator("figcaption")).to_have_text(["Round 1", "Round 2"])
+    expect(viewer.locator(".told")).to_contain_text("Shape 2 of card 0 is round.")
     for mode, pictures in (("slider", 2), ("flicker", 2), ("all", 5), ("change", 0), ("side", 2)):
         viewer.locator(f"[name=mode][value={mode}]").check()
         until(page, "[...document.querySelectorAll('.stage img')].every(one => one.naturalWidth)")
-        assert viewer.locator(".stage img").count() == pictures
+        expect(viewer.locator(".stage img")).to_have_count(pictures)
     page.keyboard.press("Escape")
-    assert not viewer.is_visible()
+    expect(viewer).to_be_hidden()
 
 
 def test_a_failure_is_marked(tall: Page) -> None:
@@ -352,7 +351,7 @@ def test_hostile_text_is_not_executed(tall: Page) -> None:
     assert tall.locator(".brief p").filter(has_text="<img src=x").count() == 3
     assert tall.locator(".cell.failed .message").inner_text() == HOSTILE
     tall.locator("[data-id=card-04] .enlarge").nth(1).click()
-    assert HOSTILE in tall.locator(".viewer .told").inner_text()
+    expect(tall.locator(".viewer .told")).to_contain_text(HOSTILE)
     assert tall.title() == "FashionEdit: drawn validation"
 
 
@@ -408,14 +407,14 @@ def test_the_browsers_own_print_says_that_some_samples_are_missing(page: Page, t
     for shown_page, says in ((page, True), (tall, False)):
         shown_page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
         shown_page.emulate_media(media="print")
-        assert shown_page.locator(".partly").is_visible() == says
+        expect(shown_page.locator(".partly")).to_be_visible(visible=says)
 
 
 def test_print_shows_pictures_and_no_tools(tall: Page, tmp_path: Path) -> None:
     tall.emulate_media(media="print", color_scheme="dark")
-    assert not tall.locator(".tools").is_visible()
+    expect(tall.locator(".tools")).to_be_hidden()
     assert tall.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert tall.locator(".strip:visible").count() == 15
+    expect(tall.locator(".strip:visible")).to_have_count(15)
     tall.pdf(path=tmp_path / "page.pdf", format="A4")
     assert (tmp_path / "page.pdf").read_bytes().count(b"/Subtype /Image") >= 10
 
@@ -435,7 +434,7 @@ def nearest(pixels: np.ndarray, wanted: Any) -> float:
 def test_chosen_samples_become_a_figure(tall: Page, written: Written) -> None:
     for id in ("card-01", "card-03"):
         tall.locator(f"[data-id={id}] [name=pick]").check()
-    assert tall.locator(".figure-bar output").inner_text() == "2 samples chosen"
+    expect(tall.locator(".figure-bar output")).to_have_text("2 samples chosen")
     tall.locator(".figure-bar [name=figure-round]").select_option("1")
     figure = Image.open(io.BytesIO(exported(tall))).convert("RGB")
     pixels = np.asarray(figure)
@@ -450,7 +449,7 @@ def test_chosen_samples_become_a_figure(tall: Page, written: Written) -> None:
             # After round 1 the results have the first shape right and the others not.
             assert nearest(right, (sample.draft if number else sample.original).getpixel(place)) <= 12
     tall.locator(".figure-bar [name=none]").click()
-    assert not tall.locator(".figure-bar").is_visible()
+    expect(tall.locator(".figure-bar")).to_be_hidden()
 
 
 def test_a_page_to_pass_on_says_what_it_leaves_out_where_it_would_stand(opening: Opener, written: Written) -> None:

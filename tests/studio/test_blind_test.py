@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
 from judge_service import write_cards, write_runs
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from fashionedit.errors import InvalidDataError
 from fashionedit.eval_harness.running.run_folder import RunFolder
@@ -249,7 +249,7 @@ def test_twenty_pairs_by_keyboard_with_undo_and_a_reload(
             wanted.append("tie" if place is None else shown_on(page, place))
             page.keyboard.press(key)
         page.wait_for_selector(".blind .end:not([hidden])")
-        assert f"{PAIRS} of {PAIRS}" in page.inner_text(".blind .end")
+        expect(page.locator(".blind .end")).to_contain_text(f"{PAIRS} of {PAIRS}")
         assert answers(folder, "Ada") == wanted
         page.keyboard.press("Backspace")
         until(page, PAIRS - 1)
@@ -287,7 +287,7 @@ def test_two_people_at_once_on_a_laptop_and_on_a_phone_by_touch(
         phone.tap(".blind .picture.left")  # a closer look is no vote
         phone.wait_for_selector(".blind .closer[open]")
         phone.tap(".blind .closer .other")
-        assert phone.inner_text(".blind .closer .which") == "Right result"
+        expect(phone.locator(".blind .closer .which")).to_have_text("Right result")
         phone.tap(".blind .closer .close")
         assert len(answers(folder, "Bob")) == 3
         assert {vote.original_shown for vote in folder.votes()} == {True}
@@ -330,12 +330,12 @@ def test_a_server_that_is_gone_is_said_and_loses_nothing(
         gone = True
         page.keyboard.press("ArrowLeft")
         page.wait_for_selector(".blind .error:not(:empty)")
-        assert "reload the page" in page.inner_text(".blind .error")
+        expect(page.locator(".blind .error")).to_contain_text("reload the page")
         assert len(folder.votes()) == 1
         gone = False
         page.keyboard.press("ArrowLeft")
         until(page, 2)
-        assert page.inner_text(".blind .error") == ""
+        expect(page.locator(".blind .error")).to_be_empty()
         assert len(folder.votes()) == 2
 
 

@@ -30,7 +30,6 @@ from fashionedit.metrics.registry import load_metrics
 from fashionedit.studio.server import serve, studio_app
 
 STRIP = ".work > .strip li"
-expect.set_options(timeout=20_000)  # two workers share the cores with a browser
 
 
 @pytest.fixture(scope="module")

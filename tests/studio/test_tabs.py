@@ -87,9 +87,9 @@ def page(tmp_path_factory: pytest.TempPathFactory, model: JsonService, votes: Pa
 def test_runs_are_looked_through_beside_the_design(page: Page) -> None:
     page.get_by_role("tab", name="Runs").click()
     report = page.frame_locator("iframe[title='Report of the runs']")
-    expect(report.locator("#scores")).to_be_visible(timeout=20_000)
+    expect(report.locator("#scores")).to_be_visible()
     expect(report.locator("#failures")).to_be_attached()
-    expect(report.get_by_text("card-00").first).to_be_attached(timeout=20_000)
+    expect(report.get_by_text("card-00").first).to_be_attached()
 
 
 @pytest.mark.browser
@@ -122,7 +122,7 @@ def test_the_assistant_makes_words_precise_and_proposes_edits(page: Page, model:
     expect(page.locator(".preview img")).to_be_visible()
     page.get_by_role("button", name="Propose three changes").click()
     expect(page.locator(".sheet[open] .proposals textarea")).to_have_count(3)
-    assert page.locator(".proposals textarea").first.input_value() == EDITS[0]["description"]
+    expect(page.locator(".proposals textarea").first).to_have_value(EDITS[0]["description"])
     found = Axe().run(page, context=".studio").response["violations"]
     assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
     page.locator(".proposals .main").first.click()

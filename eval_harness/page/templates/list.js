@@ -35,6 +35,7 @@ const fill = async (article) => {
   article.dataset.near = "true";
   const place = Number(article.dataset.place);
   const drawn = (article.drawn = {});
+  article.rows = String(shownRows[place]);
   try {
     const sample = await sampleAt(place);
     if (article.drawn !== drawn) return;
@@ -94,6 +95,7 @@ const update = async () => {
   const texts = search.length ? await textsOfAll() : null;
   if (turn !== updates) return;
   shownRows = index.samples.map((brief) => (matches(brief, wanted) ? rowsShown(brief, wanted) : []));
+  const before = String(order);
   order = index.samples.flatMap((_, place) =>
     shownRows[place].length && search.every((word) => texts[place].includes(word)) ? [place] : []);
   const [kind, metric] = wanted.order.split(" ");
@@ -103,7 +105,8 @@ const update = async () => {
   }
   const kept = new Set(order);
   articles.forEach((article, place) => (article.hidden = !kept.has(place)));
-  list.append(...order.map((place) => articles[place]));
+  // A sample that is moved, or drawn anew, loses the focus.
+  if (String(order) !== before) list.append(...order.map((place) => articles[place]));
   document.body.classList.toggle("no-boxes", !wanted.boxes);
   document.body.classList.toggle("changes", Boolean(wanted.changes));
   const strips = order.reduce((sum, place) => sum + shownRows[place].length, 0);
@@ -111,7 +114,8 @@ const update = async () => {
   tools.querySelector(".count").textContent =
     `${order.length.toLocaleString("en")} of ${total.toLocaleString("en")} samples, ${strips.toLocaleString("en")} strips`;
   document.querySelector(".empty").hidden = order.length > 0;
-  for (const article of articles) if (article.dataset.near === "true" && !article.hidden) fill(article);
+  for (const [place, article] of articles.entries())
+    if (article.dataset.near === "true" && !article.hidden && article.rows !== String(shownRows[place])) fill(article);
 };
 
 // The browser's own command prints what is drawn; only the button waits for the rest.
