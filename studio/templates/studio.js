@@ -20,6 +20,9 @@ const own = {
   },
 };
 
+// On a phone the focus would open the keyboard over the design.
+const typeIn = (name) => { if (matchMedia("(pointer: fine)").matches) find(name).focus({ preventScroll: true }); };
+
 const say = (error) => { find(".error").textContent = error || ""; };
 
 async function ask(name, given = {}) {
@@ -110,9 +113,11 @@ function take(found, number) {
   for (const [digest, url] of Object.entries(found.pictures)) pictures.set(digest, url);
   session = found;
   own.add(found.id);
+  const begins = find(".work").hidden;
   find(".begin").hidden = true;
   find(".work").hidden = false;
   show(number);
+  if (begins) typeIn("#studio-words");
   if (session.sample) askScores();
 }
 
@@ -189,10 +194,13 @@ function strip() {
   let last = turnOf(at); // the way goes on to the newest turn that follows from this one
   for (let next; (next = session.turns.filter((turn) => turn.parent === last.number).at(-1)); ) last = next;
   const way = wayTo(last), others = session.turns.filter((turn) => !way.includes(turn));
+  const focused = Boolean(find(".strip :focus"));
   find(".work > .strip").replaceChildren(...way.map(stripItem));
   find(".others").hidden = !others.length;
   find(".others .strip").replaceChildren(...others.map(stripItem));
-  find(".strip [aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const current = find(".strip [aria-current=true]");
+  if (focused) current.focus({ preventScroll: true });
+  current.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 const FAILED = { refused: "Refused", timeout: "Took too long", error: "Failed", no_image: "No picture came back", invalid_image: "The picture can't be used" };
@@ -237,7 +245,13 @@ function answer() {
     ])));
     parts.push(make("div", { className: "row" }, back, again, sent));
   }
+  // A button that is drawn anew keeps the focus; where there is none of its name, the design in the strip takes it.
+  const name = (button) => button.getAttribute("aria-label") || button.textContent;
+  const focused = find(".answer :focus");
   find(".answer").replaceChildren(...parts);
+  if (!focused) return;
+  const again = all(".answer button").find((button) => name(button) === name(focused));
+  (again || find(".strip [aria-current=true]")).focus({ preventScroll: true });
 }
 
 function pressed(words, on, press) {
@@ -254,13 +268,17 @@ async function mark(given) {
 
 // ---------------------------------------------------------------- a turn
 
+let focusedBefore = null; // a button that is disabled loses the focus
+
 function busy(words, cancel) {
+  if (words) focusedBefore = find(":focus");
   working = words ? { cancel } : null;
   const wait = find(".wait");
   wait.hidden = !words;
   find("p", wait).textContent = words || "";
   find("button", wait).hidden = !cancel;
   all("form .main, .strip button, .undo, .again").forEach((button) => { button.disabled = Boolean(words); });
+  if (!words && document.activeElement === document.body) focusedBefore?.focus({ preventScroll: true });
 }
 
 async function edit(turn, words, editor, kind, picture) {
@@ -622,7 +640,7 @@ find(".upload-shown").addEventListener("click", () => upload("turn"));
 find(".from-sample").addEventListener("click", () => listSamples(false));
 find("[name=find]").addEventListener("input", () => listSamples(false));
 find(".more").addEventListener("click", () => listSamples(true));
-find(".anew").addEventListener("click", () => { session = null; find(".work").hidden = true; find(".begin").hidden = false; begin(); });
+find(".anew").addEventListener("click", () => { session = null; find(".work").hidden = true; find(".begin").hidden = false; typeIn("#studio-first"); begin(); });
 find(".cancel").addEventListener("click", () => working?.cancel?.());
 find("[type=range]").addEventListener("input", compare);
 find("[name=map]").addEventListener("change", drawMap);

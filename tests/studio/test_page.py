@@ -180,6 +180,37 @@ def test_the_same_on_a_phone(opening: Callable[..., Page], address: str) -> None
 
 
 @pytest.mark.browser
+def test_the_keyboard_alone(opening: Callable[..., Page], address: str) -> None:
+    """Whatever is drawn anew, the next key goes on where the last one was."""
+    page = opening(address)
+    words, current = page.locator("#studio-words"), page.locator(".strip [aria-current=true]")
+    begin(page, "a red dress")
+    expect(words).to_be_focused()
+    page.keyboard.type("make it longer")
+    page.keyboard.press("Enter")
+    expect(page.locator(STRIP)).to_have_count(2)
+    expect(words).to_be_focused()
+    for name, done in (
+        ("Try again", ".others li"),
+        ("3 of 5", ".stars .on >> nth=2"),
+        ("Accept", "[aria-pressed=true]"),
+    ):
+        page.get_by_role("button", name=name).press("Enter")
+        expect(page.locator(done)).to_have_count(1)
+        expect(page.get_by_role("button", name=name)).to_be_focused()
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(current).to_have_text("a red dress")  # which has nothing to undo
+    expect(current).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(current).to_have_text("✓ make it longer")
+    expect(current).to_be_focused()
+    page.locator(".anew").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#studio-first")).to_be_focused()
+
+
+@pytest.mark.browser
 def test_an_upload_that_is_no_picture_and_one_that_is(opening: Callable[..., Page], address: str) -> None:
     page = opening(address)
     upload(page, ".begin .upload", "notes.png", b"not a picture")
