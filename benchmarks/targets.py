@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from pathlib import Path
+
 _shown: list[bool] = []
+
+
+def machine() -> str:
+    """Returns the system, and the processor with its family and model: generations of one name differ twofold."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    processor = ", ".join(
+        f"{label}{told[name]}"
+        for name, label in (("model name", ""), ("cpu family", "family "), ("model", "model "))
+        if name in told
+    )
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    return f"{platform.platform()}; {processor or platform.processor()}, {os.cpu_count()} cores; load {load}"
 
 
 def show_target(
     name: str, figure: float, *, at_least: float | None = None, at_most: float | None = None, unit: str = ""
 ) -> bool:
-    """Prints the line of one target, and returns whether it is met."""
+    """Prints the line of one target, the machine before the first one, and returns whether it is met."""
+    if not _shown:
+        print(machine())
     limit = at_least if at_least is not None else at_most
     if limit is None:
         raise ValueError(f"{name} has no target; give at_least= or at_most=")
