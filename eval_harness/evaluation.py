@@ -127,7 +127,8 @@ def evaluate(
         scoring: Metrics, encoder and device; by default the paper's metrics with `encoder`.
         encoder: Of the default scoring.
         bar: Makes a progress bar from a title and a unit; by default there is none.
-        scored: Given the results once there are any, before the page is made.
+        scored: Given the results once there are any: all that the table shows. Where rounds were scored beside the
+            edits, the measures come with the page.
         engine: Where models run: `local`, this process; `ray`, the cluster in `$RAY_ADDRESS`, else this machine; or
             `ray://HOST:PORT`. A cluster scores once all rounds are edited.
         workers: Of a cluster, each with a copy of the model; by default one for each GPU, or each CPU.
@@ -154,12 +155,11 @@ def evaluate(
         with bar("editing", "edit") as shown:
             summary = run(found, source, path, progress=shown, data=place, **options)
         if beside and live.finish():
-            results = read_results(path / "results.json")
             if scored is not None:
-                scored(results)
-            page = live.page()
-            if page is not None:
-                return Evaluation(results, summary, page, source)
+                scored(read_results(path / "results.json"))
+                scored = None
+            if (page := live.page()) is not None:
+                return Evaluation(read_results(path / "results.json"), summary, page, source)
     embedder, metrics = loaded or scoring.load()
     results, page = score_run(
         RunFolder.open(path), source, embedder, bar, metrics=metrics, measures=scoring.measures, scored=scored

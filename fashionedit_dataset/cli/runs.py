@@ -150,10 +150,12 @@ def eval_(editor: str, data: str, out: Path, split: str, details: bool, quiet: b
             split=split,
             scoring=scoring,
             bar=progress_bar(quiet),
-            scored=lambda results: print_table(results, [out] if details else None),
+            scored=None if details else print_table,  # the details have measures, which may come after the table
             engine=engine or "local",
             **_arguments(given),
         )
+    if details:
+        print_table(evaluation.results, [out])
     _print_summary(evaluation.summary, err=True)
     if evaluation.summary.incomplete:
         echo(f"next: {next_step(evaluation.summary)}", err=True)

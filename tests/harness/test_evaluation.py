@@ -19,10 +19,12 @@ from PIL import Image, ImageChops
 import fashionedit
 from fashionedit.cli import main
 from fashionedit.errors import EditorError, EncoderNotFoundError, UnknownNameError
+from fashionedit.eval_harness import live_scoring
 from fashionedit.eval_harness.live_scoring import LiveScoring
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.scored_run import Scoring
 from fashionedit.eval_harness.scores.results import read_results
+from fashionedit.eval_harness.scores.table import to_console
 
 OFFLINE = {"encoder": "offline", "data": "synthetic:2"}
 COMMAND = [sys.executable, "-m", "fashionedit"]
@@ -57,7 +59,10 @@ def test_a_function_is_run_scored_and_shown(tmp_path: Path) -> None:
     assert found.summary.unfinished == 0
     assert found.page == tmp_path / "run" / "report.html"
     assert found.page.is_file()
-    assert seen == [found.results] == [read_results(tmp_path / "run" / "results.json")]
+    (first,) = seen
+    assert to_console(first) == to_console(found.results)
+    assert found.results == read_results(tmp_path / "run" / "results.json")
+    assert [one.id for one in found.results.measures] == ["inside", "outside", "outside_similarity", "drift", "leak"]
     assert "darker" in str(found)
 
     table = found.to_pandas()
@@ -100,6 +105,10 @@ def test_the_command_prints_the_table_and_continues(tmp_path: Path, capsys: pyte
     assert "6 rounds kept from earlier sessions" in told.err
     assert "next:" not in told.err
     assert told.err.rstrip().endswith(f"page: {tmp_path / 'run' / 'report.html'}")
+    measures = "Did it change only what was asked?"
+    assert measures not in told.out
+    main([*line, "--details"])
+    assert measures in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -122,19 +131,24 @@ def test_what_is_no_editor_is_one_sentence(tmp_path: Path) -> None:
         fashionedit.evaluate(7, out=tmp_path / "run", **OFFLINE)  # type: ignore[arg-type]  # the mistake
 
 
+def stored(out: Path) -> list[bool]:
+    """Whether a score is stored, and a measure."""
+    return [any((out / "scores").glob(f"{name}-*.jsonl")) for name in ("psnr", "inside")]
+
+
 def test_rounds_are_scored_while_others_are_edited(tmp_path: Path) -> None:
     out, seen = tmp_path / "run", []
 
     def slow(image: Image.Image, instruction: str) -> Image.Image:
-        deadline = time.monotonic() + 60
-        if (out / "records").exists() and not seen:  # not the first edit: wait until it was scored
-            while not any((out / "scores").glob("psnr-*.jsonl")) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 30
+        if any(out.glob("images/**/*.png")) and not seen:  # not the first edit: wait until it was scored and measured
+            while not all(stored(out)) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            seen.append((out / "results.json").exists())
+            seen.append((stored(out), (out / "results.json").exists()))
         return darker(image, instruction)
 
     found = fashionedit.evaluate(slow, out=out, **OFFLINE)
-    assert seen == [False]
+    assert seen == [([True, True], False)]
     assert found.summary.unfinished == 0
 
 
@@ -174,6 +188,20 @@ def test_no_scoring_process_outlives_the_run(tmp_path: Path, kill: signal.Signal
     assert not processes_of(out)
     assert RunFolder.open(out).identity.rounds == 3
     assert not (out / "results.json").exists()
+
+
+def test_measures_give_way_to_the_end_of_the_run_and_to_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    words: list[str] = []
+    monkeypatch.setattr(live_scoring, "_MEASURING", 0.05)
+    turn = live_scoring._Turn(words)
+    turn.check(1, 9)
+    time.sleep(0.06)
+    with pytest.raises(live_scoring._TurnOver):
+        turn.check(2, 9)
+    turn = live_scoring._Turn(words)
+    words.append("finish")
+    with pytest.raises(live_scoring._TurnOver):
+        turn.check(1, 9)
 
 
 def test_a_scoring_process_without_an_encoder_is_not_ready(tmp_path: Path) -> None:
