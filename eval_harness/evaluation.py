@@ -154,9 +154,9 @@ def evaluate(
         loaded = None if beside else scoring.load()  # raises what stands in the way
         with bar("editing", "edit") as shown:
             summary = run(found, source, path, progress=shown, data=place, **options)
-        if beside and live.finish():
+        if beside and (table := live.finish()) is not None:
             if scored is not None:
-                scored(read_results(path / "results.json"))
+                scored(table)
                 scored = None
             if (page := live.page()) is not None:
                 return Evaluation(read_results(path / "results.json"), summary, page, source)

@@ -3,11 +3,11 @@
     python -m fashionedit.eval_harness.live_scoring RUN DATA SPLIT '{"encoder": "offline", …}'
 
 The process loads the encoder, prints `ready`, and scores whatever rounds are committed, again and again, until it reads
-`finish`: then it scores what is left, writes the results, and prints `scored`. The measures, which no table shows, take
-as long as the scores: they are computed while there is nothing to score, and what is left of them after `scored`. Then
-the results are written with them, the page is made, and its path printed. When its standard input ends without `finish`
-(the run failed, or its process was killed), it ends too. Scores lie in the run folder pair by pair, so nothing is
-computed twice and nothing is lost.
+`finish FILE`: then it scores what is left, writes what the table shows to that file, and prints `scored`. The measures,
+which no table shows, take as long as the scores: they are computed while there is nothing to score, and what is left of
+them after `scored`. Then the run's results are written, the page is made, and its path printed. When its standard input
+ends without `finish` (the run failed, or its process was killed), it ends too. Scores lie in the run folder pair by
+pair, so nothing is computed twice and nothing is lost.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fashionedit.data import open_data
 from fashionedit.errors import FashionEditError, InvalidDataError
 from fashionedit.runtime.progress import Bar
 
-from .report import write_report
 from .running.run_folder import RunFolder
-from .scored_run import Scoring, write_scores
-from .scores.results import build_results
+from .scored_run import Scoring, results_of, score_run
+from .scores.result_models import Results
+from .scores.results import build_results, read_results, write_results
 
 _PAUSE = 0.5  # seconds between two looks for new rounds, at least
 _NICE = 10
@@ -62,18 +63,20 @@ class LiveScoring:
         """Waits until the encoder is loaded; returns False where the process ended in its place."""
         return self._said("ready") is not None
 
-    def finish(self) -> bool:
-        """Has the rest scored and waits for the results; returns False where there are none."""
+    def finish(self) -> Results | None:
+        """Has the rest scored, and returns the results without measures; None where there are none."""
         assert self._process.stdin is not None
-        try:
-            self._process.stdin.write("finish\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            return False
-        return self._said("scored") is not None
+        with TemporaryDirectory(prefix="fashionedit-") as folder:  # the run's own results are written once, whole
+            table = Path(folder) / "results.json"
+            try:
+                self._process.stdin.write(f"finish {table}\n")
+                self._process.stdin.flush()
+            except BrokenPipeError:
+                return None
+            return None if self._said("scored") is None else read_results(table)
 
     def page(self) -> Path | None:
-        """Waits for the page; returns None where there is none."""
+        """Waits for the run's results and its page; returns None where there is none."""
         path = self._said("page ")
         return None if path is None else Path(path)
 
@@ -106,13 +109,14 @@ def _follow(path: Path, data: str, split: str, scoring: Scoring) -> None:
                     measured = scored
         while not words and time.monotonic() - began < _PAUSE:
             time.sleep(0.02)
-    if words == ["finish"]:
+    word, _, table = words[0].partition(" ")
+    if word == "finish":
         run, bar = RunFolder.open(path), partial(Bar, hidden=True)
-        results = write_scores(run, source, embedder, bar, metrics=metrics, measures=False)
+        results, _ = results_of(run, source, embedder, bar, metrics=metrics, measures=False)
+        write_results(results, Path(table))
         print("scored", flush=True)
-        if measures:
-            results = write_scores(run, source, embedder, bar, metrics=metrics)
-        print(f"page {write_report(results, [run], source, run.path / 'report')}", flush=True)
+        _, page = score_run(run, source, embedder, bar, metrics=metrics, measures=measures)
+        print(f"page {page}", flush=True)
 
 
 class _TurnOver(Exception):

@@ -116,7 +116,17 @@ def score_run(
 def write_scores(
     run: RunFolder, source: SampleSource, embedder: Embedder | None, bar: Callable[[str, str], Bar], **options: Any
 ) -> Results:
-    """Returns the results of the run, written to its `results.json` and `timing.json`.
+    """Returns the results of the run, written to its `results.json` and `timing.json`; otherwise as `results_of`."""
+    results, timed = results_of(run, source, embedder, bar, **options)
+    write_results(results, run.path / "results.json")
+    write_timing(timed, source, run.path / "timing.json", results)
+    return results
+
+
+def results_of(
+    run: RunFolder, source: SampleSource, embedder: Embedder | None, bar: Callable[[str, str], Bar], **options: Any
+) -> tuple[Results, TimedRun]:
+    """Returns the results of the run, and the run as it was timed meanwhile.
 
     Pair scores are kept in the run folder, so that nothing is scored twice. An image that can't be read or is not the
     recorded one is named in a warning; its rounds count as not run.
@@ -125,11 +135,7 @@ def write_scores(
         while True:  # one damaged image costs its own rounds; what was scored before is not scored again
             timed = TimedRun(run)
             try:
-                results = build_results(timed, source, embedder, progress=shown.at, **options)
-                break
+                return build_results(timed, source, embedder, progress=shown.at, **options), timed
             except DamagedImageError as error:
                 warnings.warn(f"{error}; its rounds count as not run", stacklevel=2)
                 run.leave_out(error.digest)
-    write_results(results, run.path / "results.json")
-    write_timing(timed, source, run.path / "timing.json", results)
-    return results

@@ -23,6 +23,7 @@ from fashionedit.eval_harness import live_scoring
 from fashionedit.eval_harness.live_scoring import LiveScoring
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.scored_run import Scoring
+from fashionedit.eval_harness.scores.result_models import Results
 from fashionedit.eval_harness.scores.results import read_results
 from fashionedit.eval_harness.scores.table import to_console
 
@@ -55,13 +56,19 @@ def processes_of(out: Path) -> list[int]:
 
 def test_a_function_is_run_scored_and_shown(tmp_path: Path) -> None:
     seen: list[Any] = []
-    found = fashionedit.evaluate(darker, out=tmp_path / "run", scored=seen.append, **OFFLINE)
+    path = tmp_path / "run" / "results.json"
+
+    def scored(table: Results) -> None:
+        seen.append(table)
+        assert not path.exists() or read_results(path).measures  # never half of it
+
+    found = fashionedit.evaluate(darker, out=path.parent, scored=scored, **OFFLINE)
     assert found.summary.unfinished == 0
     assert found.page == tmp_path / "run" / "report.html"
     assert found.page.is_file()
     (first,) = seen
     assert to_console(first) == to_console(found.results)
-    assert found.results == read_results(tmp_path / "run" / "results.json")
+    assert found.results == read_results(path)
     assert [one.id for one in found.results.measures] == ["inside", "outside", "outside_similarity", "drift", "leak"]
     assert "darker" in str(found)
 
@@ -211,14 +218,16 @@ def test_a_scoring_process_without_an_encoder_is_not_ready(tmp_path: Path) -> No
         assert live.page() is None
 
 
-@pytest.mark.parametrize("word", ["finish\n", ""])
+@pytest.mark.parametrize("word", ["finish {}\n", ""])
 def test_the_scoring_process_says_what_it_has_done_and_ends_with_its_input(tmp_path: Path, word: str) -> None:
     out = tmp_path / "run"
     main(["run", "identity", "--data", "synthetic:2", "--out", str(out), "--quiet"])
-    settings = json.dumps(asdict(Scoring(metrics=("psnr",))))
+    settings, table = json.dumps(asdict(Scoring(metrics=("psnr",)))), tmp_path / "table.json"
     line = [sys.executable, "-m", "fashionedit.eval_harness.live_scoring", str(out), "synthetic:2", "validation"]
-    done = subprocess.run([*line, settings], input=word, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [*line, settings], input=word.format(table), capture_output=True, text=True, timeout=120, check=True
+    )
     said = ["ready", "scored", f"page {out / 'report.html'}"]
     assert done.stdout.splitlines() == (said if word else said[:1])
-    assert (out / "results.json").exists() is bool(word)
+    assert (out / "results.json").exists() is table.exists() is bool(word)
     assert done.stderr == ""

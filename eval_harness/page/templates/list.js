@@ -43,6 +43,7 @@ const fill = async (article) => {
     content.classList.toggle("single", shownRows[place].length === 1);
     content.replaceChildren(...contentOf(sample, index.samples[place], shownRows[place]));
   } catch (error) {
+    article.rows = null; // asked again with the next update
     article.querySelector(".content").replaceChildren(el("p", { class: "message" }, error.message));
   }
   article.style.minHeight = "";
