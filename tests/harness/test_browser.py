@@ -450,6 +450,7 @@ def test_chosen_samples_become_a_figure(tall: Page, written: Written) -> None:
             assert nearest(right, (sample.draft if number else sample.original).getpixel(place)) <= 12
     tall.locator(".figure-bar [name=none]").click()
     expect(tall.locator(".figure-bar")).to_be_hidden()
+    expect(tall.locator("[data-id=card-01] [name=pick]")).to_be_focused()
 
 
 def test_a_page_to_pass_on_says_what_it_leaves_out_where_it_would_stand(opening: Opener, written: Written) -> None:

@@ -210,6 +210,7 @@ const startFigure = () => {
   bar.querySelector("[name=png]").addEventListener("click", exportFigure);
   bar.querySelector("[name=none]").addEventListener("click", () => {
     chosen.clear();
+    list.querySelector("[name=pick]:checked")?.focus({ preventScroll: true }); // the button goes, and would take the focus along
     for (const pick of list.querySelectorAll("[name=pick]:checked")) {
       pick.checked = false;
       pick.closest(".sample").classList.remove("chosen");
