@@ -174,7 +174,7 @@ def test_a_request_that_kills_three_workers_ends_alone(model: Path, tmp_path: Pa
 
 
 def test_an_edit_that_takes_too_long_costs_its_worker_and_not_the_run(model: Path, tmp_path: Path) -> None:
-    summary = ran(model, tmp_path / "run", ONE, ToySource(1), sleeps="vanilla-3", timeout=1, retries=0)
+    summary = ran(model, tmp_path / "run", ONE, ToySource(1), sleeps="vanilla-3", timeout=5, retries=0)
     assert summary.statuses == {"ok": 5, "timeout": 1}
 
 

@@ -20,7 +20,7 @@ def test_all_is_what_type_checkers_see_and_all_errors_are_in_it():
 
 def test_importing_is_quick_and_imports_nothing_heavy():
     code = (
-        "import time, sys; start = time.perf_counter(); from fashionedit import load; end = time.perf_counter();"
+        "import time, sys; start = time.process_time(); from fashionedit import load; end = time.process_time();"
         "print(end - start, *sorted({'torch', 'datasets', 'evaluate', 'transformers', 'pyarrow', 'PIL', 'numpy',"
         " 'pandas', 'pydantic', 'huggingface_hub'} & set(sys.modules)))"
     )

@@ -120,10 +120,10 @@ def test_masking_twice_changes_nothing() -> None:
 
 
 def test_a_hostile_text_is_masked_in_no_time() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     for text in ("x" * 10**5 + "=", "key-" * 10**4 + "=", "a.-" * 10**4 + "=://", "eyJ" * 10**4, "-" * 10**5):
         masked(text)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_secrets_on_the_command_line_are_masked_and_the_rest_is_kept() -> None:

@@ -123,7 +123,7 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 pathlib.Path({str(note)!r}).write_text(str(child.pid))
 child.wait()
 """
-    result = program(tmp_path, source, timeout=3).edit(REQUEST)
+    result = program(tmp_path, source, timeout=5).edit(REQUEST)
     assert (result.status, result.retry) == (Status.TIMEOUT, True)
     assert not _alive(int(note.read_text()))
 
@@ -169,7 +169,8 @@ def test_no_group_is_killed_after_its_leader_was_reaped(
         kill(group, number)
 
     monkeypatch.setattr(os, "killpg", watched)
-    result = program(tmp_path, source, "{base} {reference} {out}", timeout=5).edit(REQUEST)
+    timeout = 3 if status is Status.TIMEOUT else 60
+    result = program(tmp_path, source, "{base} {reference} {out}", timeout=timeout).edit(REQUEST)
     assert result.status is status, result.message
     assert reaped == ([False] if waitid or status is Status.TIMEOUT else [])
 

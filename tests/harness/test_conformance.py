@@ -16,7 +16,7 @@ from test_hf_inference import MODEL, provider
 from toy_editors import ToyEditor, tint
 
 from fashionedit.errors import EditorError, ServiceError
-from fashionedit.eval_harness.diagnostics.conformance import CHECKS
+from fashionedit.eval_harness.diagnostics.conformance import CHECKS, trial
 from fashionedit.eval_harness.editing import UNDECLARED, EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import EDITORS, EditorSettings, resolve_editor
 from fashionedit.eval_harness.testing import ConformanceReport, assert_conforms, check_editor
@@ -296,6 +296,8 @@ def test_repeating_is_only_asked_of_whoever_claims_it() -> None:
 
 
 def test_an_awaited_editor_is_awaited_side_by_side() -> None:
+    several = {trial("bug", size=(64 + 32 * place, 128), picture=place).request.base.tobytes() for place in range(4)}
+
     class Awaited(ToyEditor):
         under_way = most = 0
         closed = 0
@@ -303,7 +305,9 @@ def test_an_awaited_editor_is_awaited_side_by_side() -> None:
         async def edit_async(self, request: EditRequest) -> EditResult:
             self.under_way += 1
             self.most = max(self.most, self.under_way)
-            await asyncio.sleep(0.01)
+            async with asyncio.timeout(30):
+                while request.base.tobytes() in several and self.most < 4:
+                    await asyncio.sleep(0.001)
             self.under_way -= 1
             return EditResult.ok(tint(request))
 

@@ -190,6 +190,7 @@ def test_no_scoring_process_outlives_the_run(tmp_path: Path, kill: signal.Signal
     if kill is signal.SIGINT:
         assert process.returncode == 130
         assert b"the same command continues" in told
+    deadline = time.monotonic() + 60
     while processes_of(out) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not processes_of(out)

@@ -23,22 +23,26 @@ from fashionedit.eval_harness.running.runner import run
 
 
 class Watched(ToyEditor):
-    """Counts how many of its edits are under way, and notes when each began and ended."""
+    """Counts how many of its edits are under way, and notes when each began and ended.
 
-    def __init__(self, pause: float = 0.01, **info: Any) -> None:
+    No edit ends before `awaited` have been under way at once.
+    """
+
+    def __init__(self, awaited: int = 1, **info: Any) -> None:
         super().__init__(tint)
         self.info = EditorInfo("toy", "toy 1", **info)
-        self.pause = pause
+        self.awaited = awaited
         self.most = self.now = 0
         self.events: list[tuple[str, str, int]] = []
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
 
     def edit(self, request: EditRequest) -> EditResult:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
             self.events.append(("begin", request.instruction, request.round))
-        time.sleep(self.pause)
+            self.lock.notify_all()
+            self.lock.wait_for(lambda: self.most >= self.awaited, timeout=30)
         result = super().edit(request)
         with self.lock:
             self.now -= 1
@@ -47,7 +51,7 @@ class Watched(ToyEditor):
 
 
 def test_never_more_than_allowed_and_the_same_results(tmp_path: Path) -> None:
-    one, many = Watched(0.0), Watched()
+    one, many = Watched(), Watched(5)
     run(one, ToySource(6), tmp_path / "one")
     summary = run(many, ToySource(6), tmp_path / "many", concurrency=5)
     assert (one.most, many.most) == (1, 5)
@@ -56,18 +60,13 @@ def test_never_more_than_allowed_and_the_same_results(tmp_path: Path) -> None:
 
 
 def test_a_service_sees_no_more_calls_than_allowed(tmp_path: Path) -> None:
-    results = {}
-    with ImageService(pause=0.05) as service:
+    with ImageService() as service:
         for concurrency in (1, 8):
-            service.most_at_once = 0
-            start = time.perf_counter()
+            service.most_at_once, service.await_calls = 0, concurrency
             editor = resolve_editor(f"{service.url}/edit")
             run(editor, ToySource(8), tmp_path / str(concurrency), protocols=["vanilla"], concurrency=concurrency)
-            results[concurrency] = (service.most_at_once, time.perf_counter() - start)
+            assert service.most_at_once == concurrency
         assert len(service.calls) == 48
-    assert results[1][0] == 1
-    assert 2 <= results[8][0] <= 8
-    assert results[8][1] < results[1][1] / 2
     assert kept(tmp_path / "1") == kept(tmp_path / "8")
 
 
@@ -82,7 +81,7 @@ def test_rounds_of_a_sample_follow_one_another_and_wait_for_no_other_sample(tmp_
                 slow.set()  # another sample came to its end while the first round of this one was under way
             return super().edit(request)
 
-    editor = Slow(0.0)
+    editor = Slow()
     run(editor, ToySource(4), tmp_path, protocols=["vanilla"], concurrency=2)
     assert slow.is_set()
     for number in range(4):
@@ -91,7 +90,7 @@ def test_rounds_of_a_sample_follow_one_another_and_wait_for_no_other_sample(tmp_
 
 
 def test_an_editor_says_how_many_edits_it_allows_at_once(tmp_path: Path) -> None:
-    editor = Watched(at_once=3, most_at_once=4)
+    editor = Watched(3, at_once=3, most_at_once=4)
     run(editor, ToySource(4), tmp_path / "default")
     assert editor.most == 3
     with pytest.raises(InvalidDataError, match=r"allows 4 concurrent edits, not 5; run with --concurrency 4 or less"):
@@ -148,12 +147,14 @@ def test_an_async_editor_is_awaited_side_by_side(tmp_path: Path) -> None:
             Awaited.now += 1
             Awaited.most = max(Awaited.most, Awaited.now)
             threads.add(threading.get_ident())
-            await asyncio.sleep(0.01)
+            async with asyncio.timeout(30):
+                while Awaited.most < 4:
+                    await asyncio.sleep(0.001)
             Awaited.now -= 1
             return EditResult.ok(tint(request))
 
     run(Awaited(), ToySource(4), tmp_path / "many", concurrency=4)
-    assert 2 <= Awaited.most <= 4
+    assert Awaited.most == 4
     assert len(threads) == 1
     run(ToyEditor(), ToySource(4), tmp_path / "one")
     assert kept(tmp_path / "one") == kept(tmp_path / "many")

@@ -104,7 +104,8 @@ class LoopbackServer:
     def __init__(self, headers: Mapping[str, str] | None = None, *, port: int = 0) -> None:
         self.headers = dict(headers or {})
         self.at_once = self.most_at_once = 0
-        self.lock = threading.RLock()
+        self.await_calls = 0
+        self.lock = threading.Condition()
         self._closing = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (Request,), {"service": self}))
         self._http.daemon_threads = True
@@ -143,10 +144,12 @@ class LoopbackServer:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Counts the calls that are being answered."""
+        """Counts the calls that are being answered; the first wait until `await_calls` of them have come."""
         with self.lock:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
+            self.lock.notify_all()
+            self.lock.wait_for(lambda: self.most_at_once >= self.await_calls, timeout=30)
         try:
             yield
         finally:

@@ -37,7 +37,7 @@ def asked_about(pair: Photo) -> str:
 
 def toy_analyst(url: str, **changes: Any) -> Analyst:
     """Returns settings that wait for nothing long."""
-    return Analyst(**{"base_url": url, "concurrency": 4, "max_retries": 1, "timeout": 10.0, **changes})
+    return Analyst(**{"base_url": url, "concurrency": 4, "max_retries": 1, "timeout": 30.0, **changes})
 
 
 def outcomes(store: StageStore) -> dict[str, Any]:

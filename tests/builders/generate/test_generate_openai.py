@@ -30,7 +30,7 @@ def one(server: ImagesServer, caption: str = "a dress", **settings: Any) -> Draf
 
 
 def maker(server: ImagesServer, **settings: Any) -> OpenAIDrafts:
-    settings = {"max_retries": 2, "timeout": 5.0} | settings
+    settings = {"max_retries": 2, "timeout": 30.0} | settings
     return OpenAIDrafts("toy-image", base_url=server.url, **settings)
 
 
@@ -134,7 +134,7 @@ def test_a_fault_has_its_reason_and_only_some_are_tried_again_by_the_next_run(
     fault: str, reason: str, retry: bool
 ) -> None:
     with ImagesServer(default=(fault,)) as server:
-        result = one(server, timeout=2.0)
+        result = one(server, timeout=2.0 if fault == "hang" else 30.0)
         assert server.calls["a dress"] == 1
     assert (result.reason, result.retry, result.image) == (reason, retry, None)
     assert result.detail
@@ -203,7 +203,8 @@ def test_without_a_key_openai_is_not_asked_and_another_service_is(monkeypatch: p
 
 
 def test_calls_run_side_by_side_and_no_more_than_allowed(store: StageStore) -> None:
-    with ImagesServer(pause=0.05) as server:
+    with ImagesServer() as server:
+        server.await_calls = 4
         pairs = run(server, [f"caption {number}" for number in range(12)], store, concurrency=4)
     assert [pair.id for pair in pairs] == [f"p{number:02}" for number in range(12)]
     assert server.most_at_once == 4
