@@ -20,7 +20,7 @@ FOLDER_BUDGET = 400_000_000
 """The same for a page in a folder, where only the pictures on the screen are loaded."""
 
 _LARGEST = 14_000  # bytes of one picture in a folder: about 420 pixels of a garment's photograph
-_SIDES = (720, 640, 560, 480, 420, 360, 300, 240, 180)
+_SIDES = (180, 720)  # the least and the most, pixels
 _QUALITIES = (80, 68, 55, 40, 25)
 _TYPICAL = 0.11  # bytes a pixel of a garment's photograph at the first quality
 
@@ -41,8 +41,8 @@ def picture_size(count: int, *, folder: bool = False) -> PictureSize:
     share = (FOLDER_BUDGET if folder else FILE_BUDGET) // max(count, 1)
     if folder:
         share = min(share, _LARGEST)
-    fitting = [side for side in _SIDES if side * side * 0.7 * _TYPICAL <= share]
-    return PictureSize(fitting[0] if fitting else _SIDES[-1], share)
+    side = int((share / (0.7 * _TYPICAL)) ** 0.5)  # a garment's photograph is about 0.7 times as wide as it is high
+    return PictureSize(min(max(side, _SIDES[0]), _SIDES[1]), share)
 
 
 class SamplePictures:
