@@ -6,6 +6,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := fashionedit_dataset metrics builders eval_harness studio
+# pip leaves compiling to the first import; where that may keep nothing, every process compiles torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 FILES := $(sort $(shell find $(PACKAGES) -type f -not -name '*.pyc'))
 
 .PHONY: demo test coverage check bench lowest clean FORCE

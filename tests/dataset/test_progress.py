@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import subprocess
 import sys
 import threading
 
@@ -29,21 +30,23 @@ with Bar("toy", "round") as bar:
 
 
 def on_a_terminal(code: str, **environment: str) -> str:
-    child, descriptor = pty.fork()
-    if not child:
-        os.execve(sys.executable, [sys.executable, "-c", code], {**os.environ, "COLUMNS": "120", **environment})
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "120", **environment}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
     said = b""
     try:
-        while piece := os.read(descriptor, 4096):
+        while piece := os.read(ours, 4096):
             said += piece
     except OSError:  # the other end is closed
         pass
-    os.close(descriptor)
-    assert os.waitpid(child, 0)[1] == 0
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
     return said.decode()
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_terminal_shows_a_live_bar_with_counts_money_and_time() -> None:
     said = on_a_terminal(ON_A_TERMINAL, TERM="xterm")
     text = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", said)
@@ -54,7 +57,6 @@ def test_a_terminal_shows_a_live_bar_with_counts_money_and_time() -> None:
     assert said.rindex("\x1b[?25h") > said.rindex("\x1b[?25l"), "the cursor is shown again"
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_dumb_terminal_gets_lines() -> None:
     said = on_a_terminal(ON_A_TERMINAL, TERM="dumb")
     assert "\x1b" not in said

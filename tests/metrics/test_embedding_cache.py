@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import signal
 import sqlite3
@@ -223,13 +222,27 @@ def test_a_disk_that_takes_nothing_gives_a_warning(tmp_path: Path) -> None:
     assert EmbeddingCache(tmp_path / "taken").get(FINGERPRINT, _rows("a"), DIMENSION) == {}
 
 
+# In a process of its own: this one has the threads of all tests before, and a fork of it may never come to its end.
+FORKED = f"""
+import os, sys
+from pathlib import Path
+import numpy as np
+from fashionedit.metrics.cache import EmbeddingCache
+
+cache, fingerprint = EmbeddingCache(Path(sys.argv[1])), {FINGERPRINT!r}
+rows = {{digest: np.eye({DIMENSION}, dtype=np.float32)[number] for number, digest in enumerate(sys.argv[2:])}}
+parent, child = rows
+cache.put(fingerprint, {{parent: rows[parent]}})
+if not os.fork():
+    cache.put(fingerprint, {{child: rows[child]}})
+    os._exit(0 if len(cache.get(fingerprint, rows, {DIMENSION})) == 2 else 1)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
 def test_it_is_used_from_threads_and_forked_processes(cache: EmbeddingCache) -> None:
-    cache.put(FINGERPRINT, _rows("parent"))
-    child = os.fork()
-    if not child:
-        cache.put(FINGERPRINT, _rows("child"))
-        os._exit(0 if len(cache.get(FINGERPRINT, _rows("parent", "child"), DIMENSION)) == 2 else 1)
-    assert os.waitpid(child, 0)[1] == 0
+    digests = [_digest("parent"), _digest("child")]
+    subprocess.run([sys.executable, "-c", FORKED, str(cache.folder), *digests], check=True, timeout=120)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: cache.put(FINGERPRINT, _rows(number)), range(20)))
     assert len(cache.get(FINGERPRINT, _rows("parent", "child", *range(20)), DIMENSION)) == 22
