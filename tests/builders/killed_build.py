@@ -1,8 +1,8 @@
 """Gives `fashionedit build` with the given arguments and, where told to, kills the process in one of its stages.
 
-Usage: killed_build.py DRAFTS_LOG STAGE AFTER ARGUMENT... The id of each draft that is made is appended to DRAFTS_LOG.
-The process ends by SIGKILL when the stage has done AFTER of its steps: a step is a record that is about to be committed
-or was just committed, the split list, a row of the dataset, or its last file. STAGE `never` lets it live.
+Usage: killed_build.py STAGE AFTER ARGUMENT... The process ends by SIGKILL when the stage has done AFTER of its steps: a
+step is a record that is about to be committed or was just committed, the split list, a row of the dataset, or its last
+file. STAGE `never` lets it live.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from fashionedit import folder
 from fashionedit.builders import work_folder
-from fashionedit.builders.generate.diffusers_drafts import DiffusersDrafts
 from fashionedit.builders.stage_store import StageStore
 from fashionedit.cli import main
-from fashionedit.files import append_line
 from fashionedit.parquet import ShardWriter
 
 
@@ -49,23 +46,10 @@ class Dying:
         setattr(owner, name, stepping)
 
 
-def count_drafts(log: Path) -> None:
-    """Has every draft that is made leave a line."""
-    make = DiffusersDrafts.make
-
-    def counted(self: DiffusersDrafts, requests: Sequence[Any]) -> Any:
-        for request in requests:
-            append_line(log, request.id)
-        return make(self, requests)
-
-    DiffusersDrafts.make = counted  # type: ignore[method-assign]
-
-
 if __name__ == "__main__":
-    dying = Dying(sys.argv[2], int(sys.argv[3]))
-    count_drafts(Path(sys.argv[1]))
+    dying = Dying(sys.argv[1], int(sys.argv[2]))
     dying.around(StageStore, "commit", lambda store, record: store.folder.name)
     dying.around(work_folder.WorkFolder, "keep_split", lambda folder, split: "split")
     dying.around(ShardWriter, "write", lambda writer, row: "shards")
     dying.around(folder, "write_atomically", lambda path, data: "last files")
-    main(sys.argv[4:])
+    main(sys.argv[3:])
