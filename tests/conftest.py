@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from browser import ADVICE, find_browser
+from loopback import free_port
 
 # A background job, nohup and some CI systems start with Ctrl-C ignored; tests press it, in this process and in others.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -76,9 +77,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real Gradio app that edits."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     home = tmp_path_factory.mktemp("gradio")
     log = (home / "log").open("wb")
     environment = os.environ | {
@@ -105,11 +104,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """A Ray cluster of two CPUs on this machine, which the engine then finds."""
     import ray
 
+    on_term = signal.getsignal(signal.SIGTERM)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
         address="local",
@@ -123,6 +123,7 @@ def cluster() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+    signal.signal(signal.SIGTERM, on_term)
 
 
 def _measured_workers() -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,21 +189,27 @@ def test_what_an_editor_raises_is_recorded_as_here(model: Path, tmp_path: Path) 
     assert "ConnectionError in noting.py, line" in messages[0][0]
 
 
+def _is_helper(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.name().endswith("Agent")
+    return False
+
+
 def test_a_driver_killed_leaves_nothing_and_the_command_goes_on(model: Path, tmp_path: Path) -> None:
     out, code = tmp_path / "run", str(model.parent)
     command = ["run", f"{model}:Editor", "--data", "synthetic:6", "--out", str(out), "--option", f"notes={code}"]
     begin = [sys.executable, "-c", "import sys; from fashionedit.cli import main; main(sys.argv[1:])", *command]
     driver = subprocess.Popen([*begin, "--engine", "ray", "--workers", "1", "--quiet"], stderr=subprocess.PIPE)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while len(list(out.glob("records/*/*.json"))) < 4:
         assert driver.poll() is None, driver.stderr and driver.stderr.read()
         assert time.monotonic() < until
         time.sleep(0.02)
     ours = psutil.Process(driver.pid).children(recursive=True)
-    helpers = [process for process in ours if process.name().endswith("Agent")]  # Ray's own; they end within a minute
+    helpers = [process for process in ours if _is_helper(process)]  # Ray's own; they end within a minute
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
-    _, left = psutil.wait_procs([process for process in ours if process not in helpers], timeout=20)
+    _, left = psutil.wait_procs([process for process in ours if process not in helpers], timeout=90)
     for process in helpers:
         process.kill()
     assert not left
@@ -211,7 +218,7 @@ def test_a_driver_killed_leaves_nothing_and_the_command_goes_on(model: Path, tmp
     main([*command, "--quiet"])
     assert len(list(out.glob("records/*/*.json"))) == 36
     assert len(edits(model)) == begun + 36 - committed
-    assert begun <= committed + 1
+    assert begun <= committed + 2  # one under way, and one whose answer was there and not yet committed
 
 
 def test_an_object_and_a_function_are_sent_by_value(cluster: None, tmp_path: Path) -> None:

@@ -171,10 +171,10 @@ def _received(worker: subprocess.Popen[bytes]) -> Sample | None:
 
 def main(arguments: list[str], out: IO[bytes]) -> None:
     """Writes every step-th sample, pickled, until there are no more or nobody reads."""
-    from .samples import synthetic_sample
-
     # An interrupt is for the reader, which then kills its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from .samples import synthetic_sample
+
     first, count, step, seed = (int(value) for value in arguments[:4])
     try:
         for index in range(first, count, step):

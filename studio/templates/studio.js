@@ -57,6 +57,7 @@ function offerGenerators() {
 }
 
 function label() {
+  if (!offer) return;
   const generator = offer.generators.find(({ name }) => name === find("[name=generator]").value);
   const editor = offer.editors.find(({ name }) => name === find("[name=editor]").value);
   find(".begin .label").textContent = generator ? generator.label : "";

@@ -138,7 +138,7 @@ def test_another_renderer_renders_anew(toy_renderer, monkeypatch):
 
 
 def test_callers_at_once_share_one_rendering(toy_renderer):
-    start = threading.Barrier(4, timeout=10)
+    start = threading.Barrier(4, timeout=60)
 
     def ask(_):
         start.wait()

@@ -90,8 +90,9 @@ def test_a_torn_last_line_is_closed_first(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_whole_files(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from fashionedit.files import write_atomically\n"
-        "print('on', flush=True)\n"
-        "for k in range(10**6): write_atomically(Path(sys.argv[1]) / str(k % 7), bytes([k % 250]) * 200_000)"
+        "for k in range(10**6):\n"
+        "    write_atomically(Path(sys.argv[1]) / str(k % 7), bytes([k % 250]) * 200_000)\n"
+        "    if k == 0: print('on', flush=True)"
     )
     for _ in range(5):
         writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)

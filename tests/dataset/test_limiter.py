@@ -34,14 +34,20 @@ def waited(limiter: Limiter) -> float:
     return time.monotonic() - start
 
 
+def waited_after(limiter: Limiter, status: int, headers: dict[str, str]) -> float:
+    start = time.monotonic()
+    limiter.after_answer(status, headers)
+    limiter.before_sending()
+    return time.monotonic() - start
+
+
 @pytest.mark.parametrize(
-    "headers", [{"retry-after": "0.3"}, {"retry-after-ms": "300"}, {"retry-after-ms": "x", "retry-after": "0.3"}]
+    "headers", [{"retry-after": "1"}, {"retry-after-ms": "1000"}, {"retry-after-ms": "x", "retry-after": "1"}]
 )
 def test_a_pause_is_kept_by_everybody(headers: dict[str, str]) -> None:
     limiter = Limiter(4)
-    limiter.after_answer(429, headers)
-    assert 0.28 < waited(limiter) < 3
-    assert waited(limiter) < 0.28
+    assert 1 <= waited_after(limiter, 429, headers) < 30
+    assert waited(limiter) < 0.9
 
 
 def test_a_pause_may_be_given_as_a_date() -> None:
@@ -52,27 +58,27 @@ def test_a_pause_may_be_given_as_a_date() -> None:
     limiter = Limiter(4)
     limiter.after_answer(503, {"retry-after": "tomorrow"})
     limiter.after_answer(200, {"x-ratelimit-remaining-requests": "-1", "x-ratelimit-reset-requests": "9s"})
-    assert waited(limiter) < 3
+    assert waited(limiter) < 9
 
 
 def test_a_bucket_refills_at_the_rate_that_its_headers_imply() -> None:
     limiter = Limiter(4)
     spent = {"limit": "100", "remaining": "0", "reset": "8s"}
-    limiter.after_answer(200, {f"x-ratelimit-{name}-requests": value for name, value in spent.items()})
-    assert 0.07 < waited(limiter) < 4  # as long as one more takes, not until all are there
+    headers = {f"x-ratelimit-{name}-requests": value for name, value in spent.items()}
+    assert 0.08 <= waited_after(limiter, 200, headers) < 7  # as long as one more takes, not until all are there
     tokens = {"limit": "20", "remaining": "0", "reset": "6s"}
-    limiter.after_answer(200, {f"x-ratelimit-{name}-tokens": value for name, value in tokens.items()})
-    assert 0.28 < waited(limiter) < 4
+    headers = {f"x-ratelimit-{name}-tokens": value for name, value in tokens.items()}
+    assert 0.3 <= waited_after(limiter, 200, headers) < 5
     unknown = Limiter(4)
-    unknown.after_answer(200, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "0.2"})
-    assert 0.18 < waited(unknown) < 3
-    assert waited(unknown) < 0.18
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1"}
+    assert 1 <= waited_after(unknown, 200, headers) < 30
+    assert waited(unknown) < 0.9
 
 
 def test_a_429_halves_once_and_answers_bring_it_back() -> None:
     limiter = Limiter(8)
     for _ in range(5):
-        limiter.after_answer(429, {"retry-after": "0.05"})
+        limiter.after_answer(429, {"retry-after": "60"})
     assert limiter.allowed == 4
     for _ in range(4):
         limiter.after_answer(200, {})
@@ -103,7 +109,7 @@ def test_whoever_waits_is_told_when_it_stops() -> None:
     waiting = threading.Thread(target=wait)
     waiting.start()
     limiter.stop(ServiceError("over"))
-    waiting.join(5)
+    waiting.join(60)
     assert told == ["over"]
     with pytest.raises(ServiceError, match="over"):
         limiter.before_sending()

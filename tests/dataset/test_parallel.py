@@ -18,7 +18,7 @@ def test_results_come_in_the_order_of_the_items(workers):
 
 
 def test_several_threads_work_at_once():
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     assert list(map_in_order(lambda _: both.wait() >= 0, range(4), workers=2)) == [True] * 4
 
 

@@ -60,7 +60,7 @@ def test_a_terminal_shows_a_live_bar_with_counts_money_and_time() -> None:
 def test_a_dumb_terminal_gets_lines() -> None:
     said = on_a_terminal(ON_A_TERMINAL, TERM="dumb")
     assert "\x1b" not in said
-    assert "toy: 1,200 of 1,200 rounds, 4 refused, $12.50 spent, in 0:00" in said
+    assert re.search(r"toy: 1,200 of 1,200 rounds, 4 refused, \$12\.50 spent, in \d:\d\d", said)
 
 
 def test_elsewhere_there_is_a_line_now_and_then(
@@ -81,7 +81,7 @@ def test_elsewhere_there_is_a_line_now_and_then(
         for status in ("ok", "error", "error"):
             bar.advance(status)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "quick: 5 of 5 pairs, in 0:00"
+    assert lines[0].startswith("quick: 5 of 5 pairs, in 0:")
     assert [line.rpartition(",")[0] for line in lines[1:]] == [
         "slow: 1 of 4 rounds",
         "slow: 2 of 4 rounds",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from fashionedit.files import append_line
@@ -15,8 +16,9 @@ class Dying:
     Args:
         out: The run folder, whose renames are watched.
         counter: Gets a line per edit, before anything else happens.
-        where: `never`, `edit`, or `before` / `after` the `images` or `records` file becomes visible.
-        after: How many edits (for `edit`) or commits of this process come before it.
+        where: `never`, `edit`, `before` / `after` the `images` or `records` file becomes visible; or `hold`, where no
+            further edit ends, so that somebody else can kill it.
+        after: How many edits (for `edit`) or commits of this process come before it; for `hold` how many lines.
     """
 
     def __init__(self, out: Path, counter: Path, where: str = "never", after: int = 0) -> None:
@@ -38,6 +40,8 @@ class Dying:
     def edit(self, line: str) -> None:
         """Notes that an edit was asked for."""
         append_line(self.counter, line)
+        if self.where == "hold" and len(self.counter.read_text().splitlines()) >= self.after:
+            time.sleep(600)
         self._die("edit", self.edits, exactly=True)
         self.edits += 1
 

@@ -123,7 +123,7 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 pathlib.Path({str(note)!r}).write_text(str(child.pid))
 child.wait()
 """
-    result = program(tmp_path, source, timeout=5).edit(REQUEST)
+    result = program(tmp_path, source, timeout=12).edit(REQUEST)
     assert (result.status, result.retry) == (Status.TIMEOUT, True)
     assert not _alive(int(note.read_text()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from test_hf_inference import MODEL, provider
 from toy_editors import ToyEditor, tint
 
 from fashionedit.errors import EditorError, ServiceError
-from fashionedit.eval_harness.diagnostics.conformance import CHECKS, trial
+from fashionedit.eval_harness.diagnostics.conformance import CHECKS, TriedEditor, trial
 from fashionedit.eval_harness.editing import UNDECLARED, EditorInfo, EditRequest, EditResult, Status
 from fashionedit.eval_harness.editors import EDITORS, EditorSettings, resolve_editor
+from fashionedit.eval_harness.running.calls import Work
 from fashionedit.eval_harness.testing import ConformanceReport, assert_conforms, check_editor
 
 
@@ -52,6 +54,17 @@ def test_any_function_conforms(source: str, tmp_path: Path, monkeypatch: pytest.
     assert outcomes(report)["at-once"] == ("passed" if "async" in source else "not applicable")
 
 
+def let_meet(service: ImageService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the service answer those that are asked at once when two of them are there."""
+    ask = TriedEditor.edit_at_once
+
+    def meeting(tried: TriedEditor, works: Sequence[Work]) -> list[Any]:
+        service.await_calls = 2
+        return ask(tried, works)
+
+    monkeypatch.setattr(TriedEditor, "edit_at_once", meeting)
+
+
 @pytest.mark.parametrize(
     ("spec", "state"),
     [
@@ -62,7 +75,8 @@ def test_any_function_conforms(source: str, tmp_path: Path, monkeypatch: pytest.
 )
 def test_the_openai_editors_conform(spec: str, state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-123456")
-    with ImageService(pause=0.05) as service:
+    with ImageService() as service:
+        let_meet(service, monkeypatch)
         editor = resolve_editor(spec, EditorSettings(base_url=service.openai, state=state))
         report = check_editor(editor, repeatable=True)
         assert report.conforms, str(report)
@@ -70,8 +84,9 @@ def test_the_openai_editors_conform(spec: str, state: Any, monkeypatch: pytest.M
         assert len(service.calls) <= report.calls
 
 
-def test_ones_own_server_conforms() -> None:
-    with ImageService(pause=0.05) as service:
+def test_ones_own_server_conforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ImageService() as service:
+        let_meet(service, monkeypatch)
         report = check_editor(f"{service.url}/edit", repeatable=True)
         assert report.conforms, str(report)
         assert outcomes(report)["at-once"] == "passed"

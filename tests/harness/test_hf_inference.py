@@ -170,7 +170,7 @@ def test_each_fault_ends_in_its_status(fault: str, monkeypatch: pytest.MonkeyPat
         return as_json({"data": [{"b64_json": as_base64(data)}] if data else []})
 
     with provider("together", monkeypatch, fault=faults(good)[fault]) as service:
-        editor = resolve_editor(f"hf:together/{MODEL}", EditorSettings(timeout=0.5 if fault == "hang" else 60))
+        editor = resolve_editor(f"hf:together/{MODEL}", EditorSettings(timeout=2 if fault == "hang" else 60))
         assert_fault(fault, lambda: editor.edit(REQUEST), service)
 
 

@@ -81,7 +81,7 @@ def test_each_fault_ends_in_its_status(name: str, fault: str) -> None:
         return as_json(WRAPPED[name](as_base64(data)) if data else {})
 
     with service_of(lambda asked: faults(good)[fault]) as service:
-        assert_fault(fault, lambda: edited(name, service, 0.5 if fault == "hang" else 20), service)
+        assert_fault(fault, lambda: edited(name, service, 2 if fault == "hang" else 20), service)
 
 
 @pytest.mark.parametrize("name", EDITORS)

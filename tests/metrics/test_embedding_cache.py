@@ -32,7 +32,6 @@ from fashionedit.metrics.cache import EmbeddingCache
 folder, name, batches = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 cache = EmbeddingCache(folder)
 fingerprint = {FINGERPRINT!r}
-print("ready", flush=True)
 for batch in range(batches):
     rows = {{}}
     for number in range(4):
@@ -40,6 +39,8 @@ for batch in range(batches):
         row = np.frombuffer(bytes.fromhex(digest)[:{DIMENSION}], dtype=np.uint8).astype(np.float64) + 1
         rows[digest] = (row / np.linalg.norm(row)).astype(np.float32)
     cache.put(fingerprint, rows)
+    if batch == 0:
+        print("ready", flush=True)
 """
 
 

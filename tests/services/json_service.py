@@ -123,7 +123,7 @@ FAULTS: Mapping[str, tuple[Status, bool, str]] = {
     "429": (Status.ERROR, True, "answered 429"),
     "500": (Status.ERROR, True, "answered 500"),
     "503": (Status.ERROR, True, "answered 503"),
-    "hang": (Status.TIMEOUT, True, "no answer within 0.5 s"),
+    "hang": (Status.TIMEOUT, True, "no answer within 2 s"),
     "reset": (Status.ERROR, True, "connection"),
     "truncated": (Status.INVALID_IMAGE, False, "image"),
     "truncated head": (Status.INVALID_IMAGE, False, "image"),

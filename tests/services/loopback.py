@@ -90,6 +90,19 @@ class Request(BaseHTTPRequestHandler):
             super().finish()
 
 
+def free_port() -> int:
+    """Returns a port of this machine that nobody has."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # of 5 in the queue, a sixth connection at once would wait for a second
+
+
 class LoopbackServer:
     """Serves on `url` while the context is open.
 
@@ -107,8 +120,7 @@ class LoopbackServer:
         self.await_calls = 0
         self.lock = threading.Condition()
         self._closing = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (Request,), {"service": self}))
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", port), type("Handler", (Request,), {"service": self}))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     def answer(self, request: Request) -> None:

@@ -49,7 +49,7 @@ class Waiting:
 
     def edit(self, request: EditRequest) -> EditResult:
         self.began.set()
-        self.go.wait(30)
+        self.go.wait(300)
         return EditResult.ok(Image.new("RGB", (300, 300), "red"), cost_usd=1.0)
 
 

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import re
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
 from judge_service import write_cards, write_runs
+from loopback import free_port
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -170,9 +170,7 @@ def test_the_browser_is_told_nothing_but_pixels(pairs: PairList, folder: VoteFol
 def served(test: BlindTest) -> Iterator[str]:
     """Yields the address of the page."""
     app = blind_test_app(test)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     app.launch(server_name="127.0.0.1", server_port=port, quiet=True, prevent_thread_lock=True, footer_links=[])
     try:
         yield f"http://127.0.0.1:{port}"
@@ -236,6 +234,7 @@ def test_twenty_pairs_by_keyboard_with_undo_and_a_reload(
         begin(page, "Ada")
         wanted = []
         for number in range(PAIRS):
+            until(page, number)
             if number == 7:
                 page.reload()
                 page.wait_for_selector(".blind .test:not([hidden])")

@@ -6,7 +6,6 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import zipfile
@@ -18,6 +17,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
 from image_service import ImageService
+from loopback import free_port
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from studio_toys import Waiting, make_studio, picture
 
@@ -50,7 +50,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, waiting: Waiting) -> Itera
     folder = tmp_path_factory.mktemp("studio") / "sessions"
     studio = make_studio(folder, waiting, samples=data, metrics=load_metrics(["psnr"], None))
     app = studio_app(studio)
-    yield serve(app, wait=False)
+    yield serve(app, port=free_port(), wait=False)
     waiting.go.set()
     app.close()
     studio.close()
@@ -73,6 +73,7 @@ def opening(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on("request", lambda request: look(request.url))
         page.goto(url)
         page.wait_for_selector(".studio .begin")
+        expect(page.locator("[name=editor] option")).not_to_have_count(0)
         return page
 
     yield opened
@@ -230,7 +231,7 @@ def test_cancel_and_two_people_at_once(opening: Callable[..., Page], address: st
     one.fill("#studio-words", "shorter")
     one.click(".turn .main")
     expect(one.locator(".wait")).to_be_visible()
-    assert waiting.began.wait(10)
+    assert waiting.began.wait(60)
     begin(other, "a grey blazer")  # while the first one waits
     ask(other, "make the lapels black", 2)
     one.click(".wait .cancel")
@@ -311,7 +312,7 @@ def test_a_service_edits_and_its_failure_loses_nothing(opening: Callable[..., Pa
         editor: Any = resolve_editor(f"{service.url}/edit", EditorSettings(version="1"))
         studio = make_studio(tmp_path / "sessions", editor)
         app = studio_app(studio)
-        page = opening(serve(app, wait=False))
+        page = opening(serve(app, port=free_port(), wait=False))
         upload(page, ".begin .upload", "shirt.png", png_bytes(picture("teal")))
         page.select_option("[name=editor]", "other")
         ask(page, "a hood", 2)
@@ -324,9 +325,7 @@ def test_a_service_edits_and_its_failure_loses_nothing(opening: Callable[..., Pa
 
 @pytest.mark.browser
 def test_a_studio_killed_in_the_middle_goes_on(opening: Callable[..., Page], tmp_path: Path) -> None:
-    with socket.socket() as free:  # another studio must not take it while this one is down
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())  # another studio must not take it while this one is down
 
     def started() -> tuple[subprocess.Popen[str], str]:
         command = [sys.executable, "-m", "fashionedit", "studio", "--sessions", str(tmp_path / "sessions")]
@@ -350,7 +349,7 @@ def test_a_studio_killed_in_the_middle_goes_on(opening: Callable[..., Page], tmp
     expect(page.locator(STRIP)).to_have_count(2)
     ask(page, "make the cuffs white", 3)
     again.send_signal(signal.SIGINT)
-    again.wait(20)
+    again.wait(60)
     for one in (process, again):
         assert one.stdout is not None
         one.stdout.close()
@@ -365,7 +364,7 @@ def test_other_machines_need_a_password() -> None:
 def test_a_password_is_asked_for_and_requests_are_bounded(tmp_path: Path, browser: Browser) -> None:
     studio = make_studio(tmp_path / "sessions")
     app = studio_app(studio)
-    url = serve(app, password="correct horse", wait=False)
+    url = serve(app, password="correct horse", port=free_port(), wait=False)
     context = browser.new_context()
     page = context.new_page()
     page.goto(url)

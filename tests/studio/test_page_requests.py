@@ -306,7 +306,7 @@ def test_an_edit_that_waits_for_its_place_can_be_cancelled(tmp_path: Path) -> No
     first, second = (studio.start_picture(png_bytes(picture())) for _ in range(2))
     edits = [threading.Thread(target=studio.edit, args=(first, 1, "other", "a hood"))]
     edits[0].start()
-    assert slow.began.wait(10)
+    assert slow.began.wait(60)
     threading.Timer(0.2, cancel.set).start()
     with pytest.raises(CancelledError, match="the design is as it was"):
         studio.edit(second, 1, "other", "a hood", cancel=cancel)

@@ -16,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
 from json_service import Asked, JsonService, Reply, as_json
 from judge_service import completion, write_cards, write_runs
+from loopback import free_port
 from playwright.sync_api import Page, expect
 from studio_toys import picture
 
@@ -68,7 +69,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, model: JsonService, votes: Pa
         write_results(results, path / "results.json")
     line = [sys.executable, "-m", "fashionedit", "studio", *map(str, runs), "--data", str(source.path)]
     line += ["--votes", str(votes), "--sessions", str(folder / "sessions"), "--metric", "psnr"]
-    line += ["--assistant", "openai:toy", "--base-url", model.url]
+    line += ["--assistant", "openai:toy", "--base-url", model.url, "--port", str(free_port())]
     server = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=os.environ)
     try:
         assert server.stdout is not None

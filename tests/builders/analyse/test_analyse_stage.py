@@ -179,7 +179,7 @@ def test_a_refusal_is_a_result(pairs: list[Photo], store: StageStore, api: Any, 
 )
 def test_a_fault_in_passing_is_retried(pairs: list[Photo], store: StageStore, fault: Fault) -> None:
     with LmmServer(once(fault)) as server:
-        analyst = toy_analyst(server.url, timeout=2 if fault.behaviour == "hang" else 30)
+        analyst = toy_analyst(server.url, timeout=5 if fault.behaviour == "hang" else 30)
         assert len(analyse(pairs[:1], analyst, store)) == 1
         assert server.calls == 2
     assert one_record(store).data["turns"][0]["attempts"] == 2

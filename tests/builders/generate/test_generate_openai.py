@@ -134,7 +134,7 @@ def test_a_fault_has_its_reason_and_only_some_are_tried_again_by_the_next_run(
     fault: str, reason: str, retry: bool
 ) -> None:
     with ImagesServer(default=(fault,)) as server:
-        result = one(server, timeout=2.0 if fault == "hang" else 30.0)
+        result = one(server, timeout=4.0 if fault == "hang" else 30.0)
         assert server.calls["a dress"] == 1
     assert (result.reason, result.retry, result.image) == (reason, retry, None)
     assert result.detail

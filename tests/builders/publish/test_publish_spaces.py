@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from hub_server import HubServer
+from loopback import free_port
 from PIL import Image
 from publishing_toys import python
 
@@ -55,11 +55,6 @@ def own_code(space, script, *arguments):
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def address(process):
