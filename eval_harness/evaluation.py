@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
+import inspect
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from .scores.table import table_cells, table_rows, to_console
 
 _SHOWN = 3  # samples of the strip in a notebook
 _SIDE = 160  # pixels
+_OWN_OPTIONS = ("editor", "source", "out", "progress", "data")  # what `evaluate` itself hands to `run`
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,10 @@ def evaluate(
 
     Raises:
         RunInterrupted: Ctrl-C or SIGTERM; what was under way is committed, and nothing more is scored.
+        TypeError: `run` has no such option.
         FashionEditError: As `run`, `load_encoder` and `build_results` raise it.
     """
+    _check_options(options)
     scoring, place = scoring or Scoring(encoder=encoder), str(data)
     bar = bar or partial(Bar, hidden=True)
     path = Path(out)
@@ -165,6 +169,15 @@ def evaluate(
         RunFolder.open(path), source, embedder, bar, metrics=metrics, measures=scoring.measures, scored=scored
     )
     return Evaluation(results, summary, page, source)
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    taken = [name for name in inspect.signature(run).parameters if name not in _OWN_OPTIONS]
+    for name in options:
+        if name not in taken:
+            own = [one.name for one in fields(Scoring)]
+            where = f"give scoring=Scoring({name}=…)" if name in own else f"choose from {', '.join(taken)}"
+            raise TypeError(f"evaluate() has no option {name!r}; {where}")
 
 
 def _evaluate_on(

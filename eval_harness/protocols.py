@@ -47,9 +47,9 @@ class EditingProtocol:
         Raises:
             InvalidDataError: `count` is not in 1..3, the number of differences of a sample.
         """
-        if not 1 <= count <= DIFFERENCES_PER_SAMPLE:
+        if type(count) is not int or not 1 <= count <= DIFFERENCES_PER_SAMPLE:
             raise InvalidDataError(
-                f"a run of {count} rounds was asked for; a sample has {DIFFERENCES_PER_SAMPLE} differences, so give "
+                f"a run of {count!r} rounds was asked for; a sample has {DIFFERENCES_PER_SAMPLE} differences, so give "
                 f"1 to {DIFFERENCES_PER_SAMPLE}"
             )
         return tuple(range(1, count + 1)) if self.edits else (0,)
@@ -90,10 +90,12 @@ that the run names (`references.py`)."""
 def ordered_protocols(names: Iterable[str]) -> tuple[str, ...]:
     """Returns the names once each, in the order of the tables, so that the order of asking changes nothing.
 
+    A text is one name.
+
     Raises:
         UnknownNameError: One of them is no protocol, or there is none at all.
     """
-    wanted = set(names)
+    wanted = {names} if isinstance(names, str) else set(names)
     for name in sorted(wanted - {*PROTOCOLS}):
         raise UnknownNameError(f"no protocol is called {name!r}; choose {', '.join(PROTOCOLS)}")
     if not wanted:

@@ -161,10 +161,12 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
         columns = self.config.columns
         if columns is None:
             return list(COLUMNS)
+        if isinstance(columns, str):
+            columns = [columns]
         unknown = [name for name in columns if name not in COLUMNS]
         if unknown or not columns:
-            found = f"no column {unknown[0]}" if unknown else "no columns that are asked for"
-            raise InvalidDataError(f"FashionEdit has {found}; choose from {', '.join(COLUMNS)}")
+            found = f"FashionEdit has no column {unknown[0]!r}" if unknown else "columns is empty"
+            raise InvalidDataError(f"{found}; choose from {', '.join(COLUMNS)}")
         return [name for name in COLUMNS if name in columns]
 
     def _info(self) -> Any:

@@ -260,7 +260,7 @@ def split_files(path: Path) -> dict[str, list[str]]:
         return found
     raise DatasetNotFoundError(
         f"{path} holds no data/train-*.parquet or data/validation-*.parquet; give a FashionEdit folder, or make one "
-        "with: fashionedit pack FOLDER"
+        "with: fashionedit pack FOLDER OUT"
     )
 
 

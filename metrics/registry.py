@@ -135,7 +135,7 @@ def load_metrics(
     """Returns the metrics of these names, in order.
 
     Args:
-        names: Keys of `METRICS`, names of entry points, `similarity:ENCODER`, or `file.py:Class`.
+        names: Keys of `METRICS`, names of entry points, `similarity:ENCODER`, or `file.py:Class`; a text is one name.
         embedder: For the metrics that need an encoder and name none.
         load_named: Returns the embedder of the encoder that a metric names; None where none can be loaded.
 
@@ -145,6 +145,7 @@ def load_metrics(
             counts a metric that is not among them.
     """
     metrics = []
+    names = (names,) if isinstance(names, str) else names
     for name in names:
         cls, encoder_name = find_metric(name)
         chosen = load_named(encoder_name) if encoder_name and load_named else embedder

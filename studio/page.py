@@ -18,7 +18,7 @@ from PIL import Image
 
 from fashionedit.errors import FashionEditError, InvalidDataError
 from fashionedit.eval_harness.running.records import RoundRecord
-from fashionedit.images import crop
+from fashionedit.images import crop, png_bytes
 from fashionedit.types import Box
 
 from .assistant import Assistant, proposals_json
@@ -172,8 +172,10 @@ class StudioPage:
         }
 
     def download(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns a file to save: the `zip` of a session, its `storyboard`, or a `sample` for `fashionedit pack`."""
+        """Returns a file to save: a turn's `picture`, its `storyboard`, a `sample` to pack, or the session's `zip`."""
         session, turn, form = self._session(arguments), int(arguments["turn"]), arguments.get("form")
+        if form == "picture":
+            return _file("design.png", "image/png", png_bytes(session.image(turn)))
         if form == "storyboard":
             return _file("storyboard.html", "text/html", to_storyboard(session, turn).encode())
         if form == "sample":
@@ -186,7 +188,9 @@ class StudioPage:
             words = {number: str(difference["words"]) for number, difference in chosen.items()}
             data = sample_zip(session, turn, sorted(chosen), boxes=boxes, words=words)
             return _file("sample.zip", "application/zip", data)
-        return _file("session.zip", "application/zip", to_zip(session))
+        if form == "zip":
+            return _file("session.zip", "application/zip", to_zip(session))
+        raise InvalidDataError(f"a session is not saved as {form!r}; choose picture, storyboard, sample or zip")
 
     def differences(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the edits that led to the turn, each with words and box: they can be the differences of a sample."""

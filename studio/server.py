@@ -107,7 +107,9 @@ def serve(
             **options,
         )
     except OSError as error:
-        raise InvalidDataError(f"port {port} can't be used ({error}); give another --port") from error
+        raise InvalidDataError(
+            f"port {port} on {host} can't be used: another program has it, or it needs more rights; give another --port"
+        ) from error
     if wait:
         app.block_thread()
     return str(url)

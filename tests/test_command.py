@@ -82,7 +82,7 @@ def test_the_readme_shows_the_verbs_that_matter() -> None:
     [
         (["run", "nobody", "--data", "synthetic:1", "--out", "x"], "no editor is called 'nobody'"),
         (["score", "nowhere"], "holds no run.json"),
-        (["show", "nowhere"], "fashionedit score"),
+        (["show", "nowhere"], "give the folder of a scored run"),
         (["use", "nowhere"], "nowhere"),
         (["pack", "nowhere", "out"], "nowhere"),
         (["run", "identity", "--data", "nowhere", "--out", "x"], "nowhere"),
@@ -230,7 +230,7 @@ def test_a_full_disk_is_told_and_a_bug_is_not_hidden(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["show", "x"])
     assert stopped.value.code == 130
-    assert capsys.readouterr().err.endswith("fashionedit: stopped; the same command continues\n")
+    assert capsys.readouterr().err.endswith("fashionedit: stopped; give the same command again\n")
     assert "No such option '--colour'" in sentence(["show", "x", "--colour"], capsys)
     fails(MemoryError())
     assert "the memory of this machine is full; close other programs" in sentence(["show", "x"], capsys)

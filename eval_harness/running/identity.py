@@ -89,16 +89,18 @@ def run_identity(
         source: The samples, with the kind of reference that the run shows (`references.with_reference`).
 
     Raises:
-        InvalidDataError: `rounds` is not 1..3, `repeats` is not 1..1000, `size_policy` is no policy, a param looks
-            like a secret, or the source has no samples.
+        InvalidDataError: `rounds` is not 1..3, `repeats` is not 1..1000, `seed` is no whole number, `size_policy` is no
+            policy, a param looks like a secret, or the source has no samples.
         UnknownNameError: A protocol is unknown, or the editor takes no part in it.
         EditorError: `params` can't be written as JSON.
     """
     names = run_protocols(info, protocols)
     for name in names:
         PROTOCOLS[name].rounds(rounds)
-    if not 1 <= repeats <= MOST_REPEATS:
-        raise InvalidDataError(f"repeats is {repeats}; a run is made 1 to {MOST_REPEATS:,} times")
+    if type(repeats) is not int or not 1 <= repeats <= MOST_REPEATS:
+        raise InvalidDataError(f"repeats is {repeats!r}; a run is made 1 to {MOST_REPEATS:,} times")
+    if type(seed) is not int:
+        raise InvalidDataError(f"seed is {seed!r}; give a whole number")
     if size_policy not in ("model", "base"):
         raise InvalidDataError(f"size policy {size_policy!r} is unknown; choose model or base")
     if not source.ids:

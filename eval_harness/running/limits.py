@@ -25,6 +25,10 @@ FINAL_FAILURES = tuple(str(status) for status in Status if status is not Status.
 _SLACK = 1.1  # an editor that watches the same time itself says more about it, and is let come first
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What holds for one session of a run; `run` says what each of them does.
@@ -47,12 +51,12 @@ class Limits:
     def __post_init__(self) -> None:
         for name, least in (("concurrency", 1), ("batch", 1), ("retries", 0), ("limit", 1)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise InvalidDataError(f"{name} is {value}; give a whole number from {least} on")
+            if value is not None and not (type(value) is int and value >= least):
+                raise InvalidDataError(f"{name} is {value!r}; give a whole number from {least} on")
         for name in ("backoff", "timeout", "budget"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise InvalidDataError(f"{name} is {value}; give a number from 0 on")
+            if value is not None and not (_is_number(value) and value >= 0):
+                raise InvalidDataError(f"{name} is {value!r}; give a number from 0 on")
         if self.timeout is not None and not 0 < self.timeout <= MOST_SECONDS:
             raise InvalidDataError(
                 f"timeout is {self.timeout:g}; give a number of seconds above 0, at most {MOST_SECONDS:,}"
@@ -79,7 +83,7 @@ def edits_at_once(info: EditorInfo, asked: int | None) -> int:
     most = info.most_at_once
     if asked is None:
         return min(info.at_once, most or info.at_once)
-    if most is not None and asked > most:
+    if most is not None and type(asked) is int and asked > most:
         raise InvalidDataError(
             f"editor {info.name} allows {most} concurrent {'edit' if most == 1 else 'edits'}, not {asked}; run with "
             f"--concurrency {most}{' or less' if most > 1 else ''}"

@@ -133,7 +133,7 @@ def run(
         backoff=backoff,
         budget=budget,
         limit=limit,
-        retry=tuple(retry),
+        retry=(retry,) if isinstance(retry, str) else tuple(retry),
         keep_going=keep_going,
     )
     source = with_reference(source, reference)

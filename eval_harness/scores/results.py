@@ -337,6 +337,8 @@ def read_results(path: Path) -> Results:
     try:
         results = parse_model(Results, read_regular(path, folder=path.parent), name=str(path))
     except FileNotFoundError:
+        if not path.parent.exists():
+            raise InvalidDataError(f"{path.parent} does not exist; give the folder of a scored run") from None
         raise InvalidDataError(f"{path} does not exist; run `fashionedit score` on its run first") from None
     except InvalidDataError as error:
         raise InvalidDataError(f"{error}; score the run again to have it written anew") from error
@@ -397,8 +399,8 @@ def merge(results: Sequence[Results]) -> Results:
     for other in results[1:]:
         if differences := list(_differences(first, other)):
             raise RunMismatchError(
-                f"{_names(first)} and {_names(other)} can't stand in one table: {'; '.join(differences)}; score both "
-                "with one encoder on the same samples"
+                f"{_names(first)} and {_names(other)} can't stand in one table: {'; '.join(differences)}; "
+                f"{_remedy(first, other)}"
             )
     runs = tuple(run for one in results for run in one.runs)
     pairs: list[tuple[Row, RowSamples]] = []
@@ -425,10 +427,23 @@ def _names(results: Results) -> str:
     return " and ".join(run.editor.name for run in results.runs)
 
 
+def _remedy(first: Results, other: Results) -> str:
+    if first.dataset.manifest != other.dataset.manifest:
+        return "run and score both on the same dataset"
+    for one in (first, other):
+        if lacking := one.dataset.not_reached:
+            reached = f"{one.dataset.samples:,} of {one.dataset.samples + lacking:,} samples"
+            return f"{_names(one)} has come to {reached}, so give its run command again and score it"
+    return "score both with one encoder on the same samples"
+
+
 def _differences(first: Results, other: Results) -> Iterator[str]:
     if first.protocol_version != other.protocol_version:
         yield f"protocol version: {first.protocol_version} against {other.protocol_version}"
-    yield from _fields("dataset", first.dataset.model_dump(), other.dataset.model_dump())
+    names = {"name", "split", "manifest"}
+    if first.dataset.manifest == other.dataset.manifest:
+        names |= {"samples", "left_out", "not_reached", "originals"}
+    yield from _fields("dataset", *(one.dataset.model_dump(include=names) for one in (first, other)))
     if [sample.id for sample in first.samples] != [sample.id for sample in other.samples]:
         yield from _fields("reference", {"shown": _kinds(first)}, {"shown": _kinds(other)})
         yield "samples: not the same ones"

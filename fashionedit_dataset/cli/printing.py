@@ -57,7 +57,7 @@ def errors_as_sentences() -> Iterator[None]:
         raised = error.__cause__ or error  # click hides what interrupted it
         if getattr(raised, "at_once", False):
             _end_at_once(getattr(raised, "under_way", 0))
-        code = _told("stopped; the same command continues", 130)
+        code = _told("stopped; give the same command again", 130)
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1

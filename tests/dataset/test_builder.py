@@ -79,10 +79,21 @@ def test_columns_are_read_alone(toy_folder, columns, streaming):
     assert [[row[name] for name in wanted] for row in rows] == [[row[name] for name in wanted] for row in whole]
 
 
-@pytest.mark.parametrize("columns", [["caption"], []])
-def test_columns_that_there_are_not_are_refused(toy_folder, columns):
-    with pytest.raises(InvalidDataError, match=r"FashionEdit has no columns? .*; choose from image_id, "):
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (["caption"], "FashionEdit has no column 'caption'"),
+        ("caption", "no column 'caption'"),
+        ([], "columns is empty"),
+    ],
+)
+def test_columns_that_there_are_not_are_refused(toy_folder, columns, says):
+    with pytest.raises(InvalidDataError, match=rf"{says}; choose from image_id, "):
         fashionedit.load(toy_folder, columns=columns)
+
+
+def test_a_text_is_one_column(toy_folder):
+    assert list(fashionedit.load(toy_folder, split="train", columns="annotation").features) == ["annotation"]
 
 
 COUNT_DECODED = """

@@ -143,6 +143,16 @@ def stored(out: Path) -> list[bool]:
     return [any((out / "scores").glob(f"{name}-*.jsonl")) for name in ("psnr", "inside")]
 
 
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [("device", r"give scoring=Scoring\(device=…\)"), ("protocol", "choose from .*protocols, ")],
+)
+def test_an_option_that_there_is_not_is_named(option: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=rf"evaluate\(\) has no option '{option}'; {says}"):
+        fashionedit.evaluate(darker, out=tmp_path / "run", **OFFLINE, **{option: "x"})
+    assert not (tmp_path / "run").exists()
+
+
 def test_rounds_are_scored_while_others_are_edited(tmp_path: Path) -> None:
     out, seen = tmp_path / "run", []
 

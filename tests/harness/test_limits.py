@@ -17,7 +17,7 @@ from toy_editors import ToyEditor, refusing, tint
 from toy_runs import failures, records
 from toy_samples import ToySource
 
-from fashionedit.errors import InvalidDataError, ServiceError
+from fashionedit.errors import InvalidDataError, ServiceError, UnknownNameError
 from fashionedit.eval_harness.editing import EditorInfo, EditRequest, EditResult, ServiceReply, Status
 from fashionedit.eval_harness.editors import EditorSettings, resolve_editor
 from fashionedit.eval_harness.running.run_stats import next_step, summary_lines
@@ -248,12 +248,26 @@ def test_a_quota_that_is_used_up_ends_the_run_with_a_sentence(
         ({"timeout": 0.0}, "timeout is 0; give a number of seconds above 0"),
         ({"budget": -1.0}, "budget is -1.0"),
         ({"backoff": float("nan")}, "backoff is nan"),
+        ({"budget": "5"}, "budget is '5'; give a number from 0 on"),
+        ({"limit": 1.5}, "limit is 1.5; give a whole number from 1 on"),
+        ({"concurrency": "4"}, "concurrency is '4'; give a whole number"),
+        ({"rounds": "3"}, "a run of '3' rounds was asked for"),
+        ({"repeats": 1.0}, "repeats is 1.0; a run is made 1 to"),
+        ({"seed": "a"}, "seed is 'a'; give a whole number"),
     ],
 )
 def test_numbers_out_of_range_are_one_sentence(arguments: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidDataError, match=words.replace(".", r"\.")):
         run(ToyEditor(), ToySource(1), tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_text_is_one_name(tmp_path: Path) -> None:
+    assert run(ToyEditor(), ToySource(1), tmp_path, protocols="bug", retry="refused").statuses == {Status.OK: 3}
+    with pytest.raises(UnknownNameError, match="no protocol is called 'vanila'"):
+        run(ToyEditor(), ToySource(1), tmp_path, protocols="vanila")
+    with pytest.raises(UnknownNameError, match="no final status is called 'refuse'"):
+        run(ToyEditor(), ToySource(1), tmp_path, retry="refuse")
 
 
 def test_pauses_double_up_to_a_minute() -> None:

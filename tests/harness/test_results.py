@@ -412,7 +412,10 @@ def test_runs_of_one_name_are_told_apart(source: ScoredSource, tmp_path: Path) -
 def test_what_may_not_stand_in_one_table_is_named_field_by_field(source: ScoredSource, tmp_path: Path) -> None:
     one = build(DrawnRun(tmp_path / "a", source), source)
     other = ScoredSource([drawn_sample(9)], name="others")
-    with pytest.raises(RunMismatchError, match="dataset manifest: manifest of 6 drawn against manifest of 1 others"):
+    with pytest.raises(
+        RunMismatchError,
+        match=r"dataset manifest: manifest of 6 drawn against manifest of 1 others; .*; run and score both on the same",
+    ):
         merge([one, build(DrawnRun(tmp_path / "b", other), other)])
     newer = MeanColours({"model": "mean-colours", "revision": "2"})
     with pytest.raises(RunMismatchError, match="cosine fingerprint revision: 1 against 2"):
@@ -421,8 +424,16 @@ def test_what_may_not_stand_in_one_table_is_named_field_by_field(source: ScoredS
         merge([one, build(DrawnRun(tmp_path / "d", source), source, MeanColours(is_clip=True))])
     with pytest.raises(RunMismatchError, match="protocol version: 1 against 2"):
         merge([one, one.model_copy(update={"protocol_version": "2"})])
+    lacking = one.dataset.model_copy(update={"samples": 2, "not_reached": 4})
+    unfinished = one.model_copy(update={"dataset": lacking, "samples": one.samples[:2]})
+    with pytest.raises(
+        RunMismatchError, match="has come to 2 of 6 samples, so give its run command again and score it"
+    ):
+        merge([one, unfinished])
     with pytest.raises(InvalidDataError, match="no results"):
         merge([])
+    with pytest.raises(InvalidDataError, match="nowhere does not exist; give the folder of a scored run"):
+        read_results(tmp_path / "nowhere" / "results.json")
 
 
 def test_times_and_sessions_stand_in_a_file_of_their_own(source: ScoredSource, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
 from image_service import ImageService
 from loopback import free_port
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from studio_toys import Waiting, make_studio, picture
 
@@ -267,7 +268,7 @@ def test_from_a_sample_with_scores_to_a_sample_of_a_benchmark(
     choose(page, "")
     for turn, words in enumerate(("make the sleeves long", "make the collar white", "remove the chest pockets"), 2):
         ask(page, words, turn)
-    for form, name in (("storyboard", "storyboard.html"), ("zip", "session.zip")):
+    for form, name in (("picture", "design.png"), ("storyboard", "storyboard.html"), ("zip", "session.zip")):
         page.click(".menu summary")
         with page.expect_download() as download:
             page.click(f"[data-form={form}]")
@@ -294,6 +295,8 @@ def test_from_a_sample_with_scores_to_a_sample_of_a_benchmark(
         page.click("text=Save the sample")
     download.value.save_as(tmp_path / "sample.zip")
     assert (tmp_path / "storyboard.html").read_text().count("<img") == 4
+    with Image.open(tmp_path / "design.png") as saved:
+        assert saved.format == "PNG"
     with zipfile.ZipFile(tmp_path / "sample.zip") as archive:
         archive.extractall(tmp_path / "rows")
     main(["pack", str(tmp_path / "rows"), str(tmp_path / "set")])

@@ -36,7 +36,7 @@ from fashionedit.eval_harness.editing import EditResult, Status
 from fashionedit.eval_harness.running.run_folder import RunFolder
 from fashionedit.eval_harness.scored_run import Scoring
 from fashionedit.eval_harness.scores.results import build_results, write_results
-from fashionedit.images import EncodedImage, pixel_digest, png_bytes
+from fashionedit.images import EncodedImage, pixel_digest, png_bytes, read_image
 from fashionedit.metrics.registry import PAPER_METRICS, load_metrics
 from fashionedit.studio import server
 from fashionedit.studio.assistant import Assistant
@@ -143,10 +143,21 @@ def test_files_to_save(tmp_path: Path) -> None:
         ask("edit", **asked, turn=turn, words=words)
     told = ask("differences", id=begun["id"], turn=4)["differences"]
     assert [one["words"] for one in told] == ["make the sleeves long", "make the collar white", "a red hem"]
-    for form, name, start in (("storyboard", "storyboard.html", b"<!doctype html>"), ("zip", "session.zip", b"PK")):
+    for form, name, start in (
+        ("picture", "design.png", b"\x89PNG"),
+        ("storyboard", "storyboard.html", b"<!doctype html>"),
+        ("zip", "session.zip", b"PK"),
+    ):
         saved = ask("download", id=begun["id"], turn=4, form=form)
         assert saved["name"] == name
         assert base64.b64decode(saved["data"]).startswith(start)
+    first, last = (
+        read_image(base64.b64decode(ask("download", id=begun["id"], turn=turn, form="picture")["data"]))
+        for turn in (1, 4)
+    )
+    assert pixel_digest(first) != pixel_digest(last)
+    refused = ask("download", id=begun["id"], turn=4, form="gif")["error"]
+    assert refused == "a session is not saved as 'gif'; choose picture, storyboard, sample or zip"
     saved = ask("download", id=begun["id"], turn=4, form="sample", differences=told)
     assert (saved["name"], base64.b64decode(saved["data"])[:2]) == ("sample.zip", b"PK")
     preview = ask("preview", **asked, turn=4, words="a blue belt")
@@ -275,7 +286,7 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path, monkeypatch: pytes
     app = built(make_studio(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(InvalidDataError, match=f"port {port} can't be used .*; give another --port"):
+        with pytest.raises(InvalidDataError, match=f"port {port} on 127.0.0.1 can't be used: .*; give another --port$"):
             serve(app, port=port, wait=False)
         monkeypatch.setattr(server, "_PORTS", range(port, port + 1))
         with pytest.raises(InvalidDataError, match=f"no port from {port} to {port} is free on 127.0.0.1"):
