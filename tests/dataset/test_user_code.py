@@ -164,4 +164,4 @@ def test_a_real_interrupt_during_the_import_is_one(tmp_path: Path) -> None:
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "the same command continues" in printed
+    assert "stopped; give the same command again" in printed
