@@ -431,7 +431,7 @@ def _remedy(first: Results, other: Results) -> str:
     if first.dataset.manifest != other.dataset.manifest:
         return "run and score both on the same dataset"
     for one in (first, other):
-        if lacking := one.dataset.not_reached:
+        if (lacking := one.dataset.not_reached) and len(first.samples) != len(other.samples):
             reached = f"{one.dataset.samples:,} of {one.dataset.samples + lacking:,} samples"
             return f"{_names(one)} has come to {reached}, so give its run command again and score it"
     return "score both with one encoder on the same samples"

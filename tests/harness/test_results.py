@@ -430,6 +430,8 @@ def test_what_may_not_stand_in_one_table_is_named_field_by_field(source: ScoredS
         RunMismatchError, match="has come to 2 of 6 samples, so give its run command again and score it"
     ):
         merge([one, unfinished])
+    with pytest.raises(RunMismatchError, match="score both with one encoder on the same samples"):
+        merge([unfinished, unfinished.model_copy(update={"protocol_version": "2"})])
     with pytest.raises(InvalidDataError, match="no results"):
         merge([])
     with pytest.raises(InvalidDataError, match="nowhere does not exist; give the folder of a scored run"):
