@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fashionedit.errors import InvalidDataError, UnknownNameError
-from fashionedit.types import DIFFERENCES_PER_SAMPLE
+from fashionedit.types import DIFFERENCES_PER_SAMPLE, as_names
 
 from .editing import Role
 
@@ -95,7 +95,7 @@ def ordered_protocols(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         UnknownNameError: One of them is no protocol, or there is none at all.
     """
-    wanted = {names} if isinstance(names, str) else set(names)
+    wanted = set(as_names(names))
     for name in sorted(wanted - {*PROTOCOLS}):
         raise UnknownNameError(f"no protocol is called {name!r}; choose {', '.join(PROTOCOLS)}")
     if not wanted:

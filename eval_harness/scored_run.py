@@ -16,6 +16,7 @@ from fashionedit.metrics.loading import check_encoder, find_files
 from fashionedit.metrics.registry import PAPER_METRICS, needs_encoder
 from fashionedit.runtime.progress import Bar
 from fashionedit.runtime.ray_engine import RayEngine, run_in_worker
+from fashionedit.types import as_names
 
 from .report import write_report
 from .running.run_folder import RunFolder
@@ -29,7 +30,7 @@ from .scores.timing import TimedRun, write_timing
 
 @dataclass(frozen=True)
 class Scoring:
-    """How runs are scored: metrics and encoder as `load_metrics` and `load_encoder` read them.
+    """How runs are scored: metrics (a text is one) and encoder as `load_metrics` and `load_encoder` read them.
 
     `measures` says whether to measure, too, if only what was asked was changed.
     """
@@ -39,6 +40,9 @@ class Scoring:
     device: str = "auto"
     precision: Precision = "fp32"
     measures: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metrics", as_names(self.metrics))
 
     def load(self) -> tuple[Embedder | None, list[Metric]]:
         """Returns the embedder, where one is needed, and the metrics.

@@ -23,7 +23,7 @@ from .folder import split_files
 from .parquet import ParquetReader, conform
 from .schema import COLUMNS, features
 from .synthetic.rendering import synthetic_folder
-from .types import SPLITS
+from .types import SPLITS, as_names
 
 _CODE = ("builder.py", "parquet.py", "schema.py")
 CODE_HASH = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in _CODE)).hexdigest()
@@ -158,11 +158,9 @@ class FashionEdit(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets
             raise
 
     def _columns(self) -> list[str]:
-        columns = self.config.columns
-        if columns is None:
+        if self.config.columns is None:
             return list(COLUMNS)
-        if isinstance(columns, str):
-            columns = [columns]
+        columns = as_names(self.config.columns)
         unknown = [name for name in columns if name not in COLUMNS]
         if unknown or not columns:
             found = f"FashionEdit has no column {unknown[0]!r}" if unknown else "columns is empty"

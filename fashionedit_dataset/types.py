@@ -216,6 +216,11 @@ def safe_id(name: str) -> str:
     return name
 
 
+def as_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Returns the names that were given; a text is one name, not its letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 def split_name(name: str) -> str:
     """Returns the split's name in the dataset: `val` and `validation` are one split.
 

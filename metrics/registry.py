@@ -30,6 +30,7 @@ from PIL import Image
 
 from fashionedit.errors import FashionEditError, InvalidDataError, UnknownNameError
 from fashionedit.runtime.user_code import described, load_attribute
+from fashionedit.types import as_names
 
 from .embedder import Embedder
 
@@ -145,7 +146,7 @@ def load_metrics(
             counts a metric that is not among them.
     """
     metrics = []
-    names = (names,) if isinstance(names, str) else names
+    names = as_names(names)
     for name in names:
         cls, encoder_name = find_metric(name)
         chosen = load_named(encoder_name) if encoder_name and load_named else embedder
@@ -167,7 +168,7 @@ def load_metrics(
 
 def needs_encoder(names: Iterable[str]) -> bool:
     """Returns whether a metric among them needs an encoder and names none itself."""
-    return any(cls.needs_encoder and not named for cls, named in map(find_metric, names))
+    return any(cls.needs_encoder and not named for cls, named in map(find_metric, as_names(names)))
 
 
 def find_metric(name: str) -> tuple[type[Metric], str]:

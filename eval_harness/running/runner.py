@@ -13,6 +13,7 @@ from fashionedit.eval_harness.references import DETAIL, with_reference
 from fashionedit.eval_harness.samples import SampleSource
 from fashionedit.runtime.user_code import users_code
 from fashionedit.runtime.worker_pool import FIRST_BACKOFF, Interrupted, WorkerPool
+from fashionedit.types import as_names
 
 from .calls import EditorCalls
 from .edit_stage import EditStage
@@ -133,7 +134,7 @@ def run(
         backoff=backoff,
         budget=budget,
         limit=limit,
-        retry=(retry,) if isinstance(retry, str) else tuple(retry),
+        retry=as_names(retry),
         keep_going=keep_going,
     )
     source = with_reference(source, reference)

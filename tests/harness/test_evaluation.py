@@ -153,6 +153,12 @@ def test_an_option_that_there_is_not_is_named(option: str, says: str, tmp_path: 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_text_is_one_metric(tmp_path: Path) -> None:
+    scoring = Scoring(metrics="psnr")  # type: ignore[arg-type]  # as a user writes it
+    found = fashionedit.evaluate(darker, out=tmp_path / "run", data="synthetic:1", scoring=scoring)
+    assert found.results.metric_ids == ("psnr",)
+
+
 def test_rounds_are_scored_while_others_are_edited(tmp_path: Path) -> None:
     out, seen = tmp_path / "run", []
 
